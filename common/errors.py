@@ -1,0 +1,134 @@
+"""Every error this project raises on purpose, and the HTTP status each one means.
+
+SyncError                    500
+├── SettingsError            500  a setting is missing or unusable
+├── BadRequest               400  the caller sent something unusable; names the field
+├── Unauthorized             401
+├── NotFound                 404
+├── MethodNotAllowed         405
+├── Conflict                 409  same taskId with another request, or the sync already runs
+├── TooLarge                 413
+├── UriTooLong               414
+├── Refused                  422  the image, or the cluster's admission, is refused for good
+├── QuotaExceeded            429  try again later (Retry-After)
+├── HeadersTooLarge          431
+├── Unavailable              503  Kubernetes or Postgres cannot be reached
+│   ├── ClusterUnavailable
+│   └── StoreUnavailable
+│       └── TablesMissing         the database has no tables of ours yet (never leaves common.store)
+├── TimedOut                 504
+└── BulkerError              502  the destination refused rows or broke the connection
+
+Messages are sentences for users: what happened, where, and what to do next. None ever holds a secret.
+"""
+
+from http import HTTPStatus
+from typing import ClassVar
+
+
+class SyncError(Exception):
+    """Base of all; `retry_after_seconds` becomes the Retry-After header of the answer."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    retry_after_seconds: ClassVar[int | None] = None
+
+    @property
+    def message(self) -> str:
+        """The sentence for the user."""
+        return str(self)
+
+
+class SettingsError(SyncError):
+    """A setting is missing or unusable; the message names all such settings at once."""
+
+
+class BadRequest(SyncError):
+    """The request cannot be used; the message names the field and what was expected."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class Unauthorized(SyncError):
+    """No token, or a wrong one; the message never repeats it."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+
+class NotFound(SyncError):
+    """There is no such task or path."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class MethodNotAllowed(SyncError):
+    """Each path answers to one method."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+
+
+class Conflict(SyncError):
+    """Another task is in the way; the message names it, its state and its age."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class TooLarge(SyncError):
+    """The body, or what would have to go into the task's Secret, is over a limit."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class UriTooLong(SyncError):
+    """The request line is over the limit."""
+
+    status = HTTPStatus.REQUEST_URI_TOO_LONG
+
+
+class Refused(SyncError):
+    """The image reference or the pod is refused for good; repeating the request cannot help."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class QuotaExceeded(SyncError):
+    """The namespace's quota is used up for now."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    retry_after_seconds = 30
+
+
+class HeadersTooLarge(SyncError):
+    """The request's headers are over the limit."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+
+
+class Unavailable(SyncError):
+    """Something we depend on cannot be reached; nothing was started."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    retry_after_seconds = 5
+
+
+class ClusterUnavailable(Unavailable):
+    """The Kubernetes API (or the embedded edition's pod runner) cannot be reached."""
+
+
+class StoreUnavailable(Unavailable):
+    """Postgres cannot be reached, or refuses us."""
+
+
+class TablesMissing(StoreUnavailable):
+    """The database has no tables of ours yet; common.store makes them and tries again."""
+
+
+class TimedOut(SyncError):
+    """Something we depend on did not answer in time; the outcome is unknown, repeating is safe."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
+
+
+class BulkerError(SyncError):
+    """The destination refused rows, or the connection to it broke; holds its own words."""
+
+    status = HTTPStatus.BAD_GATEWAY
