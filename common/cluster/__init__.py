@@ -5,7 +5,10 @@ processes. Code above the seam cannot tell which it has.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from common.settings import Settings
 
 Object = Mapping[str, Any]
 """A Kubernetes object as the API sends and takes it (camelCase keys)."""
@@ -41,3 +44,21 @@ class Cluster(Protocol):
     def read_log(self, name: str, container: str, tail_lines: int) -> bytes:
         """The last lines a container printed, as bytes (they need not be UTF-8); b"" if there are none."""
         ...
+
+
+_given: Cluster | None = None
+
+
+def use(cluster: Cluster | None) -> None:
+    """Makes `connect` return this cluster: how the embedded edition brings its own."""
+    global _given  # noqa: PLW0603 - one cluster per process, set once at start-up
+    _given = cluster
+
+
+def connect(settings: "Settings") -> Cluster:
+    """The cluster that task pods run in; raises ClusterUnavailable where none can be reached."""
+    if _given is not None:
+        return _given
+    from common.cluster import kubernetes
+
+    return kubernetes.connect(settings)

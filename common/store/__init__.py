@@ -1,0 +1,9 @@
+"""Postgres: queries.sql and its loader, transactions, and the rows we read and write.
+
+The tables of docs/contract.md B belong to the caller's side; ours are prefixed `syncctl_`.
+"""
+
+from common.store.database import Database, StoreError
+from common.store.tasks import Outcome, TaskKey, TaskRow, TaskState
+
+__all__ = ["Database", "Outcome", "StoreError", "TaskKey", "TaskRow", "TaskState"]

@@ -1,0 +1,1 @@
+"""Use cases: start a task, report on tasks, sweep."""

@@ -1,0 +1,220 @@
+"""The Airbyte protocol's messages and catalogs as msgspec types, and the rules for stream and state keys.
+
+Only what is used is typed; everything else in a message is skipped without building objects. Payloads stay
+`Raw`: a record's data, a state and a catalog leave as the bytes that came (numbers keep all their digits).
+Field names and shapes: the protocol's published schema, airbyte_protocol.yaml.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+from msgspec import Raw, Struct
+
+ABSENT = Raw(b"")
+"""Stands for a member that was not there: msgspec knows no optional Raw."""
+
+GLOBAL_STATE_KEY = "_GLOBAL_STATE"
+LEGACY_STATE_KEY = "_LEGACY_STATE"
+
+
+class SyncMode(StrEnum):
+    """How a stream is read; modes we do not know are read as full refreshes."""
+
+    FULL_REFRESH = "full_refresh"
+    INCREMENTAL = "incremental"
+
+
+class StateKind(StrEnum):
+    """The three kinds of STATE; a message without a type is LEGACY."""
+
+    STREAM = "STREAM"
+    GLOBAL = "GLOBAL"
+    LEGACY = "LEGACY"
+
+
+class StreamStatus(StrEnum):
+    """What TRACE STREAM_STATUS can say."""
+
+    STARTED = "STARTED"
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    INCOMPLETE = "INCOMPLETE"
+
+
+class StreamId(Struct, frozen=True):
+    """A stream's identity: its name within an optional namespace (the protocol's StreamDescriptor)."""
+
+    name: str
+    namespace: str | None = None
+
+    @property
+    def key(self) -> str:
+        """`name` or `namespace.name`: the key in source_state and in a task's per-stream statuses."""
+        return f"{self.namespace}.{self.name}" if self.namespace else self.name
+
+
+class Stream(Struct, frozen=True):
+    """A catalog's description of one stream."""
+
+    name: str
+    namespace: str | None = None
+    json_schema: Raw = ABSENT
+    source_defined_primary_key: list[list[str]] | None = None
+    table_name: str | None = None
+
+
+class ConfiguredStream(Struct, frozen=True):
+    """One selected stream and how to read it."""
+
+    stream: Stream
+    sync_mode: str = SyncMode.FULL_REFRESH
+    primary_key: list[list[str]] | None = None
+
+    @property
+    def id(self) -> StreamId:
+        """The stream's identity; an empty namespace is none."""
+        return StreamId(self.stream.name, self.stream.namespace or None)
+
+    @property
+    def incremental(self) -> bool:
+        """Whether the stream resumes from its state."""
+        return self.sync_mode == SyncMode.INCREMENTAL
+
+    def table(self, prefix: str) -> str:
+        """The destination's table: the catalog's own `table_name`, else the prefix and the stream's key."""
+        return self.stream.table_name or prefix + self.id.key
+
+
+class Catalog(Struct, frozen=True):
+    """A configured catalog: the streams that a read selects."""
+
+    streams: list[ConfiguredStream]
+
+
+class Record(Struct, frozen=True, gc=False):
+    """A row: only `stream`, `namespace` and the raw `data` are looked at."""
+
+    stream: str
+    data: Raw = ABSENT
+    namespace: str | None = None
+
+
+class Message(Struct, frozen=True, gc=False):
+    """Any line of a connector; at most one payload is set, the one that `type` names."""
+
+    type: str | None = None
+    record: Record | None = None
+    state: Raw = ABSENT
+    log: Raw = ABSENT
+    trace: Raw = ABSENT
+    control: Raw = ABSENT
+    spec: Raw = ABSENT
+    catalog: Raw = ABSENT
+    connectionStatus: Raw = ABSENT  # noqa: N815 - the protocol's spelling
+
+
+class StreamState(Struct, frozen=True):
+    """The state of one stream."""
+
+    stream_descriptor: StreamId
+    stream_state: Raw = Raw(b"null")
+
+
+class GlobalState(Struct, frozen=True):
+    """A state shared by all streams, with a part for each."""
+
+    shared_state: Raw = ABSENT
+    stream_states: list[StreamState] = []
+
+
+class Statistics(Struct, frozen=True):
+    """A source's own count of the records since its last STATE; current connectors send it as a float."""
+
+    recordCount: float | None = None  # noqa: N815 - the protocol's spelling
+
+
+class State(Struct, frozen=True):
+    """A checkpoint offered by the source."""
+
+    type: str | None = None
+    stream: StreamState | None = None
+    global_: Raw = msgspec.field(name="global", default=ABSENT)
+    data: Raw = ABSENT
+    sourceStats: Statistics | None = None  # noqa: N815 - the protocol's spelling
+
+
+class Log(Struct, frozen=True):
+    """A line for the log."""
+
+    level: str = "INFO"
+    message: str = ""
+    stack_trace: str | None = None
+
+
+class TraceError(Struct, frozen=True):
+    """Why a stream, or the whole run, fails. `failure_type`: config_error, transient_error, system_error."""
+
+    message: str | None = None
+    internal_message: str | None = None
+    failure_type: str | None = None
+    stream_descriptor: StreamId | None = None
+
+
+class StreamStatusTrace(Struct, frozen=True):
+    """A stream changed its status."""
+
+    stream_descriptor: StreamId
+    status: str
+
+
+class Trace(Struct, frozen=True):
+    """ERROR and STREAM_STATUS are used; ESTIMATE and ANALYTICS are only counted."""
+
+    type: str | None = None
+    error: TraceError | None = None
+    stream_status: StreamStatusTrace | None = None
+
+
+class ConnectionStatus(Struct, frozen=True):
+    """The result of a check: `SUCCEEDED` or `FAILED`, which also exits 0."""
+
+    status: str
+    message: str | None = None
+
+
+def decode_catalog(raw: bytes) -> Catalog:
+    """Decodes a configured catalog; raises msgspec.MsgspecError (a ValueError) naming the path."""
+    return _catalog.decode(raw)
+
+
+def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes | None:
+    """What `--state` gets on a resume: the saved states of the streams that can use one.
+
+    `saved` holds (key, JSON) pairs of one live kind. A full refresh stream gets nothing back: connectors take
+    the marker they left there for "done" and would read nothing. None where nothing is left to hand over.
+    """
+    states = {key: value for key, value in saved if value not in (b"null", b"")}
+    if legacy := states.get(LEGACY_STATE_KEY):
+        return legacy
+    if shared := states.get(GLOBAL_STATE_KEY):
+        return b'[{"type":"GLOBAL","global":' + shared + b"}]"
+    messages = [
+        b'{"type":"STREAM","stream":{"stream_descriptor":'
+        + msgspec.json.encode({k: v for k, v in msgspec.structs.asdict(stream.id).items() if v is not None})
+        + b',"stream_state":'
+        + states[stream.id.key]
+        + b"}}"
+        for stream in catalog.streams
+        if stream.incremental and stream.id.key in states and not _is_marker(states[stream.id.key])
+    ]
+    return b"[" + b",".join(messages) + b"]" if messages else None
+
+
+def _is_marker(state: bytes) -> bool:
+    """Whether a stream's state only says "the full refresh is done" (CDK: a key that starts with __ab_)."""
+    value = msgspec.json.decode(state)
+    return isinstance(value, dict) and bool(value) and all(key.startswith("__ab_") for key in value)
+
+
+_catalog = msgspec.json.Decoder(Catalog)

@@ -1,0 +1,48 @@
+"""Image references, after the grammar of github.com/distribution/reference (regexp.go)."""
+
+import re
+
+from msgspec import Struct
+
+from common.errors import Refused
+
+MAX_NAME_LENGTH = 255
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_PORT = r"(?::[0-9]{1,5})"
+# What the first component must look like to be a registry: a dot, a port, `localhost`, or IPv6.
+_REGISTRY = rf"(?:{_LABEL}(?:\.{_LABEL})+{_PORT}?|{_LABEL}{_PORT}|localhost|\[[a-fA-F0-9:]+\]{_PORT}?)"
+_NAME = re.compile(rf"(?:{_REGISTRY}/)?{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_IDENTIFIER = re.compile(r"[0-9a-f]{64}")
+
+
+class Image(Struct, frozen=True):
+    """A connector's image; `version` is a tag or a sha256 digest."""
+
+    package: str
+    version: str
+
+    def __str__(self) -> str:
+        """The reference as a pod's `image`."""
+        return f"{self.package}{'@' if ':' in self.version else ':'}{self.version}"
+
+
+def parse(package: str, version: str) -> Image:
+    """Checks both parts; raises Refused, which never repeats them."""
+    if len(package) > MAX_NAME_LENGTH:
+        raise Refused(f"package: an image name has at most {MAX_NAME_LENGTH} characters.")
+    # Docker takes 64 hex digits for an image's id, not for a name.
+    if not _NAME.fullmatch(package) or _IDENTIFIER.fullmatch(package):
+        raise Refused(
+            "package: not the name of an image. Expected lower-case path components with an optional registry in "
+            "front, such as airbyte/source-faker or registry.example.com:5000/team/source; the tag goes into version."
+        )
+    if not _TAG.fullmatch(version) and not _DIGEST.fullmatch(version):
+        raise Refused(
+            "version: not a tag (at most 128 letters, digits, dots, dashes, underscores, such as 1.2.3), nor a "
+            "digest (sha256: and 64 lower-case hex digits)."
+        )
+    return Image(package, version)

@@ -1,0 +1,287 @@
+"""A task's pod and Secret as wire-shaped dicts (docs/contract.md C and H). Pure: the same task, the same dicts."""
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from common.errors import TooLarge
+from common.pods import scripts
+from common.store.tasks import TaskKey
+
+LABELS = {"jitsu.com/creator": "bulker-sync-controller"}
+SOURCE, SIDECAR, INIT = "source", "sidecar", "init"
+
+SECRET_BYTES = 1024 * 1024
+"""The API server's limit on a Secret's data, before base64."""
+_ROOM_BYTES = 16 * 1024  # credentials and keys in the same Secret
+
+SIDECAR_USER = 65532
+SOURCE_USER = 1000
+_STDOUT, _STDERR, _EXIT_CODE = "/pipes/stdout", "/pipes/stderr", "/pipes/exit-code"
+
+
+class PodSettings(Struct, frozen=True):
+    """What every task pod of a deployment has in common. Credentials end up in the task's Secret only."""
+
+    sidecar_image: str
+    namespace: str
+    database_url: str
+    bulker_url: str
+    bulker_auth_token: str
+    bulker_logs_connection_id: str = ""
+    stall_timeout_seconds: int = 0
+    grace_seconds: int = 60
+    task_timeout_seconds: int = 48 * 3600
+    node_selector: dict[str, str] = {}
+    service_account: str = ""
+    run_as_root: bool = False
+
+
+class Payload(Struct, frozen=True):
+    """What the connector is given, as compact JSON bytes; None where there is none."""
+
+    config: bytes | None = None
+    catalog: bytes | None = None
+    state: bytes | None = None
+
+
+def pod_name(task: TaskKey) -> str:
+    """A DNS label that no other task has: readable words, then a hash of everything that makes the task.
+
+    Every run of spec, check and discover has a task id of its own, so only a repeated read meets its own pod.
+    """
+    words = re.sub(r"[^a-z0-9]+", "-", task.package.rsplit("/", 1)[-1].lower()).strip("-")[:30].strip("-")
+    identity = json.dumps([task.command, task.package, task.version, task.sync_id, task.task_id])
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:20]
+    return "-".join(part for part in (words, str(task.command), digest) if part)
+
+
+def secret_name(pod: str) -> str:
+    """The Secret beside a pod."""
+    return f"{pod}-config"
+
+
+def secret(task: TaskKey, payload: Payload, settings: PodSettings, owner: dict[str, Any]) -> dict[str, Any]:
+    """The task's Secret, owned by its pod (`owner`: the created pod), so that it goes when the pod goes."""
+    name = pod_name(task)
+    files = {_file_key(key, compressed=_compressed(payload)): value for key, value in _files(payload).items()}
+    values = files | {key: value.encode() for key, value in _credentials(settings).items()}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "immutable": True,
+        "metadata": {
+            "name": secret_name(name),
+            "namespace": settings.namespace,
+            "labels": dict(LABELS),
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": name, "uid": owner["metadata"]["uid"]}],
+        },
+        "data": {key: base64.b64encode(value).decode() for key, value in values.items()},
+    }
+
+
+def check_size(payload: Payload) -> None:
+    """Raises TooLarge, naming the largest part, where a Secret cannot hold the payload even compressed."""
+    if sum(map(len, _files(payload).values())) > SECRET_BYTES - _ROOM_BYTES:
+        sizes = {name: len(part) for name, part in _raw(payload).items()}
+        largest = max(sizes, key=lambda name: sizes[name])
+        raise TooLarge(
+            f"config, catalog and state come to {sum(sizes.values()):,} bytes ({largest} alone to "
+            f"{sizes[largest]:,}) and do not fit into a Kubernetes Secret of {SECRET_BYTES:,} bytes, not even "
+            f"compressed; select fewer streams, or shorten {largest}."
+        )
+
+
+def pod(task: TaskKey, payload: Payload, settings: PodSettings, *, prefix: str = "") -> dict[str, Any]:
+    """The task's pod, legal for Pod Security "restricted" (unless `run_as_root`)."""
+    name = pod_name(task)
+    files = list(_raw(payload))
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": name,
+            "namespace": settings.namespace,
+            "labels": dict(LABELS),
+            "annotations": annotations(task, prefix),
+        },
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            **({"serviceAccountName": settings.service_account} if settings.service_account else {}),
+            **({"nodeSelector": dict(settings.node_selector)} if settings.node_selector else {}),
+            "terminationGracePeriodSeconds": settings.grace_seconds,
+            # A backstop for a sweeper that is gone: the sweeper's own time-out comes first.
+            "activeDeadlineSeconds": settings.task_timeout_seconds + 3600,
+            "securityContext": {
+                "fsGroup": SIDECAR_USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+                **({} if settings.run_as_root else {"runAsNonRoot": True}),
+            },
+            "initContainers": [_init(settings, files)],
+            "containers": [_source(task, settings, files), _sidecar(task, settings, prefix, files)],
+            "volumes": _volumes(name, payload, files),
+        },
+    }
+
+
+def annotations(task: TaskKey, prefix: str) -> dict[str, str]:
+    """What a sweep knows a task by; empty ones are left out."""
+    values = {
+        "TaskID": task.task_id,
+        "TaskType": str(task.command),
+        "SyncID": task.sync_id,
+        "StorageKey": task.storage_key,
+        "Package": task.package,
+        "PackageVersion": task.version,
+        "TableNamePrefix": prefix,
+        "StartedBy": task.started_by,
+        "StartedAt": scripts.rfc3339(task.started_at),
+    }
+    return {key: value for key, value in values.items() if value}
+
+
+def _raw(payload: Payload) -> dict[str, bytes]:
+    parts = {"config": payload.config, "catalog": payload.catalog, "state": payload.state}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _compressed(payload: Payload) -> bool:
+    return sum(map(len, _raw(payload).values())) > SECRET_BYTES - _ROOM_BYTES
+
+
+def _files(payload: Payload) -> dict[str, bytes]:
+    raw = _raw(payload)
+    if not _compressed(payload):
+        return raw
+    return {name: gzip.compress(part, compresslevel=6, mtime=0) for name, part in raw.items()}
+
+
+def _file_key(name: str, *, compressed: bool) -> str:
+    return f"{name}.gz" if compressed else name
+
+
+def _credentials(settings: PodSettings) -> dict[str, str]:
+    return {"DATABASE_URL": settings.database_url, "BULKER_AUTH_TOKEN": settings.bulker_auth_token}
+
+
+def _volumes(name: str, payload: Payload, files: list[str]) -> list[dict[str, Any]]:
+    volumes: list[dict[str, Any]] = [{"name": "pipes", "emptyDir": {"sizeLimit": "16Mi"}}]
+    if not files:
+        return volumes
+    suffix = ".json.gz" if _compressed(payload) else ".json"
+    items = [{"key": _file_key(key, compressed=_compressed(payload)), "path": key + suffix} for key in files]
+    secret_volume = {"secretName": secret_name(name), "items": items}
+    return [
+        *volumes,
+        {"name": "configmap", "secret": secret_volume},
+        {"name": "config", "emptyDir": {"sizeLimit": "64Mi"}},
+    ]
+
+
+def _mounts(files: list[str], *, payload: bool = False) -> list[dict[str, Any]]:
+    mounts: list[dict[str, Any]] = [{"name": "pipes", "mountPath": "/pipes"}]
+    if files and payload:
+        mounts.append({"name": "configmap", "mountPath": "/configmap", "readOnly": True})
+    if files:
+        mounts.append({"name": "config", "mountPath": "/config"})
+    return mounts
+
+
+def _security(user: int | None, *, read_only_root: bool) -> dict[str, Any]:
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": read_only_root,
+        **({} if user is None else {"runAsUser": user}),
+    }
+
+
+def _init(settings: PodSettings, files: list[str]) -> dict[str, Any]:
+    # The sidecar's image: one less to pull.
+    return {
+        "name": INIT,
+        "image": settings.sidecar_image,
+        "command": ["sh", "-c", scripts.init(with_files=bool(files))],
+        "volumeMounts": _mounts(files, payload=True),
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "16Mi"},
+            "limits": {"cpu": "1", "memory": "128Mi"},
+        },
+        "securityContext": _security(SIDECAR_USER, read_only_root=True),
+    }
+
+
+def _source(task: TaskKey, settings: PodSettings, files: list[str]) -> dict[str, Any]:
+    separator = "@" if task.version.startswith("sha256:") else ":"
+    return {
+        "name": SOURCE,
+        "image": f"{task.package}{separator}{task.version}",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", scripts.source(task.command)],
+        "env": [
+            {"name": "USE_STREAM_CAPABLE_STATE", "value": "true"},
+            {"name": "AUTO_DETECT_SCHEMA", "value": "true"},
+        ],
+        "volumeMounts": _mounts(files),
+        "resources": {
+            "requests": {"cpu": "125m", "memory": "512Mi"},
+            "limits": {"cpu": "2", "memory": "2Gi"},
+        },
+        "securityContext": _security(None if settings.run_as_root else SOURCE_USER, read_only_root=False),
+    }
+
+
+def _sidecar(task: TaskKey, settings: PodSettings, prefix: str, files: list[str]) -> dict[str, Any]:
+    plain = {
+        "STDOUT_PIPE_FILE": _STDOUT,
+        "STDERR_PIPE_FILE": _STDERR,
+        "EXIT_CODE_FILE": _EXIT_CODE,
+        "BULKER_URL": settings.bulker_url,
+        "PACKAGE": task.package,
+        "PACKAGE_VERSION": task.version,
+        "COMMAND": str(task.command),
+        "TABLE_NAME_PREFIX": prefix,
+        "STARTED_BY": task.started_by,
+        "STARTED_AT": scripts.rfc3339(task.started_at),
+        "SYNC_ID": task.sync_id,
+        "TASK_ID": task.task_id,
+        "STORAGE_KEY": task.storage_key,
+        "BULKER_LOGS_CONNECTION_ID": settings.bulker_logs_connection_id,
+        "STALL_TIMEOUT_SECONDS": str(settings.stall_timeout_seconds),
+        "GRACE_SECONDS": str(settings.grace_seconds),
+    }
+    name = secret_name(pod_name(task))
+    return {
+        "name": SIDECAR,
+        "image": settings.sidecar_image,
+        "env": [
+            *({"name": key, "value": scripts.literal(value)} for key, value in plain.items() if value),
+            *(
+                {"name": key, "valueFrom": {"secretKeyRef": {"name": name, "key": key}}}
+                for key in _credentials(settings)
+            ),
+        ],
+        "volumeMounts": _mounts(files),
+        "resources": {
+            "requests": {"cpu": "100m", "memory": "128Mi"},
+            "limits": {"cpu": "1", "memory": "512Mi"},
+        },
+        "securityContext": _security(SIDECAR_USER, read_only_root=True),
+    }
+
+
+def request_hash(task: TaskKey, payload: Payload, prefix: str, *, full_sync: bool) -> str:
+    """Tells a repeated request from another one that carries the same taskId. Not reversible."""
+    parts = [task.command, task.package, task.version, task.sync_id, task.storage_key, prefix, str(full_sync)]
+    digest = hashlib.sha256(json.dumps(parts).encode())
+    for part in (payload.config, payload.catalog, payload.state):
+        digest.update(b"\0" + (part if part is not None else b"\1"))
+    return digest.hexdigest()

@@ -1,0 +1,231 @@
+"""The functions' settings: SYNCCTL_* variables, and syncctl.env in the folder that SYNCCTL_CONFIG_PATH names.
+
+The only module that reads os.environ for the functions. It is imported on a request's way, not at start-up
+(pydantic costs a cold start 50 ms); pydantic-settings would cost 140 ms more and could not read a mapping.
+"""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from common.errors import SettingsError
+
+PREFIX = "SYNCCTL_"
+CONFIG_FILE = "syncctl.env"
+_CONFIG_PATH = f"{PREFIX}CONFIG_PATH"
+_MULTILINE = ("kubernetes_client_config", "kubernetes_node_selector")
+# Also read under these names, after our own.
+_OTHER_NAMES = {"http_port": "PORT"}
+
+
+class LogFormat(StrEnum):
+    """How a log line is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: Any) -> Any:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        expected = f"a URL such as {schemes[0]}://host:port"
+        try:
+            parts = urlsplit(text)
+            usable = parts.scheme in schemes and parts.port != 0 and (bool(parts.netloc) or "host=" in parts.query)
+        except ValueError:
+            usable = False
+        if not usable or " " in text:
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _tokens(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if text and not text.replace(",", "").strip():
+        # An empty list means "open to everyone": never by accident.
+        raise ValueError("expected a comma-separated list of tokens, found only commas")
+    return value
+
+
+_DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
+_HttpUrl = Annotated[str, _url("http", "https")]
+_Tokens = Annotated[SecretStr, AfterValidator(_tokens)]
+_EMPTY = SecretStr("")
+
+
+class Settings(BaseModel):
+    """One attribute per variable, in lower case without the prefix; white space around values is trimmed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    database_url: _DatabaseUrl | None = Field(
+        None, description="Postgres, as postgresql://user:password@host:5432/database?search_path=newjitsu."
+    )
+    sidecar_database_url: _DatabaseUrl | None = Field(
+        None, description="Postgres as task pods reach it; without it, SYNCCTL_DATABASE_URL."
+    )
+    http_port: int = Field(
+        3043, ge=0, le=65535, description="Port of the one-machine edition; without it, $PORT. Functions use $PORT."
+    )
+    auth_tokens: _Tokens = Field(
+        _EMPTY,
+        description="Tokens that callers may send, separated by commas: plain, or salt.hash with the hex SHA-512 "
+        "of token + salt + secret. With no tokens at all, everyone may call.",
+    )
+    raw_auth_tokens: _Tokens = Field(_EMPTY, description="More tokens, separated by commas, all taken as plain.")
+    token_secret: SecretStr = Field(
+        _EMPTY, description="The secret in the hashes of SYNCCTL_AUTH_TOKENS; several, separated by commas, all count."
+    )
+    bulker_url: _HttpUrl = Field("http://localhost:3042", description="Bulker, as task pods reach it.")
+    bulker_auth_token: SecretStr = Field(_EMPTY, description="Token that task pods send to Bulker.")
+    bulker_logs_connection_id: str = Field(
+        "", description="If set, log lines of tasks also go to this Bulker destination, into the table task_log."
+    )
+    sidecar_image: str = Field(
+        "sync-functions/sidecar:0.1.0", description="Image of the sidecar (and the init) container of task pods."
+    )
+    kubernetes_client_config: str = Field(
+        "local",
+        repr=False,
+        description="`local` for the service account of the pod, else the path of a kubeconfig file, or its text.",
+    )
+    kubernetes_context: str = Field("", description="Context in that kubeconfig; without it, its current one.")
+    kubernetes_namespace: str = Field("default", description="Namespace of the task pods.")
+    kubernetes_node_selector: dict[str, str] = Field(
+        {}, description="Labels that a node must have to run task pods, as JSON or YAML, such as {disk: ssd}."
+    )
+    pods_service_account: str = Field("", description="Service account of the task pods; without it, the namespace's.")
+    container_status_check_seconds: int = Field(10, ge=1, description="Pause between two sweeps while pods are active.")
+    container_init_timeout_seconds: int = Field(180, ge=1, description="How long a task pod may take to start.")
+    task_timeout_hours: float = Field(48, gt=0, description="How long a task may run.")
+    stall_timeout_seconds: int = Field(
+        3600, ge=0, description="How long a connector may send nothing at all before its task fails; 0 is for ever."
+    )
+    container_grace_shutdown_seconds: int = Field(
+        60, ge=1, description="How long a task pod that is told to stop has to save what it can."
+    )
+    max_body_bytes: int = Field(
+        4 * 1024 * 1024,
+        ge=1024,
+        description="Largest request body; config, catalog and state must fit a Secret in any case (1 MiB, gzipped).",
+    )
+    instance_id: str = Field(
+        default_factory=lambda: uuid4().hex, description="Names this process in logs; random by default."
+    )
+    log_format: LogFormat = Field(LogFormat.TEXT, description="`text` or `json`.")
+    syncs_enabled: bool = Field(default=True, description="`false` or `0` makes every start of a task answer 503.")
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Reads the environment (or a mapping like it); raises one SettingsError that names every problem."""
+        given = dict(os.environ if environ is None else environ)  # noqa: TID251 - the one place
+        given = _config_file(given.get(_CONFIG_PATH, "").strip()) | {k: v for k, v in given.items() if v.strip()}
+        values = {}
+        for field in cls.model_fields:
+            for name in (variable(field), _OTHER_NAMES.get(field, "")):
+                if given.get(name, "").strip():
+                    values[field] = given[name]
+                    break
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SettingsError(_explain(error)) from None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _trim(cls, value: Any) -> Any:
+        # Secrets made with `echo` end in a line break; the HTTP clients that get it refuse the header.
+        if isinstance(value, SecretStr):
+            return SecretStr(value.get_secret_value().strip())
+        return value.strip() if isinstance(value, str) else value
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _one_line(cls, value: Any, info: Any) -> Any:
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str) and info.field_name not in _MULTILINE and not text.isprintable():
+            raise ValueError("expected one line of printable text, found a line break or control character inside")
+        return value
+
+    @field_validator("kubernetes_node_selector", mode="before")
+    @classmethod
+    def _selector(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        import yaml  # type: ignore[import-untyped]
+
+        try:
+            # BaseLoader builds text only, which is what labels are: {gpu: true} means "true".
+            labels = yaml.load(value, Loader=yaml.BaseLoader)  # noqa: S506
+        except yaml.YAMLError:
+            labels = None
+        if not isinstance(labels, dict) or not all(isinstance(label, str) for label in labels.values()):
+            raise ValueError('expected labels as JSON or YAML, such as {"disk": "ssd"}')
+        return labels
+
+    def require_database_url(self) -> str:
+        """The database's URL; raises SettingsError where none is set (functions start, and are healthy, without)."""
+        if self.database_url is None:
+            raise SettingsError(
+                f"{variable('database_url')} is not set; set it to "
+                "postgresql://user:password@host:5432/database?search_path=..."
+            )
+        return self.database_url.get_secret_value()
+
+    def require_sidecar_database_url(self) -> str:
+        """The database's URL as task pods reach it."""
+        if self.sidecar_database_url is None:
+            return self.require_database_url()
+        return self.sidecar_database_url.get_secret_value()
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + field.upper()
+
+
+def _config_file(folder: str) -> dict[str, str]:
+    if not folder:
+        return {}
+    from dotenv import dotenv_values
+
+    try:
+        with (Path(folder) / CONFIG_FILE).open(encoding="utf-8") as file:
+            return {name: value for name, value in dotenv_values(stream=file, interpolate=False).items() if value}
+    except (OSError, ValueError):
+        # Going on without it could mean: without tokens, open to everyone.
+        raise SettingsError(f"{_CONFIG_PATH}: expected a folder with a readable file {CONFIG_FILE}.") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """All problems in one sentence each. pydantic's own texts for our types never repeat a value."""
+    problems = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        text = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+        problems.append(f"{variable(str(problem['loc'][0]))}: {text}.")
+    return "Settings are not usable. " + " ".join(problems)
+
+
+_current: Settings | None = None
+
+
+def use(settings: Settings | None) -> None:
+    """Makes `current` return these settings: how the embedded edition (and tests) bring their own."""
+    global _current  # noqa: PLW0603 - one per process
+    _current = settings
+
+
+def current() -> Settings:
+    """This process's settings, read from the environment at the first call."""
+    global _current  # noqa: PLW0603
+    if _current is None:
+        _current = Settings.load()
+    return _current

@@ -1,0 +1,74 @@
+"""A Postgres URL, as libpq and Go drivers write it, to pg8000's connection arguments (pg8000 reads no URL)."""
+
+import ssl
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from common.errors import SettingsError
+
+_EXPECTED = "expected postgresql://user:password@host:5432/database?search_path=...&sslmode=..."
+_CONNECT_TIMEOUT_SECONDS = 10.0
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+# Options of other drivers that mean nothing to us, and are harmless to leave out.
+_IGNORED = frozenset(
+    {"connection_limit", "pool_timeout", "pgbouncer", "schema", "pool_max_conns", "pool_min_conns"}
+    | {"default_query_exec_mode", "statement_cache_capacity", "sslcompression", "target_session_attrs"}
+)
+_STARTUP = frozenset({"search_path", "options", "timezone", "statement_timeout", "lock_timeout", "DateStyle"})
+
+
+def parse(url: str) -> dict[str, Any]:
+    """Arguments for `pg8000.native.Connection`; raises SettingsError that never repeats the URL."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+    except ValueError:
+        raise SettingsError(f"The database URL cannot be parsed; {_EXPECTED}.") from None
+    if parts.scheme not in {"postgres", "postgresql"}:
+        raise SettingsError(f"The database URL does not start with postgresql://; {_EXPECTED}.")
+    arguments: dict[str, Any] = {
+        "user": unquote(parts.username or options.pop("user", "postgres")),
+        "password": unquote(parts.password) if parts.password else options.pop("password", None),
+        "database": unquote(parts.path.lstrip("/")) or options.pop("dbname", None),
+        "application_name": options.pop("application_name", "sync-functions"),
+        "timeout": _seconds(options.pop("connect_timeout", "")),
+        "tcp_keepalive": True,
+    }
+    host = options.pop("host", "") or unquote(parts.hostname or "localhost")
+    port = int(options.pop("port", "") or port or 5432)
+    if host.startswith("/"):
+        arguments["unix_sock"] = f"{host}/.s.PGSQL.{port}"
+    else:
+        arguments |= {"host": host, "port": port}
+    arguments["ssl_context"] = _ssl(options.pop("sslmode", "prefer"), options.pop("sslrootcert", None))
+    startup = {name: options.pop(name) for name in list(options) if name in _STARTUP}
+    if unknown := [name for name in options if name not in _IGNORED]:
+        raise SettingsError(f"The database URL has options that are not known here: {', '.join(unknown)}.")
+    return arguments | ({"startup_params": startup} if startup else {})
+
+
+def _seconds(text: str) -> float:
+    """A time limit; 0 means none to libpq, but a function must not wait for ever."""
+    try:
+        return float(text or 0) or _CONNECT_TIMEOUT_SECONDS
+    except ValueError:
+        raise SettingsError("The database URL's connect_timeout is not a number of seconds.") from None
+
+
+def _ssl(mode: str, root: str | None) -> ssl.SSLContext | bool | None:
+    """pg8000: False never, None tries and falls back, True insists, a context verifies."""
+    if mode not in _SSL_MODES:
+        raise SettingsError(f"The database URL's sslmode must be one of {', '.join(_SSL_MODES)}.")
+    if mode == "disable":
+        return False
+    if mode in {"allow", "prefer"}:
+        return None
+    if mode == "require" and not root:
+        return True
+    try:
+        context = ssl.create_default_context(cafile=root)
+    except OSError:
+        raise SettingsError("The database URL's sslrootcert names a file that cannot be read.") from None
+    context.check_hostname = mode == "verify-full"
+    return context

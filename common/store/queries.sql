@@ -1,0 +1,189 @@
+-- Every statement this project runs, one block each: `-- name: NAME`, then comment lines, then the SQL.
+-- Parameters are :name. Times are the database's own (now()), so clocks of pods and functions do not matter.
+
+-- name: create_task
+-- Row first. Does nothing where the task exists, or where another active task holds the same slot
+-- (syncctl_task_active: one read per sync, one discovery per key).
+INSERT INTO syncctl_task (task_id, command, sync_id, storage_key, package, version, pod_name, request_hash,
+                          started_by, table_name_prefix, created_at)
+VALUES (:task_id, :command, :sync_id, :storage_key, :package, :version, :pod_name, :request_hash,
+        :started_by, :table_name_prefix, date_trunc('second', now()))
+ON CONFLICT DO NOTHING
+RETURNING task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
+          0 AS age_seconds;
+
+-- name: find_task
+SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
+       extract(epoch FROM now() - created_at)::bigint AS age_seconds
+FROM syncctl_task WHERE task_id = :task_id;
+
+-- name: find_active
+-- The task that holds the slot of a request.
+SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
+       extract(epoch FROM now() - created_at)::bigint AS age_seconds
+FROM syncctl_task
+WHERE state IN ('PENDING', 'RUNNING') AND command = :command
+  AND sync_id = :sync_id AND package = :package AND version = :version AND storage_key = :storage_key;
+
+-- name: find_active_read
+SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
+       extract(epoch FROM now() - created_at)::bigint AS age_seconds
+FROM syncctl_task
+WHERE state IN ('PENDING', 'RUNNING') AND command = 'read' AND sync_id = :sync_id;
+
+-- name: announce_read
+-- The caller's table; RUNNING is its only word for "not finished".
+INSERT INTO source_task (sync_id, task_id, package, version, started_at, updated_at, started_by, status, description)
+VALUES (:sync_id, :task_id, :package, :version, to_timestamp(:started_at), now(), :started_by::jsonb,
+        'RUNNING', 'CREATED: ')
+ON CONFLICT ON CONSTRAINT source_task_pkey DO NOTHING;
+
+-- name: announce_discover
+INSERT INTO source_catalog (package, version, key, status, description, timestamp)
+VALUES (:package, :version, :storage_key, 'RUNNING', '', to_timestamp(:started_at))
+ON CONFLICT ON CONSTRAINT source_catalog_pkey
+DO UPDATE SET status = excluded.status, description = excluded.description, timestamp = excluded.timestamp;
+
+-- name: mark_running
+UPDATE syncctl_task SET state = 'RUNNING', started_at = coalesce(started_at, now()), updated_at = now()
+WHERE task_id = :task_id AND state = 'PENDING';
+
+-- name: finish_task
+-- The first terminal state wins; a terminal row never changes again.
+UPDATE syncctl_task
+SET state = :state, reason = :reason, streams = coalesce(:streams::jsonb, streams),
+    updated_at = now(), finished_at = now()
+WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING')
+RETURNING task_id;
+
+-- name: report_progress
+UPDATE syncctl_task
+SET state = 'RUNNING', started_at = coalesce(started_at, now()), updated_at = now(),
+    streams = coalesce(:streams::jsonb, streams)
+WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING');
+
+-- name: task_is_terminal
+SELECT state FROM syncctl_task WHERE task_id = :task_id AND state NOT IN ('PENDING', 'RUNNING');
+
+-- name: heartbeat_read
+UPDATE source_task SET updated_at = now() WHERE task_id = :task_id AND status = 'RUNNING';
+
+-- name: finish_read
+-- Inserts where the row is missing (a sidecar may outlive the caller's clean-up), never over a terminal one.
+INSERT INTO source_task (sync_id, task_id, package, version, started_at, updated_at, started_by, status, description)
+VALUES (:sync_id, :task_id, :package, :version, to_timestamp(:started_at), now(), :started_by::jsonb,
+        :status, :description)
+ON CONFLICT ON CONSTRAINT source_task_pkey
+DO UPDATE SET updated_at = now(), status = excluded.status, description = excluded.description
+WHERE source_task.status = 'RUNNING'
+RETURNING status;
+
+-- name: save_spec
+-- A newer specification replaces an older one or an error: an error must not stick.
+INSERT INTO source_spec (package, version, specs, timestamp, error)
+VALUES (:package, :version, :specs::jsonb, to_timestamp(:started_at), '')
+ON CONFLICT ON CONSTRAINT source_spec_pkey
+DO UPDATE SET specs = excluded.specs, timestamp = excluded.timestamp, error = excluded.error;
+
+-- name: save_spec_error
+-- A specification that is there stays; an older error makes way.
+INSERT INTO source_spec (package, version, specs, timestamp, error)
+VALUES (:package, :version, NULL, to_timestamp(:started_at), :error)
+ON CONFLICT ON CONSTRAINT source_spec_pkey
+DO UPDATE SET timestamp = excluded.timestamp, error = excluded.error WHERE source_spec.specs IS NULL;
+
+-- name: save_check
+INSERT INTO source_check (package, version, key, status, description, timestamp)
+VALUES (:package, :version, :storage_key, :status, :description, to_timestamp(:started_at))
+ON CONFLICT ON CONSTRAINT source_check_pkey
+DO UPDATE SET status = excluded.status, description = excluded.description, timestamp = excluded.timestamp;
+
+-- name: save_check_error
+-- Never over a result of this run or a later one.
+INSERT INTO source_check (package, version, key, status, description, timestamp)
+VALUES (:package, :version, :storage_key, 'FAILED', :description, to_timestamp(:started_at))
+ON CONFLICT ON CONSTRAINT source_check_pkey
+DO UPDATE SET status = excluded.status, description = excluded.description, timestamp = excluded.timestamp
+WHERE source_check.timestamp < excluded.timestamp;
+
+-- name: save_catalog
+INSERT INTO source_catalog (package, version, key, catalog, status, description, timestamp)
+VALUES (:package, :version, :storage_key, :catalog::jsonb, 'SUCCESS', '', to_timestamp(:started_at))
+ON CONFLICT ON CONSTRAINT source_catalog_pkey
+DO UPDATE SET catalog = excluded.catalog, status = excluded.status, description = excluded.description,
+              timestamp = excluded.timestamp;
+
+-- name: save_catalog_error
+-- Only while RUNNING (or for the first time): a found catalog stays.
+INSERT INTO source_catalog (package, version, key, catalog, status, description, timestamp)
+VALUES (:package, :version, :storage_key, NULL, 'FAILED', :description, to_timestamp(:started_at))
+ON CONFLICT ON CONSTRAINT source_catalog_pkey
+DO UPDATE SET status = excluded.status, description = excluded.description, timestamp = excluded.timestamp
+WHERE source_catalog.status = 'RUNNING';
+
+-- name: save_state
+INSERT INTO source_state (sync_id, stream, state, timestamp)
+VALUES (:sync_id, :state_key, :state::jsonb, now())
+ON CONFLICT ON CONSTRAINT source_state_pkey DO UPDATE SET state = excluded.state, timestamp = excluded.timestamp;
+
+-- name: drop_other_states
+-- One live kind of state per sync: a source that went from LEGACY to STREAM must not be given both.
+DELETE FROM source_state
+WHERE sync_id = :sync_id
+  AND CASE WHEN stream IN ('_GLOBAL_STATE', '_LEGACY_STATE') THEN stream ELSE '' END <> :kind;
+
+-- name: load_states
+SELECT stream, state::text AS state FROM source_state WHERE sync_id = :sync_id ORDER BY timestamp;
+
+-- name: clear_states
+DELETE FROM source_state WHERE sync_id = :sync_id;
+
+-- name: clear_results
+-- A result belongs to one run: the next one of the same key starts without it.
+DELETE FROM syncctl_result WHERE task_id = :task_id;
+
+-- name: save_result
+INSERT INTO syncctl_result (task_id, result) VALUES (:task_id, :result::json)
+ON CONFLICT (task_id) DO UPDATE SET result = excluded.result;
+
+-- name: add_logs
+-- One statement per batch; the arrays are of one length.
+INSERT INTO task_log (id, level, logger, message, sync_id, task_id, timestamp)
+SELECT * FROM unnest(:ids::uuid[], :levels::text[], :loggers::text[], :messages::text[], :sync_ids::text[],
+                     :task_ids::text[], :timestamps::timestamptz[]);
+
+-- name: last_logs
+SELECT timestamp, level, logger, message FROM task_log
+WHERE task_id = :task_id AND sync_id = :sync_id
+ORDER BY timestamp DESC, id DESC LIMIT :limit;
+
+-- name: list_tasks
+-- Newest first; the cursor is the (created_at, task_id) of the last row seen.
+SELECT task_id, command, sync_id, storage_key, package, version, state, reason, streams::text AS streams, started_by,
+       created_at, started_at, updated_at, finished_at
+FROM syncctl_task
+WHERE (:sync_id = '' OR sync_id = :sync_id) AND (:state = '' OR state = :state)
+  AND (:command = '' OR command = :command)
+  AND (:before_id = '' OR (created_at, task_id) < (:before_time::timestamptz, :before_id))
+ORDER BY created_at DESC, task_id DESC LIMIT :limit;
+
+-- name: get_task
+SELECT t.task_id, command, sync_id, storage_key, package, version, state, reason, streams::text AS streams,
+       started_by, created_at, started_at, updated_at, finished_at, r.result::text AS result
+FROM syncctl_task t LEFT JOIN syncctl_result r ON r.task_id = t.task_id
+WHERE t.task_id = :task_id;
+
+-- name: active_tasks
+-- For the sweep: rows that a pod should stand behind.
+SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, started_by,
+       extract(epoch FROM created_at)::bigint AS started_at,
+       extract(epoch FROM now() - created_at)::float AS age_seconds,
+       extract(epoch FROM now() - updated_at)::float AS idle_seconds
+FROM syncctl_task WHERE state IN ('PENDING', 'RUNNING') ORDER BY created_at;
+
+-- name: database_now
+SELECT extract(epoch FROM now())::float AS now;
+
+-- name: ours_exist
+-- Another controller's database has only the caller's tables.
+SELECT to_regclass('syncctl_task') IS NOT NULL AS ours;

@@ -1,0 +1,192 @@
+"""The life of a task's rows: begun once, reported while it runs, concluded once."""
+
+import json
+import re
+from enum import StrEnum
+from typing import Any, Self
+
+from msgspec import Struct
+
+from common.commands import Command
+from common.store.database import Database, Row
+
+NUL = "\u2400"
+"""Stands for NUL in texts: Postgres has no NUL."""
+_NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+class TaskState(StrEnum):
+    """A task's states; the last four are final."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def final(self) -> bool:
+        """Whether the state never changes again."""
+        return self not in {TaskState.PENDING, TaskState.RUNNING}
+
+
+class TaskKey(Struct, frozen=True):
+    """What names a task and its rows everywhere: in requests, annotations and the sidecar's environment."""
+
+    command: Command
+    task_id: str
+    package: str
+    version: str
+    sync_id: str = ""
+    storage_key: str = ""
+    started_by: str = ""
+    started_at: int = 0
+    """Unix seconds: when the row was made; the timestamp of every row of this run."""
+
+
+class TaskRow(Struct, frozen=True):
+    """What a repeated or competing request needs to know of a task."""
+
+    task_id: str
+    state: TaskState
+    request_hash: str
+    pod_name: str
+    reason: str
+    started_at: int
+    age_seconds: int
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """From a row of create_task, find_task or find_active."""
+        return cls(**{**row, "state": TaskState(row["state"])})
+
+
+class Outcome(Struct, frozen=True):
+    """How a task ended.
+
+    `description` goes to the caller's table as contract.md B words it, `reason` to ours in full; `streams` is
+    the per-stream accounting by stream key, `result` what a spec, check or discover found.
+    """
+
+    state: TaskState
+    reason: str = ""
+    description: str = ""
+    streams: dict[str, Any] | None = None
+    result: bytes | None = None
+    check_status: str = ""
+
+
+def clean(text: str) -> str:
+    """Text as Postgres takes it."""
+    return text.replace("\0", NUL).encode("utf-8", "replace").decode()
+
+
+def begin(
+    db: Database, task: TaskKey, *, pod_name: str, request_hash: str, prefix: str = ""
+) -> tuple[TaskRow | None, bool]:
+    """Writes the rows of a new task. Returns its row and True, or the row in the way and False."""
+    fields = {"sync_id": task.sync_id, "storage_key": task.storage_key, "package": task.package}
+    fields |= {"version": task.version, "command": str(task.command)}
+    created = db.run(
+        "create_task", task_id=task.task_id, pod_name=pod_name, request_hash=request_hash,
+        started_by=task.started_by, table_name_prefix=prefix, **fields,
+    )  # fmt: skip
+    if not created:
+        found = db.run("find_task", task_id=task.task_id) or _active(db, task, fields)
+        return (TaskRow.of(found[0]) if found else None), False
+    row = TaskRow.of(created[0])
+    _announce(db, task, row.started_at)
+    return row, True
+
+
+def _active(db: Database, task: TaskKey, fields: dict[str, str]) -> list[Row]:
+    if task.command is Command.READ:
+        return db.run("find_active_read", sync_id=task.sync_id)
+    return db.run("find_active", **fields)
+
+
+def _announce(db: Database, task: TaskKey, started_at: int) -> None:
+    if task.command is Command.READ:
+        db.run(
+            "announce_read", sync_id=task.sync_id, task_id=task.task_id, package=task.package,
+            version=task.version, started_at=started_at, started_by=started_by_json(task.started_by),
+        )  # fmt: skip
+    elif task.command is Command.DISCOVER:
+        db.run(
+            "announce_discover", package=task.package, version=task.version, storage_key=task.storage_key,
+            started_at=started_at,
+        )  # fmt: skip
+
+
+def started_by_json(text: str) -> str | None:
+    """`startedBy` for a jsonb column: JSON objects as they are, any other text as a string, "" as null."""
+    if not text:
+        return None
+    try:
+        return json.dumps(json.loads(text)) if text.lstrip().startswith("{") else json.dumps(text)
+    except ValueError:
+        return json.dumps(text)
+
+
+def progress(db: Database, task: TaskKey, streams: dict[str, Any] | None, *, ours: bool = True) -> bool:
+    """Tells that the task runs, and how far it is. False where the task is concluded: nobody waits for it."""
+    if ours:
+        db.run("report_progress", task_id=task.task_id, streams=_json(streams))
+        if db.run("task_is_terminal", task_id=task.task_id):
+            return False
+    if task.command is Command.READ:
+        db.run("heartbeat_read", task_id=task.task_id)
+    return True
+
+
+def conclude(db: Database, task: TaskKey, outcome: Outcome, *, ours: bool = True) -> bool:
+    """Writes how a task ended, in our tables and the caller's. The first conclusion wins: False for a later one.
+
+    `ours` is False where the syncctl_ tables do not exist (a sidecar launched by another controller).
+    """
+    if ours:
+        won = db.run(
+            "finish_task", task_id=task.task_id, state=str(outcome.state), reason=clean(outcome.reason),
+            streams=_json(outcome.streams),
+        )  # fmt: skip
+        if not won and db.run("task_is_terminal", task_id=task.task_id):
+            return False
+        if won and outcome.result is not None:
+            db.run("save_result", task_id=task.task_id, result=outcome.result.decode())
+    _tell_caller(db, task, outcome)
+    return True
+
+
+def _tell_caller(db: Database, task: TaskKey, outcome: Outcome) -> None:
+    package = {"package": task.package, "version": task.version, "started_at": task.started_at}
+    keyed = package | {"storage_key": task.storage_key}
+    found = _without_nul(outcome.result) if outcome.result is not None else None
+    text = clean(outcome.description)
+    match task.command:
+        case Command.READ:
+            db.run(
+                "finish_read", sync_id=task.sync_id, task_id=task.task_id, status=str(outcome.state),
+                description=text, started_by=started_by_json(task.started_by), **package,
+            )  # fmt: skip
+        case Command.SPEC if found is not None:
+            db.run("save_spec", specs=found, **package)
+        case Command.SPEC:
+            db.run("save_spec_error", error=text, **package)
+        case Command.CHECK if found is not None:
+            db.run("save_check", status=outcome.check_status, description=text, **keyed)
+        case Command.CHECK:
+            db.run("save_check_error", description=text, **keyed)
+        case Command.DISCOVER if found is not None:
+            db.run("save_catalog", catalog=found, **keyed)
+        case Command.DISCOVER:
+            db.run("save_catalog_error", description=text, **keyed)
+
+
+def _without_nul(result: bytes) -> str:
+    """JSON as jsonb takes it: an escaped NUL in a text is shown instead (never part of a longer escape)."""
+    return _NUL_ESCAPE.sub(lambda match: match.group(1) + NUL, result.decode())
+
+
+def _json(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else _without_nul(json.dumps(value).encode())

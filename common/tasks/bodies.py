@@ -1,0 +1,130 @@
+"""The bodies of requests: JSON that is checked as a whole, then taken apart without losing a digit.
+
+Every problem becomes a sentence that names the field and never repeats a value (it may be a secret).
+"""
+
+import json
+import re
+from typing import Any, NoReturn
+
+import msgspec
+from msgspec import Raw
+
+from common import airbyte
+from common.errors import BadRequest
+
+MAX_DEPTH = 200
+"""Levels of nesting: far above any real body, far below what makes Python's own decoders give up."""
+
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, line and paragraph separators, and what is left of broken UTF-16."""
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_NESTING = (dict, list)
+_SYNC_MODES = tuple(airbyte.SyncMode)
+
+
+def members(body: bytes, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The body's members as compact JSON, their types (and the catalog's shape) checked; nulls left out."""
+    accepted = (*required, *optional)
+    document = _decode(body)
+    if not isinstance(document, dict):
+        raise BadRequest(f"The body is not a JSON object; expected one with {', '.join(required)}.")
+    for name in document:
+        if name not in accepted:
+            raise BadRequest(f"Unknown member {shown(name)} of the body; accepted are {', '.join(accepted)}.")
+    if missing := [name for name in required if document.get(name) is None]:
+        raise BadRequest(f"Missing from the body: {', '.join(missing)}.")
+    for name in required:
+        _expect(name, document[name], dict, "an object")
+    if document.get("state") is not None:
+        _expect("state", document["state"], (dict, list), "an object, an array of state messages, or null")
+    raw = msgspec.json.decode(body, type=dict[str, Raw])
+    members = {
+        name: msgspec.json.format(bytes(raw[name]), indent=-1) for name, value in document.items() if value is not None
+    }
+    if "catalog" in members:
+        _check_catalog(document["catalog"], members["catalog"])
+    return members
+
+
+def _decode(body: bytes) -> object:
+    if not body.strip():
+        raise BadRequest('The body is empty; expected JSON, such as {"config": {...}}.')
+    try:
+        document = msgspec.json.decode(body)
+    except RecursionError:
+        _too_deep()
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not UTF-8.") from None
+    except msgspec.DecodeError as error:
+        raise BadRequest(f"The body is not usable JSON: {error}.") from None
+    # msgspec lets the last of two members win; which one was meant is not ours to guess. Outside of strings
+    # every member has one colon, so counting finds such a body, and the slow way need only say where.
+    if _count_members(document) != _STRING.sub(b"", body).count(b":"):
+        json.loads(body.decode(), object_pairs_hook=_unique, parse_int=str, parse_float=str)
+    return document
+
+
+def _count_members(document: object) -> int:
+    """Counts level by level, so that its own stack stays flat; raises BadRequest where there are too many levels."""
+    count = 0
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH + 1):
+        count += sum(len(node) for node in level if isinstance(node, dict))
+        children = [node.values() if isinstance(node, dict) else node for node in level if isinstance(node, _NESTING)]
+        if not children:
+            return count
+        level = [child for group in children for child in group if isinstance(child, _NESTING)]
+    _too_deep()
+
+
+def _too_deep() -> NoReturn:
+    raise BadRequest(f"The body is nested deeper than {MAX_DEPTH} levels.")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    names = set()
+    for name, _ in pairs:
+        if name in names:
+            raise BadRequest(f"The body has the member {shown(name)} twice in one object; send it once.")
+        names.add(name)
+
+
+def _check_catalog(catalog: dict[str, Any], raw: bytes) -> None:
+    """A configured catalog, as `read` takes it: first what callers get wrong, then all that we rely on."""
+    _expect("catalog.streams", catalog.get("streams"), list, "an array of configured streams")
+    for number, configured in enumerate(catalog["streams"]):
+        path = f"catalog.streams[{number}]"
+        _expect(path, configured, dict, "an object with stream and sync_mode")
+        stream = configured.get("stream")
+        _expect(f"{path}.stream", stream, dict, "an object with name and json_schema")
+        for name in ("name", "namespace", "table_name"):
+            if name == "name" or stream.get(name) is not None:
+                _check_name(f"{path}.stream.{name}", stream.get(name))
+        _expect(f"{path}.stream.json_schema", stream.get("json_schema", {}), (dict, type(None)), "an object")
+        if configured.get("sync_mode") not in _SYNC_MODES:
+            raise BadRequest(f"{path}.sync_mode: expected {' or '.join(_SYNC_MODES)}.")
+    try:
+        airbyte.decode_catalog(raw)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$")
+        raise BadRequest(f"catalog{path.rstrip('`')}: {text[:1].lower()}{text[1:]}.") from None
+
+
+def _check_name(path: str, value: object) -> None:
+    _expect(path, value, str, "a string")
+    if not value and path.endswith(".name"):
+        raise BadRequest(f"{path}: expected a string that is not empty.")
+    if UNPRINTABLE.search(str(value)):
+        raise BadRequest(f"{path}: holds a control character, such as NUL or a line break.")
+
+
+def _expect(path: str, value: object, kind: type | tuple[type, ...], wanted: str) -> None:
+    if not isinstance(value, kind):
+        raise BadRequest(f"{path}: expected {wanted}.")
+
+
+def shown(name: str) -> str:
+    """A caller's own name for something, short and harmless."""
+    return repr(name if len(name) <= 40 else f"{name[:40]}...")

@@ -1,0 +1,83 @@
+"""What `GET /tasks` and `GET /tasks/<taskId>` tell."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from common.errors import BadRequest, NotFound
+from common.settings import Settings
+from common.store import Database, logs
+from common.store.database import Row
+from common.tasks.requests import TaskQuery
+
+LOG_LINES = 100
+
+
+def list_tasks(settings: Settings, query: TaskQuery) -> dict[str, Any]:
+    """The newest tasks that match, and the cursor of the next page (null at the end)."""
+    time, _, task_id = query.cursor.partition("~")
+    if query.cursor and not task_id:
+        raise BadRequest("cursor: expected the `next` of an earlier answer.")
+    with Database(settings.require_database_url()) as db:
+        rows = db.transact(
+            lambda db: db.run(
+                "list_tasks", sync_id=query.sync_id, state=query.status, command=query.command,
+                before_time=_time(time) if time else None, before_id=task_id, limit=query.limit + 1,
+            )
+        )  # fmt: skip
+    page = rows[: query.limit]
+    more = len(rows) > query.limit
+    cursor = f"{_microseconds(page[-1]['created_at'])}~{page[-1]['task_id']}" if more else None
+    return {"ok": True, "tasks": [_task(row) for row in page], "next": cursor}
+
+
+def get_task(settings: Settings, task_id: str, log_lines: int = LOG_LINES) -> dict[str, Any]:
+    """One task with its result and last log lines; raises NotFound."""
+    with Database(settings.require_database_url()) as db:
+        rows, lines = db.transact(lambda db: _find(db, task_id, log_lines))
+    if not rows:
+        raise NotFound("There is no task with this taskId; GET /tasks lists them.")
+    task = _task(rows[0])
+    task["result"] = msgspec.json.decode(rows[0]["result"]) if rows[0]["result"] else None
+    task["logs"] = [line | {"timestamp": _stamp(line["timestamp"])} for line in lines]
+    return {"ok": True, "task": task}
+
+
+def _find(db: Database, task_id: str, log_lines: int) -> tuple[list[Row], list[Row]]:
+    rows = db.run("get_task", task_id=task_id)
+    return rows, logs.last(db, rows[0]["sync_id"], task_id, log_lines) if rows else []
+
+
+def _task(row: Row) -> dict[str, Any]:
+    return {
+        "taskId": row["task_id"],
+        "command": row["command"],
+        "syncId": row["sync_id"],
+        "storageKey": row["storage_key"],
+        "package": row["package"],
+        "version": row["version"],
+        "state": row["state"],
+        "reason": row["reason"],
+        "createdAt": _stamp(row["created_at"]),
+        "startedAt": _stamp(row["started_at"]),
+        "updatedAt": _stamp(row["updated_at"]),
+        "finishedAt": _stamp(row["finished_at"]),
+        "startedBy": row["started_by"],
+        "streams": msgspec.json.decode(row["streams"]),
+    }
+
+
+def _stamp(time: datetime | None) -> str | None:
+    return None if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _microseconds(time: datetime) -> int:
+    return int(time.timestamp() * 1_000_000)
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(int(text) / 1_000_000, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise BadRequest("cursor: expected the `next` of an earlier answer.") from None

@@ -1,0 +1,183 @@
+"""What callers send, checked before anything else is touched: query and body to a NewTask or a TaskQuery.
+
+Every problem becomes a sentence that names the field and never repeats a value. Routes: docs/contract.md A.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from common import images
+from common.commands import Command
+from common.errors import BadRequest
+from common.tasks import bodies
+
+MAX_LENGTHS = {
+    "syncId": 200,
+    "taskId": 200,
+    "storageKey": 500,
+    "tableNamePrefix": 200,
+    "startedBy": 4000,
+    "cursor": 300,
+}
+"""In characters. taskId and syncId are also annotations of pods and keys of rows."""
+
+MAX_PAGE = 500
+_PAGE = 50
+_IMAGE = ("package", "version")
+
+
+class Query(Protocol):
+    """The query parameters, as Werkzeug's MultiDict holds them."""
+
+    def lists(self) -> Iterable[tuple[str, list[str]]]:
+        """Each name with all values given for it."""
+        ...
+
+
+class NewTask(Struct, frozen=True):
+    """A task to start. Empty texts stand for what was not given.
+
+    config, catalog and state are the JSON as sent, only without white space (numbers keep their digits); None
+    where absent or null. A state of None means "go on from the saved state", b"{}" "begin anew".
+    """
+
+    command: Command
+    package: str
+    version: str
+    sync_id: str = ""
+    task_id: str = ""
+    storage_key: str = ""
+    table_name_prefix: str = ""
+    started_by: str = ""
+    full_sync: bool = False
+    config: bytes | None = None
+    catalog: bytes | None = None
+    state: bytes | None = None
+
+    def __repr__(self) -> str:
+        """Without the payloads: they hold secrets."""
+        return f"NewTask({self.command}, {self.package!r}, {self.version!r}, {self.sync_id!r}, {self.task_id!r})"
+
+
+class TaskQuery(Struct, frozen=True):
+    """Which tasks to list; empty texts do not filter. `cursor` is the `next` of the page before."""
+
+    sync_id: str = ""
+    status: str = ""
+    command: str = ""
+    limit: int = _PAGE
+    cursor: str = ""
+
+
+def parse_spec(query: Query, body: bytes = b"") -> NewTask:  # noqa: ARG001 - a GET's body means nothing
+    """GET /spec."""
+    given = _parameters(query, required=_IMAGE)
+    return NewTask(Command.SPEC, **_image(given))
+
+
+def parse_check(query: Query, body: bytes) -> NewTask:
+    """POST /check."""
+    return _keyed(Command.CHECK, query, body)
+
+
+def parse_discover(query: Query, body: bytes) -> NewTask:
+    """POST /discover."""
+    return _keyed(Command.DISCOVER, query, body)
+
+
+def parse_read(query: Query, body: bytes) -> NewTask:
+    """POST /read."""
+    given = _parameters(
+        query, required=(*_IMAGE, "syncId", "taskId"), optional=("tableNamePrefix", "startedBy", "fullSync")
+    )
+    image = _image(given)
+    if given.get("fullSync", "") not in {"", "true", "false"}:
+        raise BadRequest("fullSync: expected true or false.")
+    payload = bodies.members(body, required=("config", "catalog"), optional=("state",))
+    return NewTask(
+        Command.READ,
+        sync_id=given["syncId"],
+        task_id=given["taskId"],
+        table_name_prefix=given.get("tableNamePrefix", ""),
+        started_by=given.get("startedBy", ""),
+        full_sync=given.get("fullSync") == "true",
+        **image,
+        **payload,
+    )
+
+
+def parse_tasks(query: Query) -> TaskQuery:
+    """GET /tasks."""
+    from common.store import TaskState
+
+    given = _parameters(query, optional=("syncId", "status", "command", "limit", "cursor"))
+    return TaskQuery(
+        sync_id=given.get("syncId", ""),
+        status=_choice("status", given, tuple(TaskState)),
+        command=_choice("command", given, tuple(Command)),
+        limit=_limit(given.get("limit", "")),
+        cursor=given.get("cursor", ""),
+    )
+
+
+def parse_task_id(query: Query, task_id: str) -> str:
+    """GET /tasks/<taskId>: takes no parameters."""
+    _parameters(query)
+    return _text("taskId", task_id)
+
+
+def _keyed(command: Command, query: Query, body: bytes) -> NewTask:
+    given = _parameters(query, required=(*_IMAGE, "storageKey"))
+    image = _image(given)
+    payload = bodies.members(body, required=("config",))
+    return NewTask(command, storage_key=given["storageKey"], **image, **payload)
+
+
+def _parameters(query: Query, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> dict[str, str]:
+    accepted = (*required, *optional, "connectorType")
+    given: dict[str, str] = {}
+    for name, values in query.lists():
+        if name not in accepted:
+            raise BadRequest(f"Unknown parameter {bodies.shown(name)}; accepted here are {', '.join(accepted)}.")
+        if len(values) > 1:
+            raise BadRequest(f"{name}: given {len(values)} times; send it once.")
+        given[name] = _text(name, values[0])
+    if missing := [name for name in required if not given.get(name, "").strip()]:
+        raise BadRequest(f"Missing or empty parameters: {', '.join(missing)}.")
+    if given.get("connectorType", "") not in {"", "airbyte"}:
+        raise BadRequest("connectorType: only airbyte is known here.")
+    return given
+
+
+def _text(name: str, value: str) -> str:
+    if name in _IMAGE:
+        return value  # has a grammar of its own
+    limit = MAX_LENGTHS.get(name, 100)
+    if len(value) > limit:
+        raise BadRequest(f"{name}: has {len(value)} characters, at most {limit} are accepted.")
+    if bodies.UNPRINTABLE.search(value):
+        raise BadRequest(f"{name}: holds a control character, such as NUL or a line break; send printable text.")
+    return value
+
+
+def _image(given: dict[str, str]) -> dict[str, Any]:
+    image = images.parse(given["package"], given["version"])
+    return {"package": image.package, "version": image.version}
+
+
+def _choice(name: str, given: dict[str, str], choices: tuple[str, ...]) -> str:
+    value = given.get(name, "")
+    if value and value not in choices:
+        raise BadRequest(f"{name}: expected one of {', '.join(choices)}.")
+    return value
+
+
+def _limit(text: str) -> int:
+    if not text:
+        return _PAGE
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_PAGE:
+        raise BadRequest(f"limit: expected a whole number from 1 to {MAX_PAGE}.")
+    return int(text)

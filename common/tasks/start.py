@@ -1,0 +1,159 @@
+"""Starts a task: row first, then the pod, then its Secret. Safe to repeat after any interruption."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from msgspec import Struct, structs
+
+from common import airbyte, cluster
+from common.cluster import Cluster
+from common.commands import Command
+from common.errors import Conflict, QuotaExceeded, Refused, SyncError
+from common.pods import manifest
+from common.pods.manifest import Payload, PodSettings
+from common.settings import Settings
+from common.store import Database, Outcome, TaskKey, TaskRow, TaskState, states, tasks
+from common.tasks.requests import NewTask
+
+_log = logging.getLogger(__name__)
+
+CREATE_FAILED = "CREATE_FAILED: "
+"""The caller's console shows this word for a task whose pod could not be made (contract.md B)."""
+
+
+class Started(Struct, frozen=True):
+    """An accepted task; `started_at` in Unix seconds is the timestamp of its rows."""
+
+    task_id: str
+    started_at: int
+
+
+def start(task: NewTask, settings: Settings) -> Started:
+    """Accepts a task and makes its pod, or raises a SyncError and leaves a row that says why.
+
+    The same taskId with the same request is answered as the first time; with another one it is a Conflict.
+    """
+    key = TaskKey(
+        command=task.command,
+        task_id=task.task_id or str(uuid4()),
+        package=task.package,
+        version=task.version,
+        sync_id=task.sync_id,
+        storage_key=task.storage_key,
+        started_by=task.started_by,
+    )
+    with Database(settings.require_database_url()) as db:
+        key, payload, row, created = db.transact(lambda db: _begin(db, key, task))
+        answer = Started(row.task_id, row.started_at)
+        if not created:
+            if row.state.final and row.reason.startswith(CREATE_FAILED):
+                raise Conflict(f"Task {row.task_id} could not be started before: {row.reason}. Use a new taskId.")
+            if row.state is not TaskState.PENDING:
+                return answer
+        try:
+            _ensure_pod(cluster.connect(settings), key, payload, pod_settings(settings), task.table_name_prefix)
+        except QuotaExceeded:
+            raise  # the row stays PENDING: repeating the request makes the pod once there is room
+        except SyncError as error:
+            text = f"{CREATE_FAILED}{error.message}"
+            outcome = Outcome(TaskState.FAILED, reason=text, description=text)
+            db.transact(lambda db: tasks.conclude(db, key, outcome))
+            raise
+    _log.info("Task accepted.", extra={"action": "start", "task_id": key.task_id})
+    return answer
+
+
+def pod_settings(settings: Settings) -> PodSettings:
+    """What task pods get of this process's settings."""
+    return PodSettings(
+        sidecar_image=settings.sidecar_image,
+        namespace=settings.kubernetes_namespace,
+        database_url=settings.require_sidecar_database_url(),
+        bulker_url=settings.bulker_url,
+        bulker_auth_token=settings.bulker_auth_token.get_secret_value(),
+        bulker_logs_connection_id=settings.bulker_logs_connection_id,
+        stall_timeout_seconds=settings.stall_timeout_seconds,
+        grace_seconds=settings.container_grace_shutdown_seconds,
+        task_timeout_seconds=int(settings.task_timeout_hours * 3600),
+        node_selector=dict(settings.node_selector),
+    )
+
+
+def _begin(db: Database, key: TaskKey, task: NewTask) -> tuple[TaskKey, Payload, TaskRow, bool]:
+    """In one transaction: what the connector will be given, checked, and the task's rows."""
+    payload = Payload(task.config, task.catalog, task.state)
+    digest = manifest.request_hash(key, payload, task.table_name_prefix, full_sync=task.full_sync)
+    if task.command is Command.READ:
+        _refuse_shared_tables(task)
+        payload = structs.replace(payload, state=_state(db, task))
+    manifest.check_size(payload)
+    row, created = tasks.begin(
+        db, key, pod_name=manifest.pod_name(key), request_hash=digest, prefix=task.table_name_prefix
+    )
+    if row is None:
+        raise Conflict("Another task of the same kind has just ended; repeat the request.")
+    if not created and (row.request_hash != digest or (key.sync_id and row.task_id != key.task_id)):
+        raise Conflict(_in_the_way(key, row))
+    if created and task.full_sync:
+        states.clear(db, task.sync_id)
+    return structs.replace(key, task_id=row.task_id, started_at=row.started_at), payload, row, created
+
+
+def _in_the_way(key: TaskKey, row: TaskRow) -> str:
+    if row.task_id == key.task_id:
+        return (
+            f"Task {row.task_id} exists already, with another request ({row.state}, started {row.age_seconds} s "
+            "ago); use a new taskId."
+        )
+    what = f"Sync {key.sync_id}" if key.command is Command.READ else f"A {key.command} for this storageKey"
+    return (
+        f"{what} already runs: task {row.task_id} is {row.state} and was started {row.age_seconds} s ago; wait "
+        "for its end, or cancel it."
+    )
+
+
+def _state(db: Database, task: NewTask) -> bytes:
+    """The caller's state unchanged; without one the saved states, as far as they can be resumed from."""
+    if task.state is not None:
+        return task.state
+    if task.full_sync or task.catalog is None:
+        return b"{}"
+    catalog = airbyte.decode_catalog(task.catalog)
+    return airbyte.resume_states(catalog, states.load(db, task.sync_id)) or b"{}"
+
+
+def _refuse_shared_tables(task: NewTask) -> None:
+    """Two streams must not write to one table, nor save their states under one key."""
+    if task.catalog is None:
+        return
+    seen: dict[tuple[str, str], str] = {}
+    for stream in airbyte.decode_catalog(task.catalog).streams:
+        name = f"{stream.id.name!r} (namespace {stream.id.namespace!r})"
+        for kind, value in (("table", stream.table(task.table_name_prefix)), ("state key", stream.id.key)):
+            if other := seen.get((kind, value)):
+                raise Refused(
+                    f"catalog: the streams {other} and {name} would share the {kind} {value!r}; give one of them "
+                    "a table_name of its own, or select only one."
+                )
+            seen[kind, value] = name
+
+
+def _ensure_pod(where: Cluster, key: TaskKey, payload: Payload, settings: PodSettings, prefix: str) -> None:
+    """Makes what is missing of pod and Secret. Whoever dies in between: the next one goes on from there."""
+    wanted = manifest.pod(key, payload, settings, prefix=prefix)
+    try:
+        pod: Mapping[str, Any] = where.create_pod(wanted)
+    except Conflict:
+        found = where.get_pod(wanted["metadata"]["name"])
+        if found is None or found["metadata"].get("annotations", {}).get("TaskID") != key.task_id:
+            raise
+        pod = found
+    try:
+        where.create_secret(manifest.secret(key, payload, settings, dict(pod)))
+    except Conflict:
+        return
+    except SyncError:
+        where.delete_pod(wanted["metadata"]["name"], pod["metadata"]["uid"], 1)
+        raise

@@ -1,0 +1,150 @@
+"""Everything on one machine: Postgres, the warehouse, pods as processes, all functions on one port, the sweep."""
+
+import fcntl
+import logging
+import secrets
+import signal
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import IO, Self
+
+from common import cluster
+from common import settings as function_settings
+from common.errors import SyncError
+from common.store import Database
+from embedded import settings
+from embedded.connectors import Connectors
+from embedded.gateway import Gateway
+from embedded.pods.cluster import LocalCluster
+from embedded.postgres import Postgres
+from embedded.sweeper import SweepTimer
+from embedded.warehouse.server import WarehouseServer
+from embedded.warehouse.warehouse import Warehouse
+
+SIDECAR_IMAGE = "sync-functions/sidecar:embedded"
+_SWEEP_SECONDS = 1.0
+
+Report = Callable[[str], None]
+
+
+def connectors_folder() -> Path:
+    """Where installed connectors are kept between runs."""
+    return settings.places().connectors
+
+
+class Edition:
+    """A context manager: starts everything in order, and stops it in the opposite one. One per home folder."""
+
+    def __init__(self, home: Path | None, port: int, images: Mapping[str, str], report: Report) -> None:
+        self._places = settings.places(home)
+        self._port, self._report = port, report
+        self._connectors = Connectors(
+            cache=self._places.connectors,
+            local_images=settings.parse_images(images),
+            environment=settings.environment(),
+        )
+        self._stack = ExitStack()
+        self._over = threading.Event()
+        self.home = self._places.home
+        self.warehouse_file = self.home / "warehouse.duckdb"
+        self.url = self.token = self.database_url = ""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._start(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def wait(self) -> None:
+        """Returns at SIGINT or SIGTERM."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        self._over.wait()
+
+    def rows(self, table: str) -> int | None:
+        """Counts a table of the warehouse; None if there is none."""
+        return self._warehouse.count(table)
+
+    def prepare(self, image: str) -> None:
+        """Installs a connector ahead of its first task."""
+        if not self._connectors.is_ready(image):
+            self._connectors.install(image, self._report)
+
+    def _start(self, stack: ExitStack) -> None:
+        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        stack.enter_context(_only_one(self.home))
+        self.database_url = settings.own_database_url() or self._start_postgres(stack)
+        self._warehouse = Warehouse(self.warehouse_file, token := secrets.token_urlsafe(24))
+        stack.callback(self._warehouse.close)
+        bulker = stack.enter_context(WarehouseServer(self._warehouse))
+        self.token = _token(self.home / "token")
+        given = settings.settings(
+            {
+                "SYNCCTL_DATABASE_URL": self.database_url,
+                "SYNCCTL_BULKER_URL": bulker.url,
+                "SYNCCTL_BULKER_AUTH_TOKEN": token,
+                "SYNCCTL_RAW_AUTH_TOKENS": self.token,
+                "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
+            }
+        )
+        with Database(self.database_url, patience_seconds=10) as db:
+            db.install()
+        pods = LocalCluster(self.home / "pods", self._connectors, SIDECAR_IMAGE, settings.environment())
+        stack.callback(pods.close)
+        stack.callback(cluster.use, None)
+        cluster.use(pods)
+        stack.callback(function_settings.use, None)
+        function_settings.use(given)
+        timer = SweepTimer(given, _SWEEP_SECONDS)
+        gateway = Gateway(self._port)
+        stack.callback(timer.close)
+        stack.callback(gateway.close)
+        timer.start()
+        self.url = f"http://127.0.0.1:{gateway.port}"
+
+    def _start_postgres(self, stack: ExitStack) -> str:
+        if not (self.home / "postgres").exists():
+            self._report("Making a Postgres database ...")
+        return stack.enter_context(Postgres.start(self.home / "postgres")).url
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._over.set()
+
+
+def _token(path: Path) -> str:
+    """The callers' token: made once, readable by this user only, so that `syncctl` finds it."""
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(24))
+    return path.read_text().strip()
+
+
+class _only_one:  # noqa: N801 - used as a function
+    """Holds the home folder: two editions on one would delete each other's pods."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> None:
+        self._file = (self._home / "lock").open("a")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise SyncError(
+                f"Another edition already runs on {self._home}; stop it first, or choose another folder with --home."
+            ) from error
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+_log = logging.getLogger(__name__)

@@ -1,0 +1,54 @@
+"""All functions behind one port, by path: `/read`, `/tasks/<id>`, ... as the gateway of a cluster routes them."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import functions_framework
+from cheroot.wsgi import Server
+
+from common.errors import SyncError
+
+FUNCTIONS = ("spec", "check", "discover", "read", "tasks")
+_THREADS = 24
+_CLOSE_SECONDS = 5
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """A running server. The functions are loaded as functions-framework loads them, each its own application."""
+
+    def __init__(self, port: int) -> None:
+        folder = Path(__file__).parent.parent / "functions"
+        self._applications = {
+            name: functions_framework.create_app(target=name, source=str(folder / name / "main.py"))
+            for name in FUNCTIONS
+        }
+        self._server = Server(("127.0.0.1", port), self._route, numthreads=_THREADS)
+        self._server.shutdown_timeout = _CLOSE_SECONDS
+        try:
+            self._server.prepare()
+        except OSError as error:
+            raise SyncError(
+                f"Port {port} of this machine is taken ({error.strerror or error}); stop what listens there, or "
+                "choose another with --port."
+            ) from error
+        self.port: int = self._server.bind_addr[1]
+        self._thread = threading.Thread(target=self._server.serve, name="gateway", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops listening and lets running requests end."""
+        self._server.stop()
+        self._thread.join(_CLOSE_SECONDS)
+
+    def _route(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        name = environ.get("PATH_INFO", "").strip("/").partition("/")[0]
+        # An unknown path gets the 404 that any function gives.
+        application: Wsgi = self._applications.get(name) or self._applications["tasks"]
+        return application(environ, start_response)

@@ -1,0 +1,227 @@
+"""The six verbs of `common.cluster.Cluster` over local processes."""
+
+import fcntl
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock, Thread
+from typing import IO, Any
+
+import msgspec
+
+from common.cluster import Object
+from common.errors import ClusterUnavailable, Conflict, Refused, SettingsError
+from common.pods.manifest import LABELS
+from embedded.pods import folders, logs, repair
+from embedded.pods.folders import Parameters, PodFolder, delete_tree, write, write_json
+from embedded.pods.images import Images
+from embedded.pods.secret_files import SecretFiles
+from embedded.pods.status import PodStatus, now
+from embedded.pods.translation import MARKER
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_PASSED_ON = re.compile(r"PATH|LANG|LC_[A-Z]+|TZ")
+"""What containers get of the owner's environment. HOME and TMPDIR are a container's own."""
+_CLOSE_GRACE_SECONDS = 5.0
+_CLOSE_PATIENCE_SECONDS = 15.0
+_STOPPED = "The embedded edition was stopped while this task ran; start the task again when it is up."
+_CRASHED = "The process that ran this pod was killed (no memory left, or by hand); start the task again."
+
+_log = logging.getLogger(__name__)
+
+
+class LocalCluster:
+    """A `Cluster` on this machine. One at a time per folder; `close` it to end its pods in order.
+
+    Pods, and what they left, survive it as a failed pod each, so that a sweep can conclude them.
+    `environment` is what the runners get, and so what installing a connector sees.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        images: Images,
+        sidecar_image: str,
+        environment: Mapping[str, str],
+        *,
+        install_pause_seconds: float = 10.0,
+    ) -> None:
+        self._pods, secrets = folder / "pods", folder / "secrets"
+        for path in (folder, self._pods, secrets):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.chmod(0o700)
+        self._claim = _claim(folder)
+        self._secrets = SecretFiles(secrets.resolve())
+        self._pods = self._pods.resolve()
+        self._environment = dict(environment)
+        self._parameters = Parameters(
+            images=images,
+            sidecar_image=sidecar_image,
+            secrets=self._secrets.root,
+            environment={"PATH": os.defpath}
+            | {key: value for key, value in environment.items() if _PASSED_ON.fullmatch(key)},
+            install_pause_seconds=install_pause_seconds,
+        )
+        self._lock = Lock()
+        self._runners: dict[str, subprocess.Popen[bytes]] = {}
+        self._watchers: dict[str, Thread] = {}
+        self._closed = False
+        repair.repair(self._pods, self._secrets)
+
+    def create_pod(self, pod: Object) -> dict[str, Any]:
+        """See Cluster; returns while the pod is Pending."""
+        name = str(pod["metadata"]["name"])
+        if not _NAME.fullmatch(name):
+            raise Refused(f"{name!r} is no name for a pod; use lower-case letters, digits, '-' and '.'.")
+        with self._lock:
+            if self._closed:
+                raise ClusterUnavailable("The embedded edition is stopping; start the task again when it is up.")
+            folder = self._make_folder(name, pod)
+            self._start_runner(name, folder)
+        created = folder.read()
+        if created is None:
+            raise ClusterUnavailable(f"The pod {name} was deleted while it was being created.")
+        return created
+
+    def create_secret(self, secret: Object) -> None:
+        """See Cluster. One whose owner is gone already is not kept, as a garbage collector would do."""
+        owners = {owner["uid"] for owner in secret["metadata"].get("ownerReferences") or ()}
+        with self._lock:
+            if not owners or owners & {str(pod["metadata"]["uid"]) for pod in self._all()}:
+                self._secrets.create(secret)
+
+    def get_pod(self, name: str) -> dict[str, Any] | None:
+        """See Cluster."""
+        return PodFolder(self._pods / name).read() if _NAME.fullmatch(name) else None
+
+    def list_pods(self) -> Iterator[dict[str, Any]]:
+        """See Cluster."""
+        wanted = LABELS.items()
+        return (pod for pod in self._all() if wanted <= (pod["metadata"].get("labels") or {}).items())
+
+    def delete_pod(self, name: str, uid: str, grace_seconds: int) -> None:
+        """See Cluster. Asked again, it can only shorten the grace period."""
+        with self._lock:
+            pod = self.get_pod(name)
+            if pod is None or pod["metadata"]["uid"] != uid:
+                return
+            folder = PodFolder(self._pods / name)
+            pod["metadata"].setdefault("deletionTimestamp", now())
+            pod["metadata"]["deletionGracePeriodSeconds"] = grace_seconds
+            del pod["status"]
+            write_json(folder.pod, pod)
+            if name in self._runners:
+                _order(self._runners[name], grace=grace_seconds)
+            else:
+                self._remove(folder, uid)
+
+    def read_log(self, name: str, container: str, tail_lines: int) -> bytes:
+        """See Cluster; init containers too."""
+        if not _NAME.fullmatch(name) or not _NAME.fullmatch(container):
+            return b""
+        return logs.tail(PodFolder(self._pods / name).log(container), tail_lines)
+
+    def close(self, grace_seconds: float = _CLOSE_GRACE_SECONDS) -> None:
+        """Ends all pods (SIGTERM, then SIGKILL after the grace period) and waits for it; idempotent."""
+        with self._lock:
+            self._closed = True
+            runners, watchers = list(self._runners.values()), list(self._watchers.values())
+            for runner in runners:
+                _order(runner, grace=grace_seconds, reason="NodeShutdown", message=_STOPPED)
+        deadline = time.monotonic() + grace_seconds + _CLOSE_PATIENCE_SECONDS
+        for runner, watcher in zip(runners, watchers, strict=True):
+            watcher.join(max(0.0, deadline - time.monotonic()))
+            if watcher.is_alive():
+                runner.kill()
+                watcher.join()
+        self._claim.close()
+
+    def _all(self) -> Iterator[dict[str, Any]]:
+        return (pod for folder in folders.pods(self._pods) if (pod := folder.read()) is not None)
+
+    def _make_folder(self, name: str, pod: Object) -> PodFolder:
+        """A whole folder appears under the pod's name, or none."""
+        made: dict[str, Any] = json.loads(json.dumps(pod))
+        made["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
+        half = PodFolder(self._pods / f".new-{made['metadata']['uid']}")
+        half.root.mkdir(mode=0o700)
+        write_json(half.pod, made)
+        write_json(half.status, PodStatus(made["spec"]).as_dict())
+        write(half.parameters, msgspec.json.encode(self._parameters))
+        try:
+            return PodFolder(half.root.rename(self._pods / name))
+        except OSError as exc:
+            delete_tree(half.root)
+            if not (self._pods / name).exists():
+                raise ClusterUnavailable(f"The pod {name} could not be created: {exc.strerror}.") from exc
+            raise Conflict(f"A pod named {name} exists already, or is still ending.") from exc
+
+    def _start_runner(self, name: str, folder: PodFolder) -> None:
+        uid = json.loads(folder.pod.read_bytes())["metadata"]["uid"]
+        try:
+            with folder.runner_log.open("ab") as log:
+                runner = subprocess.Popen(
+                    [sys.executable, "-m", "embedded.pods.runner", str(folder.root)],
+                    env=self._environment | {MARKER: uid},
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+        except OSError as exc:
+            folder.remove()
+            raise ClusterUnavailable(f"The pod {name} could not be started: {exc.strerror}.") from exc
+        watcher = Thread(target=self._watch, args=(name, uid, folder, runner), name=f"pod {name}", daemon=True)
+        self._runners[name], self._watchers[name] = runner, watcher
+        watcher.start()
+
+    def _watch(self, name: str, uid: str, folder: PodFolder, runner: subprocess.Popen[bytes]) -> None:
+        """Waits for a runner's end, and concludes what it could not conclude itself."""
+        code = runner.wait()
+        if code != 0:
+            _log.warning("the runner of pod %s ended with exit code %d", name, code)
+            repair.conclude(folder, uid, _CRASHED)
+        with self._lock:
+            del self._runners[name], self._watchers[name]
+            with suppress(OSError):
+                _line(runner).close()
+            pod = folder.read()
+            if pod is not None and "deletionTimestamp" in pod["metadata"]:
+                self._remove(folder, uid)
+
+    def _remove(self, folder: PodFolder, uid: str) -> None:
+        self._secrets.remove_owned_by(uid)
+        folder.remove()
+
+
+def _claim(folder: Path) -> IO[bytes]:
+    """Held, by the kernel, for as long as this process lives: a second owner would repair living pods away."""
+    claim = (folder / "lock").open("ab")
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as exc:
+        claim.close()
+        raise SettingsError(
+            f"Another process runs pods in {folder} already; stop it, or choose another folder."
+        ) from exc
+    return claim
+
+
+def _order(runner: subprocess.Popen[bytes], *, grace: float, reason: str = "", message: str = "") -> None:
+    line = _line(runner)
+    with suppress(OSError):  # it has just ended
+        line.write(json.dumps({"grace": grace, "reason": reason, "message": message}).encode() + b"\n")
+        line.flush()
+
+
+def _line(runner: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert runner.stdin is not None  # noqa: S101 - asked for with PIPE
+    return runner.stdin

@@ -1,0 +1,106 @@
+"""Where a pod's files are, and how they are written: whole or not at all."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from embedded.pods.images import Images
+
+
+class Parameters(Struct, frozen=True):
+    """What a runner has to know besides its pod; a 0600 file in the pod's folder."""
+
+    images: Images
+    sidecar_image: str
+    secrets: Path
+    environment: dict[str, str]
+    """What every container gets besides its own variables."""
+    install_pause_seconds: float
+
+
+class PodFolder:
+    """One pod's folder, named like the pod."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.pod = root / "pod.json"
+        """The pod as created; only LocalCluster writes it."""
+        self.status = root / "status.json"
+        """The pod's status; only the runner writes it, or LocalCluster once the runner is gone."""
+        self.processes = root / "processes.json"
+        """The pod's main processes, for a clean-up after a crash."""
+        self.parameters = root / "parameters.json"
+        self.runner_log = root / "runner.log"
+        self.installation = root / "installation.json"
+
+    def volume(self, name: str) -> Path:
+        """What a container sees at the volume's mount path."""
+        return self.root / "volumes" / name
+
+    def container(self, name: str) -> Path:
+        """A container's own files: log, and what stands for the rest of its file system."""
+        return self.root / "containers" / name
+
+    def log(self, container: str) -> Path:
+        """What a container printed."""
+        return self.container(container) / "log"
+
+    def work(self, container: str) -> Path:
+        """A container's working directory, empty at its start."""
+        return self.container(container) / "work"
+
+    def read(self) -> dict[str, Any] | None:
+        """The pod with its status; None where it is gone (or just going)."""
+        try:
+            pod: dict[str, Any] = json.loads(self.pod.read_bytes())
+            pod["status"] = json.loads(self.status.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return pod
+
+    def remove(self) -> None:
+        """Takes the folder away at once (by renaming it) and then deletes it."""
+        doomed = self.root.with_name(f".gone-{os.urandom(8).hex()}")
+        try:
+            self.root.rename(doomed)
+        except FileNotFoundError:
+            return
+        delete_tree(doomed)
+
+
+def pods(root: Path) -> Iterator[PodFolder]:
+    """The folders of all pods; names with a dot in front are half made or half deleted."""
+    for path in sorted(root.iterdir()):
+        if path.is_dir() and not path.name.startswith("."):
+            yield PodFolder(path)
+
+
+def write(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replaces a file as a whole: a reader sees the old content or the new."""
+    half = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    half.replace(path)
+
+
+def write_json(path: Path, value: object) -> None:
+    """The same for a JSON value."""
+    write(path, json.dumps(value).encode())
+
+
+def delete_tree(path: Path) -> None:
+    """Deletes a folder even where a connector left folders that nobody may write to."""
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        for parent, names, _ in os.walk(path):
+            for child in (Path(parent, name) for name in names):
+                if not child.is_symlink():
+                    child.chmod(0o700)
+        shutil.rmtree(path)

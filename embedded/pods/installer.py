@@ -1,0 +1,53 @@
+"""Installs one image in a process of its own, so that a pod can be deleted while it does.
+
+    python -m embedded.pods.installer PARAMETERS IMAGE OUTCOME
+
+OUTCOME is a file with a JSON object: "report", the newest sentence on the progress, or "trouble", why it
+failed. The exit code says the rest (class Exit).
+"""
+
+import sys
+from enum import IntEnum
+from pathlib import Path
+
+import msgspec
+
+from common.errors import BadRequest, Refused, SyncError
+from embedded.pods import images
+from embedded.pods.folders import Parameters, write_json
+
+
+class Exit(IntEnum):
+    """What an exit code means."""
+
+    READY = 0
+    FAILED = 1  # also an unexpected error: it may pass
+    REFUSED = 3
+    INVALID = 4
+
+
+def main(parameters: Path, image: str, outcome: Path) -> Exit:
+    """Installs `image`."""
+    known = msgspec.json.decode(parameters.read_bytes(), type=Parameters)
+
+    def report(sentence: str) -> None:
+        write_json(outcome, {"report": sentence})
+
+    try:
+        images.resolver(known.images).install(image, report)
+    except BadRequest as exc:
+        return _trouble(outcome, exc, Exit.INVALID)
+    except Refused as exc:
+        return _trouble(outcome, exc, Exit.REFUSED)
+    except SyncError as exc:
+        return _trouble(outcome, exc, Exit.FAILED)
+    return Exit.READY
+
+
+def _trouble(outcome: Path, error: SyncError, code: Exit) -> Exit:
+    write_json(outcome, {"trouble": error.message})
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3])))

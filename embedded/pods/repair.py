@@ -1,0 +1,43 @@
+"""Puts right what a crash left: processes end, the pod counts as failed, what was to be deleted goes."""
+
+import logging
+from pathlib import Path
+
+from embedded.pods import folders, processes, status
+from embedded.pods.folders import PodFolder, delete_tree, write_json
+from embedded.pods.secret_files import SecretFiles
+
+_RESTARTED = "The machine's runner ended (crash or restart); start the task again."
+
+_log = logging.getLogger(__name__)
+
+
+def repair(pods: Path, secrets: SecretFiles) -> None:
+    """Makes a fresh start possible in a folder that an earlier process left in whatever state.
+
+    Pods that had ended stay as they are; the others are Failed, for a sweep to conclude and delete.
+    """
+    for half in pods.glob(".*"):
+        delete_tree(half)
+    living: set[str] = set()
+    for folder in folders.pods(pods):
+        pod = folder.read()
+        if pod is None:
+            _log.warning("a pod's folder without a pod is deleted: %s", folder.root.name)
+            folder.remove()
+            continue
+        uid = pod["metadata"]["uid"]
+        conclude(folder, uid, _RESTARTED)
+        if "deletionTimestamp" in pod["metadata"]:
+            folder.remove()
+        else:
+            living.add(uid)
+    secrets.remove_orphans(living)
+
+
+def conclude(folder: PodFolder, uid: str, message: str) -> None:
+    """Ends what is left of a pod without a runner, and marks it Failed if it had not ended by itself."""
+    processes.clean_up(folder, uid)
+    pod = folder.read()
+    if pod is not None and pod["status"]["phase"] not in status.TERMINAL:
+        write_json(folder.status, status.lost(message, pod["status"].get("startTime")))

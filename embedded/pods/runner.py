@@ -1,0 +1,147 @@
+"""The kubelet of one pod, a process of its own: `python -m embedded.pods.runner FOLDER`.
+
+Waits for the pod's Secrets, runs its init containers one after the other, installs the connector, runs the
+other containers side by side, and keeps the pod's status up to date. Standard input is the owner's line:
+{"grace": seconds, "reason": "", "message": ""} ends the pod, and the end of the input, which comes also when
+the owner is killed, makes the runner kill everything and exit. Exit code 0 means that the status is final.
+"""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from common.errors import Refused
+from embedded.pods import processes, secret_files
+from embedded.pods.attention import Attention, Stopped
+from embedded.pods.containers import Container
+from embedded.pods.folders import Parameters, PodFolder, write_json
+from embedded.pods.pulling import Puller
+from embedded.pods.secret_files import SecretFiles
+from embedded.pods.status import PodStatus, State, Waiting, waiting
+from embedded.pods.translation import MARKER, Secrets, launch, required_secrets
+
+_SECRETS_LOOK_SECONDS = 0.05
+
+
+class Runner:
+    """Runs one pod once."""
+
+    def __init__(self, folder: PodFolder, pod: Mapping[str, Any], parameters: Parameters) -> None:
+        self._folder = folder
+        self._spec: Mapping[str, Any] = pod["spec"]
+        self._parameters = parameters
+        self._basis = {**parameters.environment, MARKER: pod["metadata"]["uid"]}
+        self._status = PodStatus(self._spec)
+        self._names = {c["name"] for c in [*self._init_containers(), *self._spec["containers"]]}
+        self._attention = Attention(self._spec, self._on_change, self._status.end)
+        self._puller = Puller(folder, parameters, self._attention)
+        self._own = processes.identify(os.getpid())
+
+    def run(self) -> None:
+        """Returns when the pod has ended and its final status is written."""
+        processes.record(self._folder, [self._own])
+        with suppress(Stopped):
+            self._live()
+        processes.kill_descendants()
+        write_json(self._folder.status, self._status.as_dict(final=True))
+
+    def _live(self) -> None:
+        secrets = self._await_secrets()
+        self._make_volumes(secrets)
+        for container in self._init_containers():
+            started = self._start(container, secrets)
+            self._attention.wait(lambda started=started: started.ended)  # type: ignore[misc]
+            if self._status.exit_code(started.name) != 0:
+                return
+        entries = {c["name"]: self._entry_point(c) for c in self._spec["containers"]}
+        for container in self._spec["containers"]:
+            self._start(container, secrets, entries[container["name"]])
+        self._attention.wait(lambda: not self._attention.running)
+
+    def _init_containers(self) -> list[Mapping[str, Any]]:
+        return list(self._spec.get("initContainers") or ())
+
+    def _await_secrets(self) -> Secrets:
+        """A Secret is made after its pod, so that the pod can own it."""
+        files = SecretFiles(self._parameters.secrets)
+        found: dict[str, dict[str, bytes]] = {}
+        wanted = required_secrets(self._spec)
+
+        def complete() -> bool:
+            found.update((name, s) for name in wanted - set(found) if (s := files.read(name)) is not None)
+            return wanted == set(found)
+
+        if not complete():
+            missing = ", ".join(sorted(wanted - set(found)))
+            self._show(self._first_name(), waiting(Waiting.CREATING, f"waiting for the Secret {missing}"))
+        self._attention.wait(complete, pause_seconds=_SECRETS_LOOK_SECONDS)
+        return found
+
+    def _make_volumes(self, secrets: Secrets) -> None:
+        for volume in self._spec.get("volumes") or ():
+            folder = self._folder.volume(volume["name"])
+            folder.mkdir(mode=0o700, parents=True)
+            if "secret" in volume:
+                try:
+                    secret_files.mount(volume["secret"], secrets[volume["secret"]["secretName"]], folder)
+                except Refused as exc:
+                    self._give_up(self._first_name(), waiting(Waiting.CREATING, exc.message))
+
+    def _entry_point(self, container: Mapping[str, Any]) -> str | None:
+        """None for our own image; a connector's is installed first."""
+        if container["image"] == self._parameters.sidecar_image:
+            return None
+        name = container["name"]
+        return self._puller.entry_point(container["image"], lambda state: self._show(name, state))
+
+    def _start(self, container: Mapping[str, Any], secrets: Secrets, entry_point: str | None = None) -> Container:
+        try:
+            prepared = launch(container, self._folder, secrets, self._basis, entry_point=entry_point)
+        except Refused as exc:
+            self._give_up(container["name"], waiting(Waiting.CONFIG_ERROR, exc.message))
+            raise
+        return self._attention.start(prepared)
+
+    def _give_up(self, name: str, state: State) -> None:
+        """What is wrong stays so, as the pod and its Secret never change: wait to be deleted."""
+        self._show(name, state)
+        self._attention.wait(lambda: False)
+
+    def _first_name(self) -> str:
+        return str([*self._init_containers(), *self._spec["containers"]][0]["name"])
+
+    def _show(self, name: str, state: State) -> None:
+        self._status.set(name, state)
+        write_json(self._folder.status, self._status.as_dict())
+
+    def _on_change(self, container: Container) -> None:
+        running = self._attention.running.values()
+        processes.record(self._folder, [self._own, *(i for c in running for i in c.identities)])
+        if container.name in self._names and container.state is not None:
+            self._show(container.name, container.state)
+
+
+def main(folder: PodFolder) -> None:
+    """Runs the pod in `folder`."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # Whoever stops all processes of a service at once must not hit this one: the owner ends it in order.
+    # Handlers, because containers would inherit SIG_IGN.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    processes.become_subreaper()
+    pod = folder.read()
+    if pod is None:
+        return
+    parameters = msgspec.json.decode(folder.parameters.read_bytes(), type=Parameters)
+    Runner(folder, pod, parameters).run()
+
+
+if __name__ == "__main__":
+    main(PodFolder(Path(sys.argv[1])))

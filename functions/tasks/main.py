@@ -1,0 +1,27 @@
+"""GET /tasks and GET /tasks/<taskId>: which tasks there are, and how they are doing."""
+
+import functions_framework
+from flask import Request, Response
+
+from common import web
+from common.tasks.requests import parse_task_id, parse_tasks
+
+ROUTE = web.route("tasks", "GET", below=True)
+
+
+@functions_framework.http
+def tasks(request: Request) -> Response:
+    """Lists tasks page by page, or shows one with its result and last log lines."""
+    return web.answer(request, ROUTE, _report)
+
+
+def _report(call: web.Call) -> web.Payload:
+    if call.below:
+        task_id = parse_task_id(call.query, call.below)
+        from common.tasks import report
+
+        return report.get_task(call.settings, task_id)
+    query = parse_tasks(call.query)
+    from common.tasks import report
+
+    return report.list_tasks(call.settings, query)

@@ -1,0 +1,109 @@
+"""What every command has in common: the connector's log lines, errors and last words."""
+
+from collections import deque
+
+import msgspec
+from msgspec import Raw
+
+from common.airbyte import Log, Trace, TraceError
+from sidecar.journal import Journal
+from sidecar.lines import TooLong
+from sidecar.messages import BadLine, Fault
+
+_LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})
+_LAST_WORDS = 12
+_ODD_LINES_LOGGED = 20
+
+
+class Connector:
+    """Listens to what a connector says beside its results."""
+
+    def __init__(self, package: str, journal: Journal) -> None:
+        self.error: TraceError | None = None
+        """The latest error that names no stream."""
+        self.fatal = ""
+        self.last = ""
+        """What it said last, for a run that goes silent."""
+        self.odd_lines = 0
+        self._package = package
+        self._journal = journal
+        self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
+        self._stderr_rest = b""
+
+    def on_stderr(self, data: bytes) -> None:
+        """Lines of stderr become log lines; never errors."""
+        *lines, self._stderr_rest = (self._stderr_rest + data).split(b"\n")
+        if len(self._stderr_rest) > 64 * 1024:
+            lines, self._stderr_rest = [*lines, self._stderr_rest], b""
+        for line in lines:
+            self._say("ERRSTD", line.decode("utf-8", "replace").rstrip("\r"))
+
+    def end(self) -> None:
+        """The last line may lack its line feed."""
+        if self._stderr_rest:
+            self.on_stderr(b"\n")
+
+    def on_log(self, raw: Raw) -> None:
+        """A LOG message: only a FATAL one says something about the outcome, and only if nothing better does."""
+        try:
+            log = msgspec.json.decode(raw, type=Log)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            self.odd("a LOG message without level and message")
+            return
+        level = log.level if log.level in _LEVELS else "INFO"
+        if level == "FATAL":
+            self.fatal = log.message
+        self._say(level, log.message)
+
+    def on_trace(self, raw: Raw) -> Trace | None:
+        """A TRACE message, decoded; errors that name no stream are kept, ESTIMATE and ANALYTICS need nothing."""
+        try:
+            trace = msgspec.json.decode(raw, type=Trace)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            self.odd("a TRACE message of an unknown shape")
+            return None
+        if trace.type == "ERROR" and trace.error:
+            self._say("ERROR", sentence(trace.error))
+            # The first one is the cause; what follows are summaries.
+            if trace.error.stream_descriptor is None and self.error is None:
+                self.error = trace.error
+        return trace
+
+    def on_bad_line(self, line: BadLine) -> None:
+        """A line that is no message: noise is shown, what may hold a row is only described."""
+        if line.fault is Fault.NOISE:
+            first, _, _ = line.text.lstrip("[").partition(" ")
+            level = first.rstrip("]:").upper()
+            self._say(level if level in _LEVELS else "ERROR", line.text)
+        else:
+            self.odd(line.why)
+
+    def on_too_long(self, line: TooLong) -> None:
+        """A line over every limit."""
+        self.odd(f"a line of {line.size:,} bytes, which is longer than any message may be")
+
+    def odd(self, why: str) -> None:
+        """Something that is no message; logged a few times, counted always."""
+        self.odd_lines += 1
+        if self.odd_lines <= _ODD_LINES_LOGGED:
+            self._journal.log("WARN", f"The connector wrote {why}; it was ignored.")
+
+    def reason(self, exit_code: int | None) -> str:
+        """Why a connector without a result ended, in its own best words: error, fatal log, last lines."""
+        if self.error:
+            return sentence(self.error)
+        if self.fatal:
+            return self.fatal
+        code = "an unknown exit code" if exit_code is None else f"exit code {exit_code}"
+        said = "\n".join(self._last_words).strip()
+        return f"The connector ended with {code}" + (f". It last said:\n{said}" if said else " and printed nothing.")
+
+    def _say(self, level: str, text: str) -> None:
+        self.last = text
+        self._last_words.append(text)
+        self._journal.log(level, text, self._package)
+
+
+def sentence(error: TraceError) -> str:
+    """The words for the user; the internal message only where there are no others."""
+    return (error.message or error.internal_message or "The connector reported an error without a text.").strip()

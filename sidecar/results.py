@@ -1,0 +1,102 @@
+"""spec, check and discover: the last result the connector prints is what the task came to."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from common.airbyte import ABSENT, ConnectionStatus, Message
+from common.commands import Command
+from common.store import Outcome, TaskState
+from sidecar.connector import Connector
+from sidecar.lines import LineReader, TooLong
+from sidecar.messages import BadLine, Fault, decode
+from sidecar.pipes import End
+
+_EXPECTED = {Command.SPEC: "SPEC", Command.CHECK: "CONNECTION_STATUS", Command.DISCOVER: "CATALOG"}
+
+
+class Results:
+    """Collects the one result of a command."""
+
+    def __init__(self, command: Command, connector: Connector) -> None:
+        self._command = command
+        self._connector = connector
+        self._lines = LineReader(record_bytes=64 * 1024 * 1024)
+        self._found: Raw = ABSENT
+
+    def progress(self) -> dict[str, Any] | None:
+        """There are no streams to report on."""
+        return None
+
+    def on_stdout(self, data: bytes) -> None:
+        """Takes a chunk of the connector's output."""
+        self._take(self._lines.feed(data))
+
+    def tick(self) -> None:
+        """Nothing waits for time to pass."""
+
+    def settle(self, end: End) -> Outcome:
+        """What the command came to: a result counts whatever else was printed before or after it."""
+        self._take(self._lines.flush())
+        if self._found == ABSENT:
+            return self._nothing(end)
+        if self._command is Command.CHECK:
+            return self._checked()
+        return Outcome(TaskState.SUCCESS, result=bytes(self._found))
+
+    def _take(self, blocks: list[bytes | TooLong]) -> None:
+        for block in blocks:
+            if isinstance(block, TooLong):
+                self._connector.on_too_long(block)
+                continue
+            for message in decode(block):
+                self._on_message(message)
+
+    def _on_message(self, message: Message | BadLine) -> None:
+        if isinstance(message, BadLine):
+            if message.fault is Fault.BROKEN and message.envelope.type == _EXPECTED[self._command]:
+                self._connector.fatal = f"The connector's {message.envelope.type} message is {message.why}."
+            self._connector.on_bad_line(message)
+            return
+        payloads = {
+            "SPEC": message.spec,
+            "CATALOG": message.catalog,
+            "CONNECTION_STATUS": message.connectionStatus,
+        }
+        if message.type == "LOG":
+            self._connector.on_log(message.log)
+        elif message.type == "TRACE":
+            self._connector.on_trace(message.trace)
+        elif message.type == _EXPECTED[self._command] and payloads[message.type] != ABSENT:
+            self._found = payloads[message.type]
+        elif message.type not in {"CONTROL", "RECORD", "STATE", *payloads}:
+            self._connector.odd(f"a message of the unknown type {message.type!r}"[:100])
+
+    def _nothing(self, end: End) -> Outcome:
+        reason = self._connector.reason(end.exit_code)
+        if end.stalled_seconds:
+            said = f"; it last said: {self._connector.last}" if self._connector.last else ""
+            reason = f"The connector sent nothing for {end.stalled_seconds:.0f} s and was stopped{said}"
+        elif end.stopped:
+            reason = "The task was stopped from outside (SIGTERM) before the connector had answered."
+        elif end.exit_code == 0 and not self._connector.error and not self._connector.fatal:
+            reason = f"The connector ended without its {_EXPECTED[self._command]} message. {reason}"
+        prefix = "" if self._command is Command.DISCOVER else "FAILED: "
+        return Outcome(TaskState.FAILED, reason=reason, description=prefix + reason)
+
+    def _checked(self) -> Outcome:
+        try:
+            status = msgspec.json.decode(self._found, type=ConnectionStatus)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            reason = "The connector's CONNECTION_STATUS message has no status."
+            return Outcome(TaskState.FAILED, reason=reason, description=f"FAILED: {reason}")
+        passed = status.status == "SUCCEEDED"
+        said = status.message or ("" if passed else "The connector refused the configuration and gave no reason.")
+        return Outcome(
+            TaskState.SUCCESS if passed else TaskState.FAILED,
+            reason="" if passed else said,
+            description=said,
+            result=bytes(self._found),
+            check_status="SUCCESS" if passed else status.status,
+        )

@@ -1,0 +1,54 @@
+"""What Bulker is told about a stream: its key columns and its columns' types (docs/contract.md D)."""
+
+from typing import Any
+
+import msgspec
+
+from common.airbyte import ConfiguredStream
+
+_HEADER_BYTES = 32 * 1024
+"""Servers refuse larger headers; Bulker can infer types without it."""
+_BOOLEAN, _INTEGER, _NUMBER, _STRING, _TIMESTAMP, _JSON = 1, 2, 3, 4, 5, 6
+_TYPES = {"boolean": _BOOLEAN, "integer": _INTEGER, "number": _NUMBER, "string": _STRING}
+
+
+def keys(stream: ConfiguredStream) -> tuple[str, ...]:
+    """The key's columns. A nested field is one column: Bulker names it by its path, joined with _."""
+    paths = stream.stream.source_defined_primary_key or stream.primary_key or []
+    return tuple("_".join(path) for path in paths if path)
+
+
+def header(stream: ConfiguredStream, table: str) -> str:
+    """The X-Jitsu-Schema header's value; "" where the catalog tells no properties (or far too many)."""
+    try:
+        schema = msgspec.json.decode(stream.stream.json_schema or b"null")
+    except (msgspec.MsgspecError, RecursionError):
+        return ""
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if not isinstance(properties, dict) or not properties:
+        return ""
+    fields = [{"name": name, "type": _type(spec)} for name, spec in properties.items()]
+    # Header values are ASCII: msgspec writes UTF-8, so escape the rest.
+    text = msgspec.json.encode({"name": table, "fields": fields}).decode()
+    ascii_text = "".join(c if c.isascii() else "".join(f"\\u{u:04x}" for u in _utf16(c)) for c in text)
+    return ascii_text if len(ascii_text) <= _HEADER_BYTES else ""
+
+
+def _utf16(character: str) -> list[int]:
+    raw = character.encode("utf-16-be", "surrogatepass")
+    return [int.from_bytes(raw[at : at + 2]) for at in range(0, len(raw), 2)]
+
+
+def _type(spec: Any) -> int:
+    """A column's type by its first JSON type that is not null; 4 (string) where nothing is said."""
+    if not isinstance(spec, dict):
+        return _STRING
+    kinds = spec.get("type")
+    kind = next((k for k in (kinds if isinstance(kinds, list) else [kinds]) if k != "null"), None)
+    if kind == "string" and spec.get("format") == "date-time":
+        return _TIMESTAMP
+    if kind == "number" and spec.get("airbyte_type") == "integer":
+        return _INTEGER
+    if kind in {"object", "array"}:
+        return _JSON
+    return _TYPES.get(str(kind), _STRING)

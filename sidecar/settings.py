@@ -1,0 +1,90 @@
+"""The sidecar's environment: the variables of the original sidecar (docs/contract.md C) and a few of ours."""
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from common.commands import Command
+from common.errors import SettingsError
+from common.store import TaskKey
+
+
+class Settings(Struct, frozen=True, rename="upper"):
+    """One attribute per variable, in lower case. Times in seconds, sizes in bytes."""
+
+    command: Command
+    package: str
+    package_version: str
+    database_url: str
+    stdout_pipe_file: str = "/pipes/stdout"
+    stderr_pipe_file: str = "/pipes/stderr"
+    exit_code_file: str = ""
+    """Where the source's exit code appears; empty where another controller made the pod."""
+    config_folder: str = "/config"
+    bulker_url: str = ""
+    bulker_auth_token: str = ""
+    bulker_logs_connection_id: str = ""
+    table_name_prefix: str = ""
+    sync_id: str = ""
+    task_id: str = ""
+    storage_key: str = ""
+    started_by: str = ""
+    started_at: str = ""
+    stall_timeout_seconds: int = 0
+    """How long the source may send nothing at all; 0 is for ever."""
+    grace_seconds: int = 60
+    """How long the pod has between SIGTERM and SIGKILL."""
+    drain_seconds: int = 10
+    """How long a pipe may stay open and silent after the source's exit code is there."""
+    commit_bytes: int = 100_000_000
+    commit_seconds: int = 30
+    """A stream's open request ends at the first state after this much data or time."""
+    store_patience_seconds: int = 300
+    """How long to wait for Postgres to come back before a state or the outcome is given up."""
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Reads the environment, white space trimmed; raises SettingsError that names the variable."""
+        values = {key: value.strip() for key, value in (os.environ if environ is None else environ).items()}  # noqa: TID251
+        try:
+            settings = msgspec.convert({key: value for key, value in values.items() if value}, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"The sidecar's environment is not usable: {error}") from None
+        if settings.command is Command.READ and urlsplit(settings.bulker_url).scheme not in {"http", "https"}:
+            raise SettingsError("BULKER_URL: expected http://host:port of the Bulker to send rows to.")
+        return settings
+
+    @property
+    def task(self) -> TaskKey:
+        """The task this sidecar works for."""
+        return TaskKey(
+            command=self.command,
+            task_id=self.task_id,
+            package=self.package,
+            version=self.package_version,
+            sync_id=self.sync_id,
+            storage_key=self.storage_key,
+            started_by=self.started_by,
+            started_at=_unix(self.started_at),
+        )
+
+    def file(self, name: str) -> bytes:
+        """One of the files the connector was given (config, catalog, state); b"" where there is none."""
+        try:
+            return (Path(self.config_folder) / f"{name}.json").read_bytes()
+        except FileNotFoundError:
+            return b""
+
+
+def _unix(stamp: str) -> int:
+    """STARTED_AT as Unix seconds; 0 where it cannot be read (the rows then say 1970, not a wrong "now")."""
+    try:
+        return int(datetime.fromisoformat(stamp).timestamp())
+    except ValueError:
+        return 0

@@ -1,0 +1,129 @@
+"""Shows a task while it runs: a table redrawn in place, plain lines in a pipe, or JSON lines."""
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+import typer
+from msgspec import Raw
+from rich.console import Group
+from rich.live import Live
+
+from syncctl import figures, views
+from syncctl.follow import LOG_LINES, Look
+from syncctl.outcome import ExitCode, is_final
+from syncctl.screen import Screen, draw, visible
+from syncctl.wire import StreamProgress, Task, decode_line
+
+
+def show(screen: Screen, looks: Iterable[Look], *, logs: bool = True) -> Task:
+    """Shows every look and returns the last one's task."""
+    if screen.as_json:
+        return _each(looks, _json_lines(screen))
+    if screen.live:
+        return _redraw(screen, looks, logs=logs)
+    return _each(looks, _plain(screen, logs=logs))
+
+
+def show_lines(screen: Screen, looks: Iterable[Look]) -> Task:
+    """Shows log lines alone."""
+    return _each(looks, lambda look: _lines(screen, look))
+
+
+def goes_on(screen: Screen, task_id: str) -> typer.Exit:
+    """What Ctrl-C means here: raise what this returns."""
+    screen.note(
+        f"Stopped following; task {task_id} goes on. `syncctl tasks {task_id}` shows it, `syncctl logs {task_id} "
+        f"--follow` follows it, `syncctl cancel {task_id}` ends it."
+    )
+    return typer.Exit(ExitCode.INTERRUPTED)
+
+
+def finish(screen: Screen, task: Task) -> None:
+    """The last word on a read: all streams, the outcome and the reason."""
+    if task.streams:
+        screen.table(views.streams(task))
+    screen.show(views.heading(task))
+    if task.reason:
+        screen.say(task.reason)
+
+
+def _each(looks: Iterable[Look], tell: Callable[[Look], None]) -> Task:
+    last = None
+    for last in looks:
+        tell(last)
+    assert last is not None, "a task is looked at at least once"  # noqa: S101 - for the type checker
+    return last.task
+
+
+def _redraw(screen: Screen, looks: Iterable[Look], *, logs: bool) -> Task:
+    with Live(console=screen.out, auto_refresh=False, transient=True) as display:
+
+        def tell(look: Look) -> None:
+            if logs:
+                _lines(screen, look)
+            display.update(Group(draw(views.streams(look.task)), views.heading(look.task)), refresh=True)
+
+        return _each(looks, tell)
+
+
+def _plain(screen: Screen, *, logs: bool) -> Callable[[Look], None]:
+    told: dict[str, StreamProgress] = {}
+    state = [""]
+
+    def tell(look: Look) -> None:
+        if logs:
+            _lines(screen, look)
+        if look.task.state != state[0] and not is_final(look.task):
+            state[0] = look.task.state
+            screen.say(f"task {visible(look.task.task_id)} is {visible(look.task.state)}")
+        for name, progress in (look.task.streams or {}).items():
+            if told.get(name) != progress and (progress.emitted or name in told):
+                screen.say(_sentence(name, progress, look.task))
+            told[name] = progress
+
+    return tell
+
+
+def _sentence(name: str, progress: StreamProgress, task: Task) -> str:
+    parts = [
+        f"{figures.count(progress.emitted)} emitted",
+        f"{figures.count(progress.stored)} stored",
+        figures.size(progress.size),
+        f"{figures.rate(progress, task)} rows/s" if progress.stored else "",
+    ]
+    return f"{visible(name)}: {visible(progress.status)}, {', '.join(filter(None, parts))}"
+
+
+def _json_lines(screen: Screen) -> Callable[[Look], None]:
+    """`{"event":"log"|"progress"|"end", ...}` lines; progress only when something has changed."""
+    told = [b""]
+
+    def tell(look: Look) -> None:
+        for raw in look.lines:
+            _event(screen, "log", "log", raw)
+        brief = _without_logs(look.task)
+        if is_final(look.task):
+            _event(screen, "end", "task", brief)
+        elif bytes(brief) != told[0]:
+            told[0] = bytes(brief)
+            _event(screen, "progress", "task", brief)
+
+    return tell
+
+
+def _event(screen: Screen, event: str, member: str, raw: Raw) -> None:
+    screen.data(Raw(msgspec.json.encode({"event": event, member: raw})))
+
+
+def _without_logs(task: Task) -> Raw:
+    members = msgspec.json.decode(task.raw, type=dict[str, Raw])
+    members.pop("logs", None)
+    return Raw(msgspec.json.encode(members))
+
+
+def _lines(screen: Screen, look: Look) -> None:
+    if look.gap:
+        screen.note(f"More than {LOG_LINES} lines came at once; the ones before these were not shown here.")
+    for raw in look.lines:
+        screen.data(raw)
+        screen.show(views.line(decode_line(raw)))

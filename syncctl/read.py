@@ -1,0 +1,136 @@
+"""`syncctl read`: start a read, and follow it if asked to."""
+
+import hashlib
+import re
+import uuid
+from typing import Annotated
+
+import msgspec
+import typer
+from msgspec import Raw
+
+from syncctl.ask import discovered
+from syncctl.catalogs import configure
+from syncctl.client import Deployment
+from syncctl.follow import follow
+from syncctl.image import Image
+from syncctl.inputs import read_object, read_state, refuse_two_from_stdin
+from syncctl.live import finish, goes_on, show
+from syncctl.options import DEFAULT_URL, AsJson, Config, ImageArgument, Token, Url
+from syncctl.outcome import exit_code
+from syncctl.screen import Screen
+from syncctl.session import session
+from syncctl.wire import Started, Task
+
+STARTED_BY = '{"trigger":"syncctl"}'
+
+CatalogFile = Annotated[
+    str | None,
+    typer.Option(
+        "--catalog",
+        metavar="FILE",
+        help="A configured catalog, or a discovered one: then all its streams are read, incrementally where "
+        "they can be. Without it, `discover` is asked first. '-' reads standard input.",
+    ),
+]
+StateFile = Annotated[
+    str | None,
+    typer.Option(
+        "--state",
+        metavar="FILE",
+        help="State to start from, passed on as it is. Without it, the read resumes from what the deployment "
+        "saved for this sync.",
+    ),
+]
+StreamNames = Annotated[
+    list[str] | None, typer.Option("--stream", metavar="NAME", help="Read only this stream; may be repeated.")
+]
+SyncId = Annotated[
+    str | None,
+    typer.Option(
+        "--sync",
+        metavar="ID",
+        help="What recurs: states are saved under it, and a real Bulker takes it for its destination's id. "
+        "Without it, a name is made from connector and configuration: the same command again resumes.",
+    ),
+]
+NewTaskId = Annotated[
+    str | None,
+    typer.Option(
+        "--task", metavar="ID", help="The task's id, a new one if absent. Repeating an id starts nothing twice."
+    ),
+]
+Prefix = Annotated[str, typer.Option("--prefix", metavar="TEXT", show_default=False, help="Put before table names.")]
+FullSync = Annotated[bool, typer.Option("--full-sync", help="Forget the saved state first, and read everything.")]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Stay, show rows and log lines, and exit with the read's outcome.")
+]
+
+
+def read(
+    image: ImageArgument,
+    config: Config,
+    catalog: CatalogFile = None,
+    state: StateFile = None,
+    stream: StreamNames = None,
+    sync: SyncId = None,
+    task: NewTaskId = None,
+    prefix: Prefix = "",
+    full_sync: FullSync = False,
+    follow_it: Follow = False,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Read a connector's streams into the warehouse.
+
+    Prints the task's id and returns; with --follow it stays to the end, and exits with the outcome: 0 SUCCESS,
+    1 FAILED, 3 PARTIAL, 4 CANCELLED. Ctrl-C stops the following, not the read.
+
+    Examples:
+
+    syncctl read airbyte/source-faker:7.2.1 --config config.json --follow
+
+    syncctl read airbyte/source-faker:7.2.1 -c config.json --stream users --prefix raw_ -f
+
+    syncctl read airbyte/source-faker:7.2.1 -c config.json --sync nightly --full-sync --json -f > events.jsonl
+    """
+    refuse_two_from_stdin([config, catalog, state])
+    settings = read_object(config, "--config")
+    body = {"config": settings} | ({"state": read_state(state, "--state")} if state else {})
+    chosen = configure(read_object(catalog, "--catalog"), stream or []) if catalog else None
+    query = {"syncId": sync or sync_id(image, settings), "taskId": task or str(uuid.uuid4())}
+    query |= {"startedBy": STARTED_BY} | ({"tableNamePrefix": prefix} if prefix else {})
+    query |= {"fullSync": "true"} if full_sync else {}
+    with session(url, token, as_json=as_json) as (deployment, screen):
+        body["catalog"] = chosen or configure(discovered(deployment, screen, image, settings), stream or [])
+        started = deployment.read(image, query, body)
+        if follow_it:
+            raise typer.Exit(exit_code(followed(deployment, screen, started.task_id)))
+        _tell(screen, started, query["syncId"])
+
+
+def followed(deployment: Deployment, screen: Screen, task_id: str) -> Task:
+    """Follows a read to its end and shows the last word on it."""
+    try:
+        task = show(screen, follow(deployment, task_id))
+    except KeyboardInterrupt:
+        raise goes_on(screen, task_id) from None
+    finish(screen, task)
+    return task
+
+
+def sync_id(image: Image, config: Raw) -> str:
+    """A stable name for "this connector with this configuration"; the version may change, the state stays good."""
+    canonical = msgspec.json.encode(msgspec.json.decode(config), order="sorted")
+    digest = hashlib.sha256(image.package.encode() + b"\0" + canonical).hexdigest()[:8]
+    return f"{re.sub('[^a-z0-9]+', '-', image.name.lower()).strip('-')}-{digest}"
+
+
+def _tell(screen: Screen, started: Started, sync: str) -> None:
+    answer = {"ok": True, "taskId": started.task_id, "syncId": sync, "startedAt": started.started_at}
+    screen.data(Raw(msgspec.json.encode(answer)))
+    screen.say(f"Started task {started.task_id} of sync {sync}.")
+    screen.note(
+        f"Follow it with `syncctl logs {started.task_id} --follow`; `syncctl tasks {started.task_id}` shows it."
+    )

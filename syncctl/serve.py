@@ -1,0 +1,57 @@
+"""`syncctl serve`: the embedded edition, until Ctrl-C."""
+
+from typing import Annotated
+
+import typer
+
+from syncctl.local import Edition, Home, edition
+from syncctl.options import DEFAULT_PORT
+from syncctl.screen import Screen
+from syncctl.session import guard
+
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")]
+OwnImages = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image",
+        metavar="IMAGE=COMMAND",
+        help="Run COMMAND whenever IMAGE is asked for: a connector of your own. May be repeated.",
+    ),
+]
+
+
+def serve(home: Home, port: Port = DEFAULT_PORT, image: OwnImages = None) -> None:
+    """Run everything on this machine, without Kubernetes: functions, Postgres, warehouse, connectors.
+
+    Connectors are installed at their first use. Data stays in the home folder. Ctrl-C stops it all.
+
+    Examples:
+
+    syncctl serve
+
+    syncctl serve --port 8080 --image 'me/source-mine:dev=python -m my_source'
+    """
+    images = dict(_image(text) for text in image or [])
+    screen = Screen()
+    with guard(screen, interrupted="Stopped."), edition(home, port, images, screen.note) as running:
+        _welcome(screen, running)
+        running.wait()
+        screen.note("Stopping.")
+
+
+def _image(text: str) -> tuple[str, str]:
+    name, equals, command = text.partition("=")
+    if not (name.strip() and equals and command.strip()):
+        raise typer.BadParameter(
+            f"'{text}' is not IMAGE=COMMAND, such as 'me/source-mine:dev=python -m my_source'.", param_hint="--image"
+        )
+    return name.strip(), command.strip()
+
+
+def _welcome(screen: Screen, running: Edition) -> None:
+    screen.say(f"sync-functions answers at {running.url}; Ctrl-C stops it.", "bold")
+    screen.say(f"Warehouse: {running.warehouse_file}", "dim")
+    screen.say("\nIn another terminal:")
+    screen.say(f"  export SYNCCTL_URL={running.url}" + (f" SYNCCTL_TOKEN={running.token}" if running.token else ""))
+    screen.say("  syncctl spec airbyte/source-faker:7.2.1")
+    screen.say("""  echo '{"count": 1000}' | syncctl read airbyte/source-faker:7.2.1 --config - --follow""")

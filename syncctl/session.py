@@ -1,0 +1,47 @@
+"""What every command runs inside: errors become sentences and exit codes, never a traceback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+import typer
+
+from common.errors import SyncError
+from syncctl.client import Deployment
+from syncctl.outcome import ExitCode
+from syncctl.screen import Screen
+
+
+@contextmanager
+def guard(screen: Screen, code: ExitCode = ExitCode.FAILED, interrupted: str = "Interrupted.") -> Iterator[None]:
+    """Turns our errors into a sentence and `code`, and Ctrl-C into one line and 130."""
+    try:
+        yield
+    except SyncError as error:
+        screen.fail(error.message)
+        raise typer.Exit(code) from error
+    except KeyboardInterrupt:
+        screen.note(interrupted)
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+@contextmanager
+def session(url: str, token: str, *, as_json: bool) -> Iterator[tuple[Deployment, Screen]]:
+    """A deployment to ask and a screen to show it on; whatever the deployment refuses ends in exit 5."""
+    screen = Screen(as_json=as_json)
+    with (
+        guard(screen, ExitCode.UNREACHABLE),
+        _decoded(screen, url),
+        Deployment(url, token, screen.note) as deployment,
+    ):
+        yield deployment, screen
+
+
+@contextmanager
+def _decoded(screen: Screen, url: str) -> Iterator[None]:
+    """Results and log lines are decoded where they are shown; a strange one is the deployment's fault."""
+    try:
+        yield
+    except msgspec.MsgspecError as exc:
+        screen.fail(f"{url} sent something that this version of syncctl cannot read: {exc}. --json may show it.")
+        raise typer.Exit(ExitCode.UNREACHABLE) from exc

@@ -1,0 +1,157 @@
+"""`syncctl tasks`, `logs` and `cancel`: what runs, what ran, and its end."""
+
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+from msgspec import Raw
+
+from syncctl import figures, views
+from syncctl.ask import show_check, show_spec
+from syncctl.catalogs import offered
+from syncctl.client import PATIENT, Deployment
+from syncctl.follow import LOG_LINES, MAX_LOG_LINES, Look, follow
+from syncctl.live import finish, goes_on, show_lines
+from syncctl.options import DEFAULT_URL, AsJson, TaskId, Token, Url
+from syncctl.outcome import State, exit_code, is_final
+from syncctl.screen import Screen
+from syncctl.session import session
+from syncctl.wire import Task
+
+PAGE = 100
+"""Tasks asked for at once."""
+
+MaybeTaskId = Annotated[
+    str | None, typer.Argument(metavar="[TASK_ID]", show_default=False, help="Show this task in full.")
+]
+Sync = Annotated[str | None, typer.Option("--sync", metavar="ID", help="Only tasks of this sync.")]
+Status = Annotated[State | None, typer.Option("--status", case_sensitive=False, help="Only tasks in this state.")]
+OfCommand = Annotated[
+    Literal["spec", "check", "discover", "read"] | None,
+    typer.Option("--command", case_sensitive=False, help="Only tasks of this kind."),
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many, newest first.")]
+Lines = Annotated[int, typer.Option("--lines", "-n", min=1, max=MAX_LOG_LINES, help="How many of the last lines.")]
+FollowLog = Annotated[bool, typer.Option("--follow", "-f", help="Stay until the task has ended.")]
+
+
+def tasks(
+    task_id: MaybeTaskId = None,
+    sync: Sync = None,
+    status: Status = None,
+    command: OfCommand = None,
+    limit: Limit = 20,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """List tasks, newest first; or show one in full.
+
+    One task's exit code is its outcome: 0 SUCCESS, 1 FAILED, 3 PARTIAL, 4 CANCELLED, and 0 while it goes on.
+
+    Examples:
+
+    syncctl tasks --status RUNNING
+
+    syncctl tasks --command read --sync nightly --limit 5
+
+    syncctl tasks 3f0c2a4e-... --json | jq .streams
+    """
+    filters = {"syncId": sync, "status": status, "command": command}
+    with session(url, token, as_json=as_json) as (deployment, screen):
+        if task_id is not None:
+            raise typer.Exit(exit_code(_detail(deployment, screen, task_id)))
+        found = _collect(deployment, {key: str(value) for key, value in filters.items() if value}, limit)
+        screen.data(Raw(msgspec.json.encode({"tasks": [task.raw for task in found]})))
+        if found:
+            screen.table(views.tasks(found))
+        else:
+            screen.note("No tasks match. `syncctl read IMAGE --config FILE` starts one.")
+
+
+def logs(
+    task_id: TaskId,
+    follow_it: FollowLog = False,
+    lines: Lines = LOG_LINES,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show a task's log, letter for letter; characters that could disturb the terminal are made visible.
+
+    The exit code is the task's outcome, and 0 while it goes on. With --json each line is an object with
+    timestamp, level, logger and message.
+
+    Examples:
+
+    syncctl logs 3f0c2a4e-... --follow
+
+    syncctl logs 3f0c2a4e-... --lines 50 --json | jq -r .message
+    """
+    with session(url, token, as_json=as_json) as (deployment, screen):
+        task = deployment.task(task_id, max(lines, LOG_LINES) if follow_it else lines)
+        show_lines(screen, [Look(task, task.logs[-lines:])])
+        if follow_it and not is_final(task):
+            try:
+                task = show_lines(screen, follow(deployment, task_id, task.logs))
+            except KeyboardInterrupt:
+                raise goes_on(screen, task_id) from None
+        if not task.logs:
+            screen.note(f"Task {task.task_id} is {task.state} and has no log lines. {task.reason or ''}")
+        raise typer.Exit(exit_code(task))
+
+
+def cancel(task_id: TaskId, url: Url = DEFAULT_URL, token: Token = "", as_json: AsJson = False) -> None:
+    """End a task: what the warehouse has acknowledged so far stays, and its state is saved.
+
+    Examples:
+
+    syncctl cancel 3f0c2a4e-...
+    """
+    with session(url, token, as_json=as_json) as (deployment, screen):
+        deployment.cancel(deployment.task(task_id))
+        task = deployment.task(task_id, pauses=PATIENT)
+        screen.data(task.raw)
+        screen.show(views.heading(task))
+
+
+def _collect(deployment: Deployment, filters: dict[str, str], limit: int) -> list[Task]:
+    """Page after page, until there are enough or no more."""
+    found: list[Task] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        more = {"cursor": cursor} if cursor else {}
+        page = deployment.tasks(filters | more | {"limit": str(min(limit - len(found), PAGE))})
+        found += [deployment.decode(raw) for raw in page.tasks]
+        cursor = page.next
+        if not cursor or not page.tasks:
+            break
+    return found[:limit]
+
+
+def _detail(deployment: Deployment, screen: Screen, task_id: str) -> Task:
+    task = deployment.task(task_id)
+    screen.data(task.raw)
+    finish(screen, task)
+    screen.say(
+        f"created {figures.clock(task.created_at)} · started {figures.clock(task.started_at) or 'not yet'} · "
+        f"finished {figures.clock(task.finished_at) or 'not yet'}",
+        "dim",
+    )
+    if task.has_result:
+        _result(screen, task)
+    if task.logs:
+        screen.say()
+        if not screen.as_json:
+            show_lines(screen, [Look(task, task.logs)])
+    return task
+
+
+def _result(screen: Screen, task: Task) -> None:
+    screen.say()
+    if task.command == "spec":
+        show_spec(screen, task.result)
+    elif task.command == "check":
+        show_check(screen, task)
+    elif task.command == "discover":
+        screen.table(views.offered(offered(task.result)))

@@ -1,0 +1,138 @@
+"""Tasks, streams, catalogs and log lines, as grids and texts."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from syncctl import figures
+from syncctl.catalogs import Offered
+from syncctl.screen import STATE_STYLES, Grid, visible
+from syncctl.wire import LogLine, Task
+
+_LEVEL_STYLES = {"ERROR": "red", "FATAL": "bold red", "ERRSTD": "yellow", "WARN": "yellow", "DEBUG": "dim"}
+
+
+def tasks(rows: Sequence[Task]) -> Grid:
+    """A list of tasks; the task id comes early, so that a narrow terminal leaves it whole."""
+    return Grid(
+        ("task", "command", "state", "started", "took", "connector", "sync", "reason"),
+        [
+            (
+                task.task_id,
+                task.command,
+                task.state,
+                figures.clock(task.started_at or task.created_at),
+                _took(task),
+                task.image,
+                task.sync_id,
+                task.reason or "",
+            )
+            for task in rows
+        ],
+        right=frozenset({"took"}),
+    )
+
+
+def streams(task: Task) -> Grid:
+    """The streams of a read; refused rows and errors get a column only where there are any."""
+    entries = list((task.streams or {}).items())
+    refused = any(progress.refused for _, progress in entries)
+    errors = any(progress.error for _, progress in entries)
+    headers = ["stream", "status", "emitted", "stored", "bytes", "rows/s"]
+    rows = [
+        [
+            name,
+            progress.status,
+            figures.count(progress.emitted),
+            figures.count(progress.stored),
+            figures.size(progress.size),
+            figures.rate(progress, task),
+            *([figures.count(progress.refused)] if refused else []),
+            *([progress.error or ""] if errors else []),
+        ]
+        for name, progress in entries
+    ]
+    headers += ["refused"] * refused + ["error"] * errors
+    return Grid(headers, rows, right=frozenset({"emitted", "stored", "bytes", "rows/s", "refused"}))
+
+
+def heading(task: Task) -> Text:
+    """One line about a task: what it is and where it stands."""
+    text = Text(visible(f"{task.command} {task.image}"), "bold")
+    text.append("  ").append(visible(task.state), STATE_STYLES.get(task.state, ""))
+    details = [f"task {task.task_id}", f"sync {task.sync_id}" if task.sync_id else "", _took(task)]
+    return text.append("  " + visible(" · ".join(filter(None, details))), "dim")
+
+
+def line(log: LogLine) -> Text:
+    """One log line; further lines of its message are indented, so that none can pass for a line of its own."""
+    text = Text(figures.clock(log.timestamp, "%H:%M:%S"), "dim")
+    text.append(f" {visible(log.level):<6}", _LEVEL_STYLES.get(log.level, "default"))
+    text.append(f" {visible(log.logger)}", "dim").append("  ")
+    return text.append(visible(log.message, lines=True).replace("\n", "\n    "), "default")
+
+
+def offered(entries: Sequence[Offered]) -> Grid:
+    """A discovered catalog."""
+    return Grid(
+        ("stream", "modes", "cursor", "primary key", "fields"),
+        [
+            (
+                stream.key,
+                ", ".join(stream.supported_sync_modes or []),
+                _cursor(stream),
+                ", ".join(".".join(path) for path in stream.source_defined_primary_key or []),
+                figures.count(_size(stream.json_schema.get("properties"))),
+            )
+            for stream in entries
+        ],
+        right=frozenset({"fields"}),
+    )
+
+
+def _cursor(stream: Offered) -> str:
+    own = "(the source's own)" if stream.source_defined_cursor else ""
+    return ".".join(stream.default_cursor_field or []) or own
+
+
+def settings(spec: Mapping[str, Any]) -> Grid:
+    """The fields that a connector's configuration may hold, nested ones by dotted names."""
+    schema = spec.get("connectionSpecification")
+    return Grid(
+        ("field", "type", "required", "default", "description"),
+        list(_fields(schema, "")) if isinstance(schema, Mapping) else [],
+    )
+
+
+def _fields(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, str, str, str]]:
+    properties, required = schema.get("properties"), schema.get("required")
+    for name, field in properties.items() if isinstance(properties, Mapping) else ():
+        if not isinstance(field, Mapping):
+            continue
+        needed = "yes" if isinstance(required, list) and name in required else ""
+        default = "" if field.get("default") is None else str(field["default"])
+        described = str(field.get("description") or field.get("title") or "")
+        yield prefix + name, _kind(field), needed, default, " ".join(described.split())
+        yield from _fields(field, f"{prefix}{name}.")
+
+
+def _kind(field: Mapping[str, Any]) -> str:
+    if field.get("airbyte_secret"):
+        return "secret"
+    if isinstance(choices := field.get("oneOf"), list):
+        titles = [str(choice.get("title", "?")) for choice in choices if isinstance(choice, Mapping)]
+        return "one of: " + " | ".join(titles)
+    if isinstance(values := field.get("enum"), list):
+        return " | ".join(str(value) for value in values)
+    kind = field.get("type", "any")
+    return ", ".join(str(part) for part in kind) if isinstance(kind, list) else str(kind)
+
+
+def _size(value: object) -> int:
+    return len(value) if isinstance(value, Mapping) else 0
+
+
+def _took(task: Task) -> str:
+    seconds = figures.elapsed_seconds(task)
+    return "" if seconds is None else figures.duration(seconds)

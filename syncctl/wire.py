@@ -1,0 +1,108 @@
+"""What a deployment answers, as msgspec types; members that are not used here stay unread.
+
+Every Task keeps the bytes it came as (`raw`): `--json` prints those, so nothing is lost or reworded on the way.
+"""
+
+import msgspec
+from msgspec import Raw, Struct
+
+ABSENT = Raw(b"")
+
+
+class StreamProgress(Struct, frozen=True):
+    """How far a stream is. Counts are rows, `size` is bytes of rows."""
+
+    status: str = ""
+    emitted: int = 0
+    sent: int = 0
+    stored: int = 0
+    refused: int = 0
+    size: int = msgspec.field(name="bytes", default=0)
+    error: str | None = ""
+
+
+class LogLine(Struct, frozen=True):
+    """One line of a task's log; `timestamp` is RFC 3339."""
+
+    timestamp: str = ""
+    level: str = ""
+    logger: str = ""
+    message: str = ""
+
+
+class Task(Struct, frozen=True, rename="camel"):
+    """One run. Times are RFC 3339; `result` and `logs` come only when a single task is asked for."""
+
+    task_id: str
+    command: str
+    state: str
+    sync_id: str = ""
+    package: str = ""
+    version: str = ""
+    reason: str | None = ""
+    created_at: str | None = None
+    started_at: str | None = None
+    updated_at: str | None = None
+    finished_at: str | None = None
+    streams: dict[str, StreamProgress] | None = None
+    result: Raw = ABSENT
+    logs: list[Raw] = []
+    raw: Raw = ABSENT
+
+    @property
+    def image(self) -> str:
+        """The connector's image reference."""
+        return f"{self.package}{'@' if self.version.startswith('sha256:') else ':'}{self.version}"
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the task's answer is there."""
+        return bytes(self.result) not in {b"", b"null"}
+
+
+class Started(Struct, frozen=True, rename="camel"):
+    """A deployment took a task on; `started_at` is Unix seconds."""
+
+    task_id: str
+    started_at: int = 0
+
+
+class CheckResult(Struct, frozen=True):
+    """What a connector says about its configuration."""
+
+    status: str = ""
+    message: str | None = ""
+
+
+class TaskPage(Struct, frozen=True):
+    """Newest tasks first; `next` is the cursor of the next page."""
+
+    tasks: list[Raw]
+    next: str | None = None
+
+
+class TaskAnswer(Struct, frozen=True):
+    """One task in its envelope."""
+
+    task: Raw
+
+
+class Refusal(Struct, frozen=True):
+    """Any error of a deployment."""
+
+    error: str
+    ok: bool = False
+
+
+def decode_task(raw: Raw) -> Task:
+    """Decodes one task and keeps its bytes; raises msgspec.MsgspecError."""
+    return msgspec.structs.replace(_task.decode(raw), raw=raw)
+
+
+def decode_line(raw: Raw) -> LogLine:
+    """Decodes one log line; raises msgspec.MsgspecError."""
+    return _line.decode(raw)
+
+
+_task = msgspec.json.Decoder(Task)
+_line = msgspec.json.Decoder(LogLine)

@@ -1,0 +1,49 @@
+"""Real parts for all tests: one Postgres per test process, a database of its own per test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.store import Database
+from embedded.postgres import Postgres
+from tests.support.databases import TestDatabase
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A server with one template database that has all tables."""
+    with Postgres.start(tmp_path_factory.mktemp("postgres")) as server:
+        TestDatabase.make_template(server.url)
+        yield server
+
+
+@pytest.fixture
+def database(postgres: Postgres) -> Iterator[TestDatabase]:
+    """A fresh copy of the template; the tables are in schema newjitsu, as the callers' consoles have them."""
+    test_database = TestDatabase.clone(postgres.url)
+    yield test_database
+    test_database.drop()
+
+
+@pytest.fixture
+def empty_database(postgres: Postgres) -> Iterator[TestDatabase]:
+    """A database without any table or schema of ours."""
+    test_database = TestDatabase.clone(postgres.url, template="template1")
+    yield test_database
+    test_database.drop()
+
+
+@pytest.fixture
+def db(database: TestDatabase) -> Iterator[Database]:
+    """A connection of the product's own kind to the test's database."""
+    with Database(database.url) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def connectors_cache() -> Path:
+    """Installed connectors are shared between tests and test runs: installing takes seconds."""
+    from embedded.edition import connectors_folder
+
+    return connectors_folder()

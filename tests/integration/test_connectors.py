@@ -1,0 +1,279 @@
+"""Installing connectors with the real uv: one from PyPI, others from packages made here."""
+
+import http.server
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from common.errors import Refused, Unavailable
+from embedded.connectors import Connectors
+
+ROOT = Path(__file__).parents[2]
+ENVIRONMENT = dict(os.environ)  # noqa: TID251 - the machine's own settings for packages
+SHARED = Path(ENVIRONMENT.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sync-functions" / "connectors"
+REAL = "airbyte/source-hardcoded-records:0.0.48"
+
+BACKEND = """
+import json, os, time, zipfile
+from pathlib import Path
+
+PLACE, NAME, VERSION, PROGRAM = {settings!r}
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    with (Path(PLACE) / "builds").open("a") as builds:
+        builds.write(json.dumps(dict(os.environ)) + "\\n")
+    while not (Path(PLACE) / "go").exists():
+        time.sleep(0.01)
+    stem = NAME.replace("-", "_") + "-" + VERSION
+    info = stem + ".dist-info/"
+    with zipfile.ZipFile(Path(folder) / (stem + "-py3-none-any.whl"), "w") as wheel:
+        wheel.writestr("tiny.py", "def main(): print('I am ' + " + repr(VERSION) + ")")
+        wheel.writestr(info + "METADATA", f"Metadata-Version: 2.1\\nName: {{NAME}}\\nVersion: {{VERSION}}\\n")
+        wheel.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(info + "entry_points.txt", f"[console_scripts]\\n{{PROGRAM}} = tiny:main\\n")
+        wheel.writestr(info + "RECORD", "")
+    return stem + "-py3-none-any.whl"
+"""
+
+INSTALLER = """
+import json, sys
+from pathlib import Path
+from embedded.connectors import Connectors
+Connectors(Path(sys.argv[1]), {}, json.loads(sys.argv[2])).install(sys.argv[3], print)
+"""
+
+
+def wait_until(true: Callable[[], object]) -> None:
+    """Polls; the test's own time-out is the limit."""
+    while not true():
+        time.sleep(0.01)
+
+
+class Shop:
+    """A folder of source packages as the only index; a build waits until the shop is open."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.cache = place / "connectors"
+        self.environment = {
+            "HOME": str(place),
+            "PATH": os.defpath,
+            "PIP_FIND_LINKS": str(place),
+            "UV_NO_INDEX": "1",
+            "UV_CACHE_DIR": str(place / "uv"),
+        }
+
+    def add(self, name: str, version: str, program: str) -> None:
+        project = f'[project]\nname = "{name}"\nversion = "{version}"\n'
+        build = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        backend = BACKEND.format(settings=(str(self.place), name, version, program))
+        stem = f"{name.replace('-', '_')}-{version}"
+        with tarfile.open(self.place / f"{stem}.tar.gz", "w:gz") as archive:
+            for path, text in (
+                ("pyproject.toml", project + build),
+                ("backend.py", backend),
+                ("PKG-INFO", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"),
+            ):
+                entry = tarfile.TarInfo(f"{stem}/{path}")
+                entry.size = len(text.encode())
+                archive.addfile(entry, io.BytesIO(text.encode()))
+
+    def open(self) -> None:
+        (self.place / "go").touch()
+
+    def builds(self) -> list[dict[str, str]]:
+        """The environment that each build so far saw."""
+        path = self.place / "builds"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def connectors(self, **environment: str) -> Connectors:
+        return Connectors(self.cache, {}, self.environment | environment)
+
+    def installer(self, image: str) -> subprocess.Popen[str]:
+        """Another process that installs the image."""
+        return subprocess.Popen(
+            [sys.executable, "-c", INSTALLER, self.cache, json.dumps(self.environment), image],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    shop = Shop(tmp_path)
+    shop.add("airbyte-source-tiny", "1.0.0rc1", "source-tiny")
+    return shop
+
+
+def test_real_connector_installs_and_runs(tmp_path: Path) -> None:
+    """A connector from PyPI is ready after install, runs, and is not installed again."""
+    connectors = Connectors(SHARED, {}, ENVIRONMENT)
+    connectors.install(REAL, lambda _: None)
+    assert connectors.is_ready(REAL)
+    said = subprocess.run(f"{connectors.command(REAL)} spec", shell=True, check=True, capture_output=True, cwd=tmp_path)
+    assert json.loads(said.stdout.splitlines()[-1])["type"] == "SPEC"
+    connectors.install(REAL, pytest.fail)
+
+
+@pytest.mark.parametrize(
+    "image", ["airbyte/source-no-such-connector-at-all:1.0.0", "airbyte/source-hardcoded-records:99.0.0"]
+)
+def test_unknown_package_or_version_is_refused(image: str, tmp_path: Path) -> None:
+    """What PyPI does not have is refused for good: package, version, uv's reason and the ways out."""
+    connectors = Connectors(tmp_path, {}, ENVIRONMENT)
+    name, _, version = image.removeprefix("airbyte/").partition(":")
+    with pytest.raises(Refused, match=f"^airbyte-{name} {version} cannot be installed: ") as refused:
+        connectors.install(image, lambda _: None)
+    assert "no version of" in refused.value.message or "not found" in refused.value.message
+    assert f"Check the tag of image {image}, or map the image" in refused.value.message
+    assert "//" not in refused.value.message
+    assert str(tmp_path) not in refused.value.message
+    assert not connectors.is_ready(image)
+    assert not [path for path in tmp_path.rglob("airbyte-*") if path.is_dir()]
+
+
+class Broken(http.server.BaseHTTPRequestHandler):
+    """Answers everything with the status in the address."""
+
+    def do_GET(self) -> None:
+        self.send_response(int(self.path.split("/")[1]))
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:  # type: ignore[override]
+        pass
+
+
+@pytest.fixture
+def broken_index() -> Iterator[str]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("status", [500, 401, 403, 429])
+def test_index_out_of_order_is_no_verdict_on_the_package(status: int, broken_index: str, tmp_path: Path) -> None:
+    """An index that fails or turns us away means "later"; its address and password are not shown."""
+    index = f"http://user:hidden@{broken_index}/{status}/simple"
+    environment = {"HOME": str(tmp_path), "PATH": os.defpath, "UV_HTTP_RETRIES": "0", "PIP_INDEX_URL": index}
+    with pytest.raises(Unavailable, match="airbyte-source-faker 7.2.1 cannot be installed now") as unavailable:
+        Connectors(tmp_path, {}, environment).install("airbyte/source-faker:7.2.1", lambda _: None)
+    assert "hidden" not in unavailable.value.message
+    assert broken_index not in unavailable.value.message
+
+
+def test_network_out_of_order_can_be_tried_again(tmp_path: Path) -> None:
+    """A proxy that nobody serves makes the install unavailable, not refused."""
+    proxy = "http://127.0.0.1:9"
+    environment = {"HOME": str(tmp_path), "PATH": os.defpath, "UV_HTTP_RETRIES": "0", "HTTPS_PROXY": proxy}
+    with pytest.raises(Unavailable, match=r"network.*try again"):
+        Connectors(tmp_path, {}, environment).install("airbyte/source-faker:7.2.1", lambda _: None)
+
+
+def test_docker_tag_of_a_pre_release_is_found(shop: Shop) -> None:
+    """Docker's 1.0.0-rc.1 is PyPI's 1.0.0rc1; the progress is told."""
+    shop.open()
+    reports: list[str] = []
+    image = "airbyte/source-tiny:1.0.0-rc.1"
+    shop.connectors().install(image, reports.append)
+    assert reports == [
+        "installing airbyte-source-tiny 1.0.0-rc.1 ...",
+        f"installed airbyte-source-tiny 1.0.0-rc.1 in {reports[-1].split()[-2]} s",
+    ]
+    said = subprocess.run(shop.connectors().command(image), shell=True, check=True, capture_output=True)
+    assert said.stdout == b"I am 1.0.0rc1\n"
+
+
+def test_folder_and_environment_of_the_caller_do_not_matter(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Project files where we run are not read, and neither our secrets nor our Python reach an install."""
+    shop.open()
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "uv.toml").write_text("this is no toml")
+    (here / "manifest.yaml").write_text("type: Broken")
+    monkeypatch.chdir(here)
+    connectors = shop.connectors(
+        VIRTUAL_ENV="/nowhere",
+        PYTHONPATH="/nowhere",
+        SYNCCTL_DATABASE_URL="hidden",
+        UV_WORKING_DIR=str(here),
+        no_proxy="example.test",
+    )
+    connectors.install("airbyte/source-tiny:1.0.0rc1", lambda _: None)
+    (seen,) = shop.builds()
+    assert "/nowhere" not in (seen.get("VIRTUAL_ENV"), seen.get("PYTHONPATH"))
+    assert "hidden" not in seen.values()
+    assert seen["no_proxy"] == "example.test"
+
+
+def test_package_without_the_program_is_refused(shop: Shop) -> None:
+    """A package of the right name that brings no connector is refused and not kept."""
+    shop.add("airbyte-source-odd", "2.0", "something-else")
+    shop.open()
+    with pytest.raises(Refused, match=r"^airbyte-source-odd 2\.0 is no connector.* source-odd"):
+        shop.connectors().install("airbyte/source-odd:2.0", lambda _: None)
+    assert not shop.connectors().is_ready("airbyte/source-odd:2.0")
+
+
+def test_two_processes_install_once(shop: Shop) -> None:
+    """While one process installs, another waits, says so, and then uses what the first one made."""
+    image = "airbyte/source-tiny:1.0.0rc1"
+    reports: list[str] = []
+    with shop.installer(image) as first:
+        wait_until(shop.builds)
+        second = threading.Thread(target=shop.connectors().install, args=(image, reports.append))
+        second.start()
+        wait_until(lambda: reports)
+        assert not shop.connectors().is_ready(image)
+        shop.open()
+        second.join()
+        assert first.wait() == 0
+    assert reports == ["waiting for another install of airbyte-source-tiny 1.0.0rc1 ..."]
+    assert shop.connectors().is_ready(image)
+    assert len(shop.builds()) == 1
+
+
+def test_killed_install_does_not_count_and_is_repeated(shop: Shop) -> None:
+    """After SIGKILL in the middle nothing is ready; the next install waits for what still runs, and succeeds."""
+    image = "airbyte/source-tiny:1.0.0rc1"
+    reports: list[str] = []
+    with shop.installer(image) as first:
+        wait_until(shop.builds)
+        first.kill()
+    assert not shop.connectors().is_ready(image)
+    second = threading.Thread(target=shop.connectors().install, args=(image, reports.append))
+    second.start()
+    wait_until(lambda: reports)
+    assert reports == ["waiting for another install of airbyte-source-tiny 1.0.0rc1 ..."]
+    shop.open()
+    second.join()
+    assert reports[1] == "installing airbyte-source-tiny 1.0.0rc1 ..."
+    assert shop.connectors().is_ready(image)
+    subprocess.run(shop.connectors().command(image), shell=True, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_lost_python_means_not_ready(shop: Shop) -> None:
+    """When the Python a connector was installed with is gone, it counts as not installed and is made anew."""
+    shop.open()
+    image = "airbyte/source-tiny:1.0.0rc1"
+    shop.connectors().install(image, lambda _: None)
+    (python,) = shop.cache.glob("*/*/bin/python")
+    python.unlink()
+    python.symlink_to("/nowhere/python")
+    assert not shop.connectors().is_ready(image)
+    shop.connectors().install(image, lambda _: None)
+    assert shop.connectors().is_ready(image)

@@ -1,0 +1,68 @@
+"""The sidecar on a healthy day: rows, states and the outcome."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import TestDatabase
+from tests.support.recorder import Recorder, recorder
+from tests.support.rig import Rig, catalog, log, record, state, status
+
+
+@pytest.fixture
+def bulker() -> Iterator[Recorder]:
+    with recorder() as running:
+        yield running
+
+
+@pytest.fixture
+def rig(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Rig:
+    made = Rig(tmp_path, database, bulker.url)
+    made.announce()
+    return made
+
+
+def test_full_refresh_of_two_interleaved_streams_is_one_request_each(rig: Rig, bulker: Recorder) -> None:
+    """Rows, counts, states and SUCCESS; interleaving never reopens a request."""
+    rig.give(catalog=catalog("plants", "beds"), config={})
+    messages = [status("plants", "STARTED"), status("beds", "STARTED")]
+    for number in range(200):
+        messages += [record("plants", {"id": number, "name": "fern"}), record("beds", {"id": number})]
+    messages += [state("plants", {"c": 1}, 200.0), state("beds", {"c": 2}, 200.0)]
+    messages += [status("plants", "COMPLETE"), status("beds", "COMPLETE")]
+    assert rig.play(messages) == 0, rig.output
+    assert rig.task["status"] == "SUCCESS", rig.task
+    assert {name: s["events"] for name, s in rig.streams.items()} == {"plants": 200, "beds": 200}
+    assert rig.states == {"plants": {"c": 1}, "beds": {"c": 2}}
+    assert [(b.table, b.mode, len(b.lines)) for b in bulker.requests] == [
+        ("plants", "replace_table", 200),
+        ("beds", "replace_table", 200),
+    ]
+    assert rig.ours["state"] == "SUCCESS"
+    assert rig.ours["streams"]["plants"] | {"bytes": 0} == {
+        "status": "SUCCESS", "emitted": 200, "sent": 200, "stored": 200, "refused": 0, "bytes": 0, "error": "",
+    }  # fmt: skip
+
+
+def test_record_data_passes_through_as_the_bytes_that_came(rig: Rig, bulker: Recorder) -> None:
+    """Digits, spacing, key order and escapes leave as they came."""
+    rig.give(catalog=catalog("plants"), config={})
+    data = b'{"id": 9223372036854775807, "b":1E400 ,"a": "\\u00e9\\/", "n": 0.10}'
+    line = b'{"type": "RECORD", "record": {"stream": "plants", "data": ' + data + b', "emitted_at": 1}}'
+    rig.play([line, status("plants", "COMPLETE")])
+    assert bulker.requests[0].lines == [data]
+    assert rig.task["status"] == "SUCCESS"
+
+
+def test_log_lines_are_stored_in_order_with_their_levels(rig: Rig) -> None:
+    """LOG, stderr and noise all reach task_log."""
+    rig.give(catalog=catalog("plants"), config={})
+    messages = [log("one"), "noise of a library", "WARN careful", log("two", "DEBUG"), status("plants", "COMPLETE")]
+    rig.play(messages, stderr=b"from stderr\n")
+    assert "INFO one" in rig.log
+    assert "ERRSTD from stderr" in rig.log
+    assert "ERROR noise of a library" in rig.log
+    assert "WARN WARN careful" in rig.log
+    assert "DEBUG two" in rig.log
+    assert rig.task["status"] == "SUCCESS"
