@@ -71,8 +71,7 @@ def _known(settings: "Settings") -> list[_Plain | _Salted]:
         _Plain(token.encode()) for token in _split(settings.raw_auth_tokens.get_secret_value())
     ]
     entries += [
-        _salted(token, secrets) or _Plain(token.encode())
-        for token in _split(settings.auth_tokens.get_secret_value())
+        _salted(token, secrets) or _Plain(token.encode()) for token in _split(settings.auth_tokens.get_secret_value())
     ]
     return entries
 

@@ -9,11 +9,9 @@ cache/py3.11/airbyte-source-faker-7.2.1.lock   held while it is made
 
 import fcntl
 import logging
-import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +23,7 @@ from pathlib import Path
 from threading import Timer
 from typing import IO
 
+import psutil
 from uv import find_uv_bin
 
 from common.errors import Refused, SettingsError, Unavailable
@@ -37,6 +36,8 @@ INSTALL_SECONDS = 1800
 NAME = re.compile(r"airbyte/(source-[a-z0-9]+(?:-[a-z0-9]+)*)")
 # What both a Docker tag and a Python version can say: 0.6.0-rc.1 and PyPI's 0.6.0rc1 are the same to uv.
 VERSION = re.compile(r"\d+(\.\d+)*([-.]?(a|b|rc|alpha|beta|post|dev)[-.]?\d*)?")
+
+MAP_IT = "map the image to a command of this machine (--image IMAGE=COMMAND)"
 
 PASSED_ON = re.compile(
     r"UV_(?!WORKING_DIR|PROJECT|PYTHON$).+|(PIP_|SSL_|XDG_).+|(HTTP|HTTPS|ALL|NO)_PROXY|(CURL|REQUESTS)_CA_BUNDLE"
@@ -93,7 +94,7 @@ class _Connector:
 
     @property
     def advice(self) -> str:
-        return f"Check the tag of image {self.image}, or map the image to a command of this machine."
+        return f"Check the tag of image {self.image}, or {MAP_IT}."
 
 
 class Connectors:
@@ -152,7 +153,7 @@ class Connectors:
         if not name:
             raise Refused(
                 f"Image {image} cannot run without a container runtime: only images airbyte/source-NAME have "
-                f"a Python package to run instead. Map it to a command of this machine that does the same."
+                f"a Python package to run instead. To run this one, {MAP_IT}."
             )
         if not VERSION.fullmatch(tag):
             raise Refused(
@@ -190,7 +191,6 @@ class Connectors:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,
                 # uv holds the lock too: if we are killed, no other install begins before uv has ended.
                 pass_fds=(lock.fileno(),),
             )
@@ -220,9 +220,13 @@ def _locked(connector: _Connector, report: Callable[[str], None]) -> Iterator[IO
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ends uv and whatever it builds with, if it still runs."""
     if process.poll() is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # uv, and whatever it builds with
+        with suppress(psutil.NoSuchProcess):
+            uv = psutil.Process(process.pid)
+            for one in (uv, *uv.children(recursive=True)):
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
         process.wait()
 
 

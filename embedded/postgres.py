@@ -90,9 +90,7 @@ os.execv(sys.argv[5], sys.argv[5:])
 class Postgres:
     """A running server; it ends with the process that started it, however that ends."""
 
-    def __init__(
-        self, process: subprocess.Popen[bytes], url: str, stopping: threading.Event, held: ExitStack
-    ) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], url: str, stopping: threading.Event, held: ExitStack) -> None:
         self._process = process
         self._stopping = stopping
         self._held = held
@@ -169,8 +167,7 @@ class _Programs:
             process.communicate(stdin.encode())
         if process.returncode:
             raise StoreUnavailable(
-                f"The database cannot be made: {command[0]} ended with code {process.returncode}. "
-                f"{self.tail()}"
+                f"The database cannot be made: {command[0]} ended with code {process.returncode}. {self.tail()}"
             )
 
     def execute(self, data: Path, *statements: str) -> None:
@@ -220,9 +217,7 @@ def _can_run(tree: Path, account: tuple[int, int]) -> bool:
     command = [str(tree / "bin" / "postgres"), "--version"]
     uid, gid = account
     try:
-        tried = subprocess.run(
-            command, check=False, capture_output=True, cwd="/", user=uid, group=gid, extra_groups=[]
-        )
+        tried = subprocess.run(command, check=False, capture_output=True, cwd="/", user=uid, group=gid, extra_groups=[])
     except PermissionError as exc:
         if exc.errno == errno.EACCES:
             return False
@@ -318,9 +313,7 @@ def _write_secret(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def _start_server(
-    data: Path, programs: _Programs, stopping: threading.Event
-) -> tuple[subprocess.Popen[bytes], int]:
+def _start_server(data: Path, programs: _Programs, stopping: threading.Event) -> tuple[subprocess.Popen[bytes], int]:
     for _ in range(5):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port: int = probe.getsockname()[1]

@@ -13,7 +13,7 @@ from syncctl.client import Deployment
 from syncctl.follow import wait
 from syncctl.image import Image
 from syncctl.inputs import read_object
-from syncctl.live import goes_on
+from syncctl.live import leaving
 from syncctl.options import DEFAULT_URL, AsJson, Config, ImageArgument, Token, Url
 from syncctl.outcome import ExitCode, State, exit_code
 from syncctl.screen import Screen, visible
@@ -28,9 +28,8 @@ def spec(image: ImageArgument, url: Url = DEFAULT_URL, token: Token = "", as_jso
 
     Examples:
 
-    syncctl spec airbyte/source-faker:7.2.1
-
-    syncctl spec airbyte/source-faker:7.2.1 --json | jq .connectionSpecification.properties
+      syncctl spec airbyte/source-faker:7.2.1
+      syncctl spec airbyte/source-faker:7.2.1 --json | jq .connectionSpecification.properties
     """
     with session(url, token, as_json=as_json) as (deployment, screen):
         task = answer(deployment, screen, f"spec {image}", deployment.spec(image).task_id)
@@ -48,9 +47,8 @@ def check(
 
     Examples:
 
-    syncctl check airbyte/source-faker:7.2.1 --config config.json
-
-    echo '{"count": 100}' | syncctl check airbyte/source-faker:7.2.1 --config -
+      syncctl check airbyte/source-faker:7.2.1 --config config.json
+      echo '{"count": 100}' | syncctl check airbyte/source-faker:7.2.1 --config -
     """
     settings = read_object(config, "--config")
     with session(url, token, as_json=as_json) as (deployment, screen):
@@ -71,9 +69,8 @@ def discover(
 
     Examples:
 
-    syncctl discover airbyte/source-faker:7.2.1 --config config.json
-
-    syncctl discover airbyte/source-faker:7.2.1 --config config.json --json > catalog.json
+      syncctl discover airbyte/source-faker:7.2.1 --config config.json
+      syncctl discover airbyte/source-faker:7.2.1 --config config.json --json > catalog.json
     """
     settings = read_object(config, "--config")
     with session(url, token, as_json=as_json) as (deployment, screen):
@@ -92,10 +89,8 @@ def discovered(deployment: Deployment, screen: Screen, image: Image, config: Raw
 
 def answer(deployment: Deployment, screen: Screen, what: str, task_id: str) -> Task:
     """The task once it has ended; Ctrl-C ends the waiting alone."""
-    try:
+    with leaving(screen, task_id):
         return watch(deployment, screen, f"{what} runs as task {task_id}", task_id)
-    except KeyboardInterrupt:
-        raise goes_on(screen, task_id) from None
 
 
 def watch(deployment: Deployment, screen: Screen, what: str, task_id: str) -> Task:

@@ -16,12 +16,14 @@ from msgspec import Raw
 from syncctl import wire
 from syncctl.errors import DeploymentError, RequestRefused, Unreachable
 from syncctl.image import Image
+from syncctl.settings import is_local
 
 BRISK = (0.2, 0.6)
 """Seconds between attempts when somebody waits for a first answer."""
 PATIENT = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between attempts while following: a deployment that is being replaced comes back."""
 LONGEST_PAUSE_SECONDS = 30.0
+WORTH_TELLING_SECONDS = 1.0
 # An endpoint that scaled to zero starts first; a connector's pod does not hold the answer up.
 TIMEOUT = httpx.Timeout(60, connect=10)
 MAX_EXCERPT = 200
@@ -30,7 +32,7 @@ T = TypeVar("T")
 _NOTHING_STARTED = frozenset({429, 503})
 _UNKNOWN_OUTCOME = frozenset({502, 504})
 _HINTS = {
-    401: "Pass the deployment's token with --token or SYNCCTL_TOKEN.",
+    401: "Pass the deployment's token with --token or SYNCCTL_TOKEN; `syncctl serve` prints the embedded edition's.",
     403: "Pass the deployment's token with --token or SYNCCTL_TOKEN, or ask who runs the gateway in between.",
 }
 
@@ -46,13 +48,12 @@ class Deployment:
         self._report = report
         # Without TLS there is no certificate to check, and loading the authorities costs a tenth of a second;
         # a proxy for the outside world cannot reach this machine.
-        host = httpx.URL(url).host
         self._http = httpx.Client(
             base_url=self.url,
             headers=_headers(token),
             timeout=TIMEOUT,
             verify=url.startswith("https:"),
-            trust_env=host not in {"localhost", "127.0.0.1", "::1"},
+            trust_env=not is_local(url),
         )
 
     def __enter__(self) -> Self:
@@ -126,7 +127,8 @@ class Deployment:
                 if wait is None or not error.repeatable:
                     raise
                 wait = max(wait, error.wait_seconds)
-                self._report(f"{error} Trying again in {wait:.2g} s.")
+                if wait >= WORTH_TELLING_SECONDS:
+                    self._report(f"{error} Trying again in {wait:.2g} s.")
             time.sleep(wait)
 
     def _send(self, request: httpx.Request, *, repeat: bool) -> httpx.Response:

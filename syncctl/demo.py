@@ -4,7 +4,6 @@ Everything goes through the deployment's HTTP endpoints, as any caller would do 
 are counted in the warehouse itself.
 """
 
-import signal
 import socket
 import time
 import uuid
@@ -23,7 +22,7 @@ from syncctl.client import Deployment
 from syncctl.follow import follow
 from syncctl.image import parse_image
 from syncctl.live import show
-from syncctl.local import Edition, Home, edition
+from syncctl.local import Edition, Home, edition, log_to, stop_on_signals
 from syncctl.options import DEFAULT_PORT
 from syncctl.outcome import ExitCode, State
 from syncctl.read import STARTED_BY
@@ -63,12 +62,10 @@ def demo(home: Home) -> None:
 
     Examples:
 
-    syncctl demo
-
-    SYNCCTL_HOME=/tmp/demo syncctl demo
+      syncctl demo
+      SYNCCTL_HOME=/tmp/demo syncctl demo
     """
-    # A terminal that closes, or `timeout`, must find everything stopped too: as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stop_on_signals()
     screen = Screen()
     with guard(screen, interrupted="Interrupted; everything that the demo started has been stopped."):
         good = _run(screen, home / "demo")
@@ -76,6 +73,7 @@ def demo(home: Home) -> None:
 
 
 def _run(screen: Screen, home: Path) -> bool:
+    log_to(home / "edition.log")
     with edition(home, _port(), {}, screen.note) as running, Deployment(running.url, running.token) as deployment:
         screen.say(f"{IMAGE} into {running.warehouse_file}, by way of {running.url}", "bold")
         _step(screen, 1, "prepare the connector")
@@ -185,7 +183,7 @@ def _next(screen: Screen, running: Edition) -> None:
     """What to try now that the demo is over: its edition stops, its data stays."""
     screen.say("\nTry next:", "bold")
     screen.say(f"  duckdb {running.warehouse_file} 'from {PREFIX}users limit 5'     look at the rows")
-    screen.say(f"  SYNCCTL_HOME={running.home} make serve     run it all again and keep it running")
+    screen.say(f"  SYNCCTL_HOME={running.home} make serve     run it all again, to stay; it prints what to export")
     screen.say("  syncctl tasks     then, in another terminal: the runs of this demo")
     screen.say("  syncctl read --help     read a connector of your choice")
 

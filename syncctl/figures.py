@@ -54,4 +54,7 @@ def elapsed_seconds(task: Task) -> float | None:
 def rate(progress: StreamProgress, task: Task) -> str:
     """Rows stored per second of the whole run, start of the connector included."""
     seconds = elapsed_seconds(task)
-    return count(round(progress.stored / seconds)) if seconds and progress.stored else ""
+    if not seconds or not progress.stored:
+        return ""
+    speed = progress.stored / seconds
+    return count(round(speed)) if speed >= 10 else f"{speed:.1f}"

@@ -1,6 +1,7 @@
 """Shows a task while it runs: a table redrawn in place, plain lines in a pipe, or JSON lines."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 import typer
@@ -29,13 +30,17 @@ def show_lines(screen: Screen, looks: Iterable[Look]) -> Task:
     return _each(looks, lambda look: _lines(screen, look))
 
 
-def goes_on(screen: Screen, task_id: str) -> typer.Exit:
-    """What Ctrl-C means here: raise what this returns."""
-    screen.note(
-        f"Stopped following; task {task_id} goes on. `syncctl tasks {task_id}` shows it, `syncctl logs {task_id} "
-        f"--follow` follows it, `syncctl cancel {task_id}` ends it."
-    )
-    return typer.Exit(ExitCode.INTERRUPTED)
+@contextmanager
+def leaving(screen: Screen, task_id: str) -> Iterator[None]:
+    """While something is followed, Ctrl-C ends the following alone: it says so, and exits with 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        screen.note(
+            f"Stopped following; task {task_id} goes on. `syncctl tasks {task_id}` shows it, `syncctl logs {task_id} "
+            f"--follow` follows it, `syncctl cancel {task_id}` ends it."
+        )
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 def finish(screen: Screen, task: Task) -> None:

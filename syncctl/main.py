@@ -1,33 +1,40 @@
 """The command line's entry: `syncctl`."""
 
+import inspect
+from collections.abc import Callable
+
 import typer
 
 from syncctl import ask, demo, read, serve, tasks
 
+ABOUT = """
+Run Airbyte-protocol connectors through sync-functions, and follow what they do.
+
+Start everything on this machine with `syncctl serve`, see it work with `syncctl demo`, or name a deployment with --url
+(SYNCCTL_URL) and --token (SYNCCTL_TOKEN).
+
+Exit codes: 0 SUCCESS, 1 FAILED, 2 usage, 3 PARTIAL, 4 CANCELLED, 5 the deployment cannot be reached or refused the
+request, 130 Ctrl-C.
+"""
+
+
+def _help(text: str) -> str:
+    """A docstring with its paragraphs unwrapped, for terminals of any width; indented blocks stay as they are."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(p if p.startswith("  ") else " ".join(p.split()) for p in paragraphs)
+
+
+def _add(panel: str, *commands: Callable[..., None]) -> None:
+    for command in commands:
+        app.command(rich_help_panel=panel, help=_help(command.__doc__ or ""))(command)
+
+
 app = typer.Typer(
+    help=_help(ABOUT),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="""Run Airbyte-protocol connectors through sync-functions, and follow what they do.
-
-    Start everything on this machine with `syncctl serve`, see it work with `syncctl demo`, or name a deployment
-    with --url (SYNCCTL_URL) and --token (SYNCCTL_TOKEN).
-
-    Exit codes: 0 SUCCESS, 1 FAILED, 2 usage, 3 PARTIAL, 4 CANCELLED, 5 the deployment cannot be reached or
-    refused the request, 130 Ctrl-C.
-    """,
 )
-
-ASK = "Ask a connector"
-RUN = "Read, and follow"
-HERE = "On this machine"
-
-app.command(rich_help_panel=ASK)(ask.spec)
-app.command(rich_help_panel=ASK)(ask.check)
-app.command(rich_help_panel=ASK)(ask.discover)
-app.command(rich_help_panel=RUN)(read.read)
-app.command(rich_help_panel=RUN)(tasks.tasks)
-app.command(rich_help_panel=RUN)(tasks.logs)
-app.command(rich_help_panel=RUN)(tasks.cancel)
-app.command(rich_help_panel=HERE)(serve.serve)
-app.command(rich_help_panel=HERE)(demo.demo)
+_add("Ask a connector", ask.spec, ask.check, ask.discover)
+_add("Read, and follow", read.read, tasks.tasks, tasks.logs, tasks.cancel)
+_add("On this machine", serve.serve, demo.demo)

@@ -41,7 +41,8 @@ Token = Annotated[
         envvar="SYNCCTL_TOKEN",
         metavar="TOKEN",
         show_default=False,
-        help="The deployment's token. Better in the variable: a command line is visible to others.",
+        help="The deployment's token; better in the variable: others can see a command line. The embedded edition's is "
+        "found by itself.",
     ),
 ]
 AsJson = Annotated[

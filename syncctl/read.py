@@ -15,7 +15,7 @@ from syncctl.client import Deployment
 from syncctl.follow import follow
 from syncctl.image import Image
 from syncctl.inputs import read_object, read_state, refuse_two_from_stdin
-from syncctl.live import finish, goes_on, show
+from syncctl.live import finish, leaving, show
 from syncctl.options import DEFAULT_URL, AsJson, Config, ImageArgument, Token, Url
 from syncctl.outcome import exit_code
 from syncctl.screen import Screen
@@ -89,11 +89,9 @@ def read(
 
     Examples:
 
-    syncctl read airbyte/source-faker:7.2.1 --config config.json --follow
-
-    syncctl read airbyte/source-faker:7.2.1 -c config.json --stream users --prefix raw_ -f
-
-    syncctl read airbyte/source-faker:7.2.1 -c config.json --sync nightly --full-sync --json -f > events.jsonl
+      syncctl read airbyte/source-faker:7.2.1 --config config.json --follow
+      syncctl read airbyte/source-faker:7.2.1 -c config.json --stream users --prefix raw_ -f
+      syncctl read airbyte/source-faker:7.2.1 -c config.json --sync nightly --full-sync --json -f > events.jsonl
     """
     refuse_two_from_stdin([config, catalog, state])
     settings = read_object(config, "--config")
@@ -112,11 +110,9 @@ def read(
 
 def followed(deployment: Deployment, screen: Screen, task_id: str) -> Task:
     """Follows a read to its end and shows the last word on it."""
-    try:
+    with leaving(screen, task_id):
         task = show(screen, follow(deployment, task_id))
-    except KeyboardInterrupt:
-        raise goes_on(screen, task_id) from None
-    finish(screen, task)
+        finish(screen, task)
     return task
 
 

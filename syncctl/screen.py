@@ -20,6 +20,8 @@ _FORMATS = "\u200b\u200e\u200f\u061c\u00ad\ufeff\u2028\u2029\u202a-\u202e\u2060-
 _CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
 _UNSAFE = re.compile(f"[{_CONTROLS}{_FORMATS}\ud800-\udfff\U000e0000-\U000e007f]")
 _UNSAFE_IN_A_LINE = re.compile(f"[\t\n{_UNSAFE.pattern[1:]}")
+WIDE = 150
+"""Columns of a terminal that can show a list of tasks with everything in it."""
 STATE_STYLES = {
     "SUCCESS": "green",
     "PARTIAL": "yellow",
@@ -31,11 +33,12 @@ STATE_STYLES = {
 
 
 class Grid(NamedTuple):
-    """A table before it is drawn; `right` names the columns of numbers, `fold` the last ones that may wrap."""
+    """A table before it is drawn: `right` names the columns of numbers, `whole` those that never wrap either."""
 
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
     right: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
 
 
 def visible(text: str, *, lines: bool = False) -> str:
@@ -61,6 +64,11 @@ class Screen:
     def live(self) -> bool:
         """Whether a display can be redrawn in place."""
         return self.out.is_terminal and not self.out.is_dumb_terminal and not self.as_json
+
+    @property
+    def narrow(self) -> bool:
+        """Whether a wide table would be squeezed; a pipe has room for everything."""
+        return self.out.is_terminal and self.out.width < WIDE
 
     def say(self, text: str = "", style: str = "") -> None:
         """A text of ours or theirs on standard output, letter for letter, as a block."""
@@ -107,7 +115,9 @@ def draw(grid: Grid) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for header in grid.headers:
         right = header in grid.right
-        table.add_column(Text(header), justify="right" if right else "left", overflow="fold", no_wrap=right)
+        table.add_column(
+            Text(header), justify="right" if right else "left", overflow="fold", no_wrap=right or header in grid.whole
+        )
     for row in grid.rows:
         table.add_row(*(Text(visible(cell), STATE_STYLES.get(cell, "")) for cell in row))
     return table

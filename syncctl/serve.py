@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from syncctl.local import Edition, Home, edition
+from common.logs import set_up
+from syncctl.local import Edition, Home, edition, stop_on_signals
 from syncctl.options import DEFAULT_PORT
 from syncctl.screen import Screen
 from syncctl.session import guard
@@ -27,12 +28,13 @@ def serve(home: Home, port: Port = DEFAULT_PORT, image: OwnImages = None) -> Non
 
     Examples:
 
-    syncctl serve
-
-    syncctl serve --port 8080 --image 'me/source-mine:dev=python -m my_source'
+      syncctl serve
+      syncctl serve --port 8080 --image 'me/source-mine:dev=python -m my_source'
     """
     images = dict(_image(text) for text in image or [])
     screen = Screen()
+    stop_on_signals()
+    set_up()
     with guard(screen, interrupted="Stopped."), edition(home, port, images, screen.note) as running:
         _welcome(screen, running)
         running.wait()

@@ -10,6 +10,7 @@ from common.errors import SyncError
 from syncctl.client import Deployment
 from syncctl.outcome import ExitCode
 from syncctl.screen import Screen
+from syncctl.settings import saved_token
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def session(url: str, token: str, *, as_json: bool) -> Iterator[tuple[Deployment
     with (
         guard(screen, ExitCode.UNREACHABLE),
         _decoded(screen, url),
-        Deployment(url, token, screen.note) as deployment,
+        Deployment(url, token or saved_token(url), screen.note) as deployment,
     ):
         yield deployment, screen
 

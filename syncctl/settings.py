@@ -1,11 +1,29 @@
-"""Where the embedded edition keeps its data, unless told otherwise."""
+"""Where the embedded edition keeps its data, and the token it leaves there for this user."""
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-def default_home() -> Path:
-    """The user's data folder, as the XDG base directory specification says: a relative path there is ignored."""
-    configured = os.environ.get("XDG_DATA_HOME", "")  # noqa: TID251 - this is a settings.py
-    base = Path(configured) if Path(configured).is_absolute() else Path.home() / ".local" / "share"
-    return base / "sync-functions"
+def home() -> Path:
+    """SYNCCTL_HOME, else a folder in the user's data folder (XDG; a relative path there is ignored)."""
+    environ = os.environ  # noqa: TID251 - this is a settings.py
+    if chosen := environ.get("SYNCCTL_HOME"):
+        return Path(chosen).expanduser().absolute()
+    data = Path(environ.get("XDG_DATA_HOME", ""))
+    return (data if data.is_absolute() else Path.home() / ".local" / "share") / "sync-functions"
+
+
+def is_local(url: str) -> bool:
+    """Whether the address is on this machine."""
+    return urlsplit(url).hostname in LOOPBACK
+
+
+def saved_token(url: str) -> str:
+    """The token that an embedded edition of this user wrote down; none for addresses elsewhere."""
+    try:
+        return (home() / "token").read_text().strip() if is_local(url) else ""
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -11,7 +11,7 @@ from syncctl.ask import show_check, show_spec
 from syncctl.catalogs import offered
 from syncctl.client import PATIENT, Deployment
 from syncctl.follow import LOG_LINES, MAX_LOG_LINES, Look, follow
-from syncctl.live import finish, goes_on, show_lines
+from syncctl.live import finish, leaving, show_lines
 from syncctl.options import DEFAULT_URL, AsJson, TaskId, Token, Url
 from syncctl.outcome import State, exit_code, is_final
 from syncctl.screen import Screen
@@ -22,7 +22,7 @@ PAGE = 100
 """Tasks asked for at once."""
 
 MaybeTaskId = Annotated[
-    str | None, typer.Argument(metavar="[TASK_ID]", show_default=False, help="Show this task in full.")
+    str | None, typer.Argument(metavar="TASK_ID", show_default=False, help="Show this task in full.")
 ]
 Sync = Annotated[str | None, typer.Option("--sync", metavar="ID", help="Only tasks of this sync.")]
 Status = Annotated[State | None, typer.Option("--status", case_sensitive=False, help="Only tasks in this state.")]
@@ -51,11 +51,9 @@ def tasks(
 
     Examples:
 
-    syncctl tasks --status RUNNING
-
-    syncctl tasks --command read --sync nightly --limit 5
-
-    syncctl tasks 3f0c2a4e-... --json | jq .streams
+      syncctl tasks --status RUNNING
+      syncctl tasks --command read --sync nightly --limit 5
+      syncctl tasks 3f0c2a4e-... --json | jq .streams
     """
     filters = {"syncId": sync, "status": status, "command": command}
     with session(url, token, as_json=as_json) as (deployment, screen):
@@ -64,7 +62,7 @@ def tasks(
         found = _collect(deployment, {key: str(value) for key, value in filters.items() if value}, limit)
         screen.data(Raw(msgspec.json.encode({"tasks": [task.raw for task in found]})))
         if found:
-            screen.table(views.tasks(found))
+            screen.table(views.tasks(found, narrow=screen.narrow))
         else:
             screen.note("No tasks match. `syncctl read IMAGE --config FILE` starts one.")
 
@@ -84,18 +82,15 @@ def logs(
 
     Examples:
 
-    syncctl logs 3f0c2a4e-... --follow
-
-    syncctl logs 3f0c2a4e-... --lines 50 --json | jq -r .message
+      syncctl logs 3f0c2a4e-... --follow
+      syncctl logs 3f0c2a4e-... --lines 50 --json | jq -r .message
     """
     with session(url, token, as_json=as_json) as (deployment, screen):
         task = deployment.task(task_id, max(lines, LOG_LINES) if follow_it else lines)
-        show_lines(screen, [Look(task, task.logs[-lines:])])
-        if follow_it and not is_final(task):
-            try:
+        with leaving(screen, task_id):
+            show_lines(screen, [Look(task, task.logs[-lines:])])
+            if follow_it and not is_final(task):
                 task = show_lines(screen, follow(deployment, task_id, task.logs))
-            except KeyboardInterrupt:
-                raise goes_on(screen, task_id) from None
         if not task.logs:
             screen.note(f"Task {task.task_id} is {task.state} and has no log lines. {task.reason or ''}")
         raise typer.Exit(exit_code(task))
@@ -106,7 +101,7 @@ def cancel(task_id: TaskId, url: Url = DEFAULT_URL, token: Token = "", as_json: 
 
     Examples:
 
-    syncctl cancel 3f0c2a4e-...
+      syncctl cancel 3f0c2a4e-...
     """
     with session(url, token, as_json=as_json) as (deployment, screen):
         deployment.cancel(deployment.task(task_id))

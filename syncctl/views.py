@@ -13,24 +13,28 @@ from syncctl.wire import LogLine, Task
 _LEVEL_STYLES = {"ERROR": "red", "FATAL": "bold red", "ERRSTD": "yellow", "WARN": "yellow", "DEBUG": "dim"}
 
 
-def tasks(rows: Sequence[Task]) -> Grid:
-    """A list of tasks; the task id comes early, so that a narrow terminal leaves it whole."""
+def tasks(rows: Sequence[Task], *, narrow: bool = False) -> Grid:
+    """A list of tasks; a narrow one leaves out what `syncctl tasks TASK_ID` shows anyway. Ids stay whole, to copy."""
+    headers = ("task", "command", "state", "started", "took", "connector", "sync", "reason")
+    cells = [
+        (
+            task.task_id,
+            task.command,
+            task.state,
+            figures.clock(task.started_at or task.created_at, "%m-%d %H:%M" if narrow else "%Y-%m-%d %H:%M:%S"),
+            _took(task),
+            task.image.rpartition("/")[2] if narrow else task.image,
+            task.sync_id,
+            task.reason or "",
+        )
+        for task in rows
+    ]
+    shown = -2 if narrow else len(headers)
     return Grid(
-        ("task", "command", "state", "started", "took", "connector", "sync", "reason"),
-        [
-            (
-                task.task_id,
-                task.command,
-                task.state,
-                figures.clock(task.started_at or task.created_at),
-                _took(task),
-                task.image,
-                task.sync_id,
-                task.reason or "",
-            )
-            for task in rows
-        ],
+        headers[:shown],
+        [row[:shown] for row in cells],
         right=frozenset({"took"}),
+        whole=frozenset({"task", "state", "started"}),
     )
 
 

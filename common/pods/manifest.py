@@ -244,6 +244,7 @@ def _sidecar(task: TaskKey, settings: PodSettings, prefix: str, files: list[str]
         "STDOUT_PIPE_FILE": _STDOUT,
         "STDERR_PIPE_FILE": _STDERR,
         "EXIT_CODE_FILE": _EXIT_CODE,
+        "CONFIG_FOLDER": "/config",
         "BULKER_URL": settings.bulker_url,
         "PACKAGE": task.package,
         "PACKAGE_VERSION": task.version,

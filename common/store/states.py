@@ -1,8 +1,12 @@
 """Saved states: what a sync resumes from."""
 
-from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
-from common.store.database import Database
+import re
 
+from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
+from common.store.database import Database, StoreError
+
+# An escaped NUL that is not the tail of an escaped backslash.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _WHOLE = frozenset({GLOBAL_STATE_KEY, LEGACY_STATE_KEY})
 
 
@@ -11,6 +15,8 @@ def save(db: Database, sync_id: str, key: str, state: bytes) -> None:
 
     Raises StoreError where Postgres cannot hold the state (a NUL in a string): the state would come back changed.
     """
+    if _NUL.search(state):
+        raise StoreError("22P05", "the state holds a NUL character, which Postgres cannot keep")
     db.run("save_state", sync_id=sync_id, state_key=key, state=state.decode())
     db.run("drop_other_states", sync_id=sync_id, kind=key if key in _WHOLE else "")
 

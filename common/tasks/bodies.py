@@ -69,14 +69,19 @@ def _decode(body: bytes) -> object:
 def _count_members(document: object) -> int:
     """Counts level by level, so that its own stack stays flat; raises BadRequest where there are too many levels."""
     count = 0
-    level: list[Any] = [document]
-    for _ in range(MAX_DEPTH + 1):
-        count += sum(len(node) for node in level if isinstance(node, dict))
-        children = [node.values() if isinstance(node, dict) else node for node in level if isinstance(node, _NESTING)]
-        if not children:
+    level: list[Any] = [document] if isinstance(document, _NESTING) else []
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for node in level:
+            children = node
+            if isinstance(node, dict):
+                count += len(node)
+                children = node.values()
+            below += [child for child in children if isinstance(child, _NESTING)]
+        if not below:
             return count
-        level = [child for group in children for child in group if isinstance(child, _NESTING)]
-    _too_deep()
+        level = below
+    return _too_deep()
 
 
 def _too_deep() -> NoReturn:

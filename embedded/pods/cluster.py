@@ -65,7 +65,7 @@ class LocalCluster:
         self._parameters = Parameters(
             images=images,
             sidecar_image=sidecar_image,
-            secrets=self._secrets.root,
+            secrets=str(self._secrets.root),
             environment={"PATH": os.defpath}
             | {key: value for key, value in environment.items() if _PASSED_ON.fullmatch(key)},
             install_pause_seconds=install_pause_seconds,
@@ -93,9 +93,9 @@ class LocalCluster:
 
     def create_secret(self, secret: Object) -> None:
         """See Cluster. One whose owner is gone already is not kept, as a garbage collector would do."""
-        owners = {owner["uid"] for owner in secret["metadata"].get("ownerReferences") or ()}
+        owners = secret["metadata"].get("ownerReferences") or ()
         with self._lock:
-            if not owners or owners & {str(pod["metadata"]["uid"]) for pod in self._all()}:
+            if not owners or any(self._exists(owner["name"], owner["uid"]) for owner in owners):
                 self._secrets.create(secret)
 
     def get_pod(self, name: str) -> dict[str, Any] | None:
@@ -144,6 +144,10 @@ class LocalCluster:
                 watcher.join()
         self._claim.close()
 
+    def _exists(self, name: str, uid: str) -> bool:
+        pod = self.get_pod(name)
+        return pod is not None and pod["metadata"]["uid"] == uid
+
     def _all(self) -> Iterator[dict[str, Any]]:
         return (pod for folder in folders.pods(self._pods) if (pod := folder.read()) is not None)
 
@@ -152,14 +156,15 @@ class LocalCluster:
         made: dict[str, Any] = json.loads(json.dumps(pod))
         made["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
         half = PodFolder(self._pods / f".new-{made['metadata']['uid']}")
-        half.root.mkdir(mode=0o700)
-        write_json(half.pod, made)
-        write_json(half.status, PodStatus(made["spec"]).as_dict())
-        write(half.parameters, msgspec.json.encode(self._parameters))
         try:
+            half.root.mkdir(mode=0o700)
+            write_json(half.pod, made)
+            write_json(half.status, PodStatus(made["spec"]).as_dict())
+            write(half.parameters, msgspec.json.encode(self._parameters))
             return PodFolder(half.root.rename(self._pods / name))
         except OSError as exc:
-            delete_tree(half.root)
+            with suppress(FileNotFoundError):
+                delete_tree(half.root)
             if not (self._pods / name).exists():
                 raise ClusterUnavailable(f"The pod {name} could not be created: {exc.strerror}.") from exc
             raise Conflict(f"A pod named {name} exists already, or is still ending.") from exc
@@ -170,6 +175,8 @@ class LocalCluster:
             with folder.runner_log.open("ab") as log:
                 runner = subprocess.Popen(
                     [sys.executable, "-m", "embedded.pods.runner", str(folder.root)],
+                    # An empty place to import from: the owner's folder may hold anything.
+                    cwd=folder.root,
                     env=self._environment | {MARKER: uid},
                     stdin=subprocess.PIPE,
                     stdout=log,
@@ -186,16 +193,18 @@ class LocalCluster:
     def _watch(self, name: str, uid: str, folder: PodFolder, runner: subprocess.Popen[bytes]) -> None:
         """Waits for a runner's end, and concludes what it could not conclude itself."""
         code = runner.wait()
-        if code != 0:
-            _log.warning("the runner of pod %s ended with exit code %d", name, code)
-            repair.conclude(folder, uid, _CRASHED)
-        with self._lock:
-            del self._runners[name], self._watchers[name]
-            with suppress(OSError):
-                _line(runner).close()
-            pod = folder.read()
-            if pod is not None and "deletionTimestamp" in pod["metadata"]:
-                self._remove(folder, uid)
+        try:
+            if code != 0:
+                _log.warning("the runner of pod %s ended with exit code %d", name, code)
+                repair.conclude(folder, uid, _CRASHED)
+        finally:
+            with self._lock:
+                del self._runners[name], self._watchers[name]
+                with suppress(OSError):
+                    _line(runner).close()
+                pod = folder.read()
+                if pod is not None and "deletionTimestamp" in pod["metadata"]:
+                    self._remove(folder, uid)
 
     def _remove(self, folder: PodFolder, uid: str) -> None:
         self._secrets.remove_owned_by(uid)

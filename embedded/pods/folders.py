@@ -17,7 +17,7 @@ class Parameters(Struct, frozen=True):
 
     images: Images
     sidecar_image: str
-    secrets: Path
+    secrets: str
     environment: dict[str, str]
     """What every container gets besides its own variables."""
     install_pause_seconds: float

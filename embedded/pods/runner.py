@@ -70,7 +70,7 @@ class Runner:
 
     def _await_secrets(self) -> Secrets:
         """A Secret is made after its pod, so that the pod can own it."""
-        files = SecretFiles(self._parameters.secrets)
+        files = SecretFiles(Path(self._parameters.secrets))
         found: dict[str, dict[str, bytes]] = {}
         wanted = required_secrets(self._spec)
 

@@ -40,7 +40,7 @@ def supervise(launch: Launch, control: socket.socket) -> None:
     started = now()
     log = BoundedLog(launch.log)
     try:
-        with suppress(BrokenPipeError):
+        with suppress(ConnectionError):  # the runner is gone
             try:
                 container = _Container(launch, log)
             except (OSError, ValueError) as exc:
@@ -96,7 +96,7 @@ class _Container:
         selector = selectors.DefaultSelector()
         selector.register(self._wake, selectors.EVENT_READ, self._on_child)
         selector.register(control, selectors.EVENT_READ, lambda: self._on_control(control))
-        selector.register(self._output, selectors.EVENT_READ, lambda: self._copy() or selector.unregister(self._output))
+        selector.register(self._output, selectors.EVENT_READ, lambda: self._on_output(selector))
         looked = 0.0
         while self._process.poll() is None:
             for key, _ in selector.select(_LOOK_SECONDS):
@@ -110,7 +110,7 @@ class _Container:
         """Ends what the main process left, then takes the rest of the output."""
         processes.kill_descendants()
         while self._copy():
-            pass
+            pass  # until its end, or until nothing more is there if some process outlives SIGKILL
 
     def state(self, started: str) -> State:
         """How it ended."""
@@ -121,14 +121,18 @@ class _Container:
             return terminated(128 - code, Ending.ERROR, started, signal=-code)
         return terminated(code, Ending.ERROR if code else Ending.COMPLETED, started)
 
-    def _copy(self) -> bool:
-        """Moves some output to the log; False where there is none, now or for good."""
+    def _copy(self) -> int | None:
+        """Moves some output to the log and says how much; 0 at its end, None where there is none now."""
         try:
             data = os.read(self._output, _CHUNK_BYTES)
         except BlockingIOError:
-            return False
+            return None
         self._log.write(data)
-        return bool(data)
+        return len(data)
+
+    def _on_output(self, selector: selectors.BaseSelector) -> None:
+        if self._copy() == 0:
+            selector.unregister(self._output)
 
     def _on_child(self) -> None:
         with suppress(BlockingIOError):
@@ -136,7 +140,10 @@ class _Container:
         processes.reap_orphans(self.pid)
 
     def _on_control(self, control: socket.socket) -> None:
-        order = control.recv(16)
+        try:
+            order = control.recv(16)
+        except ConnectionResetError:
+            order = b""
         if not order or KILL in order:
             self._kill()
         elif self._process.poll() is None:

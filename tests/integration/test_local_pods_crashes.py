@@ -16,13 +16,13 @@ import pytest
 from common.errors import SettingsError
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images
-from tests.integration import local_pods as small
+from tests.support import local_pods as small
 
 
 @contextmanager
 def owner(folder: Path, source: str) -> Iterator[subprocess.Popen[str]]:
     """A process that owns a cluster with one running pod."""
-    program = "import sys; from tests.integration.local_pods import own; own(sys.argv[1], sys.argv[2])"
+    program = "import sys; from tests.support.local_pods import own; own(sys.argv[1], sys.argv[2])"
     root = Path(__file__).parents[2]
     with subprocess.Popen(
         [sys.executable, "-c", program, str(folder), source],
@@ -103,7 +103,7 @@ def test_runner_killed(tmp_path: Path) -> None:
         pod = cluster.get_pod("p")
         assert pod is not None
         cluster.delete_pod("p", pod["metadata"]["uid"], 30)
-        assert list((tmp_path / "state" / "pods").iterdir()) == []
+        small.eventually(lambda: list((tmp_path / "state" / "pods").iterdir()) == [])
 
 
 def test_runner_killed_while_the_pod_is_deleted(tmp_path: Path) -> None:
@@ -175,4 +175,4 @@ def test_one_owner_at_a_time(tmp_path: Path) -> None:
         cluster.create_pod(small.pod(source="sleep 1000"))
         with pytest.raises(SettingsError, match="already"):
             LocalCluster(tmp_path / "state", Images(cache=""), small.SIDECAR_IMAGE, small.environment())
-        small.eventually(lambda: small.phase(cluster) in {"Running"})
+        small.eventually(lambda: small.phase(cluster) == "Running")

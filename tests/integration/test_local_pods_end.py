@@ -13,7 +13,7 @@ import pytest
 from common.errors import ClusterUnavailable
 from embedded.pods import processes
 from embedded.pods.cluster import LocalCluster
-from tests.integration import local_pods as small
+from tests.support import local_pods as small
 
 STUBBORN = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
 POLITE = "trap 'echo got TERM; exit 143' TERM; echo ready; while :; do sleep 0.1; done"
@@ -75,7 +75,7 @@ def test_delete_of_another_uid_or_of_none_does_nothing(cluster: LocalCluster) ->
     pod = cluster.get_pod("p")
     assert pod is not None
     assert "deletionTimestamp" not in pod["metadata"]
-    assert small.phase(cluster) == "Running"
+    small.eventually(lambda: small.phase(cluster) == "Running")
 
 
 def test_delete_while_waiting_for_a_secret(cluster: LocalCluster) -> None:
@@ -102,7 +102,7 @@ def test_read_only_folders_of_a_connector_are_deleted(cluster: LocalCluster, tmp
     created = cluster.create_pod(small.pod(source="mkdir -p a/b; touch a/b/c; chmod 500 a/b a"))
     small.ended(cluster)
     cluster.delete_pod("p", created["metadata"]["uid"], 0)
-    assert list((tmp_path / "state" / "pods").iterdir()) == []
+    small.eventually(lambda: list((tmp_path / "state" / "pods").iterdir()) == [])
 
 
 @pytest.mark.parametrize("how", ["sleep", "setsid sleep", "env -i setsid sleep", "setsid sh -c 'sleep {} & wait' #"])
@@ -110,30 +110,25 @@ def test_forgotten_children_go_with_their_container(cluster: LocalCluster, how: 
     """When a container's main process ends all else in it is killed, though it holds a pipe open."""
     token = small.token()
     child = how.format(token) if "{}" in how else f"{how} {token}"
-    source = f"( {child}\n ) > /pipes/stdout &\n while ! [ -s /pipes/seen ]; do sleep 0.05; done"
-    sidecar = "{ echo; cat; } < /pipes/stdout; echo end"
-    small_pod = small.pod(init="mkfifo /pipes/stdout", source=source, sidecar=f"{sidecar}; sleep 0 > /dev/null")
-    cluster.create_pod(small_pod)
+    source = f"echo /pipes; ( {child}\n ) > /pipes/stdout &\n while ! [ -e /pipes/seen ]; do sleep 0.05; done"
+    sidecar = "cat < /pipes/stdout; echo end"
+    cluster.create_pod(small.pod(init="mkfifo /pipes/stdout", source=source, sidecar=sidecar))
     small.eventually(lambda: small.running(token))
-    seen = Path(str(small.running and next(iter(find_pipes(cluster)))))
-    (seen / "seen").write_text("yes")
+    Path(small.eventually(lambda: small.log(cluster)).strip(), "seen").touch()
     status = small.ended(cluster)
     assert status["phase"] == "Succeeded", status
-    assert small.log(cluster, "sidecar").endswith("end\n")
+    assert small.log(cluster, "sidecar") == "end\n"
     assert not small.running(token)
-
-
-def find_pipes(cluster: LocalCluster) -> list[Path]:
-    """The pipes folder of the pod."""
-    return [cluster._pods / "p" / "volumes" / "pipes"]
 
 
 def test_other_containers_stay_when_one_ends(cluster: LocalCluster) -> None:
     """Ending one container's strays leaves the other container's background processes alone."""
     token = small.token()
-    cluster.create_pod(small.pod(source="setsid sleep 1000 &", sidecar=f"setsid sleep {token} & wait"))
+    orphan = f"( setsid sleep {token} & ); touch /pipes/up; sleep 1000"
+    source = "until [ -e /pipes/up ]; do sleep 0.05; done; ( setsid sleep 1000 & )"
+    cluster.create_pod(small.pod(source=source, sidecar=orphan))
     small.eventually(lambda: "terminated" in small.state(small.status(cluster), "source"))
-    small.eventually(lambda: small.running(token))
+    assert small.running(token)
     assert small.phase(cluster) == "Running"
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images, is_reference
-from tests.integration import local_pods as small
+from tests.support import local_pods as small
 
 # Acts on words in the image's name; a file in `cache` counts the attempts and makes it go on.
 RESOLVER = """

@@ -10,7 +10,7 @@ from common.cluster import Cluster
 from common.errors import Conflict, Refused
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images
-from tests.integration import local_pods as small
+from tests.support import local_pods as small
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_sidecar_image_without_command_is_our_module(cluster: LocalCluster) -> N
     made["spec"]["containers"][1]["env"] = [{"name": "PYTHONVERBOSE", "value": "1"}]
     cluster.create_pod(made)
     small.ended(cluster)
-    assert "sidecar" in small.log(cluster, "sidecar")
+    assert "import 'sidecar'" in small.log(cluster, "sidecar", lines=100_000)
 
 
 def test_command_that_does_not_exist(cluster: LocalCluster) -> None:

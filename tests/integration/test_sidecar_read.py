@@ -1,26 +1,7 @@
 """The sidecar on a healthy day: rows, states and the outcome."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
-from tests.support.databases import TestDatabase
-from tests.support.recorder import Recorder, recorder
+from tests.support.recorder import Recorder
 from tests.support.rig import Rig, catalog, log, record, state, status
-
-
-@pytest.fixture
-def bulker() -> Iterator[Recorder]:
-    with recorder() as running:
-        yield running
-
-
-@pytest.fixture
-def rig(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Rig:
-    made = Rig(tmp_path, database, bulker.url)
-    made.announce()
-    return made
 
 
 def test_full_refresh_of_two_interleaved_streams_is_one_request_each(rig: Rig, bulker: Recorder) -> None:

@@ -1,0 +1,118 @@
+"""The pod's shell lines, run by a real sh in scratch folders."""
+
+import contextlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from common.commands import Command
+from common.pods import scripts
+from tests.reports.conftest import CASES
+from tests.support.recorder import wait_for
+
+
+def _here(script: str, folder: Path) -> str:
+    for name in ("pipes", "configmap", "config"):
+        (folder / name).mkdir(exist_ok=True)
+        script = script.replace(f"/{name}/", f"{folder}/{name}/")
+    return script
+
+
+def _run(script: str, folder: Path) -> None:
+    subprocess.run(["sh", "-c", _here(script, folder)], check=True, timeout=20)
+
+
+def test_pods_init_runs_twice(tmp_path: Path) -> None:
+    """After a node's restart init runs on what the first run left: pipes, an old exit code, half a configuration."""
+    script = scripts.init(with_files=True)
+    _here(script, tmp_path)
+    (tmp_path / "configmap/config.json").write_text('{"api_key":"whole"}')
+    subprocess.run(
+        ["sh", CASES / "pods-init-runs-twice/leftovers.sh", tmp_path / "pipes", tmp_path / "config"], check=True
+    )
+    for _ in range(2):
+        _run(script, tmp_path)
+        assert json.loads((tmp_path / "config/config.json").read_text()) == {"api_key": "whole"}
+        assert not (tmp_path / "pipes/exit-code").exists()
+        for name in ("stdout", "stderr"):
+            mode = (tmp_path / "pipes" / name).stat().st_mode
+            assert stat.S_ISFIFO(mode)
+            assert stat.S_IMODE(mode) == 0o666
+
+
+def test_init_unpacks_what_was_compressed(tmp_path: Path) -> None:
+    """A large catalog arrives compressed and is given to the connector unpacked."""
+    import gzip
+
+    script = scripts.init(with_files=True)
+    _here(script, tmp_path)
+    (tmp_path / "configmap/catalog.json.gz").write_bytes(gzip.compress(b'{"streams":[]}'))
+    (tmp_path / "configmap/config.json").write_bytes(b"{}")
+    _run(script, tmp_path)
+    assert sorted(path.name for path in (tmp_path / "config").iterdir()) == ["catalog.json", "config.json"]
+    assert (tmp_path / "config/catalog.json").read_bytes() == b'{"streams":[]}'
+
+
+class _Source:
+    """The wrapper running, with both pipes read as they fill; killed if a test leaves it running."""
+
+    def __init__(self, folder: Path, entrypoint: str) -> None:
+        self._folder, self._entrypoint = folder, entrypoint
+        self.said = {"stdout": bytearray(), "stderr": bytearray()}
+
+    def __enter__(self) -> "_Source":
+        script = _here(scripts.source(Command.READ), self._folder)
+        self._readers = []
+        for name in self.said:
+            os.mkfifo(self._folder / "pipes" / name)
+            self._readers.append(threading.Thread(target=self._read, args=(name,), daemon=True))
+        for reader in self._readers:
+            reader.start()
+        environment = {"PATH": os.environ["PATH"], "AIRBYTE_ENTRYPOINT": self._entrypoint}  # noqa: TID251
+        self.process = subprocess.Popen(["sh", "-c", script], env=environment, start_new_session=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def end(self) -> int:
+        code = self.process.wait(20)
+        for reader in self._readers:
+            reader.join(20)
+        return code
+
+    def _read(self, name: str) -> None:
+        with (self._folder / "pipes" / name).open("rb", buffering=0) as pipe:
+            while data := pipe.read(65536):
+                self.said[name] += data
+
+
+@pytest.mark.parametrize("code", [0, 1, 7])
+def test_the_exit_code_is_left_in_a_file(tmp_path: Path, code: int) -> None:
+    """Output goes into the pipes, the arguments are the protocol's, the exit code appears whole."""
+    with _Source(tmp_path, f"sh -c 'echo \"$@\"; echo problem >&2; exit {code}' connector") as source:
+        assert source.end() == code
+    config = tmp_path / "config"
+    expected = f"read --config {config}/config.json --catalog {config}/catalog.json --state {config}/state.json\n"
+    assert source.said == {"stdout": expected.encode(), "stderr": b"problem\n"}
+    assert (tmp_path / "pipes/exit-code").read_text() == f"{code}\n"
+
+
+def test_cancel_signal_reaches_the_connector(tmp_path: Path) -> None:
+    """SIGTERM to the wrapper (process 1 of a container) reaches the connector; its own exit code is kept."""
+    connector = CASES / "cancel-signal-stops-at-the-shell/connector.py"
+    with _Source(tmp_path, f"python3 {connector}") as source:
+        wait_for(lambda: b"RECORD" in source.said["stdout"])
+        source.process.send_signal(signal.SIGTERM)
+        assert source.end() == 143
+    assert b"got TERM" in source.said["stderr"]
+    assert b'"STATE"' in source.said["stdout"]
+    assert (tmp_path / "pipes/exit-code").read_text() == "143\n"

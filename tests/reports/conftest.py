@@ -1,0 +1,47 @@
+"""A rig that plays a case's recording to the real sidecar, with a recording Bulker or the real warehouse."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.databases import TestDatabase
+from tests.support.recorder import Recorder, recorder
+from tests.support.rig import Rig
+
+CASES = Path(__file__).parent / "cases"
+
+
+@pytest.fixture
+def bulker() -> Iterator[Recorder]:
+    with recorder() as running:
+        yield running
+
+
+@pytest.fixture
+def rig(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Rig:
+    made = Rig(tmp_path, database, bulker.url)
+    made.announce()
+    return made
+
+
+Replay = Callable[..., Rig]
+
+
+@pytest.fixture
+def replay(rig: Rig) -> Replay:
+    """Plays a case to its end: `replay("protocol-deep-nesting", exit_code=0)`."""
+
+    def play(case: str, exit_code: int | None = 0, **environment: str) -> Rig:
+        folder = CASES / case
+        for name in ("catalog", "state", "config"):
+            if (file := folder / f"{name}.json").exists():
+                rig.give(**{name: file.read_bytes()})
+        if exit_code == 0 and (code := folder / "exit-code").exists():
+            exit_code = int(code.read_text())
+        assert rig.play((folder / "read.jsonl").read_bytes(), exit_code=exit_code, **environment) == 0, rig.output
+        assert "Traceback" not in rig.ours["reason"]
+        assert rig.task["status"] != "RUNNING"
+        return rig
+
+    return play

@@ -1,0 +1,93 @@
+"""Connector output that other systems choked on."""
+
+from tests.reports.conftest import CASES, Replay
+from tests.support.databases import TestDatabase
+from tests.support.recorder import Recorder
+from tests.support.rig import SYNC
+
+
+def test_protocol_nan_and_infinity(replay: Replay, bulker: Recorder) -> None:
+    """NaN costs one record, named by stream and number; the neighbours and the other stream are whole."""
+    rig = replay("protocol-nan-and-infinity")
+    assert rig.task["status"] == "PARTIAL"
+    assert rig.streams["plants"] == {"events": 2, "bytes": rig.streams["plants"]["bytes"], "status": "SUCCESS"}
+    assert rig.streams["beds"]["status"] == "PARTIAL"
+    assert "record 2 of stream beds was refused: NaN is not JSON" in rig.streams["beds"]["error"]
+    assert "(3 emitted, 2 stored)" in rig.streams["beds"]["error"]
+    assert [row["id"] for row in bulker.rows("beds")] == [1, 3]
+    assert rig.states == {"plants": {"c": 2}, "beds": {"c": 3}}
+    assert not any("-Infinity" in line for line in rig.log)
+
+
+def test_protocol_json_that_is_no_message(replay: Replay, bulker: Recorder) -> None:
+    """null, numbers, arrays and unknown types are odd lines, not errors of a stream."""
+    rig = replay("protocol-json-that-is-no-message")
+    assert rig.task["status"] == "SUCCESS", rig.task
+    assert [row["id"] for row in bulker.rows("plants")] == [1, 2]
+    assert rig.states == {"plants": {"c": 2}}
+    odd = [line for line in rig.log if "it was ignored" in line]
+    assert len(odd) == 11
+    assert not any(line.startswith("ERROR") for line in rig.log)
+    assert not any("Error" in line for line in rig.log)
+
+
+def test_protocol_deep_nesting(replay: Replay, bulker: Recorder) -> None:
+    """A record nested too deep is refused alone; those around it in the same chunk are stored."""
+    rig = replay("protocol-deep-nesting")
+    ids = [row["id"] for row in bulker.rows("trees")]
+    assert ids[0] == 1
+    assert ids[-1] == 4
+    if len(ids) < 4:
+        assert rig.task["status"] == "PARTIAL"
+        assert f"(4 emitted, {len(ids)} stored)" in rig.streams["trees"]["error"]
+        assert "record 3 of stream trees was refused: nested deeper" in rig.streams["trees"]["error"]
+    assert b"RecursionError" not in rig.output
+
+
+def test_state_quiet_run_keeps_state(replay: Replay, bulker: Recorder, database: TestDatabase) -> None:
+    """A run that finds nothing leaves the saved state and the table alone."""
+    database.rows((CASES / "state-quiet-run-keeps-state/preload.sql").read_text().replace("sync-quiet", SYNC))
+    [before] = database.rows("SELECT state, timestamp FROM source_state")
+    rig = replay("state-quiet-run-keeps-state")
+    assert rig.task["status"] == "SUCCESS"
+    assert rig.streams["visits"]["events"] == 0
+    assert database.rows("SELECT state, timestamp FROM source_state") == [before]
+    assert bulker.requests == []
+
+
+def test_status_one_stream_fails(replay: Replay, bulker: Recorder) -> None:
+    """One stream fails with its own words; the other is a success with its state."""
+    rig = replay("status-one-stream-fails")
+    assert rig.task["status"] == "PARTIAL"
+    assert rig.streams["plants"]["status"] == "SUCCESS"
+    assert rig.streams["plants"]["events"] == 3
+    assert rig.streams["orders"]["status"] == "FAILED"
+    assert rig.streams["orders"]["error"].startswith("The orders report needs the scope read_orders")
+    assert rig.states == {"plants": {"c": 3}}
+    assert bulker.committed("orders") == []
+
+
+def test_catalog_nested_and_composite_keys(replay: Replay, bulker: Recorder) -> None:
+    """A composite key is two columns, a nested key is one column with the path as its name."""
+    rig = replay("catalog-nested-and-composite-keys")
+    assert rig.task["status"] == "SUCCESS"
+    keys = {bulk.table: bulk.query["pk"] for bulk in bulker.requests}
+    assert keys == {"plants": ["meta_id"], "beds": ["region", "id"]}
+    assert {bulk.mode for bulk in bulker.requests} == {"batch"}
+
+
+def test_postgres_nul_in_state_and_log(replay: Replay) -> None:
+    """A cursor with a NUL is never silently changed; logs show it; the other stream is not concerned."""
+    rig = replay("postgres-nul-in-state-and-log")
+    assert rig.streams["plants"]["status"] == "SUCCESS"
+    assert rig.states == {"plants": {"c": 1}}
+    assert rig.streams["codes"]["status"] == "PARTIAL"
+    assert "NUL" in rig.streams["codes"]["error"]
+    assert "INFO page token was x\u2400y" in rig.log
+
+
+def test_sigkill_while_sidecar_waits(replay: Replay, bulker: Recorder) -> None:
+    """No exit code is not success: what was acknowledged counts, a cut full refresh does not."""
+    rig = replay("protocol-json-that-is-no-message", exit_code=None)
+    assert rig.task["status"] != "SUCCESS"
+    assert "no exit code" in rig.ours["reason"]

@@ -1,0 +1,122 @@
+"""Image references."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common import images
+from common.errors import Refused
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        "postgres",
+        "airbyte/source-faker",
+        "airbyte/source_faker",
+        "airbyte/source__faker",
+        "a/b/c/d---e",
+        "registry.example.com/team/source",
+        "registry.example.com:5000/team/source",
+        "Registry.Example.com/team/source",
+        "localhost/source",
+        "localhost:5000/source",
+        "registry:5000/source",
+        "10.0.0.1:5000/source",
+        "[::1]:5000/source",
+        "my.image",
+    ],
+)
+def test_names_that_docker_takes_are_accepted(package: str):
+    """A name with or without a registry stays as it is."""
+    assert images.parse(package, "1.2.3").package == package
+
+
+@pytest.mark.parametrize(
+    "package",
+    [
+        "",
+        " ",
+        "/airbyte/source-faker",
+        "airbyte/source-faker/",
+        "airbyte//source-faker",
+        "airbyte/source-faker:1.2.3",
+        f"airbyte/source-faker@{DIGEST}",
+        "Airbyte/source-faker",
+        "airbyte/Source-Faker",
+        "airbyte/source-faker ",
+        "airbyte/source-faker\n",
+        "airbyte/source-faker\0",
+        "airbyte/source faker",
+        "airbyte/../source",
+        "../source",
+        "a/.hidden",
+        "a/-b",
+        "a/b-",
+        "a/b._c",
+        "a/b___c",
+        "$(id)",
+        "a;b",
+        "a`id`",
+        "a/$HOME",
+        "https://registry.example.com/a",
+        "user@registry.example.com/a",
+        "registry.example.com:port/a",
+        "registry.example.com:/a",
+        "registry.example.com:5000",
+        "a/\u0661",
+        "a/é",
+        "a" * 256,
+        "0123456789abcdef" * 4,
+        "a\\b",
+    ],
+)
+def test_anything_else_is_refused_by_name(package: str):
+    """The refusal names the field."""
+    with pytest.raises(Refused, match=r"^package: "):
+        images.parse(package, "1.2.3")
+
+
+def test_a_refusal_does_not_repeat_what_came():
+    """It may be a secret that slipped into the wrong field."""
+    for package, version in (("s3cret s3cret", "1"), ("a/b", "s3cret s3cret")):
+        with pytest.raises(Refused) as caught:
+            images.parse(package, version)
+        assert "s3cret" not in caught.value.message
+
+
+@pytest.mark.parametrize("version", ["1.2.3", "latest", "v1", "_x", "1.0.0-rc.1", "0" * 128, DIGEST])
+def test_tags_and_digests_are_accepted(version: str):
+    """Both forms of a version pass unchanged."""
+    assert images.parse("a/b", version).version == version
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["", " ", ".1", "-1", "1.2.3\n", "1 2", "a:b", "a/b", "0" * 129, "é", "$(id)", "sha256:abc", "sha512:" + "0" * 128],
+)
+def test_other_versions_are_refused_by_name(version: str):
+    """The refusal names the field."""
+    with pytest.raises(Refused, match=r"^version: "):
+        images.parse("a/b", version)
+
+
+def test_a_reference_joins_tag_and_digest_differently():
+    """A tag follows a colon, a digest an @."""
+    assert str(images.parse("a/b", "1")) == "a/b:1"
+    assert str(images.parse("a/b", DIGEST)) == f"a/b@{DIGEST}"
+
+
+@given(st.text(st.sampled_from("abAZ019.:/-_@[]$ ")) | st.text(), st.text(st.sampled_from("aZ09.-_:/ ")) | st.text())
+def test_no_text_gets_through_that_a_shell_or_a_path_could_misread(package: str, version: str):
+    """Whatever is accepted consists of harmless characters, without empty components or a tag in the name."""
+    try:
+        image = images.parse(package, version)
+    except Refused:
+        return
+    assert set(str(image)) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./_-:@[]")
+    assert ".." not in image.package
+    assert all(image.package.split("/"))
+    assert ":" not in image.package.rsplit("/", 1)[-1]

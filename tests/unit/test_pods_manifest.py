@@ -1,0 +1,232 @@
+"""The pod and Secret of a task (docs/contract.md C and H)."""
+
+import base64
+import gzip
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from common.commands import Command
+from common.errors import TooLarge
+from common.pods import manifest, scripts
+from common.pods.manifest import Payload, PodSettings
+from common.store import TaskKey
+
+TASK = TaskKey(
+    command=Command.READ, task_id="task-1", package="airbyte/source-garden", version="1.4.0", sync_id="sync-1",
+    started_by="manual", started_at=1_790_000_000,
+)  # fmt: skip
+SETTINGS = PodSettings(
+    sidecar_image="example/sidecar:1", namespace="sync-tasks", database_url="postgresql://u:planted-db@db/x",
+    bulker_url="http://bulker:3042", bulker_auth_token="planted-token", stall_timeout_seconds=3600,
+)  # fmt: skip
+PAYLOAD = Payload(b'{"api_key":"planted-key"}', b'{"streams":[]}', b"{}")
+NAME = manifest.pod_name(TASK)
+
+
+def test_the_pod_is_exactly_this() -> None:
+    """The whole pod of a read, every field."""
+    mounts = [{"name": "pipes", "mountPath": "/pipes"}, {"name": "config", "mountPath": "/config"}]
+    strict = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    assert manifest.pod(TASK, PAYLOAD, SETTINGS, prefix="gar_") == {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": NAME,
+            "namespace": "sync-tasks",
+            "labels": {"jitsu.com/creator": "bulker-sync-controller"},
+            "annotations": {
+                "TaskID": "task-1", "TaskType": "read", "SyncID": "sync-1", "Package": "airbyte/source-garden",
+                "PackageVersion": "1.4.0", "TableNamePrefix": "gar_", "StartedBy": "manual",
+                "StartedAt": "2026-09-21T14:13:20Z",
+            },
+        },
+        "spec": {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 60,
+            "activeDeadlineSeconds": 49 * 3600,
+            "securityContext": {
+                "fsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}, "runAsNonRoot": True,
+            },
+            "initContainers": [
+                {
+                    "name": "init",
+                    "image": "example/sidecar:1",
+                    "command": ["sh", "-c", scripts.init(with_files=True)],
+                    "volumeMounts": [
+                        mounts[0], {"name": "configmap", "mountPath": "/configmap", "readOnly": True}, mounts[1],
+                    ],
+                    "resources": {
+                        "requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "128Mi"},
+                    },
+                    "securityContext": {**strict, "readOnlyRootFilesystem": True, "runAsUser": 65532},
+                }
+            ],
+            "containers": [
+                {
+                    "name": "source",
+                    "image": "airbyte/source-garden:1.4.0",
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["sh", "-c", scripts.source(Command.READ)],
+                    "env": [
+                        {"name": "USE_STREAM_CAPABLE_STATE", "value": "true"},
+                        {"name": "AUTO_DETECT_SCHEMA", "value": "true"},
+                    ],
+                    "volumeMounts": mounts,
+                    "resources": {
+                        "requests": {"cpu": "125m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"},
+                    },
+                    "securityContext": {**strict, "readOnlyRootFilesystem": False, "runAsUser": 1000},
+                },
+                {
+                    "name": "sidecar",
+                    "image": "example/sidecar:1",
+                    "env": [
+                        {"name": "STDOUT_PIPE_FILE", "value": "/pipes/stdout"},
+                        {"name": "STDERR_PIPE_FILE", "value": "/pipes/stderr"},
+                        {"name": "EXIT_CODE_FILE", "value": "/pipes/exit-code"},
+                        {"name": "CONFIG_FOLDER", "value": "/config"},
+                        {"name": "BULKER_URL", "value": "http://bulker:3042"},
+                        {"name": "PACKAGE", "value": "airbyte/source-garden"},
+                        {"name": "PACKAGE_VERSION", "value": "1.4.0"},
+                        {"name": "COMMAND", "value": "read"},
+                        {"name": "TABLE_NAME_PREFIX", "value": "gar_"},
+                        {"name": "STARTED_BY", "value": "manual"},
+                        {"name": "STARTED_AT", "value": "2026-09-21T14:13:20Z"},
+                        {"name": "SYNC_ID", "value": "sync-1"},
+                        {"name": "TASK_ID", "value": "task-1"},
+                        {"name": "STALL_TIMEOUT_SECONDS", "value": "3600"},
+                        {"name": "GRACE_SECONDS", "value": "60"},
+                        *(
+                            {"name": key, "valueFrom": {"secretKeyRef": {"name": f"{NAME}-config", "key": key}}}
+                            for key in ("DATABASE_URL", "BULKER_AUTH_TOKEN")
+                        ),
+                    ],
+                    "volumeMounts": mounts,
+                    "resources": {
+                        "requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"},
+                    },
+                    "securityContext": {**strict, "readOnlyRootFilesystem": True, "runAsUser": 65532},
+                },
+            ],
+            "volumes": [
+                {"name": "pipes", "emptyDir": {"sizeLimit": "16Mi"}},
+                {
+                    "name": "configmap",
+                    "secret": {
+                        "secretName": f"{NAME}-config",
+                        "items": [
+                            {"key": "config", "path": "config.json"}, {"key": "catalog", "path": "catalog.json"},
+                            {"key": "state", "path": "state.json"},
+                        ],
+                    },
+                },
+                {"name": "config", "emptyDir": {"sizeLimit": "64Mi"}},
+            ],
+        },
+    }  # fmt: skip
+
+
+def test_the_secret_is_exactly_this() -> None:
+    """The whole Secret, owned by its pod."""
+    made = manifest.secret(TASK, PAYLOAD, SETTINGS, {"metadata": {"uid": "uid-1"}})
+    data = {key: base64.b64decode(value) for key, value in made.pop("data").items()}
+    assert made == {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "immutable": True,
+        "metadata": {
+            "name": f"{NAME}-config",
+            "namespace": "sync-tasks",
+            "labels": {"jitsu.com/creator": "bulker-sync-controller"},
+            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": NAME, "uid": "uid-1"}],
+        },
+    }
+    assert data == {
+        "config": b'{"api_key":"planted-key"}', "catalog": b'{"streams":[]}', "state": b"{}",
+        "DATABASE_URL": b"postgresql://u:planted-db@db/x", "BULKER_AUTH_TOKEN": b"planted-token",
+    }  # fmt: skip
+
+
+def test_a_spec_needs_no_files() -> None:
+    """A spec pod has no configuration, hence no configuration volumes; its credentials are in a Secret all the same."""
+    task = structs.replace(TASK, command=Command.SPEC, sync_id="")
+    pod = manifest.pod(task, Payload(), SETTINGS)
+    assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["pipes"]
+    assert "/configmap" not in pod["spec"]["initContainers"][0]["command"][2]
+    assert set(manifest.secret(task, Payload(), SETTINGS, {"metadata": {"uid": "u"}})["data"]) == {
+        "DATABASE_URL", "BULKER_AUTH_TOKEN",
+    }  # fmt: skip
+
+
+def test_defect_14_no_secret_is_in_the_pod() -> None:
+    """Credentials and the configuration are in the Secret only."""
+    assert "planted" not in json.dumps(manifest.pod(TASK, PAYLOAD, SETTINGS))
+
+
+def test_a_large_payload_is_compressed() -> None:
+    """What is over 1 MiB as it is goes into the Secret compressed, under names that the init container knows."""
+    payload = structs.replace(PAYLOAD, catalog=b'{"streams":[' + b" " * 3_000_000 + b"]}")
+    manifest.check_size(payload)
+    made = manifest.secret(TASK, payload, SETTINGS, {"metadata": {"uid": "u"}})
+    assert gzip.decompress(base64.b64decode(made["data"]["catalog.gz"])) == payload.catalog
+    [volume] = [v for v in manifest.pod(TASK, payload, SETTINGS)["spec"]["volumes"] if v["name"] == "configmap"]
+    assert {"key": "catalog.gz", "path": "catalog.json.gz"} in volume["secret"]["items"]
+
+
+def test_what_fits_no_secret_is_refused_by_name() -> None:
+    """The largest part is named."""
+    import random
+
+    noise = random.Random(1).randbytes(2_000_000).hex().encode()
+    with pytest.raises(TooLarge, match="config alone"):
+        manifest.check_size(structs.replace(PAYLOAD, config=b'{"a":"' + noise + b'"}'))
+
+
+texts = st.text(max_size=300)
+
+
+@given(package=texts, version=texts, sync_id=texts, task_id=texts, command=st.sampled_from(Command))
+def test_names_are_always_legal(package: str, version: str, sync_id: str, task_id: str, command: Command) -> None:
+    """Whatever the inputs, pod and Secret names are DNS labels."""
+    task = TaskKey(command=command, task_id=task_id, package=package, version=version, sync_id=sync_id)
+    for name in (manifest.pod_name(task), manifest.secret_name(manifest.pod_name(task))):
+        assert re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?|[a-z0-9]([-a-z0-9]*[a-z0-9])?", name)
+        assert len(name) <= 63
+
+
+@given(a=st.tuples(texts, texts, texts), b=st.tuples(texts, texts, texts))
+def test_names_never_collide(a: tuple[str, str, str], b: tuple[str, str, str]) -> None:
+    """Two different tasks have two names, also where joining their parts would give one text."""
+    names = [manifest.pod_name(structs.replace(TASK, package=x[0], sync_id=x[1], task_id=x[2])) for x in (a, b)]
+    assert (names[0] == names[1]) == (a == b)
+
+
+@given(st.text(alphabet="$(){}ABC_ x", max_size=40))
+def test_the_kubelet_gives_env_values_back_as_they_were(text: str) -> None:
+    """$(NAME) in a caller's text is not expanded. The expansion here is the kubelet's rule, written small."""
+    environment = {"A": "1", "ABC_": "2"}
+
+    def expand(value: str) -> str:
+        def one(match: re.Match[str]) -> str:
+            if match.group() == "$$":
+                return "$"
+            return environment.get(match.group(1), match.group())
+
+        return re.sub(r"\$\$|\$\(([^)]*)\)", one, value)
+
+    assert expand(scripts.literal(text)) == text
+
+
+def test_a_digest_is_joined_with_an_at_sign() -> None:
+    """An image pinned by digest stays pinned."""
+    pod: dict[str, Any] = manifest.pod(structs.replace(TASK, version="sha256:" + "a" * 64), PAYLOAD, SETTINGS)
+    assert pod["spec"]["containers"][0]["image"] == "airbyte/source-garden@sha256:" + "a" * 64

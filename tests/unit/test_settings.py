@@ -1,0 +1,208 @@
+"""The functions' settings."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common import settings
+from common.errors import SettingsError
+from common.settings import LogFormat, Settings
+
+URL = "postgresql://user:hunter2@db:5432/app?search_path=newjitsu"
+
+
+def test_an_empty_environment_gives_the_documented_defaults():
+    """Functions start without any setting; only the database is missing then."""
+    loaded = Settings.load({})
+    assert (loaded.http_port, loaded.bulker_url, loaded.kubernetes_namespace) == (
+        3043,
+        "http://localhost:3042",
+        "default",
+    )
+    assert (loaded.container_status_check_seconds, loaded.container_init_timeout_seconds) == (10, 180)
+    assert (loaded.task_timeout_hours, loaded.stall_timeout_seconds, loaded.max_body_bytes) == (48, 3600, 4 << 20)
+    assert loaded.kubernetes_client_config == "local"
+    assert loaded.log_format is LogFormat.TEXT
+    assert loaded.syncs_enabled
+    assert loaded.instance_id != Settings.load({}).instance_id
+    with pytest.raises(SettingsError, match="SYNCCTL_DATABASE_URL is not set"):
+        loaded.require_database_url()
+
+
+def test_every_setting_has_a_description():
+    """The README's table is made of them."""
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_variables_are_read_with_their_prefix_only():
+    """Other programs' variables, and empty ones, change nothing."""
+    loaded = Settings.load(
+        {"SYNCCTL_TASK_TIMEOUT_HOURS": "0.5", "TASK_TIMEOUT_HOURS": "9", "SYNCCTL_BULKER_URL": "  ", "SYNCCTL_X": "y"}
+    )
+    assert (loaded.task_timeout_hours, loaded.bulker_url) == (0.5, "http://localhost:3042")
+
+
+def test_port_is_the_platforms_unless_set():
+    """$PORT counts where SYNCCTL_HTTP_PORT is not set."""
+    assert Settings.load({"PORT": "8080"}).http_port == 8080
+    assert Settings.load({"PORT": "8080", "SYNCCTL_HTTP_PORT": "1"}).http_port == 1
+
+
+def test_line_breaks_around_values_are_trimmed():
+    """Secrets made with `echo` end in a line break, on Windows in two characters."""
+    loaded = Settings.load(
+        {
+            "SYNCCTL_BULKER_AUTH_TOKEN": "warehouse-token-1\n",
+            "SYNCCTL_AUTH_TOKENS": "caller-token-1,caller-token-2\n",
+            "SYNCCTL_DATABASE_URL": f"{URL}\n",
+            "SYNCCTL_BULKER_URL": "http://127.0.0.1:3042/\r\n",
+            "SYNCCTL_TASK_TIMEOUT_HOURS": " 2\n",
+        }
+    )
+    assert loaded.bulker_auth_token.get_secret_value() == "warehouse-token-1"
+    assert loaded.auth_tokens.get_secret_value() == "caller-token-1,caller-token-2"
+    assert (loaded.require_database_url(), loaded.bulker_url) == (URL, "http://127.0.0.1:3042/")
+    assert loaded.task_timeout_hours == 2
+
+
+def test_values_given_in_code_are_trimmed_too():
+    """The embedded edition's own settings pass the same checks."""
+    assert Settings.model_validate({"bulker_auth_token": "t\n"}).bulker_auth_token.get_secret_value() == "t"
+
+
+def test_all_problems_come_in_one_message_without_values():
+    """Each variable is named with what was expected; secrets stay unsaid."""
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(
+            {
+                "SYNCCTL_DATABASE_URL": "mysql://user:hunter2@db/app",
+                "SYNCCTL_BULKER_AUTH_TOKEN": "top\nsecret",
+                "SYNCCTL_AUTH_TOKENS": " , ,",
+                "SYNCCTL_BULKER_URL": "bulker:3042",
+                "SYNCCTL_TASK_TIMEOUT_HOURS": "two",
+                "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": "0",
+                "SYNCCTL_LOG_FORMAT": "xml",
+                "SYNCCTL_KUBERNETES_NODE_SELECTOR": "[1]",
+            }
+        )
+    message = caught.value.message
+    for part in (
+        "SYNCCTL_DATABASE_URL: expected a URL such as postgresql://host:port.",
+        "SYNCCTL_BULKER_AUTH_TOKEN: expected one line",
+        "SYNCCTL_AUTH_TOKENS: expected a comma-separated list of tokens",
+        "SYNCCTL_BULKER_URL: expected a URL such as http://host:port.",
+        "SYNCCTL_TASK_TIMEOUT_HOURS: expected a valid number",
+        "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS: expected greater than or equal to 1.",
+        "SYNCCTL_LOG_FORMAT: expected 'text' or 'json'.",
+        "SYNCCTL_KUBERNETES_NODE_SELECTOR: expected labels",
+    ):
+        assert part in message
+    for value in ("hunter2", "secret", "two", "xml", "[1]", "mysql"):
+        assert value not in message
+
+
+@pytest.mark.parametrize("url", ["postgres://h/d", "postgresql://u:p@h:5432/d", "postgresql:///d?host=/run/pg", URL])
+def test_database_urls_of_all_forms_are_taken(url: str):
+    """Also a unix socket's folder as host."""
+    assert Settings.load({"SYNCCTL_DATABASE_URL": url}).require_database_url() == url
+
+
+@pytest.mark.parametrize(
+    "url", ["h:5432/d", "postgresql://", "postgresql://h:port/d", "postgresql://h/a b", "http://h"]
+)
+def test_database_urls_that_cannot_work_are_refused(url: str):
+    """Before anything connects."""
+    with pytest.raises(SettingsError, match="SYNCCTL_SIDECAR_DATABASE_URL"):
+        Settings.load({"SYNCCTL_SIDECAR_DATABASE_URL": url})
+
+
+def test_the_sidecars_database_is_ours_unless_set():
+    """Task pods may reach Postgres by another name."""
+    assert Settings.load({"SYNCCTL_DATABASE_URL": URL}).require_sidecar_database_url() == URL
+    other = {"SYNCCTL_DATABASE_URL": URL, "SYNCCTL_SIDECAR_DATABASE_URL": "postgresql://other/d"}
+    assert Settings.load(other).require_sidecar_database_url() == "postgresql://other/d"
+
+
+@pytest.mark.parametrize("text", ['{"disk": "ssd", "gpu": true}', "{disk: ssd, gpu: true}", "disk: ssd\ngpu: true"])
+def test_the_node_selector_is_json_or_yaml_and_all_text(text: str):
+    """Labels are text, whatever they look like."""
+    loaded = Settings.load({"SYNCCTL_KUBERNETES_NODE_SELECTOR": text})
+    assert loaded.kubernetes_node_selector == {"disk": "ssd", "gpu": "true"}
+
+
+def test_a_kubeconfig_may_have_lines():
+    """Its text fits a variable."""
+    text = "apiVersion: v1\nkind: Config"
+    assert Settings.load({"SYNCCTL_KUBERNETES_CLIENT_CONFIG": text}).kubernetes_client_config == text
+
+
+def test_the_config_file_fills_in_what_the_environment_leaves_out(tmp_path: Path):
+    """The real environment wins, also over the file's quotes and dollars; an empty variable does not."""
+    (tmp_path / "syncctl.env").write_text(
+        "# ours\nSYNCCTL_BULKER_URL=http://file:1\n"
+        "export SYNCCTL_BULKER_AUTH_TOKEN='a$B'\nSYNCCTL_KUBERNETES_CONTEXT=x\n"
+    )
+    loaded = Settings.load(
+        {
+            "SYNCCTL_CONFIG_PATH": str(tmp_path),
+            "SYNCCTL_BULKER_URL": "http://environment:1",
+            "SYNCCTL_KUBERNETES_CONTEXT": "",
+        }
+    )
+    assert loaded.bulker_url == "http://environment:1"
+    assert loaded.bulker_auth_token.get_secret_value() == "a$B"
+    assert loaded.kubernetes_context == "x"
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_config_file_that_cannot_be_read_stops_us(tmp_path: Path, content: bytes | None):
+    """Going on without its tokens would open the installation."""
+    if content is not None:
+        (tmp_path / "syncctl.env").write_bytes(content)
+    with pytest.raises(SettingsError, match="SYNCCTL_CONFIG_PATH"):
+        Settings.load({"SYNCCTL_CONFIG_PATH": str(tmp_path)})
+
+
+def test_secrets_do_not_show():
+    """Neither in a repr nor in a dump that somebody logs."""
+    loaded = Settings.load(
+        {
+            "SYNCCTL_DATABASE_URL": URL,
+            "SYNCCTL_AUTH_TOKENS": "hunter2",
+            "SYNCCTL_RAW_AUTH_TOKENS": "hunter2",
+            "SYNCCTL_TOKEN_SECRET": "hunter2",
+            "SYNCCTL_BULKER_AUTH_TOKEN": "hunter2",
+            "SYNCCTL_KUBERNETES_CLIENT_CONFIG": "users:\n- token: hunter2",
+        }
+    )
+    assert "hunter2" not in repr(loaded) + str(loaded)
+
+
+def test_settings_do_not_change():
+    """They are read once."""
+    with pytest.raises(ValueError, match="frozen"):
+        Settings.load({}).http_port = 1
+
+
+def test_given_settings_are_the_current_ones():
+    """The embedded edition brings its own."""
+    mine = Settings.load({})
+    settings.use(mine)
+    try:
+        assert settings.current() is mine
+    finally:
+        settings.use(None)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(map(settings.variable, Settings.model_fields))), st.text(max_size=30)))
+def test_any_environment_is_taken_or_explained(environ: dict[str, str]):
+    """Nothing but a SettingsError, which names only variables that were set."""
+    try:
+        Settings.load(environ)
+    except SettingsError as error:
+        message = error.message
+    else:
+        return
+    assert any(name in message for name in environ)

@@ -1,0 +1,151 @@
+"""syncctl.client: what is repeated, and which sentences the network's errors become."""
+
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from msgspec import Raw
+
+from syncctl import client
+from syncctl.client import Deployment
+from syncctl.errors import RequestRefused, Unreachable
+from syncctl.image import Image
+from tests.support.stand_in import BROKEN, TOKEN, StandIn, stand_in, task
+
+Fault = tuple[int, dict[str, str], bytes]
+
+IMAGE = Image("airbyte/source-faker", "7.2.1")
+BUSY: Fault = (503, {"Retry-After": "0"}, b'{"ok":false,"error":"Postgres cannot be reached."}')
+LOST: Fault = (BROKEN, {}, b"")
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    with stand_in() as script:
+        script.courses["t1"] = [task()]
+        yield script
+
+
+@pytest.fixture
+def deployment(server: StandIn) -> Iterator[Deployment]:
+    with Deployment(server.url, TOKEN) as to_ask:
+        yield to_ask
+
+
+@pytest.mark.parametrize("fault", [BUSY, LOST, (502, {}, b"<html>"), (504, {}, b"")])
+def test_a_look_at_a_task_is_repeated(server: StandIn, deployment: Deployment, fault: Fault):
+    """Looking changes nothing, so every passing fault is sat out."""
+    server.faults = [fault, fault]
+    assert deployment.task("t1").state == "SUCCESS"
+
+
+def test_a_lost_read_is_repeated_with_the_same_task(server: StandIn, deployment: Deployment) -> None:
+    """The same taskId starts nothing twice, so an unknown outcome is settled by asking again."""
+    server.faults = [LOST]
+    assert deployment.read(IMAGE, {"syncId": "s", "taskId": "mine"}, {"config": Raw(b"{}")}).task_id == "mine"
+    first, second = server.asked("/read")
+    assert (first.query, first.body) == (second.query, second.body)
+
+
+def test_a_lost_check_is_not_repeated(server: StandIn, deployment: Deployment) -> None:
+    """A check that may have started is not started again behind the user's back."""
+    server.faults = [LOST]
+    with pytest.raises(Unreachable, match="syncctl tasks"):
+        deployment.check(IMAGE, "key", Raw(b"{}"))
+    assert len(server.asked("/check")) == 1
+
+
+def test_a_refused_start_is_repeated_as_nothing_was_started(server: StandIn, deployment: Deployment) -> None:
+    """503 says that nothing was started."""
+    server.faults = [BUSY]
+    assert deployment.check(IMAGE, "key", Raw(b"{}")).task_id == "check"
+
+
+def test_retry_after_is_honoured_and_told(server: StandIn) -> None:
+    """A wait that a person notices is explained."""
+    server.faults = [(503, {"Retry-After": "1"}, b'{"ok":false,"error":"Starting."}')]
+    told: list[str] = []
+    with Deployment(server.url, TOKEN, told.append) as deployment:
+        deployment.task("t1")
+    assert told == ["Starting. Trying again in 1 s."]
+
+
+def test_it_gives_up_with_the_deployments_own_sentence(server: StandIn, deployment: Deployment) -> None:
+    """Attempts are bounded."""
+    server.faults = [BUSY] * 10
+    with pytest.raises(RequestRefused, match="Postgres cannot be reached"):
+        deployment.task("t1")
+    assert len(server.requests) == len(client.BRISK) + 1
+
+
+def test_bytes_of_a_configuration_travel_as_they_are(server: StandIn, deployment: Deployment) -> None:
+    """No number of a configuration changes on the way."""
+    deployment.check(IMAGE, "key", Raw(b'{"n": 9223372036854775808123, "f": 1.10}'))
+    assert server.asked("/check")[0].body == b'{"config":{"n": 9223372036854775808123, "f": 1.10}}'
+
+
+def test_nothing_listens() -> None:
+    """The message names the address and two ways out."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        with Deployment(url) as deployment, pytest.raises(Unreachable, match=f"{url} .*syncctl serve.*--url"):
+            deployment.task("t1")
+
+
+def test_a_wrong_token_is_explained_and_never_shown(server: StandIn) -> None:
+    """401 says where the token goes."""
+    with Deployment(server.url, "wrong-secret") as deployment, pytest.raises(RequestRefused) as caught:
+        deployment.task("t1")
+    assert "SYNCCTL_TOKEN" in caught.value.message
+    assert "wrong-secret" not in caught.value.message
+
+
+def test_a_token_with_a_line_break_works(server: StandIn) -> None:
+    """Tokens from files end in line breaks."""
+    with Deployment(server.url, f"{TOKEN}\r\n") as deployment:
+        assert deployment.task("t1").task_id == "t1"
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "schlüssel"])
+def test_an_impossible_token_is_refused_without_repeating_it(token: str) -> None:
+    """What no header can carry is named by its option."""
+    with pytest.raises(RequestRefused, match="SYNCCTL_TOKEN") as caught:
+        Deployment("http://127.0.0.1:1", token)
+    assert token not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ((404, {}, b"<html>no such page</html>"), "answered 404 and no sentence of ours: <html>no such page</html>"),
+        ((302, {"Location": "https://login.example.test"}, b""), "redirects to https://login.example.test"),
+        ((200, {}, b"hello"), "not as sync-functions do"),
+        ((200, {}, b'{"ok":true,"task":{}}'), "not as sync-functions do"),
+        ((409, {}, b'{"ok":false,"error":"Task t2 runs since 5 minutes."}'), "Task t2 runs since 5 minutes."),
+    ],
+)
+def test_foreign_and_refusing_answers_become_sentences(
+    server: StandIn, deployment: Deployment, fault: Fault, says: str
+) -> None:
+    """Whatever answers, the user reads what it was and what to check."""
+    server.faults = [fault]
+    with pytest.raises(RequestRefused) as caught:
+        deployment.task("t1")
+    assert says in caught.value.message
+    assert len(server.requests) == 1
+
+
+def test_an_odd_task_id_stays_one_segment(server: StandIn, deployment: Deployment) -> None:
+    """Slashes and question marks in an id do not change the path."""
+    server.courses["a/b?c [/]"] = [task("a/b?c [/]")]
+    assert deployment.task("a/b?c [/]").task_id == "a/b?c [/]"
+
+
+def test_httpx_errors_do_not_leak(server: StandIn, deployment: Deployment) -> None:
+    """The library's types end in this module; the cause stays attached."""
+    server.faults = [LOST] * 10
+    with pytest.raises(Unreachable) as caught:
+        deployment.task("t1")
+    assert isinstance(caught.value.__cause__, httpx.TransportError)

@@ -1,0 +1,245 @@
+"""Requests in, JSON out: the rules that every function shares."""
+
+import io
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import flask
+import pytest
+from flask.testing import FlaskClient
+from msgspec import Struct
+
+from common import settings, web
+from common.errors import NotFound, QuotaExceeded, SettingsError
+from common.settings import Settings
+from common.web import Call, Payload, Route
+
+LIMIT = 2000
+HEALTH = {"status": "pass"}
+
+
+class _Function(Struct):
+    """A function in its app, and what its use case was called with."""
+
+    client: FlaskClient
+    calls: list[Call]
+    fails_with: list[Exception]
+
+
+@pytest.fixture(autouse=True)
+def _settings() -> Iterator[None]:
+    settings.use(Settings.model_validate({"auth_tokens": "right", "max_body_bytes": LIMIT}))
+    yield
+    settings.use(None)
+
+
+def _function(method: Any, *, below: bool = False) -> _Function:
+    """Loads a function as functions-framework does: its route inside the app, its handler at every path."""
+    app = flask.Flask("function")
+    function = _Function(app.test_client(), [], [])
+    function.client.environ_base["HTTP_AUTHORIZATION"] = "Bearer right"
+    with app.app_context():
+        route = web.route("things", method, below=below)
+
+    def use_case(call: Call) -> Payload:
+        function.calls.append(call)
+        if function.fails_with:
+            raise function.fails_with[0]
+        return {"ok": True}
+
+    methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
+
+    def view(**_: str) -> flask.Response:
+        return web.answer(flask.request, route, use_case)
+
+    for rule in ("/", "/<path:path>"):
+        app.add_url_rule(rule, "view", view, methods=methods)
+    return function
+
+
+@pytest.fixture
+def get() -> _Function:
+    return _function("GET")
+
+
+@pytest.fixture
+def post() -> _Function:
+    return _function("POST")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/", ""), ("", ""), ("/things", ""), ("/things/", ""), ("/x", None), ("/things/x", None), ("/thingsx", None)],
+)
+def test_a_function_answers_at_its_name_and_at_the_root(path: str, expected: str | None):
+    """So that paths may be routed with and without rewriting."""
+    assert Route("things", "GET").below_path(path) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/", ""), ("/things", ""), ("/things/", ""), ("/things/a", "a"), ("/a", "a"), ("/things/a/b", "a/b")],
+)
+def test_what_follows_the_route_names_a_thing(path: str, expected: str | None):
+    """Also when it holds a slash."""
+    assert Route("things", "GET", below=True).below_path(path) == expected
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/"])
+def test_health_needs_no_token_and_no_settings(get: _Function, path: str, monkeypatch: pytest.MonkeyPatch):
+    """A probe sees whether the process answers, nothing else."""
+    settings.use(None)
+    monkeypatch.setenv("SYNCCTL_TASK_TIMEOUT_HOURS", "never")
+    answer = get.client.get(path, headers={"Authorization": "Bearer wrong"})
+    assert (answer.status_code, answer.json) == (200, HEALTH)
+    assert get.client.post(path).headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/", "/things", "/nothing", "/robots.txt"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_the_token_comes_before_path_and_method(get: _Function, path: str, method: str):
+    """Who has none learns nothing else."""
+    for header in ("", "Bearer wrong"):
+        answer = get.client.open(path, method=method, headers={"Authorization": header})
+        assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert not get.calls
+
+
+def test_an_unknown_path_is_told_in_json(get: _Function):
+    """With the paths that there are."""
+    answer = get.client.get("/nothing")
+    assert answer.status_code == 404
+    assert answer.json == {
+        "ok": False,
+        "error": "There is nothing at this path; this function answers at /things and /health.",
+    }
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_another_method_is_told_what_is_allowed(get: _Function, post: _Function, method: str):
+    """Per route; HEAD goes with GET."""
+    answer = get.client.open("/things", method=method)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
+    answer = post.client.get("/things")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert get.client.head("/things").status_code == 200
+
+
+def test_every_answer_is_json_that_no_browser_reinterprets(get: _Function):
+    """Success and failure alike, also what Flask itself would answer in HTML."""
+    for path in ("/things", "/health", "/nothing", "/things//a", "/static/a"):
+        answer = get.client.get(path)
+        assert answer.content_type == "application/json"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.json is not None
+
+
+def test_a_use_case_gets_query_body_and_settings(post: _Function):
+    """And nothing of Flask; any content type will do."""
+    answer = post.client.post("/things?a=1&a=2", data=b"\x00body", content_type="text/html")
+    assert (answer.status_code, answer.json) == (200, {"ok": True})
+    call = post.calls[0]
+    assert (dict(call.query.lists()), call.body, call.below) == ({"a": ["1", "2"]}, b"\x00body", "")
+    assert call.settings is settings.current()
+
+
+def test_our_errors_become_their_status_and_sentence(get: _Function):
+    """With Retry-After where waiting helps."""
+    get.fails_with.append(NotFound("No such thing."))
+    answer = get.client.get("/")
+    assert (answer.status_code, answer.json) == (404, {"ok": False, "error": "No such thing."})
+    assert "Retry-After" not in answer.headers
+    get.fails_with[0] = QuotaExceeded("Full.")
+    answer = get.client.get("/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "30")
+
+
+def test_an_unexpected_exception_is_logged_once_and_not_told(get: _Function, caplog: pytest.LogCaptureFixture):
+    """The log has the traceback; the caller has a sentence without the exception's text."""
+    get.fails_with.append(RuntimeError("password=hunter2"))
+    answer = get.client.get("/")
+    assert answer.status_code == 500
+    assert answer.json is not None
+    assert answer.json["ok"] is False
+    assert "hunter2" not in answer.text
+    assert [(record.levelno, record.exc_info is not None) for record in caplog.records] == [(logging.ERROR, True)]
+
+
+def test_our_own_500_is_logged_without_its_cause(get: _Function, caplog: pytest.LogCaptureFixture):
+    """A driver's text may hold what it was given."""
+    error = SettingsError("SYNCCTL_X is missing.")
+    error.__cause__ = ValueError("hunter2")
+    get.fails_with.append(error)
+    assert get.client.get("/").status_code == 500
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert "hunter2" not in caplog.text
+
+
+def test_settings_that_cannot_be_used_are_told(get: _Function, monkeypatch: pytest.MonkeyPatch):
+    """By name, to whoever asks: nobody can be authenticated."""
+    settings.use(None)
+    monkeypatch.setenv("SYNCCTL_TASK_TIMEOUT_HOURS", "never")
+    answer = get.client.get("/")
+    assert answer.status_code == 500
+    assert answer.json is not None
+    assert "SYNCCTL_TASK_TIMEOUT_HOURS" in answer.json["error"]
+
+
+def test_a_long_query_is_refused(get: _Function):
+    """414, and the use case never sees it."""
+    assert get.client.get("/?a=" + "x" * web.MAX_QUERY_BYTES).status_code == 414
+    assert not get.calls
+
+
+class _Endless(io.RawIOBase):
+    """A body without end, as a chunked one can be; counts what was taken from it."""
+
+    taken = 0
+
+    def read(self, size: int = -1) -> bytes:
+        assert size > 0, "reads everything"
+        self.taken += size
+        return b"x" * size
+
+
+class _Broken(io.RawIOBase):
+    def read(self, size: int = -1) -> bytes:
+        raise RuntimeError(f"hunter2 {size}")
+
+
+def _stream(function: _Function, stream: io.RawIOBase, **environ: str) -> Any:
+    given = {"wsgi.input": stream, "wsgi.input_terminated": True, **environ}
+    return function.client.open("/", method="POST", environ_overrides=given)
+
+
+def test_a_body_up_to_the_limit_is_read_whole(post: _Function):
+    """With and without an announced length; one byte more is 413."""
+    for size, status in ((LIMIT, 200), (LIMIT + 1, 413)):
+        assert post.client.post("/", data=b"x" * size).status_code == status
+        assert _stream(post, io.BytesIO(b"x" * size)).status_code == status  # type: ignore[arg-type]
+    assert [len(call.body) for call in post.calls] == [LIMIT, LIMIT]
+
+
+def test_an_endless_body_ends_at_a_bound(post: _Function, get: _Function):
+    """Whatever the answer is, little of the body is read and nothing is kept."""
+    for function, header, status in ((post, "right", 413), (post, "wrong", 401), (get, "right", 405)):
+        body = _Endless()
+        assert _stream(function, body, HTTP_AUTHORIZATION=f"Bearer {header}").status_code == status
+        assert body.taken < 32 * 1024 * 1024
+
+
+def test_a_body_that_breaks_off_is_the_callers_fault(post: _Function):
+    """Neither a 500, nor a request cut short that looks whole."""
+    answer = _stream(post, _Broken())
+    assert (answer.status_code, "hunter2" in answer.text) == (400, False)
+    answer = _stream(post, io.BytesIO(b"{}"), CONTENT_LENGTH="100")  # type: ignore[arg-type]
+    assert (answer.status_code, answer.json["error"]) == (400, "The body broke off after 2 of 100 bytes.")
+    assert not post.calls
+
+
+def test_nothing_of_a_body_is_left_to_be_read_after_the_answer(post: _Function):
+    """functions-framework would read the rest of it into memory."""
+    with post.client as client:
+        client.post("/", data=b"x" * (LIMIT + 1))
+        assert flask.request.get_data() == b""
