@@ -82,7 +82,6 @@ def route(name: str, method: Literal["GET", "POST"], *, below: bool = False) -> 
     """A function's route; called while functions-framework loads the function, it also makes its app speak JSON."""
     if flask.has_app_context():
         app = flask.current_app
-        app.url_map.merge_slashes = False  # no redirects: they are HTML, and nobody follows them with a POST
         app.register_error_handler(HTTPException, _http_error)
         app.register_error_handler(500, _http_error)
     return Route(name, method, below)

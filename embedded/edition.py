@@ -1,7 +1,6 @@
 """Everything on one machine: Postgres, the warehouse, pods as processes, all functions on one port, the sweep."""
 
 import fcntl
-import logging
 import secrets
 import signal
 import threading
@@ -14,11 +13,11 @@ from typing import IO, Self
 from common import cluster
 from common import settings as function_settings
 from common.errors import SyncError
-from common.store import Database
+from common.store import Database, states
 from embedded import settings
-from embedded.connectors import Connectors
 from embedded.gateway import Gateway
 from embedded.pods.cluster import LocalCluster
+from embedded.pods.images import Images, resolver
 from embedded.postgres import Postgres
 from embedded.sweeper import SweepTimer
 from embedded.warehouse.server import WarehouseServer
@@ -30,22 +29,18 @@ _SWEEP_SECONDS = 1.0
 Report = Callable[[str], None]
 
 
-def connectors_folder() -> Path:
-    """Where installed connectors are kept between runs."""
-    return settings.places().connectors
-
-
 class Edition:
     """A context manager: starts everything in order, and stops it in the opposite one. One per home folder."""
 
     def __init__(self, home: Path | None, port: int, images: Mapping[str, str], report: Report) -> None:
         self._places = settings.places(home)
         self._port, self._report = port, report
-        self._connectors = Connectors(
-            cache=self._places.connectors,
+        self._images = Images(
+            cache=str(self._places.connectors),
             local_images=settings.parse_images(images),
             environment=settings.environment(),
         )
+        self._connectors = resolver(self._images)
         self._stack = ExitStack()
         self._over = threading.Event()
         self.home = self._places.home
@@ -71,6 +66,11 @@ class Edition:
         """Counts a table of the warehouse; None if there is none."""
         return self._warehouse.count(table)
 
+    def states(self, sync_id: str) -> dict[str, str]:
+        """The saved states of a sync, as JSON by state key."""
+        with Database(self.database_url) as db:
+            return {key: state.decode() for key, state in db.transact(lambda db: states.load(db, sync_id))}
+
     def prepare(self, image: str) -> None:
         """Installs a connector ahead of its first task."""
         if not self._connectors.is_ready(image):
@@ -95,7 +95,7 @@ class Edition:
         )
         with Database(self.database_url, patience_seconds=10) as db:
             db.install()
-        pods = LocalCluster(self.home / "pods", self._connectors, SIDECAR_IMAGE, settings.environment())
+        pods = LocalCluster(self.home / "pods", self._images, SIDECAR_IMAGE, settings.environment())
         stack.callback(pods.close)
         stack.callback(cluster.use, None)
         cluster.use(pods)
@@ -146,5 +146,3 @@ class _only_one:  # noqa: N801 - used as a function
         if self._file is not None:
             self._file.close()
 
-
-_log = logging.getLogger(__name__)

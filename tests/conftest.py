@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.store import Database
+from embedded import settings
 from embedded.postgres import Postgres
 from tests.support.databases import TestDatabase
 
@@ -44,6 +45,4 @@ def db(database: TestDatabase) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def connectors_cache() -> Path:
     """Installed connectors are shared between tests and test runs: installing takes seconds."""
-    from embedded.edition import connectors_folder
-
-    return connectors_folder()
+    return settings.places().connectors

@@ -1,78 +1,144 @@
 """Rows on their way from a request to the database: one file of JSON tokens, separated by a control character.
 
 A token is a value's JSON text as it came. No JSON text holds the separator, so nothing is quoted or escaped, and
-DuckDB reads the file at the speed of a plain CSV. Columns are numbered in the order in which their keys were
-first seen; a line may end before the last column.
+DuckDB reads the file at the speed of a plain CSV. Column 0 is the row's number in its request; the other columns
+are numbered in the order in which their keys were first seen. A line may end before the last column.
 """
 
-import json
+import contextlib
 import logging
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Self
 
 import msgspec
 
-from common.errors import BadRequest, SyncError
-from embedded.warehouse.nested import Row, find
+from common.errors import SyncError
+from embedded.warehouse import nested
+from embedded.warehouse.lines import LINE_BYTES
+from embedded.warehouse.rows import RefusedRow, Row, decode, decode_carefully
 
 SEPARATOR = b"\x1f"
-LINE_BYTES = 4 * 1024 * 1024
+LONGEST_BYTES = 4 * LINE_BYTES
 """The longest line of the file: a row's own megabyte, and nested keys repeated in columns of their own."""
-_MOST_COLUMNS = 5000
+MOST_COLUMNS = 5000
+_SUFFIX = ".rows"
 _MOST_SHAPES = 1000
 _TOLD_REFUSALS = 5
 _MISSING = b""
 
 _log = logging.getLogger(__name__)
-_decode = msgspec.json.Decoder(Row).decode
-
-
-class _Refused(Exception):
-    """This row cannot be stored, its neighbours can; says why, without a word of the row."""
 
 
 class Spool:
-    """A context manager: the file is gone at its end. One request's rows; used by one thread."""
+    """A context manager: the file is gone at its end. Holds one request's rows; used by one thread.
+
+    `keys` are the names of primary key parts: where a row has no such key, a nested value of that name becomes one.
+    """
 
     def __init__(self, folder: Path, table: str, keys: Iterable[str] = ()) -> None:
-        self.path = folder / f"{uuid.uuid4().hex}.rows"
+        self.path = folder / f"{uuid.uuid4().hex}{_SUFFIX}"
         self.layout: list[str] = []
-        """The keys of columns 1, 2, ... (column 0 is the row's number in the request, from 1)."""
+        """The keys of columns 1, 2, ..."""
         self.processed = self.refused = 0
         self._table = table
         self._keys = tuple(keys)
         self._columns: set[str] = set()
-        # Rows of one shape (the same keys in the same order) are arranged alike; None: already in layout order.
+        # Rows of one shape (the same keys in one order) are arranged alike; None: as they are.
         self._shapes: dict[tuple[str, ...], tuple[str, ...] | None] = {}
 
     def __enter__(self) -> Self:
-        self._file = _guarded(lambda: self.path.open("wb", buffering=0))
+        with _disk_errors():
+            self._file = self.path.open("wb")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
         self.path.unlink(missing_ok=True)
         if self.refused > _TOLD_REFUSALS:
-            _log.warning("%d rows for table %r are refused in all.", self.refused, self._table)
+            _log.warning("%d rows for the table %r are refused in all.", self.refused, self._table)
 
     @property
     def stored(self) -> int:
-        """Rows in the file."""
+        """How many rows the file holds."""
         return self.processed - self.refused
 
     def add(self, block: bytes) -> None:
-        """Adds a block of lines. Raises BadRequest where a line is no JSON object: Bulker ends the request then."""
+        """Adds whole lines; raises BadRequest where one is no JSON object, as Bulker ends a request then."""
         lines = block.split(b"\n")
+        rows: Iterable[Row | RefusedRow]
         try:
             if not block.isascii():
                 block.decode()
-            rows = [_decode(line) for line in lines]
+            rows = [decode(line) for line in lines]
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            self._write(lines, _read_carefully)
-        else:
-            self._write(rows, lambda row: row)
+            rows = decode_carefully(lines, self.processed + 1)
+        tokens = self._join(rows)
+        if b"\r" in tokens:
+            # Between JSON tokens a carriage return is a blank (within strings it is escaped), but DuckDB ends a line.
+            tokens = tokens.replace(b"\r", b" ")
+        with _disk_errors():
+            self._file.write(tokens)
 
-    def _write[Given](self, given: Iterable[Given], read: Callable[[Given], Row]) -> None:
-        pass
+    def seal(self) -> None:
+        """Everything is in the file, for another reader to see."""
+        with _disk_errors():
+            self._file.flush()
+
+    def _join(self, rows: Iterable[Row | RefusedRow]) -> bytes:
+        out = []
+        for row in rows:
+            self.processed += 1
+            try:
+                if isinstance(row, RefusedRow):
+                    raise row
+                out.append(b"%d\x1f%b\n" % (self.processed, self._arrange(row)))
+            except RefusedRow as refused:
+                self.refused += 1
+                if self.refused <= _TOLD_REFUSALS:
+                    _log.warning(
+                        "Row %d of a request for the table %r is refused: %s.", self.processed, self._table, refused
+                    )
+        return b"".join(out)
+
+    def _arrange(self, row: Row) -> bytes:
+        for key in self._keys:
+            if key not in row and (value := nested.find(row, key)) is not None:
+                row[key] = value
+        shape = tuple(row)
+        try:
+            order = self._shapes[shape]
+        except KeyError:
+            order = self._learn(shape)
+        if order is None:
+            return SEPARATOR.join(row.values())
+        return SEPARATOR.join([row.get(key, _MISSING) for key in order])
+
+    def _learn(self, shape: tuple[str, ...]) -> tuple[str, ...] | None:
+        new = [key for key in shape if key not in self._columns]
+        if len(self.layout) + len(new) > MOST_COLUMNS:
+            raise RefusedRow(f"its keys would make more than {MOST_COLUMNS:,} columns")
+        self.layout += new
+        self._columns.update(new)
+        if len(self._shapes) >= _MOST_SHAPES:
+            self._shapes.clear()
+        # The layout only ever grows at its end, so what is learnt now stays right.
+        order = None if list(shape) == self.layout[: len(shape)] else tuple(self.layout)
+        self._shapes[shape] = order
+        return order
+
+
+@contextlib.contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise SyncError(f"The warehouse's folder cannot be written: {exc.strerror}. Free space there.") from exc
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Deletes what a process that died left behind."""
+    for path in folder.glob(f"*{_SUFFIX}"):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,65 @@
+"""One line of a request as one row: its keys, and each value's JSON text as it came."""
+
+import json
+from collections.abc import Iterator
+from typing import NoReturn
+
+import msgspec
+from msgspec import Raw
+
+from common.errors import BadRequest
+
+Row = dict[str, Raw]
+"""Of a key that is repeated, the last value counts."""
+
+decode = msgspec.json.Decoder(Row).decode
+
+
+class RefusedRow(Exception):
+    """This row cannot be stored, its neighbours can. Says why, without a word of the row."""
+
+
+def decode_carefully(lines: list[bytes], first_number: int) -> Iterator[Row | RefusedRow]:
+    """Rows one by one, with what is wrong with each that cannot be stored.
+
+    Raises BadRequest in Bulker's words where the request as a whole must end: a line that starts with ABORT, that
+    is blank, or that is no JSON object.
+    """
+    for number, line in enumerate(lines, first_number):
+        if line.startswith(b"ABORT"):
+            raise BadRequest("aborted: the sender took the request back; nothing was stored")
+        if not line.strip():
+            raise BadRequest(f"unmarhsal error: line {number} is blank")
+        yield _decode_one(line, number)
+
+
+def _decode_one(line: bytes, number: int) -> Row | RefusedRow:
+    try:
+        line.decode()
+        return decode(line)
+    except RecursionError:
+        return RefusedRow("its values are nested too deeply")
+    except UnicodeDecodeError:
+        if _is_object(line):
+            return RefusedRow("its text is not UTF-8")
+        raise BadRequest(f"unmarhsal error: line {number} is neither UTF-8 nor a JSON object") from None
+    except msgspec.MsgspecError as exc:
+        if _is_object(line):
+            return RefusedRow("it holds half of a surrogate pair, which no text can keep")
+        # msgspec's words name the place and the kind of fault, never the text.
+        raise BadRequest(f"unmarhsal error: line {number} is not a JSON object: {exc}") from exc
+
+
+def _is_object(line: bytes) -> bool:
+    """Whether it is a JSON object by grammar alone, whatever its text decodes to."""
+    try:
+        found = json.loads(
+            line.decode(errors="replace"), parse_int=str, parse_float=str, parse_constant=_refuse_constant
+        )
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)
