@@ -45,16 +45,20 @@ Payload = Mapping[str, Any]
 
 
 class Route(Struct, frozen=True):
-    """Where a function answers: at / and /name, and with `below` also at what follows (/name/<id> and /<id>)."""
+    """Where a function answers: at / and /name, and with `below` also at what follows (/name/<id> and /<id>).
+
+    `only_looks`: the request changes nothing, so HEAD is answered too. GET /spec starts a task.
+    """
 
     name: str
     method: Literal["GET", "POST"]
     below: bool = False
+    only_looks: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """What Allow says: HEAD goes with GET."""
-        return ("GET", "HEAD") if self.method == "GET" else (self.method,)
+        """What Allow says."""
+        return (self.method, "HEAD") if self.only_looks else (self.method,)
 
     def below_path(self, path: str) -> str | None:
         """What follows the route in a path, "" for the route itself; None where the path is not of this route."""
@@ -66,7 +70,7 @@ class Route(Struct, frozen=True):
         return path.removeprefix(f"/{self.name}/") if path.startswith(f"/{self.name}/") else path[1:]
 
 
-_HEALTH = Route("health", "GET")
+_HEALTH = Route("health", "GET", only_looks=True)
 
 
 class Call(Struct, frozen=True):
@@ -78,13 +82,13 @@ class Call(Struct, frozen=True):
     settings: "Settings"
 
 
-def route(name: str, method: Literal["GET", "POST"], *, below: bool = False) -> Route:
+def route(name: str, method: Literal["GET", "POST"], *, below: bool = False, only_looks: bool = False) -> Route:
     """A function's route; called while functions-framework loads the function, it also makes its app speak JSON."""
     if flask.has_app_context():
         app = flask.current_app
         app.register_error_handler(HTTPException, _http_error)
         app.register_error_handler(500, _http_error)
-    return Route(name, method, below)
+    return Route(name, method, below, only_looks)
 
 
 def answer(request: Request, where: Route, use_case: Callable[[Call], Payload]) -> Response:

@@ -145,4 +145,3 @@ class _only_one:  # noqa: N801 - used as a function
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
             self._file.close()
-

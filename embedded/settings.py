@@ -54,5 +54,7 @@ def parse_images(pairs: Mapping[str, str]) -> dict[str, str]:
     """Image to local command, checked; raises SettingsError that names the entry."""
     for image, command in pairs.items():
         if not image.strip() or not command.strip():
-            raise SettingsError(f"--image {image}={command}: expected IMAGE=COMMAND, such as acme/source-x=./source_x.py")
+            raise SettingsError(
+                f"--image {image}={command}: expected IMAGE=COMMAND, such as acme/source-x=./source_x.py"
+            )
     return {image.strip(): command.strip() for image, command in pairs.items()}

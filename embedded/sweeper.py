@@ -25,7 +25,7 @@ class SweepTimer(threading.Thread):
                 sweep(self._settings)
             except SyncError as error:
                 _log.warning("The sweep failed and will be repeated: %s", error)
-            except Exception:
+            except Exception:  # noqa: BLE001 - a timer that ends would leave every later task unfinished
                 _log.exception("The sweep failed and will be repeated.")
             if self._over.wait(self._seconds):
                 return

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 from msgspec import Raw
@@ -22,7 +22,7 @@ from syncctl.client import Deployment
 from syncctl.follow import follow
 from syncctl.image import parse_image
 from syncctl.live import show
-from syncctl.local import Edition, Home, edition, log_to, stop_on_signals
+from syncctl.local import Home, edition, log_to, stop_on_signals
 from syncctl.options import DEFAULT_PORT
 from syncctl.outcome import ExitCode, State
 from syncctl.read import STARTED_BY
@@ -30,10 +30,14 @@ from syncctl.screen import Grid, Screen
 from syncctl.session import guard
 from syncctl.wire import Task
 
+if TYPE_CHECKING:
+    from embedded.edition import Edition
+
 IMAGE = parse_image("airbyte/source-faker:7.2.1")
 # always_updated false: the connector sends nothing again that its state says it has sent.
 CONFIG = Raw(b'{"count": 5000, "seed": 1, "parallelism": 1, "always_updated": false}')
 PREFIX = "demo_"
+LOG_FILE = "edition.log"
 _LONGEST_STATE = 100
 
 
@@ -68,12 +72,16 @@ def demo(home: Home) -> None:
     stop_on_signals()
     screen = Screen()
     with guard(screen, interrupted="Interrupted; everything that the demo started has been stopped."):
-        good = _run(screen, home / "demo")
+        try:
+            good = _run(screen, home / "demo")
+        except SyncError:
+            screen.note(f"The edition's own log is in {home / 'demo' / LOG_FILE}.")
+            raise
     raise typer.Exit(ExitCode.SUCCESS if good else ExitCode.FAILED)
 
 
 def _run(screen: Screen, home: Path) -> bool:
-    log_to(home / "edition.log")
+    log_to(home / LOG_FILE)
     with edition(home, _port(), {}, screen.note) as running, Deployment(running.url, running.token) as deployment:
         screen.say(f"{IMAGE} into {running.warehouse_file}, by way of {running.url}", "bold")
         _step(screen, 1, "prepare the connector")
@@ -118,7 +126,7 @@ def _done(screen: Screen, deployment: Deployment, task_id: str) -> Task:
 
 
 def _read(
-    screen: Screen, running: Edition, deployment: Deployment, sync: str, catalog: Raw, before: Mapping[str, Count]
+    screen: Screen, running: "Edition", deployment: Deployment, sync: str, catalog: Raw, before: Mapping[str, Count]
 ) -> list[Count]:
     """One read, followed to its end; `before` is what the tables held."""
     query = {"syncId": sync, "taskId": str(uuid.uuid4()), "tableNamePrefix": PREFIX, "startedBy": STARTED_BY}
@@ -159,7 +167,7 @@ def table(counts: Sequence[Count]) -> Grid:
     )
 
 
-def _show_states(screen: Screen, running: Edition, sync: str) -> None:
+def _show_states(screen: Screen, running: "Edition", sync: str) -> None:
     for stream, state in running.states(sync).items():
         brief = state if len(state) <= _LONGEST_STATE else state[:_LONGEST_STATE] + "..."
         screen.say(f"the connector is given, for {stream}: {brief}", "dim")
@@ -179,7 +187,7 @@ def _verdict(screen: Screen, first: Sequence[Count], second: Sequence[Count]) ->
     return True
 
 
-def _next(screen: Screen, running: Edition) -> None:
+def _next(screen: Screen, running: "Edition") -> None:
     """What to try now that the demo is over: its edition stops, its data stays."""
     screen.say("\nTry next:", "bold")
     screen.say(f"  duckdb {running.warehouse_file} 'from {PREFIX}users limit 5'     look at the rows")

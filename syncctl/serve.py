@@ -1,14 +1,17 @@
 """`syncctl serve`: the embedded edition, until Ctrl-C."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from common.logs import set_up
-from syncctl.local import Edition, Home, edition, stop_on_signals
+from syncctl.local import Home, edition, stop_on_signals
 from syncctl.options import DEFAULT_PORT
 from syncctl.screen import Screen
 from syncctl.session import guard
+
+if TYPE_CHECKING:
+    from embedded.edition import Edition
 
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")]
 OwnImages = Annotated[
@@ -50,7 +53,7 @@ def _image(text: str) -> tuple[str, str]:
     return name.strip(), command.strip()
 
 
-def _welcome(screen: Screen, running: Edition) -> None:
+def _welcome(screen: Screen, running: "Edition") -> None:
     screen.say(f"sync-functions answers at {running.url}; Ctrl-C stops it.", "bold")
     screen.say(f"Warehouse: {running.warehouse_file}", "dim")
     screen.say("\nIn another terminal:")

@@ -62,7 +62,7 @@ def judge(pod: Status, now: float, limits: Limits) -> Verdict | None:
         return Verdict("The pod ended.", clean_end=True)
     if phase in {"Failed", "Unknown"}:
         return _failed(pod, status, containers)
-    age = now - _seconds(pod.get("metadata", {}).get("creationTimestamp"), now)
+    age = now - unix_seconds(pod.get("metadata", {}).get("creationTimestamp"), now)
     if age > limits.task_seconds:
         return Verdict(
             f"The task ran longer than {_span(limits.task_seconds)} and was stopped; raise "
@@ -143,7 +143,7 @@ def _running(pod: Status, containers: Mapping[str, Status], now: float) -> Verdi
         return _ended(pod, {SIDECAR: containers[SIDECAR]}) or Verdict(
             "sidecar ended while the source was still running.", wants_log=SIDECAR
         )
-    if source and not sidecar and now - _seconds(source.get("finishedAt"), now) > _DRAIN_SECONDS:
+    if source and not sidecar and now - unix_seconds(source.get("finishedAt"), now) > _DRAIN_SECONDS:
         return _ended(pod, {SOURCE: containers[SOURCE]}) or Verdict(
             f"sidecar did not finish within {_span(_DRAIN_SECONDS)} after the source had ended.",
             wants_log=SIDECAR,
@@ -205,8 +205,8 @@ def _words(state: Status) -> str:
     return ": ".join(part for part in parts if part) or "no reason given"
 
 
-def _seconds(stamp: object, default: float) -> float:
-    """An RFC 3339 time as Unix seconds."""
+def unix_seconds(stamp: object, default: float) -> float:
+    """An RFC 3339 time as Unix seconds; `default` for what is none."""
     try:
         return datetime.fromisoformat(str(stamp)).timestamp()
     except ValueError:

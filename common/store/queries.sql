@@ -138,10 +138,6 @@ SELECT stream, state::text AS state FROM source_state WHERE sync_id = :sync_id O
 -- name: clear_states
 DELETE FROM source_state WHERE sync_id = :sync_id;
 
--- name: clear_results
--- A result belongs to one run: the next one of the same key starts without it.
-DELETE FROM syncctl_result WHERE task_id = :task_id;
-
 -- name: save_result
 INSERT INTO syncctl_result (task_id, result) VALUES (:task_id, :result::json)
 ON CONFLICT (task_id) DO UPDATE SET result = excluded.result;

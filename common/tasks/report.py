@@ -9,9 +9,7 @@ from common.errors import BadRequest, NotFound
 from common.settings import Settings
 from common.store import Database, logs
 from common.store.database import Row
-from common.tasks.requests import TaskQuery
-
-LOG_LINES = 100
+from common.tasks.requests import LOG_LINES, TaskQuery
 
 
 def list_tasks(settings: Settings, query: TaskQuery) -> dict[str, Any]:

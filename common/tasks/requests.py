@@ -26,6 +26,8 @@ MAX_LENGTHS = {
 
 MAX_PAGE = 500
 _PAGE = 50
+MAX_LOG_LINES = 1000
+LOG_LINES = 100
 _IMAGE = ("package", "version")
 
 
@@ -118,15 +120,15 @@ def parse_tasks(query: Query) -> TaskQuery:
         sync_id=given.get("syncId", ""),
         status=_choice("status", given, tuple(TaskState)),
         command=_choice("command", given, tuple(Command)),
-        limit=_limit(given.get("limit", "")),
+        limit=_number("limit", given, MAX_PAGE, _PAGE),
         cursor=given.get("cursor", ""),
     )
 
 
-def parse_task_id(query: Query, task_id: str) -> str:
-    """GET /tasks/<taskId>: takes no parameters."""
-    _parameters(query)
-    return _text("taskId", task_id)
+def parse_task_id(query: Query, task_id: str) -> tuple[str, int]:
+    """GET /tasks/<taskId>: the id, and how many of the last log lines to show."""
+    given = _parameters(query, optional=("logs",))
+    return _text("taskId", task_id), _number("logs", given, MAX_LOG_LINES, LOG_LINES)
 
 
 def _keyed(command: Command, query: Query, body: bytes) -> NewTask:
@@ -175,9 +177,10 @@ def _choice(name: str, given: dict[str, str], choices: tuple[str, ...]) -> str:
     return value
 
 
-def _limit(text: str) -> int:
+def _number(name: str, given: dict[str, str], largest: int, default: int) -> int:
+    text = given.get(name, "")
     if not text:
-        return _PAGE
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= MAX_PAGE:
-        raise BadRequest(f"limit: expected a whole number from 1 to {MAX_PAGE}.")
+        return default
+    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= largest:
+        raise BadRequest(f"{name}: expected a whole number from 1 to {largest}.")
     return int(text)

@@ -77,7 +77,8 @@ def pod_settings(settings: Settings) -> PodSettings:
         stall_timeout_seconds=settings.stall_timeout_seconds,
         grace_seconds=settings.container_grace_shutdown_seconds,
         task_timeout_seconds=int(settings.task_timeout_hours * 3600),
-        node_selector=dict(settings.node_selector),
+        node_selector=dict(settings.kubernetes_node_selector),
+        service_account=settings.pods_service_account,
     )
 
 

@@ -122,11 +122,10 @@ def _without_pod(where: Cluster, db: Database, row: Row) -> bool:
 
 def task_of(pod: dict[str, Any]) -> TaskKey:
     """The task a pod runs, from its annotations; raises SyncError where they cannot be read."""
-    from datetime import datetime
-
     notes = pod["metadata"].get("annotations") or {}
     try:
-        stamp = datetime.fromisoformat(notes.get("StartedAt") or pod["metadata"]["creationTimestamp"])
+        # An unreadable time stamp must not stand for "now": the task would never time out.
+        created = diagnosis.unix_seconds(pod["metadata"].get("creationTimestamp"), 0)
         return TaskKey(
             command=Command(notes["TaskType"]),
             task_id=notes.get("TaskID", ""),
@@ -135,7 +134,7 @@ def task_of(pod: dict[str, Any]) -> TaskKey:
             sync_id=notes.get("SyncID", ""),
             storage_key=notes.get("StorageKey", ""),
             started_by=notes.get("StartedBy", ""),
-            started_at=int(stamp.timestamp()),
+            started_at=int(diagnosis.unix_seconds(notes.get("StartedAt"), created)),
         )
     except (KeyError, ValueError) as error:
         raise SyncError(f"The annotations of pod {pod['metadata']['name']} cannot be read: {error}.") from error

@@ -4,6 +4,7 @@ A column's type only ever widens: integers to numbers to text. A type is taken o
 as it came; where none but text does that, the column becomes text.
 """
 
+from collections.abc import Iterable
 from enum import IntFlag, StrEnum
 
 _SAFE = 2**53
@@ -71,12 +72,11 @@ def declared(number: int) -> Type | None:
 
 def choose(seen: Seen, wanted: Type | None = None) -> Type:
     """The type of a column without values so far, if `wanted` is what the schema says of it."""
-    if wanted is None:
-        only_nested = seen == Seen.NESTED
-        candidates = (Type.JSON,) if only_nested else _INFERRED if seen else ()
-    else:
-        candidates = _DECLARED.get(wanted, (wanted,))
-    return _first(candidates, seen)
+    if wanted is not None:
+        return _first(_DECLARED.get(wanted, (wanted,)), seen)
+    if seen == Seen.NESTED:
+        return Type.JSON
+    return _first(_INFERRED if seen else (), seen)
 
 
 def widen(current: str, seen: Seen, *, exact_in_double: bool) -> str:
@@ -94,7 +94,7 @@ def widen(current: str, seen: Seen, *, exact_in_double: bool) -> str:
     return _first([c for c in candidates if c is not Type.DOUBLE or known is Type.DOUBLE or exact_in_double], seen)
 
 
-def _first(candidates: "tuple[Type, ...] | list[Type]", seen: Seen) -> Type:
+def _first(candidates: Iterable[Type], seen: Seen) -> Type:
     return next((candidate for candidate in candidates if not seen & ~_KEEPS[candidate]), Type.VARCHAR)
 
 

@@ -6,7 +6,7 @@ from flask import Request, Response
 from common import web
 from common.tasks.requests import parse_task_id, parse_tasks
 
-ROUTE = web.route("tasks", "GET", below=True)
+ROUTE = web.route("tasks", "GET", below=True, only_looks=True)
 
 
 @functions_framework.http
@@ -17,10 +17,10 @@ def tasks(request: Request) -> Response:
 
 def _report(call: web.Call) -> web.Payload:
     if call.below:
-        task_id = parse_task_id(call.query, call.below)
+        task_id, log_lines = parse_task_id(call.query, call.below)
         from common.tasks import report
 
-        return report.get_task(call.settings, task_id)
+        return report.get_task(call.settings, task_id, log_lines)
     query = parse_tasks(call.query)
     from common.tasks import report
 

@@ -199,7 +199,7 @@ def test_large_bodies_without_a_token_are_refused_too(read: Server):
 
 def test_noise_never_gives_a_server_error(read: Server):
     """Good bodies with bytes changed, lost or repeated: a 4xx, or 503 where they are still good."""
-    dice = random.Random(7)  # noqa: S311 - the same noise in every run
+    dice = random.Random(7)
     for _ in range(150):
         body = bytearray(GOOD)
         for _ in range(dice.randint(1, 4)):

@@ -198,7 +198,7 @@ def test_defect_15_a_row_over_the_limit_costs_one_row(rig: Rig, bulker: Recorder
 def test_defect_18_rows_that_the_destination_drops_are_not_success(rig: Rig, bulker: Recorder) -> None:
     """A 200 that counts fewer rows than were sent makes the stream PARTIAL, with both numbers."""
     rig.give(catalog=catalog("plants"), config={})
-    bulker.answer = lambda bulk: (200, {"message": "ok", "state": {"processedRows": 3, "successfulRows": 2}})
+    bulker.answer = lambda _: (200, {"message": "ok", "state": {"processedRows": 3, "successfulRows": 2}})
     rig.play([*_rows("plants", 1, 2, 3), status("plants", "COMPLETE")])
     assert rig.task["status"] == "PARTIAL"
     assert "3 rows were sent and 2 stored" in rig.streams["plants"]["error"]

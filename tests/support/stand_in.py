@@ -154,9 +154,11 @@ def stand_in() -> Iterator[StandIn]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         script.url = f"http://127.0.0.1:{server.server_port}"
-        yield script
-        server.shutdown()
-        thread.join()
+        try:
+            yield script
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def _json(status: int, value: Any) -> tuple[int, dict[str, str], bytes]:

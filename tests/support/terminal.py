@@ -73,8 +73,10 @@ def running(url: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         text=True,
     )
     with process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _drain(master: int, output: bytearray) -> None:

@@ -1,0 +1,130 @@
+"""Bulker's HTTP as a WSGI application (docs/contract.md E): /bulk and /post take rows, /ready and /health tell.
+
+A refusal is answered as soon as it is known, in the middle of the body too: what is then left of the body is for
+the server to read away. `wsgi.input` must end regularly only where the body does, and raise OSError otherwise, which
+is what embedded.warehouse.server gives.
+"""
+
+import hmac
+import io
+import logging
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from common.errors import BadRequest, MethodNotAllowed, NotFound, SyncError, Unauthorized
+from embedded.warehouse import delivery
+from embedded.warehouse.delivery import Delivery
+from embedded.warehouse.lines import LINE_BYTES, PIECE_BYTES, Read
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+
+_log = logging.getLogger(__name__)
+
+
+class Receipt(Struct, frozen=True):
+    """What became of a request's rows: how many it had, and how many are in the table or gave way to a later one."""
+
+    processed: int
+    stored: int
+
+
+class App:
+    """The application. `deliver` stores what a body holds; it raises SyncError, and nothing is stored then."""
+
+    def __init__(self, token: str, deliver: Callable[[Delivery, Read], Receipt]) -> None:
+        self._token = token.encode()
+        self._deliver = deliver
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            status, answer = HTTPStatus.OK, self._route(environ)
+        except SyncError as error:
+            if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                _log.error("A request for the warehouse failed: %s", error)
+            status, answer = error.status, {"error": error.message}
+        except Exception as error:  # noqa: BLE001 - the caller gets JSON whatever it is
+            _log.error("A request for the warehouse failed: %s", type(error).__name__)
+            status, answer = HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "The warehouse failed; its log says more."}
+        body = msgspec.json.encode(answer)
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [body]
+
+    def _route(self, environ: Environ) -> dict[str, Any]:
+        kind, _, destination = environ.get("PATH_INFO", "").strip("/").partition("/")
+        if kind in {"health", "ready"} and not destination:
+            return {"status": "pass"}
+        self._authorize(environ.get("HTTP_AUTHORIZATION", ""))
+        if kind not in {"bulk", "post"} or not destination:
+            raise NotFound("destination not found: use POST /bulk/{id} or POST /post/{id}")
+        if environ["REQUEST_METHOD"] != "POST":
+            raise MethodNotAllowed(f"method not allowed: use POST /{kind}/{{id}}")
+        return self._bulk(environ, destination) if kind == "bulk" else self._post(environ)
+
+    def _authorize(self, header: str) -> None:
+        given = header.removeprefix("Bearer ").strip()
+        if not self._token:
+            return
+        if not given:
+            raise Unauthorized("Authorization header with Bearer token is required")
+        if not hmac.compare_digest(given.encode(), self._token):
+            raise Unauthorized("Invalid token: give the warehouse's own")
+
+    def _bulk(self, environ: Environ, destination: str) -> dict[str, Any]:
+        wanted = delivery.parse(destination, environ["QUERY_STRING"], environ.get("HTTP_X_JITSU_SCHEMA", ""))
+        receipt = self._deliver(wanted, _reader(environ))
+        if not receipt.processed:
+            return {"message": "ok"}
+        return {
+            "message": "ok",
+            "state": {
+                "representation": {"name": wanted.table},
+                "status": "COMPLETED",
+                "processedRows": receipt.processed,
+                "successfulRows": receipt.stored,
+                "processingTimeSec": 0,
+            },
+        }
+
+    def _post(self, environ: Environ) -> dict[str, Any]:
+        wanted = delivery.parse_event(environ["QUERY_STRING"])
+        event = _whole(_reader(environ))
+        receipt = self._deliver(wanted, io.BytesIO(event).read)
+        if not receipt.stored:
+            raise BadRequest("stream consume error: the event cannot be stored; the warehouse's log says why")
+        return {"message": "ok"}
+
+
+def _reader(environ: Environ) -> Read:
+    """The body, with what goes wrong in reading it in Bulker's words."""
+    read: Read = environ["wsgi.input"].read
+
+    def guarded(size: int) -> bytes:
+        try:
+            return read(size)
+        except TimeoutError as exc:
+            raise BadRequest("stream consume error: the request took too long; send fewer rows at once") from exc
+        except (OSError, ValueError) as exc:
+            raise BadRequest("stream consume error: the body broke off; nothing was stored") from exc
+
+    return guarded
+
+
+def _whole(read: Read) -> bytes:
+    """One JSON document, on one line: between JSON's tokens a line feed is a blank, and within them there is none."""
+    pieces: list[bytes] = []
+    size = 0
+    while piece := read(PIECE_BYTES):
+        pieces.append(piece)
+        size += len(piece)
+        if size > LINE_BYTES:
+            raise BadRequest(f"scanner error: token too long: an event has at most {LINE_BYTES:,} bytes")
+    event = b"".join(pieces).replace(b"\n", b" ")
+    if not event.strip():
+        raise BadRequest("unmarhsal error: the body is empty; send one JSON object")
+    return event

@@ -1,0 +1,70 @@
+"""What one request asks for: which table, how the rows meet it, by which keys, and what is said of their types."""
+
+from enum import StrEnum
+from urllib.parse import parse_qs
+
+import msgspec
+from msgspec import Struct
+
+from common.errors import BadRequest, SyncError
+
+
+class Mode(StrEnum):
+    """`replace_table` swaps the table whole at the end; `batch` and `stream` add, or merge where there are keys."""
+
+    REPLACE_TABLE = "replace_table"
+    BATCH = "batch"
+    STREAM = "stream"
+
+
+class Field(Struct, frozen=True):
+    """A property of the stream; `type` as in docs/contract.md D, 0 where it is not known."""
+
+    name: str
+    type: int = 0
+
+
+class _Schema(Struct, frozen=True):
+    fields: tuple[Field, ...] = ()
+
+
+class Delivery(Struct, frozen=True):
+    """One request without its rows."""
+
+    table: str
+    mode: Mode
+    keys: tuple[str, ...] = ()
+    schema: tuple[Field, ...] = ()
+
+
+def parse(destination: str, query: str, schema: str) -> Delivery:
+    """Reads a /bulk request's query and its X-Jitsu-Schema header ("" if absent); raises in Bulker's words."""
+    given = parse_qs(query, keep_blank_values=True)
+    mode = given.get("mode", [""])[0] or Mode.REPLACE_TABLE
+    if mode not in set(Mode):
+        raise SyncError(f"error# {destination}: create stream error: unknown mode; use one of {', '.join(Mode)}")
+    keys = dict.fromkeys(key for key in given.get("pk", []) if key)
+    return Delivery(_table(given), Mode(mode), tuple(keys), _fields(schema))
+
+
+def parse_event(query: str) -> Delivery:
+    """Reads a /post request's query."""
+    return Delivery(_table(parse_qs(query)), Mode.STREAM)
+
+
+def _table(given: dict[str, list[str]]) -> str:
+    table = given.get("tableName", [""])[0]
+    if not table:
+        raise BadRequest("missing required parameter: tableName")
+    return table
+
+
+def _fields(header: str) -> tuple[Field, ...]:
+    if not header:
+        return ()
+    try:
+        # WSGI hands headers over as Latin-1, whatever their bytes are.
+        fields = msgspec.json.decode(header.encode("latin-1"), type=_Schema).fields
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
+        raise BadRequest(f"schema unmarshal error: X-Jitsu-Schema is not what it should be: {exc}") from exc
+    return tuple({field.name: field for field in fields}.values())

@@ -1,0 +1,76 @@
+"""What each table and column of the file stands for, kept in the file itself.
+
+`_tables(name, table_name)` and `_columns(table_name, key, column_name)`: `FROM _columns` answers where a key went
+whose name DuckDB could not take as it is.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from embedded.warehouse import names
+from embedded.warehouse.file import Connection
+
+_PREPARE = """
+CREATE TABLE IF NOT EXISTS _tables (name VARCHAR NOT NULL, table_name VARCHAR NOT NULL);
+CREATE TABLE IF NOT EXISTS _columns (
+    table_name VARCHAR NOT NULL, key VARCHAR NOT NULL, column_name VARCHAR NOT NULL);
+"""
+_RELATIONS = """
+SELECT table_name, 'table' FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'main'
+UNION ALL
+SELECT view_name, 'view' FROM duckdb_views() WHERE database_name = current_database() AND schema_name = 'main'
+"""
+_COLUMNS = """
+SELECT column_name, data_type FROM duckdb_columns()
+WHERE database_name = current_database() AND schema_name = 'main' AND table_name = ? ORDER BY column_index
+"""
+_OURS = frozenset({"_tables", "_columns"})
+
+
+def prepare(connection: Connection) -> None:
+    """Makes the two tables where they are missing."""
+    connection.execute(_PREPARE)
+
+
+def tables(connection: Connection) -> dict[str, str]:
+    """The tables there are: each one's name in requests, and in the file."""
+    there = {name for name, kind in connection.execute(_RELATIONS).fetchall() if kind == "table"}
+    known = _known_tables(connection) if there >= _OURS else {}
+    given = {name: table for name, table in known.items() if table in there}
+    made_by_hand = there - _OURS - set(known.values())
+    return {**{name: name for name in made_by_hand}, **given}
+
+
+def claim_table(connection: Connection, name: str) -> str:
+    """The table that stands for a name, which is kept from now on. A table made by hand under that name is it."""
+    known = _known_tables(connection)
+    if name in known:
+        return known[name]
+    there = dict(connection.execute(_RELATIONS).fetchall())
+    by_hand = there.get(name) == "table" and name not in _OURS and name not in known.values()
+    table = name if by_hand else names.assign([name], known, there)[name]
+    connection.execute("INSERT INTO _tables VALUES (?, ?)", [name, table])
+    return table
+
+
+def columns(connection: Connection, table: str) -> dict[str, str]:
+    """A table's columns and their types, in order; empty if there is no such table."""
+    return dict(connection.execute(_COLUMNS, [table]).fetchall())
+
+
+def name_columns(connection: Connection, table: str, keys: Iterable[str], current: Mapping[str, str]) -> dict[str, str]:
+    """A column for each key, which it keeps from now on. `current` are the columns that stay in any case."""
+    keys = list(keys)
+    rows = connection.execute("SELECT key, column_name FROM _columns WHERE table_name = ?", [table]).fetchall()
+    known = {key: column for key, column in rows if column in current or key in keys}
+    for column in current:
+        if column not in known.values():
+            known.setdefault(column, column)
+    found = names.assign(keys, known, current)
+    kept = known | found
+    connection.execute("DELETE FROM _columns WHERE table_name = ?", [table])
+    connection.execute("INSERT INTO _columns SELECT ?, unnest(?), unnest(?)", [table, list(kept), list(kept.values())])
+    return found
+
+
+def _known_tables(connection: Connection) -> dict[str, str]:
+    return dict(connection.execute("SELECT name, table_name FROM _tables").fetchall())

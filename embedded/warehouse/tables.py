@@ -1,0 +1,160 @@
+# ruff: noqa: S608 - names are quoted by names.quote, paths as strings; tokens and values are never part of the SQL
+"""Takes a request's spool into its table: looks at the values, makes the columns fit, and adds the rows."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from embedded.warehouse import kinds, registry
+from embedded.warehouse.delivery import Delivery, Mode
+from embedded.warehouse.file import Connection
+from embedded.warehouse.kinds import Seen
+from embedded.warehouse.names import quote
+from embedded.warehouse.spool import LONGEST_BYTES
+
+_WINNERS = "temp.main.winners"
+_EXACT = "coalesce(bool_and({0} BETWEEN -9007199254740992 AND 9007199254740992), true)"
+_INTEGERS = (kinds.Type.BIGINT, kinds.Type.HUGEINT)
+
+
+class Column(Struct, frozen=True):
+    """A column of the table as it will be. `current` is its type so far, None if it is new."""
+
+    name: str
+    """As SQL takes it."""
+    token: str | None
+    """The spool's column with its values; None if this request has none."""
+    kind: str
+    current: str | None
+    is_empty: bool
+
+    @property
+    def value(self) -> str:
+        return kinds.value(self.token, self.kind) if self.token else f"CAST(NULL AS {self.kind})"
+
+
+class _Source(Struct, frozen=True):
+    """The spool as SQL sees it: `n` is the row's number, `c0`, `c1`, ... are the values' tokens."""
+
+    path: Path
+    layout: list[str]
+
+    @property
+    def sql(self) -> str:
+        path = str(self.path).replace("'", "''")
+        columns = ", ".join(["'n': 'BIGINT'", *(f"'c{at}': 'VARCHAR'" for at in range(len(self.layout)))])
+        return (
+            f"read_csv('{path}', columns = {{{columns}}}, auto_detect = false, header = false, delim = '\x1f', "
+            f"quote = '', escape = '', comment = '', new_line = '\\n', nullstr = '', null_padding = true, "
+            f"max_line_size = {LONGEST_BYTES}, buffer_size = {2 * LONGEST_BYTES})"
+        )
+
+    def token(self, key: str) -> str | None:
+        return f"c{self.layout.index(key)}" if key in self.layout else None
+
+
+def store(connection: Connection, delivery: Delivery, path: Path, layout: list[str]) -> None:
+    """Stores the rows of a spool. To be called within a transaction: it takes several statements."""
+    registry.prepare(connection)
+    name = registry.claim_table(connection, delivery.table)
+    catalog = connection.execute("SELECT current_database()").fetchall()[0][0]
+    table = f"{quote(catalog)}.main.{quote(name)}"
+    source = _Source(path, layout)
+    replaces = delivery.mode is Mode.REPLACE_TABLE
+    current = {} if replaces else registry.columns(connection, name)
+    # A table must have a column, even for rows without a key.
+    keys = list(dict.fromkeys([*(field.name for field in delivery.schema), *layout])) or [""]
+    names = registry.name_columns(connection, name, keys, current)
+    columns = _plan(connection, delivery, source, names, table, current)
+    key_columns = [columns[key] for key in delivery.keys if key in layout]
+    # Where no row has a part of the key, no row has a key to merge by.
+    merges = bool(key_columns) and len(key_columns) == len(delivery.keys)
+    kept = _choose_winners(connection, source, key_columns) if merges else "true"
+    rows = f"SELECT {', '.join(f'{c.value} AS {c.name}' for c in columns.values())} FROM {source.sql} WHERE {kept}"
+    if current:
+        _reshape(connection, table, list(columns.values()))
+        if merges:
+            _remove_losers(connection, table, key_columns)
+        connection.execute(f"INSERT INTO {table} ({', '.join(c.name for c in columns.values())}) {rows}")
+    else:
+        connection.execute(f"CREATE OR REPLACE TABLE {table} AS {rows}")
+    connection.execute(f"DROP TABLE IF EXISTS {_WINNERS}")
+
+
+def _plan(
+    connection: Connection,
+    delivery: Delivery,
+    source: _Source,
+    names: dict[str, str],
+    table: str,
+    current: dict[str, str],
+) -> dict[str, Column]:
+    wanted = {field.name: kinds.declared(field.type) for field in delivery.schema}
+    seen = _look(connection, source)
+    held = _hold(connection, table, {names[key]: current[names[key]] for key in names if names[key] in current})
+    columns = {}
+    for key, name in names.items():
+        was = current.get(name)
+        is_empty, exact = held.get(name, (True, True))
+        values = seen.get(key, Seen(0))
+        if was is None or (is_empty and values):
+            kind: str = kinds.choose(values, wanted.get(key))
+        else:
+            kind = kinds.widen(was, values, exact_in_double=exact)
+        columns[key] = Column(quote(name), source.token(key), kind, was, is_empty)
+    return columns
+
+
+def _look(connection: Connection, source: _Source) -> dict[str, Seen]:
+    """What the request's values are, by key."""
+    if not source.layout:
+        return {}
+    looks = ", ".join(kinds.seen(f"c{at}") for at in range(len(source.layout)))
+    found = connection.execute(f"SELECT {looks} FROM {source.sql}").fetchall()[0]
+    return {key: Seen(bits or 0) for key, bits in zip(source.layout, found, strict=True)}
+
+
+def _hold(connection: Connection, table: str, current: dict[str, str]) -> dict[str, tuple[bool, bool]]:
+    """Of each column: whether it holds nothing but nulls, and whether doubles could hold its values."""
+    if not current:
+        return {}
+    looks = []
+    for name, kind in current.items():
+        column = quote(name)
+        looks += [f"count({column}) = 0", _EXACT.format(column) if kind in _INTEGERS else "true"]
+    found = connection.execute(f"SELECT {', '.join(looks)} FROM {table}").fetchall()[0]
+    return {name: (found[at * 2], found[at * 2 + 1]) for at, name in enumerate(current)}
+
+
+def _reshape(connection: Connection, table: str, columns: list[Column]) -> None:
+    for column in columns:
+        if column.current is None:
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column.name} {column.kind}")
+        elif column.current != column.kind:
+            old = (
+                f"CAST(NULL AS {column.kind})"
+                if column.is_empty
+                else kinds.widened(column.name, column.current, column.kind)
+            )
+            connection.execute(f"ALTER TABLE {table} ALTER COLUMN {column.name} TYPE {column.kind} USING {old}")
+
+
+def _choose_winners(connection: Connection, source: _Source, keys: list[Column]) -> str:
+    """Of rows with the same key the last one stays. Returns the condition that says which rows stay.
+
+    A row without one part of its key equals no other row: it always stays.
+    """
+    parts = [f"k{at}" for at in range(len(keys))]
+    named = ", ".join(f"{key.value} AS {part}" for key, part in zip(keys, parts, strict=True))
+    whole = " AND ".join(f"{part} IS NOT NULL" for part in parts)
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE winners AS SELECT max(n) AS n, {', '.join(parts)} "
+        f"FROM (SELECT n, {named} FROM {source.sql}) WHERE {whole} GROUP BY {', '.join(parts)}"
+    )
+    missing = " OR ".join(f"({key.value}) IS NULL" for key in keys)
+    return f"n IN (SELECT w.n FROM {_WINNERS} AS w) OR {missing}"
+
+
+def _remove_losers(connection: Connection, table: str, keys: list[Column]) -> None:
+    same = " AND ".join(f"t.{key.name} = w.k{at}" for at, key in enumerate(keys))
+    connection.execute(f"DELETE FROM {table} AS t USING {_WINNERS} AS w WHERE {same}")

@@ -1,0 +1,61 @@
+"""The warehouse: takes requests' rows in, and counts them."""
+
+from pathlib import Path
+
+from embedded.warehouse import registry, tables
+from embedded.warehouse.app import App, Receipt
+from embedded.warehouse.delivery import Delivery
+from embedded.warehouse.file import PATIENCE_SECONDS, DatabaseFile
+from embedded.warehouse.lines import Read, blocks
+from embedded.warehouse.names import quote
+from embedded.warehouse.spool import Spool, remove_leftovers
+
+
+class Warehouse:
+    """One DuckDB file at `path` (made by the first rows), and `wsgi`, the application that fills it.
+
+    Beside the file lies a folder for rows on their way; what a process that died left there is deleted here.
+    An empty token leaves the warehouse open to whoever reaches its port. `patience_seconds` is how long a request
+    waits for another program to let go of the file.
+    """
+
+    def __init__(self, path: Path, token: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self.path = path.absolute()
+        self._folder = self.path.with_name(f"{self.path.name}.spool")
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        remove_leftovers(self._folder)
+        self._file = DatabaseFile(self.path, self._folder, patience_seconds=patience_seconds)
+        self.wsgi = App(token, self._deliver)
+
+    def tables(self) -> list[str]:
+        """The tables' names as requests give them. Raises SyncError while another program holds the file."""
+        if not self.path.exists():
+            return []
+        with self._file.use() as connection:
+            return sorted(registry.tables(connection))
+
+    def count(self, table: str) -> int | None:
+        """Rows of a table; None if there is none of that name. Raises SyncError like `tables`."""
+        if not self.path.exists():
+            return None
+        with self._file.use() as connection:
+            name = registry.tables(connection).get(table)
+            if name is None:
+                return None
+            rows: int = connection.execute(f"SELECT count(*) FROM {quote(name)}").fetchall()[0][0]  # noqa: S608 - quoted
+            return rows
+
+    def close(self) -> None:
+        """Lets go of the file. A request that comes later opens it again: stop the server first."""
+        self._file.close()
+
+    def _deliver(self, delivery: Delivery, read: Read) -> Receipt:
+        """Takes a body in. Where none of its rows can be stored the table stays as it is, in every mode."""
+        with Spool(self._folder, delivery.table, delivery.keys) as spool:
+            for block in blocks(read):
+                spool.add(block)
+            if spool.stored:
+                spool.seal()
+                with self._file.transaction() as connection:
+                    tables.store(connection, delivery, spool.path, spool.layout)
+            return Receipt(spool.processed, spool.stored)

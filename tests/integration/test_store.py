@@ -1,0 +1,249 @@
+"""Rows and upserts (docs/contract.md B) against a real Postgres."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from common.commands import Command
+from common.errors import SettingsError, StoreUnavailable, TablesMissing
+from common.store import Database, Outcome, TaskKey, TaskState, dsn, queries, states, tasks
+from tests.support.databases import TestDatabase
+
+READ = TaskKey(
+    command=Command.READ, task_id="t1", package="airbyte/source-garden", version="1", sync_id="s1",
+    started_by='{"trigger":"manual"}', started_at=1_790_000_000,
+)  # fmt: skip
+CHECK = TaskKey(
+    command=Command.CHECK, task_id="t2", package="p", version="1", storage_key="k", started_at=1_790_000_000
+)
+DISCOVER = TaskKey(
+    command=Command.DISCOVER, task_id="t3", package="p", version="1", storage_key="k", started_at=1_790_000_000
+)
+SPEC = TaskKey(command=Command.SPEC, task_id="t4", package="p", version="1", started_at=1_790_000_000)
+
+
+def _begin(db: Database, task: TaskKey, digest: str = "h") -> tuple[tasks.TaskRow | None, bool]:
+    return db.transact(lambda db: tasks.begin(db, task, pod_name="pod", request_hash=digest))
+
+
+def _conclude(db: Database, task: TaskKey, state: TaskState, **fields: Any) -> bool:
+    return db.transact(lambda db: tasks.conclude(db, task, Outcome(state, **fields)))
+
+
+def test_tables_are_made_where_they_are_missing_and_never_altered(empty_database: TestDatabase) -> None:
+    """The first use makes schema and tables; a table that is there stays as it is, whatever it looks like."""
+    with Database(empty_database.url) as db:
+        empty_database.rows("CREATE SCHEMA newjitsu")
+        empty_database.rows("CREATE TABLE newjitsu.task_log (mine int)")
+        assert (
+            db.transact(
+                lambda db: db.run(
+                    "list_tasks", sync_id="", state="", command="", before_id="", before_time=None, limit=1
+                )
+            )
+            == []
+        )
+    columns = empty_database.rows("SELECT column_name FROM information_schema.columns WHERE table_name = 'task_log'")
+    assert columns == [{"column_name": "mine"}]
+    tables = {
+        row["tablename"] for row in empty_database.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'newjitsu'")
+    }
+    assert tables >= {"source_spec", "source_check", "source_catalog", "source_state", "source_task", "syncctl_task"}
+
+
+def test_the_schema_of_the_url_is_made_too(empty_database: TestDatabase) -> None:
+    """search_path names a schema that does not exist yet."""
+    with Database(empty_database.url.replace("newjitsu", "%22odd%20Name%22")) as db:
+        db.install()
+    found = empty_database.rows("SELECT count(*) AS n FROM pg_tables WHERE schemaname = 'odd Name'")
+    assert found[0]["n"] >= 8
+
+
+def test_eight_starters_at_once_make_the_tables_once(empty_database: TestDatabase) -> None:
+    """Functions that wake together do not trip over each other."""
+    errors: list[BaseException] = []
+
+    def install() -> None:
+        try:
+            with Database(empty_database.url) as db:
+                db.install()
+        except BaseException as error:  # noqa: BLE001 - reported below
+            errors.append(error)
+
+    threads = [threading.Thread(target=install) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert errors == []
+    assert empty_database.rows("SELECT version FROM newjitsu.syncctl_migration") == [{"version": 1}]
+
+
+def test_a_sidecar_makes_no_tables(empty_database: TestDatabase) -> None:
+    """Its database may be another controller's."""
+    with Database(empty_database.url, make_tables=False) as db, pytest.raises(TablesMissing):
+        db.transact(lambda db: db.run("database_now") and db.run("load_states", sync_id="s"))
+
+
+def test_every_table_has_the_contract_s_columns_and_keys(database: TestDatabase) -> None:
+    """docs/contract.md B: names, types, nullability, keys and the names of their constraints."""
+    rows = database.rows(
+        "SELECT table_name AS t, column_name AS c, data_type AS d, is_nullable AS n, datetime_precision AS p"
+        " FROM information_schema.columns WHERE table_schema = 'newjitsu' AND table_name NOT LIKE 'syncctl%'"
+    )
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        kind = {"timestamp with time zone": f"tz{row['p']}"}.get(row["d"], row["d"])
+        found.setdefault(row["t"], set()).add(f"{row['c']} {kind}{'?' if row['n'] == 'YES' else ''}")
+    assert found == {
+        "source_spec": {"package text", "version text", "specs jsonb?", "timestamp tz3", "error text?"},
+        "source_check": {"package text", "version text", "key text", "status text", "description text?", "timestamp tz3"},
+        "source_catalog": {"package text", "version text", "key text", "catalog jsonb?", "timestamp tz3", "status text", "description text?"},
+        "source_state": {"sync_id text", "stream text", "state jsonb", "timestamp tz3"},
+        "source_task": {"sync_id text", "task_id text", "package text", "version text", "started_at tz3", "updated_at tz3", "started_by jsonb?", "status text", "description text?"},
+        "task_log": {"id uuid", "level text", "logger text", "message text", "sync_id text", "task_id text", "timestamp tz3"},
+    }  # fmt: skip
+    keys = database.rows(
+        "SELECT conname AS name, pg_get_constraintdef(oid) AS def FROM pg_constraint WHERE contype = 'p'"
+        " AND connamespace = 'newjitsu'::regnamespace AND conname NOT LIKE 'syncctl%'"
+    )
+    assert {row["name"]: row["def"] for row in keys} == {
+        "source_spec_pkey": "PRIMARY KEY (package, version)", "source_check_pkey": "PRIMARY KEY (key)",
+        "source_catalog_pkey": "PRIMARY KEY (package, version, key)", "source_task_pkey": "PRIMARY KEY (task_id)",
+        "source_state_pkey": "PRIMARY KEY (sync_id, stream)", "task_log_pkey": "PRIMARY KEY (id)",
+    }  # fmt: skip
+
+
+def test_a_read_is_announced_before_anything_else(db: Database, database: TestDatabase) -> None:
+    """Both rows at once: PENDING in ours, RUNNING "CREATED: " in the caller's, whole seconds."""
+    row, created = _begin(db, READ)
+    assert created
+    assert row is not None
+    [told] = database.rows("SELECT *, extract(epoch FROM started_at)::text AS at FROM source_task")
+    assert (told["status"], told["description"], told["started_by"]) == ("RUNNING", "CREATED: ", {"trigger": "manual"})
+    assert float(told["at"]) == row.started_at
+    assert database.rows("SELECT state FROM syncctl_task") == [{"state": "PENDING"}]
+
+
+def test_a_second_read_of_a_running_sync_gets_the_row_in_its_way(db: Database, database: TestDatabase) -> None:
+    """One active read per sync; the refused one leaves no row."""
+    _begin(db, READ)
+    other = TaskKey(command=Command.READ, task_id="t9", package="p", version="2", sync_id="s1")
+    row, created = _begin(db, other)
+    assert (row and row.task_id, created) == ("t1", False)
+    assert database.rows("SELECT task_id FROM source_task") == [{"task_id": "t1"}]
+    _conclude(db, READ, TaskState.SUCCESS)
+    assert _begin(db, other)[1]
+
+
+def test_a_final_row_never_changes(db: Database, database: TestDatabase) -> None:
+    """The first conclusion wins in both tables."""
+    _begin(db, READ)
+    assert _conclude(db, READ, TaskState.CANCELLED, description="stopped")
+    assert not _conclude(db, READ, TaskState.SUCCESS, description="{}")
+    assert not db.transact(lambda db: tasks.progress(db, READ, {}))
+    assert database.rows("SELECT status, description FROM source_task") == [
+        {"status": "CANCELLED", "description": "stopped"}
+    ]
+    assert database.rows("SELECT state FROM syncctl_task") == [{"state": "CANCELLED"}]
+
+
+def test_a_check_s_result_is_kept_over_a_later_verdict(db: Database, database: TestDatabase) -> None:
+    """SUCCEEDED becomes SUCCESS; a sweep's FAILED for the same run does not replace it."""
+    found = b'{"status":"SUCCEEDED"}'
+    _begin(db, CHECK)
+    _conclude(db, CHECK, TaskState.SUCCESS, description="fine", result=found, check_status="SUCCESS")
+    db.transact(lambda db: tasks.conclude(db, CHECK, Outcome(TaskState.FAILED, description="FAILED: x"), ours=False))
+    assert database.rows("SELECT status, description FROM source_check") == [
+        {"status": "SUCCESS", "description": "fine"}
+    ]
+
+
+def test_a_discovery_shows_running_then_its_catalog(db: Database, database: TestDatabase) -> None:
+    """RUNNING at the start (also over an old result), the catalog at the end; errors only over RUNNING."""
+    _begin(db, DISCOVER)
+    assert database.rows("SELECT status, description FROM source_catalog") == [{"status": "RUNNING", "description": ""}]
+    _conclude(db, DISCOVER, TaskState.SUCCESS, result=b'{"streams":[{"n":9223372036854775807}]}')
+    db.transact(lambda db: tasks.conclude(db, DISCOVER, Outcome(TaskState.FAILED, description="late"), ours=False))
+    [row] = database.rows("SELECT status, description, catalog::text AS catalog FROM source_catalog")
+    assert (row["status"], row["description"]) == ("SUCCESS", "")
+    assert "9223372036854775807" in row["catalog"]
+    [ours] = database.rows("SELECT result::text AS text FROM syncctl_result")
+    assert ours["text"] == '{"streams":[{"n":9223372036854775807}]}'
+
+
+def test_a_result_with_a_nul_is_stored_with_the_nul_shown(db: Database, database: TestDatabase) -> None:
+    """jsonb has no NUL; an escaped backslash before u0000 is no NUL."""
+    _begin(db, SPEC)
+    _conclude(db, SPEC, TaskState.SUCCESS, result=rb'{"a":"x\u0000y","b":"\\u0000"}')
+    [row] = database.rows("SELECT specs FROM source_spec")
+    assert row["specs"] == {"a": "x\u2400y", "b": "\\u0000"}
+
+
+def test_states_keep_their_digits_and_one_kind_lives(db: Database) -> None:
+    """A source that goes from LEGACY to STREAM to GLOBAL never gets two kinds back."""
+    for key, value in (
+        ("_LEGACY_STATE", b'{"n": 9223372036854775807}'),
+        ("plants", b'{"c": 1}'),
+        ("beds", b'{"c": 2}'),
+    ):
+        db.transact(lambda db, key=key, value=value: states.save(db, "s", key, value))
+        if key == "_LEGACY_STATE":
+            assert db.transact(lambda db: states.load(db, "s")) == [(key, value)]
+    assert sorted(db.transact(lambda db: states.load(db, "s"))) == [("beds", b'{"c": 2}'), ("plants", b'{"c": 1}')]
+    db.transact(lambda db: states.save(db, "s", "_GLOBAL_STATE", b"{}"))
+    assert db.transact(lambda db: states.load(db, "s")) == [("_GLOBAL_STATE", b"{}")]
+
+
+def test_a_lost_connection_is_made_again(db: Database, database: TestDatabase) -> None:
+    """The server ends our connection: with patience the next transaction connects anew."""
+    patient = Database(database.url, patience_seconds=5)
+    patient.transact(lambda db: db.run("database_now"))
+    database.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'sync-functions' AND pid <> pg_backend_pid()"
+    )
+    assert patient.transact(lambda db: db.run("database_now"))
+    patient.close()
+
+
+def test_errors_never_show_the_password(database: TestDatabase) -> None:
+    """A wrong password, an unreachable host: a sentence with what to do, without the URL."""
+    for url in (database.url.replace("sync:", "nobody:planted-"), "postgresql://u:planted@127.0.0.1:1/x"):
+        with pytest.raises(StoreUnavailable, match="SYNCCTL_DATABASE_URL") as caught:
+            Database(url).transact(lambda db: db.run("database_now"))
+        assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://u:p%40w@h:1/d?search_path=a,b", {"user": "u", "password": "p@w", "host": "h", "port": 1, "startup_params": {"search_path": "a,b"}, "ssl_context": None}),
+        ("postgres://u@h/d?sslmode=disable&connect_timeout=3", {"ssl_context": False, "timeout": 3.0, "port": 5432}),
+        ("postgresql://u@h/d?sslmode=require", {"ssl_context": True}),
+        ("postgresql://u@/d?host=/run/pg&port=6", {"unix_sock": "/run/pg/.s.PGSQL.6"}),
+        ("postgresql://u@[::1]:7/d?application_name=x", {"host": "::1", "port": 7, "application_name": "x"}),
+    ],
+)  # fmt: skip
+def test_defect_17_every_part_of_the_url_is_honoured(url: str, expected: dict[str, Any]) -> None:
+    """search_path takes only its own value, and sslmode, timeouts and sockets mean what they say."""
+    arguments = dsn.parse(url)
+    assert {key: arguments.get(key) for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["", "mysql://u@h/d", "postgresql://h:x/d", "postgresql://h/d?sslmode=maybe", "postgresql://h/d?sesame=1"]
+)
+def test_an_unusable_url_is_named_without_its_value(url: str) -> None:
+    """What was expected is said; the URL, which holds a password, is not."""
+    with pytest.raises(SettingsError) as caught:
+        dsn.parse(url.replace("//", "//user:planted@"))
+    assert "planted" not in str(caught.value)
+
+
+def test_every_query_is_used() -> None:
+    """A named query that nothing runs is dead."""
+    from pathlib import Path
+
+    code = "".join(path.read_text() for folder in ("common", "sidecar") for path in Path(folder).rglob("*.py"))
+    assert [name for name in queries.load("queries.sql") if f'"{name}"' not in code] == []

@@ -1,0 +1,332 @@
+"""Starting and sweeping tasks on real pods (local processes), a real Postgres and a recording Bulker."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common import cluster
+from common.errors import ClusterUnavailable, Conflict, NotFound, QuotaExceeded, Refused, SyncError, TooLarge
+from common.tasks.report import get_task, list_tasks
+from common.tasks.requests import TaskQuery
+from tests.support.databases import TestDatabase
+from tests.support.recorder import Recorder, wait_for
+from tests.support.rig import catalog
+from tests.support.site import PACKAGE, Site, connector, other_task, read_task, site
+
+GOOD = """
+command = sys.argv[1]
+args = dict(zip(sys.argv[2::2], sys.argv[3::2]))
+if command == "spec": out(type="SPEC", spec={"connectionSpecification": {"type": "object"}})
+elif command == "check": out(type="CONNECTION_STATUS", connectionStatus={"status": "SUCCEEDED"})
+elif command == "discover": out(type="CATALOG", catalog={"streams": []})
+else:
+    saved = json.load(open(args["--state"]))
+    start = saved[0]["stream"]["stream_state"]["n"] if saved else 0
+    for n in range(start, start + 3): out(type="RECORD", record={"stream": "plants", "data": {"id": n}, "emitted_at": 1})
+    out(type="STATE", state={"type": "STREAM", "stream": {"stream_descriptor": {"name": "plants"}, "stream_state": {"n": start + 3}}})
+    out(type="TRACE", trace={"type": "STREAM_STATUS", "emitted_at": 1.5, "stream_status": {"stream_descriptor": {"name": "plants"}, "status": "COMPLETE"}})
+"""
+WAITS = "import pathlib\nwhile not pathlib.Path(sys.argv[0] + '.go').exists(): time.sleep(0.05)\n"
+
+
+@pytest.fixture
+def good(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
+    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, GOOD)}) as running:
+        yield running
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
+    """A connector that does nothing until it is killed."""
+    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, WAITS)}) as running:
+        yield running
+
+
+def _streams(*names: str, incremental: bool = False) -> dict[str, Any]:
+    return {"catalog": catalog(*names, incremental=incremental)}
+
+
+def test_a_read_from_start_to_end_leaves_only_its_rows(good: Site, bulker: Recorder, database: TestDatabase) -> None:
+    """Rows in the warehouse, SUCCESS in both tables, no pod and no Secret left."""
+    task = good.run(read_task(body=_streams("plants"), tableNamePrefix="gar_"))
+    assert (task["state"], task["reason"]) == ("SUCCESS", "")
+    assert bulker.rows("gar_plants") == [{"id": 0}, {"id": 1}, {"id": 2}]
+    assert bulker.requests[0].path == "/bulk/sync-1"
+    assert bulker.requests[0].query["taskId"] == ["task-1"]
+    assert bulker.requests[0].headers["Authorization"] == "Bearer planted-bulker-token"
+    assert database.rows("SELECT status FROM source_task") == [{"status": "SUCCESS"}]
+    assert [p for p in (good.pods._pods.parent / "secrets").iterdir() if p.suffix != ".lock"] == []
+
+
+def test_the_second_read_resumes_from_the_saved_state(good: Site, bulker: Recorder) -> None:
+    """Without a state in the request the saved one is used; {} begins anew; a given one is passed on unchanged."""
+    body = _streams("plants", incremental=True)
+    for number, extra in enumerate(
+        (
+            {},
+            {},
+            {"state": {}},
+            {
+                "state": [
+                    {"type": "STREAM", "stream": {"stream_descriptor": {"name": "plants"}, "stream_state": {"n": 70}}}
+                ]
+            },
+        )
+    ):
+        assert good.run(read_task(task=f"t{number}", body=body | extra))["state"] == "SUCCESS"
+    assert [[row["id"] for row in bulk.rows] for bulk in bulker.requests] == [
+        [0, 1, 2],
+        [3, 4, 5],
+        [0, 1, 2],
+        [70, 71, 72],
+    ]
+    assert [bulk.mode for bulk in bulker.requests] == ["replace_table", "batch", "replace_table", "batch"]
+
+
+def test_full_sync_forgets_the_saved_states(good: Site, bulker: Recorder) -> None:
+    """fullSync=true reads from the beginning, and replaces the table."""
+    body = _streams("plants", incremental=True)
+    good.run(read_task(task="t1", body=body))
+    good.run(read_task(task="t2", body=body, fullSync="true"))
+    assert [bulk.mode for bulk in bulker.requests] == ["replace_table", "replace_table"]
+
+
+@pytest.mark.parametrize("command", ["spec", "check", "discover"])
+def test_the_other_commands_leave_their_results(good: Site, database: TestDatabase, command: str) -> None:
+    """In the caller's table and in GET /tasks/<id>."""
+    task = good.run(other_task(command))
+    assert task["state"] == "SUCCESS"
+    expected = {
+        "spec": {"connectionSpecification": {"type": "object"}},
+        "check": {"status": "SUCCEEDED"},
+        "discover": {"streams": []},
+    }
+    assert task["result"] == expected[command]
+    table, column = {
+        "spec": ("source_spec", "specs"),
+        "check": ("source_check", "status"),
+        "discover": ("source_catalog", "catalog"),
+    }[command]
+    assert database.rows(f"SELECT {column} AS found FROM {table}") == [
+        {"found": "SUCCESS" if command == "check" else expected[command]}
+    ]
+
+
+def test_defect_02_repeating_a_read_does_not_touch_the_running_task(waiting: Site, database: TestDatabase) -> None:
+    """The same taskId and request: the same answer, one pod; another request under it is a conflict."""
+    task = read_task(body=_streams("plants"))
+    first = waiting.start(task)
+    assert waiting.start(task) == first
+    with pytest.raises(Conflict, match="Task task-1 exists already, with another request"):
+        waiting.start(read_task(body=_streams("beds")))
+    assert len(list(waiting.pods.list_pods())) == 1
+    assert database.rows("SELECT status FROM source_task") == [{"status": "RUNNING"}]
+
+
+def test_twelve_starts_of_one_sync_at_once_make_one_task(waiting: Site, database: TestDatabase) -> None:
+    """Exactly one is accepted; the others are told which task is in their way; repeats of the winner are answered."""
+    answers: dict[str, Any] = {}
+
+    def begin(task_id: str) -> None:
+        try:
+            answers[task_id] = waiting.start(read_task(task=task_id))
+        except SyncError as error:
+            answers[task_id] = error
+
+    threads = [threading.Thread(target=begin, args=(f"burst-{n}",)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    won = [task_id for task_id, answer in answers.items() if not isinstance(answer, SyncError)]
+    assert len(won) == 1
+    refused = [answer for task_id, answer in answers.items() if task_id not in won]
+    assert all(isinstance(answer, Conflict) and won[0] in str(answer) for answer in refused), refused
+    assert {waiting.start(read_task(task=won[0])) for _ in range(6)} == {answers[won[0]]}
+    assert len(list(waiting.pods.list_pods())) == 1
+    assert database.rows("SELECT task_id FROM source_task") == [{"task_id": won[0]}]
+
+
+class Broken:
+    """A cluster whose one verb fails: faults that local processes cannot be made to show."""
+
+    def __init__(self, real: Any, verb: str, error: Exception) -> None:
+        self._real, self._verb, self._error = real, verb, error
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._verb:
+            return self._fail
+        return getattr(self._real, name)
+
+    def _fail(self, *_: Any) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize("verb", ["create_pod", "create_secret"])
+@pytest.mark.parametrize(
+    "error", [ClusterUnavailable("The Kubernetes API cannot be reached."), Refused("no such policy")]
+)
+def test_defect_03_a_failed_creation_leaks_nothing(
+    waiting: Site, database: TestDatabase, verb: str, error: SyncError
+) -> None:
+    """The row says CREATE_FAILED, and neither pod nor Secret stays behind."""
+    cluster.use(Broken(waiting.pods, verb, error))  # type: ignore[arg-type] # a stand-in for one failing verb
+    with pytest.raises(type(error)):
+        waiting.start(read_task())
+    cluster.use(waiting.pods)
+    wait_for(lambda: not list(waiting.pods.list_pods()), what="no pod")
+    assert list((waiting.pods._pods.parent / "secrets").iterdir()) == []
+    [row] = database.rows("SELECT status, description FROM source_task")
+    assert row == {"status": "FAILED", "description": f"CREATE_FAILED: {error}"}
+    with pytest.raises(Conflict, match="could not be started before"):
+        waiting.start(read_task())
+    assert waiting.start(read_task(task="task-2"))
+
+
+def test_a_full_quota_leaves_the_task_pending_and_a_repeat_starts_it(good: Site, database: TestDatabase) -> None:
+    """429 now; the same request later makes the pod."""
+    cluster.use(Broken(good.pods, "create_pod", QuotaExceeded("exceeded quota")))  # type: ignore[arg-type]
+    with pytest.raises(QuotaExceeded):
+        good.start(read_task())
+    assert database.rows("SELECT state FROM syncctl_task") == [{"state": "PENDING"}]
+    cluster.use(good.pods)
+    assert good.run(read_task())["state"] == "SUCCESS"
+
+
+def test_a_start_that_died_between_pod_and_secret_is_finished_by_a_repeat(good: Site) -> None:
+    """The repeated request adopts the pod that is there and adds its Secret."""
+
+    class Killed(BaseException):
+        """As if the process had ended there."""
+
+    cluster.use(Broken(good.pods, "create_secret", Killed()))  # type: ignore[arg-type]
+    with pytest.raises(Killed):
+        good.start(read_task(body=_streams("plants")))
+    cluster.use(good.pods)
+    assert len(list(good.pods.list_pods())) == 1
+    assert good.run(read_task(body=_streams("plants")))["state"] == "SUCCESS"
+
+
+def test_defect_04_a_row_whose_pod_vanished_fails(waiting: Site, database: TestDatabase) -> None:
+    """Deleted from outside: after a grace period the row says so, and the sync can start again."""
+    waiting.start(read_task())
+    [pod] = waiting.pods.list_pods()
+    waiting.pods.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], 0)
+    wait_for(lambda: not list(waiting.pods.list_pods()))
+    waiting.sweep()
+    assert database.rows("SELECT status FROM source_task") == [{"status": "RUNNING"}]
+    database.rows("UPDATE syncctl_task SET created_at = now() - interval '1 minute'")
+    assert waiting.sweep().orphaned_rows == 1
+    [row] = database.rows("SELECT status, description FROM source_task")
+    assert row["status"] == "FAILED"
+    assert "was never created" in row["description"] or "deleted from outside" in row["description"]
+    assert waiting.start(read_task(task="task-2"))
+
+
+def test_defect_07_rows_are_there_before_the_answer(waiting: Site, database: TestDatabase) -> None:
+    """A caller that polls at once finds RUNNING, not an older result."""
+    waiting.start(other_task("discover"))
+    assert database.rows("SELECT status FROM source_catalog") == [{"status": "RUNNING"}]
+    waiting.start(read_task())
+    assert database.rows("SELECT status FROM source_task") == [{"status": "RUNNING"}]
+
+
+def test_defect_16_an_unreadable_start_time_still_times_out(waiting: Site, database: TestDatabase) -> None:
+    """The pod's own creation time decides."""
+    waiting.start(read_task())
+    pod_file = next(waiting.pods._pods.glob("*/pod.json"))
+    pod = pod_file.read_text()
+    import json
+
+    changed = json.loads(pod)
+    changed["metadata"]["annotations"]["StartedAt"] = "yesterday"
+    changed["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z"
+    pod_file.write_text(json.dumps(changed))
+    swept = waiting.sweep()
+    assert swept.concluded == 1 or swept.unreadable == 1
+    [row] = database.rows("SELECT status, description FROM source_task")
+    assert (row["status"], "ran longer than 48 h" in row["description"]) == ("FAILED", True)
+
+
+def test_streams_that_would_share_a_table_are_refused_by_name(waiting: Site, database: TestDatabase) -> None:
+    """Neither row nor pod is left."""
+    two = catalog("a.b", "b")
+    two["streams"][1]["stream"]["namespace"] = "a"
+    with pytest.raises(Refused, match=r"'a\.b'.*'b'.*share the table 'a\.b'"):
+        waiting.start(read_task(body={"catalog": two}))
+    assert database.rows("SELECT * FROM syncctl_task") == []
+    assert database.rows("SELECT * FROM source_task") == []
+    assert list(waiting.pods.list_pods()) == []
+
+
+def test_a_payload_that_fits_no_secret_leaves_nothing(waiting: Site, database: TestDatabase) -> None:
+    """TooLarge before any row is written."""
+    import random
+
+    with pytest.raises(TooLarge, match="config alone"):
+        waiting.start(read_task(body={"config": {"blob": random.Random(1).randbytes(1_500_000).hex()}}))
+    assert database.rows("SELECT * FROM syncctl_task") == []
+
+
+def test_a_dead_start_without_a_pod_is_failed_by_the_sweep(waiting: Site, database: TestDatabase) -> None:
+    """A row that never got its pod does not stay RUNNING."""
+    cluster.use(Broken(waiting.pods, "create_pod", KeyboardInterrupt()))  # type: ignore[arg-type]
+    with pytest.raises(KeyboardInterrupt):
+        waiting.start(read_task())
+    cluster.use(waiting.pods)
+    database.rows("UPDATE syncctl_task SET created_at = now() - interval '1 minute'")
+    waiting.sweep()
+    [row] = database.rows("SELECT status, description FROM source_task")
+    assert row["status"] == "FAILED"
+    assert "never created" in row["description"]
+
+
+def test_out_of_memory_is_named_with_its_limit(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+    """A source that takes more than its limit is killed, and the row says what to do."""
+    hungry = connector(
+        tmp_path, "hog = bytearray(2_400_000_000)\nhog[::4096] = b'x' * len(hog[::4096])\ntime.sleep(60)\n"
+    )
+    with site(tmp_path, database, bulker.url, {PACKAGE: hungry}) as running:
+        task = running.run(read_task(body=_streams("plants")))
+    assert task["state"] == "FAILED"
+    assert "no exit code" in task["reason"] or "ran out of memory at 2Gi" in task["reason"]
+
+
+def test_a_connector_that_cannot_be_installed_says_so(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+    """An image that is no package and not mapped: the row names it and what to do."""
+    with site(tmp_path, database, bulker.url, {}) as running:
+        task = running.run(read_task(body=_streams("plants"), package="acme/source-nowhere"))
+    assert task["state"] == "FAILED"
+    assert "acme/source-nowhere" in task["reason"]
+    assert "--image" in task["reason"]
+
+
+def test_tasks_are_listed_newest_first_page_by_page(good: Site) -> None:
+    """Filters and cursors."""
+    for number in range(5):
+        good.run(read_task(task=f"t{number}", sync=f"s{number % 2}"))
+    page = list_tasks(good.settings, TaskQuery(limit=2))
+    seen = [task["taskId"] for task in page["tasks"]]
+    while page["next"]:
+        page = list_tasks(good.settings, TaskQuery(limit=2, cursor=page["next"]))
+        seen += [task["taskId"] for task in page["tasks"]]
+    assert sorted(seen) == [f"t{n}" for n in range(5)]
+    assert seen == sorted(seen, reverse=True)
+    assert {t["taskId"] for t in list_tasks(good.settings, TaskQuery(sync_id="s1"))["tasks"]} == {"t1", "t3"}
+    assert list_tasks(good.settings, TaskQuery(status="FAILED"))["tasks"] == []
+    with pytest.raises(NotFound):
+        get_task(good.settings, "no-such-task")
+
+
+def test_a_log_that_is_not_utf_8_is_shown(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+    """Latin-1 and NUL on stderr reach the row readable."""
+    raw = Path(__file__).parent.parent / "reports/cases/pods-log-tail-is-not-utf-8/log.bin"
+    code = f"sys.stderr.buffer.write(open({str(raw)!r}, 'rb').read())\nsys.exit(1)\n"
+    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, code)}) as running:
+        task = running.run(read_task(body=_streams("plants")))
+    assert task["state"] == "FAILED"
+    assert "Zugriff verweigert" in task["reason"]
+    assert "\0" not in task["reason"]

@@ -1,0 +1,26 @@
+"""syncctl.demo: when its counts agree."""
+
+import pytest
+
+from syncctl.demo import Count, table
+
+
+@pytest.mark.parametrize(
+    ("emitted", "stored", "before", "counted", "agrees"),
+    [
+        (5, 5, 0, 5, True),
+        (0, 0, 5, 5, True),
+        (5, 4, 0, 4, False),
+        (5, 5, 0, 4, False),
+        (5, 5, 0, None, False),
+        (0, 0, 5, 0, False),
+        (5, 5, 5, 5, False),
+    ],
+)
+def test_counts_agree_only_if_nothing_is_lost_or_doubled(
+    emitted: int, stored: int, before: int, counted: int | None, agrees: bool
+) -> None:
+    """What the connector said, what the warehouse acknowledged and what its table holds."""
+    count = Count("users", emitted, stored, before, counted, "")
+    assert count.agrees is agrees
+    assert ("DIFFER" in table([count]).rows[0][-1]) is not agrees

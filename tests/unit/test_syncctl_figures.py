@@ -1,0 +1,36 @@
+"""syncctl.figures: numbers and times as people read them."""
+
+import pytest
+
+from syncctl import figures
+from syncctl.wire import StreamProgress, Task
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_340_000, "2.3 MB"), (10**18, "1000.0 PB")]
+)
+def test_sizes(number: int, text: str) -> None:
+    """Decimal units, one digit behind the point."""
+    assert figures.size(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0.0 s"), (59.94, "59.9 s"), (245, "4 min 5 s"), (3599.6, "1 h 0 min"), (7380, "2 h 3 min")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    """The two largest units."""
+    assert figures.duration(seconds) == text
+
+
+def test_an_unreadable_time_is_shown_as_it_came() -> None:
+    """A strange deployment's times must not end the command."""
+    assert figures.clock("yesterday") == "yesterday"
+    assert figures.clock(None) == ""
+
+
+@pytest.mark.parametrize(("stored", "text"), [(0, ""), (25, "2.5"), (12_345, "1,234")])
+def test_rates_are_over_the_whole_run(stored: int, text: str) -> None:
+    """Rows by seconds between the deployment's own two times."""
+    task = Task("t", "read", "SUCCESS", started_at="2026-11-24T10:00:00Z", finished_at="2026-11-24T10:00:10.000Z")
+    assert figures.rate(StreamProgress(stored=stored), task) == text
