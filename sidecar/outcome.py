@@ -18,11 +18,14 @@ _ERROR_CHARACTERS = 2000
 
 
 class Run(Struct, frozen=True):
-    """How the source ended. `statuses`: whether it reports STREAM_STATUS at all (older ones do not)."""
+    """How the source ended. `statuses`: whether it reports STREAM_STATUS at all (older ones do not); `spoke`:
+    whether it sent any record, state or status. One that said nothing has not read anything, whatever its exit code.
+    """
 
     end: End
     expects_exit_code: bool
     statuses: bool
+    spoke: bool
     cause: str
     lost_records: int = 0
 
@@ -38,7 +41,7 @@ def complete(lane: Lane, run: Run) -> bool:
     if run.statuses:
         return lane.reported is StreamStatus.COMPLETE
     if run.expects_exit_code:
-        return run.clean
+        return run.clean and run.spoke
     # Another controller's pod, a connector without statuses: only its last state says that it was done.
     return run.clean and (lane.last_was_state or not lane.touched)
 

@@ -47,6 +47,7 @@ class Read:
         )
         self._expects_exit_code = bool(settings.exit_code_file)
         self._lost_records = self._refusals = 0
+        self._spoke = False
 
     @property
     def lanes(self) -> list[Lane]:
@@ -74,6 +75,7 @@ class Read:
             end=end,
             expects_exit_code=self._expects_exit_code,
             statuses=any(lane.reported is not None for lane in self._lanes.values()),
+            spoke=self._spoke or any(lane.touched for lane in self.lanes),
             cause=self._cause(end),
             lost_records=self._lost_records,
         )
@@ -137,6 +139,7 @@ class Read:
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             self._connector.odd(f"a STATE message that cannot be read ({error})"[:300])
             return
+        self._spoke = True
         lane = self._lane(state.stream.stream_descriptor) if state.stream else None
         self._checkpoints.take(state, lane)
 

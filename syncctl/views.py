@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from rich.text import Text
 
 from syncctl import figures
@@ -115,7 +116,8 @@ def _fields(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, 
         if not isinstance(field, Mapping):
             continue
         needed = "yes" if isinstance(required, list) and name in required else ""
-        default = "" if field.get("default") is None else str(field["default"])
+        value = field.get("default", "")
+        default = value if isinstance(value, str) else msgspec.json.encode(value).decode()
         described = str(field.get("description") or field.get("title") or "")
         yield prefix + name, _kind(field), needed, default, " ".join(described.split())
         yield from _fields(field, f"{prefix}{name}.")

@@ -103,14 +103,12 @@ def _first(candidates: Iterable[Type], seen: Seen) -> Type:
 _MOMENT = r'"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d(:?\d\d)?)?"'
 
 
-def seen(token: str) -> str:
-    """SQL: the Seen of one column's values, as an integer."""
+def seen(token: str, *, as_moments: bool) -> str:
+    """SQL: the Seen of one column's values, as an integer. Whether strings are moments is only looked at on demand."""
+    text = _seen_text(token) if as_moments else f"{Seen.TEXT:d}"
     return f"""bit_or(CASE
         WHEN {token} IS NULL OR {token} = 'null' THEN 0
-        WHEN {token}[1] = '"' THEN CASE
-            WHEN length({token}) < 40 AND regexp_full_match({token}, '{_MOMENT}')
-                AND TRY_CAST({token}[2:-2] AS TIMESTAMPTZ) IS NOT NULL THEN {Seen.MOMENT:d}
-            ELSE {Seen.TEXT:d} END
+        WHEN {token}[1] = '"' THEN {text}
         WHEN {token}[1] IN ('{{', '[') THEN {Seen.NESTED:d}
         WHEN {token} IN ('true', 'false') THEN {Seen.BOOLEAN:d}
         WHEN contains({token}, '.') OR contains({token}, 'e') OR contains({token}, 'E') THEN {_seen_real(token)}
@@ -121,16 +119,30 @@ def seen(token: str) -> str:
         ELSE {Seen.NUMBER:d} END)"""
 
 
-def _seen_real(token: str) -> str:
-    """A double keeps up to 15 digits in any case; more only if its shortest form is what came."""
-    double = f"TRY_CAST({token} AS DOUBLE)"
+def _seen_text(token: str) -> str:
     return f"""CASE
-        WHEN length({token}) <= 15 AND (NOT contains(lower({token}), 'e')
-            OR abs({double}) BETWEEN 1e-290 AND 1e290) THEN {Seen.REAL:d}
-        WHEN CAST({double} AS VARCHAR) = lower({token}) THEN {Seen.REAL:d}
-        WHEN length({token}) <= 26 AND abs({double}) < 1e12 AND TRY_CAST({token} AS DECIMAL(38, 25))
-            = TRY_CAST(CAST({double} AS VARCHAR) AS DECIMAL(38, 25)) THEN {Seen.REAL:d}
+        WHEN length({token}) < 40 AND regexp_full_match({token}, '{_MOMENT}')
+            AND TRY_CAST({token}[2:-2] AS TIMESTAMPTZ) IS NOT NULL THEN {Seen.MOMENT:d}
+        ELSE {Seen.TEXT:d} END"""
+
+
+def _seen_real(token: str) -> str:
+    """A double keeps up to 15 digits in any case; more only if its shortest form is the number that came."""
+    double = f"TRY_CAST({token} AS DOUBLE)"
+    shortest = f"CAST({double} AS VARCHAR)"
+    return f"""CASE
+        WHEN NOT contains(lower({token}), 'e') THEN CASE
+            WHEN length({token}) <= 15 OR {shortest} = {token} THEN {Seen.REAL:d}
+            WHEN length({token}) <= 26 AND TRY_CAST({token} AS DECIMAL(38, 25))
+                = TRY_CAST({shortest} AS DECIMAL(38, 25)) THEN {Seen.REAL:d}
+            ELSE {Seen.NUMBER:d} END
+        WHEN length({token}) <= 15 AND abs({double}) BETWEEN 1e-290 AND 1e290 THEN {Seen.REAL:d}
+        WHEN {_plain_exponent(shortest)} = {_plain_exponent(token)} THEN {Seen.REAL:d}
         ELSE {Seen.NUMBER:d} END"""
+
+
+def _plain_exponent(text: str) -> str:
+    return f"regexp_replace(replace(lower({text}), 'e+', 'e'), 'e(-?)0+', 'e\\1')"
 
 
 def value(token: str, kind: str) -> str:

@@ -22,7 +22,8 @@ REQUEST_SECONDS = 1800.0
 _DRAIN_SECONDS = 30.0
 _DRAIN_BYTES = 1024**3
 _IDLE_SECONDS = 60
-_STOP_SECONDS = 5
+_STOP_SECONDS = 1
+"""How long an idle connection may hold up the end; a commit is waited for, however long it takes."""
 _THREADS, _MOST_THREADS = 8, 512
 _BACKLOG = 128
 _READ_BYTES = 256 * 1024
@@ -105,6 +106,8 @@ class _Gateway(Gateway_10):
     def __init__(self, req: Any) -> None:
         length = None if req.chunked_read else max(0, int(req.inheaders.get(b"Content-Length", 0)))
         self._body = Body(req.conn, length, req.server.request_seconds)
+        # cheroot would read the body a second time, by its own count of what is left.
+        req.rfile = self._body
         super().__init__(req)
 
     def get_environ(self) -> Any:
@@ -190,4 +193,4 @@ class WarehouseServer:
     def close(self) -> None:
         """Stops listening and ends what runs; returns when it has ended."""
         self._server.stop()
-        self._thread.join(_STOP_SECONDS)
+        self._thread.join()

@@ -42,11 +42,11 @@ class _Source(Struct, frozen=True):
     @property
     def sql(self) -> str:
         path = str(self.path).replace("'", "''")
-        columns = ", ".join(["'n': 'BIGINT'", *(f"'c{at}': 'VARCHAR'" for at in range(len(self.layout)))])
+        columns = ", ".join(["'n': 'BIGINT'", *(f"'c{at}': 'VARCHAR'" for at in range(max(1, len(self.layout))))])
         return (
             f"read_csv('{path}', columns = {{{columns}}}, auto_detect = false, header = false, delim = '\x1f', "
             f"quote = '', escape = '', comment = '', new_line = '\\n', nullstr = '', null_padding = true, "
-            f"max_line_size = {LONGEST_BYTES}, buffer_size = {2 * LONGEST_BYTES})"
+            f"max_line_size = {LONGEST_BYTES}, buffer_size = {4 * LONGEST_BYTES})"
         )
 
     def token(self, key: str) -> str | None:
@@ -90,7 +90,8 @@ def _plan(
     current: dict[str, str],
 ) -> dict[str, Column]:
     wanted = {field.name: kinds.declared(field.type) for field in delivery.schema}
-    seen = _look(connection, source)
+    moments = {key for key, name in names.items() if kinds.Type.TIMESTAMPTZ in (wanted.get(key), current.get(name))}
+    seen = _look(connection, source, moments)
     held = _hold(connection, table, {names[key]: current[names[key]] for key in names if names[key] in current})
     columns = {}
     for key, name in names.items():
@@ -105,11 +106,11 @@ def _plan(
     return columns
 
 
-def _look(connection: Connection, source: _Source) -> dict[str, Seen]:
+def _look(connection: Connection, source: _Source, moments: set[str]) -> dict[str, Seen]:
     """What the request's values are, by key."""
     if not source.layout:
         return {}
-    looks = ", ".join(kinds.seen(f"c{at}") for at in range(len(source.layout)))
+    looks = ", ".join(kinds.seen(f"c{at}", as_moments=key in moments) for at, key in enumerate(source.layout))
     found = connection.execute(f"SELECT {looks} FROM {source.sql}").fetchall()[0]
     return {key: Seen(bits or 0) for key, bits in zip(source.layout, found, strict=True)}
 

@@ -1,0 +1,34 @@
+"""One edition for all tests of a group: starting it takes seconds, and a user runs only one as well."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.served import Served, served
+from tests.support.site import REPLAY, python
+
+CASES = Path(__file__).parent.parent / "reports/cases"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this folder share one worker, and so one edition."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+@pytest.fixture(scope="session")
+def edition(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Replays of every recorded case are mapped as replay/CASE:1; connectors come from the package registry."""
+    home = tmp_path_factory.mktemp("edition")
+    images = {f"replay/{case.name}": python(REPLAY, str(case)) for case in CASES.iterdir() if case.is_dir()}
+    images |= {
+        "case/done-marker": python(CASES / "state-full-refresh-done-marker/connector.py"),
+        "case/ticks": python(CASES / "cancel-signal-stops-at-the-shell/connector.py"),
+        "case/chatty": python(CASES / "timeouts-quiet-but-alive/connector.py", "10", "chatty"),
+        "case/silent": python(CASES / "timeouts-quiet-but-alive/connector.py", "60", "silent"),
+        "case/bad": python(Path(__file__).parent / "bad_connector.py"),
+    }
+    with served(home, images, SYNCCTL_STALL_TIMEOUT_SECONDS="7") as running:
+        yield running

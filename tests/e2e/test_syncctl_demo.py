@@ -1,0 +1,54 @@
+"""`syncctl demo`: the first thing that anybody runs."""
+
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.terminal import running
+
+# Both want the usual port and the same connector: one after the other.
+pytestmark = pytest.mark.xdist_group("demo")
+
+
+def test_the_demo_counts_what_it_read(tmp_path: Path) -> None:
+    """A real connector's rows: said, acknowledged and counted; the second read resumes and brings none."""
+    with running("", "demo", "--home", str(tmp_path)) as process:
+        out, err = process.communicate(timeout=280)
+    assert process.returncode == 0, out + err
+    assert "10,100 rows emitted, stored and counted; the second read resumed and brought 0 more." in out
+    assert 'the connector is given, for users: {"seed": 1' in out
+    assert (tmp_path / "demo" / "warehouse.duckdb").exists()
+    assert not _left(tmp_path)
+
+
+@pytest.mark.parametrize(("number", "moment"), [(signal.SIGINT, "is RUNNING"), (signal.SIGTERM, "2. spec")])
+def test_an_interrupted_demo_leaves_nothing_running(tmp_path: Path, number: signal.Signals, moment: str) -> None:
+    """In the middle of a read, or of three questions at once: one line, exit 130, no process and no traceback left."""
+    with running("", "demo", "--home", str(tmp_path)) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for line in process.stdout:
+            if moment in line:
+                break
+        assert _left(tmp_path)
+        process.send_signal(number)
+        assert process.wait(60) == 130
+        assert process.stderr.read().splitlines()[-1] == (
+            "Interrupted; everything that the demo started has been stopped."
+        )
+    assert not _left(tmp_path)
+
+
+def _left(home: Path) -> list[str]:
+    """Processes whose command line or working directory names the home folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = [*process.cmdline(), process.cwd()]
+        except psutil.Error:
+            continue
+        if any(str(home) in word for word in words) and process.status() != psutil.STATUS_ZOMBIE:
+            found.append(" ".join(words))
+    return found

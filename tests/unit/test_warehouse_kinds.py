@@ -1,0 +1,140 @@
+"""Types that keep every value exactly."""
+
+from decimal import Decimal
+
+import duckdb  # noqa: TID251 - the SQL under test is DuckDB's
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedded.warehouse import kinds
+from embedded.warehouse.kinds import Seen, Type, choose, widen
+
+_connection = duckdb.connect()
+_connection.execute("SET TimeZone = 'UTC'")
+
+
+def _see(*tokens: str, as_moments: bool = True) -> Seen:
+    look = kinds.seen("t", as_moments=as_moments)
+    return Seen(_connection.execute(f"SELECT {look} FROM (SELECT unnest(?) AS t)", [list(tokens)]).fetchall()[0][0])
+
+
+def _read(token: str, kind: str) -> object:
+    return _connection.execute(f"SELECT {kinds.value('t', kind)} FROM (SELECT ? AS t)", [token]).fetchall()[0][0]
+
+
+@pytest.mark.parametrize(
+    ("token", "seen"),
+    [
+        ("null", Seen(0)),
+        ('"x"', Seen.TEXT),
+        ('"null"', Seen.TEXT),
+        ("true", Seen.BOOLEAN),
+        ("{}", Seen.NESTED),
+        ("[1]", Seen.NESTED),
+        ("-12", Seen.SAFE_INTEGER),
+        ("9007199254740992", Seen.SAFE_INTEGER),
+        ("9007199254740993", Seen.INTEGER),
+        ("9223372036854775807", Seen.INTEGER),
+        ("-9223372036854775808", Seen.INTEGER),
+        ("9223372036854775808", Seen.HUGE_INTEGER),
+        ("1" * 60, Seen.NUMBER),
+        ("1.5", Seen.REAL),
+        ("1e5", Seen.REAL),
+        ("0.30000000000000004", Seen.REAL),
+        ("1.2345678901234567E-7", Seen.REAL),
+        ("0.00001234567890123456", Seen.REAL),
+        ("0.1234567890123456789", Seen.NUMBER),
+        ("1E400", Seen.NUMBER),
+        ("1e-400", Seen.NUMBER),
+        ('"2026-09-02T10:00:00Z"', Seen.MOMENT),
+        ('"2026-09-02 10:00:00.123456+02:00"', Seen.MOMENT),
+        ('"2026-09-02T10:00:00"', Seen.MOMENT),
+        ('"2026-09-02T10:00:00.123456789Z"', Seen.TEXT),
+        ('"2026-02-30T10:00:00Z"', Seen.TEXT),
+        ('"2026-09-02"', Seen.TEXT),
+    ],
+)
+def test_a_value_is_seen_as_what_it_is(token, seen):
+    """Each JSON text has one kind; borders of the number types and what looks like a date-time included."""
+    assert _see(token) == seen
+
+
+def test_strings_are_moments_only_where_asked():
+    """A string column whose values happen to be dates stays one."""
+    assert _see('"2026-09-02T10:00:00Z"', as_moments=False) == Seen.TEXT
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False) | st.decimals(allow_nan=False, allow_infinity=False))
+def test_a_number_that_a_double_changes_is_not_taken_for_one(number):
+    """Whatever is seen as a real number reads back from a DOUBLE with the same value."""
+    token = str(number).lower()
+    if _see(token) == Seen.REAL:
+        assert Decimal(repr(_read(token, Type.DOUBLE))) == Decimal(token)
+
+
+@given(st.floats(min_value=-1e290, max_value=1e290).filter(lambda x: abs(x) > 1e-290))
+def test_numbers_that_come_from_doubles_become_doubles(number):
+    """A connector's ordinary floats never make a text column."""
+    assert _see(repr(number)) == Seen.REAL
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_text_reads_back_letter_for_letter(text):
+    """Escaped or not, with quotes, backslashes, NULs or combining marks."""
+    import json
+
+    for token in (json.dumps(text), json.dumps(text, ensure_ascii=False)):
+        assert _read(token, Type.VARCHAR) == text
+
+
+def test_a_new_column_gets_the_narrowest_type_that_keeps_all():
+    """By the values alone where the schema says nothing."""
+    assert [choose(Seen(0)), choose(Seen.BOOLEAN), choose(Seen.NESTED), choose(Seen.NUMBER)] == [
+        Type.VARCHAR,
+        Type.BOOLEAN,
+        Type.JSON,
+        Type.VARCHAR,
+    ]
+    assert choose(Seen.SAFE_INTEGER | Seen.REAL) == Type.DOUBLE
+    assert choose(Seen.SAFE_INTEGER | Seen.HUGE_INTEGER) == Type.HUGEINT
+    assert choose(Seen.INTEGER | Seen.REAL) == Type.VARCHAR
+    assert choose(Seen.NESTED | Seen.TEXT) == Type.VARCHAR
+
+
+def test_the_schemas_type_is_taken_if_it_keeps_all():
+    """Else the next wider one; a date-time that does not parse makes the column text."""
+    assert choose(Seen(0), Type.TIMESTAMPTZ) == Type.TIMESTAMPTZ
+    assert choose(Seen.SAFE_INTEGER, Type.DOUBLE) == Type.DOUBLE
+    assert choose(Seen.INTEGER, Type.DOUBLE) == Type.BIGINT
+    assert choose(Seen.REAL, Type.BIGINT) == Type.DOUBLE
+    assert choose(Seen.MOMENT | Seen.TEXT, Type.TIMESTAMPTZ) == Type.VARCHAR
+    assert choose(Seen.TEXT, Type.JSON) == Type.JSON
+
+
+def test_a_column_widens_only_as_far_as_it_must():
+    """Integers to doubles only while doubles keep the old ones; types of the user's own become text."""
+    assert widen("BIGINT", Seen(0), exact_in_double=True) == "BIGINT"
+    assert widen("BIGINT", Seen.REAL, exact_in_double=True) == Type.DOUBLE
+    assert widen("BIGINT", Seen.REAL, exact_in_double=False) == Type.VARCHAR
+    assert widen("DOUBLE", Seen.INTEGER, exact_in_double=True) == Type.VARCHAR
+    assert widen("DATE", Seen(0), exact_in_double=True) == "DATE"
+    assert widen("DATE", Seen.TEXT, exact_in_double=True) == Type.VARCHAR
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        ("100", "DOUBLE", "100"),
+        ("1.5", "DOUBLE", "1.5"),
+        ("true", "BOOLEAN", "true"),
+        ("2026-09-02T10:00:00Z", "TIMESTAMP WITH TIME ZONE", "2026-09-02T10:00:00Z"),
+        ("2026-09-02T12:00:00.120+02:00", "TIMESTAMP WITH TIME ZONE", "2026-09-02T10:00:00.12Z"),
+    ],
+)
+def test_old_values_become_text_as_json_would_have_said_them(value, kind, text):
+    """So a key that was a number once is still found by its text."""
+    widened = kinds.widened("v", kind, Type.VARCHAR)
+    assert _connection.execute(f"SELECT {widened} FROM (SELECT CAST(? AS {kind}) AS v)", [value]).fetchall() == [
+        (text,)
+    ]
