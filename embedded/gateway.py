@@ -26,7 +26,9 @@ class Gateway:
     def __init__(self, port: int) -> None:
         folder = Path(__file__).parent.parent / "functions"
         self._applications = {
-            name: functions_framework.create_app(target=name, source=str(folder / name / "main.py"))
+            name: functions_framework.create_app(  # type: ignore[no-untyped-call] # it ships no types
+                target=name, source=str(folder / name / "main.py")
+            )
             for name in FUNCTIONS
         }
         self._server = Server(("127.0.0.1", port), self._route, numthreads=_THREADS)

@@ -22,6 +22,7 @@ REQUEST_SECONDS = 1800.0
 _DRAIN_SECONDS = 30.0
 _DRAIN_BYTES = 1024**3
 _IDLE_SECONDS = 60
+_TICK_SECONDS = 0.1
 _STOP_SECONDS = 1
 """How long an idle connection may hold up the end; a commit is waited for, however long it takes."""
 _THREADS, _MOST_THREADS = 8, 512
@@ -152,6 +153,7 @@ class _Server(Server):
         self.gateway = _Gateway
         self.requests = _Pool(self, min=_THREADS, max=_MOST_THREADS)
         self.shutdown_timeout = _STOP_SECONDS
+        self.expiration_interval = _TICK_SECONDS
         self.request_seconds = request_seconds
 
     def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002 - cheroot's own signature

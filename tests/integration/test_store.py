@@ -1,5 +1,6 @@
 """Rows and upserts (docs/contract.md B) against a real Postgres."""
 
+import functools
 import threading
 from typing import Any
 
@@ -188,7 +189,8 @@ def test_states_keep_their_digits_and_one_kind_lives(db: Database) -> None:
         ("plants", b'{"c": 1}'),
         ("beds", b'{"c": 2}'),
     ):
-        db.transact(lambda db, key=key, value=value: states.save(db, "s", key, value))
+        save = functools.partial(states.save, sync_id="s", key=key, state=value)
+        db.transact(save)
         if key == "_LEGACY_STATE":
             assert db.transact(lambda db: states.load(db, "s")) == [(key, value)]
     assert sorted(db.transact(lambda db: states.load(db, "s"))) == [("beds", b'{"c": 2}'), ("plants", b'{"c": 1}')]

@@ -76,7 +76,7 @@ def test_the_second_read_resumes_from_the_saved_state(good: Site, bulker: Record
             },
         )
     ):
-        assert good.run(read_task(task=f"t{number}", body=body | extra))["state"] == "SUCCESS"
+        assert good.run(read_task(task=f"t{number}", body={**body, **extra}))["state"] == "SUCCESS"
     assert [[row["id"] for row in bulk.rows] for bulk in bulker.requests] == [
         [0, 1, 2],
         [3, 4, 5],
@@ -188,7 +188,7 @@ def test_defect_03_a_failed_creation_leaks_nothing(
 
 def test_a_full_quota_leaves_the_task_pending_and_a_repeat_starts_it(good: Site, database: TestDatabase) -> None:
     """429 now; the same request later makes the pod."""
-    cluster.use(Broken(good.pods, "create_pod", QuotaExceeded("exceeded quota")))  # type: ignore[arg-type]
+    cluster.use(Broken(good.pods, "create_pod", QuotaExceeded("exceeded quota")))
     with pytest.raises(QuotaExceeded):
         good.start(read_task())
     assert database.rows("SELECT state FROM syncctl_task") == [{"state": "PENDING"}]
@@ -202,7 +202,7 @@ def test_a_start_that_died_between_pod_and_secret_is_finished_by_a_repeat(good: 
     class Killed(BaseException):
         """As if the process had ended there."""
 
-    cluster.use(Broken(good.pods, "create_secret", Killed()))  # type: ignore[arg-type]
+    cluster.use(Broken(good.pods, "create_secret", Killed()))
     with pytest.raises(Killed):
         good.start(read_task(body=_streams("plants")))
     cluster.use(good.pods)
@@ -273,7 +273,7 @@ def test_a_payload_that_fits_no_secret_leaves_nothing(waiting: Site, database: T
 
 def test_a_dead_start_without_a_pod_is_failed_by_the_sweep(waiting: Site, database: TestDatabase) -> None:
     """A row that never got its pod does not stay RUNNING."""
-    cluster.use(Broken(waiting.pods, "create_pod", KeyboardInterrupt()))  # type: ignore[arg-type]
+    cluster.use(Broken(waiting.pods, "create_pod", KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         waiting.start(read_task())
     cluster.use(waiting.pods)

@@ -39,7 +39,8 @@ def replay(rig: Rig) -> Replay:
                 rig.give(**{name: file.read_bytes()})
         if exit_code == 0 and (code := folder / "exit-code").exists():
             exit_code = int(code.read_text())
-        assert rig.play((folder / "read.jsonl").read_bytes(), exit_code=exit_code, **environment) == 0, rig.output
+        rig.environment |= environment
+        assert rig.play((folder / "read.jsonl").read_bytes(), exit_code=exit_code) == 0, rig.output
         assert "Traceback" not in rig.ours["reason"]
         assert rig.task["status"] != "RUNNING"
         return rig

@@ -81,6 +81,12 @@ class Served:
         found: list[list[tuple[Any, ...]]] = wait_for(attempt, 20, "the warehouse's file")
         return found[0]
 
+    def has_table(self, name: str) -> bool:
+        """Whether the warehouse has this table; without any, there is no file either."""
+        if not (self.home / "warehouse.duckdb").exists():
+            return False
+        return self.rows(f"SELECT count(*) FROM information_schema.tables WHERE table_name = '{name}'") == [(1,)]
+
     def idle(self) -> None:
         """Waits until no pod is left."""
         wait_for(lambda: not list((self.home / "pods/pods").iterdir()), 30, "no pod")

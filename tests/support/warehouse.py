@@ -3,7 +3,7 @@
 import contextlib
 import json
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ class Running:
         """Sends rows (NDJSON bytes, or objects) and gives the state of the 200 answer."""
         status, answer = self.try_bulk(table, rows, mode, **more)
         assert status == 200, answer
-        return answer.get("state", {})
+        state: dict[str, Any] = answer.get("state", {})
+        return state
 
     def try_bulk(
         self,
@@ -99,6 +100,3 @@ def running_warehouse(path: Path, patience_seconds: float = 10, request_seconds:
     with WarehouseServer(warehouse, request_seconds=request_seconds) as server:
         yield Running(warehouse, server)
     warehouse.close()
-
-
-Start = Callable[..., Running]

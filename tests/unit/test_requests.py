@@ -115,7 +115,8 @@ def test_values_have_a_length_and_printable_characters(name: str, limit: int):
 def test_task_ids_are_the_callers_own(task_id: str):
     """Any printable text names a task."""
     assert _read(_body(), taskId=task_id).task_id == task_id
-    assert requests.parse_task_id(_query(), task_id) == task_id
+    assert requests.parse_task_id(_query(), task_id) == (task_id, requests.LOG_LINES)
+    assert requests.parse_task_id(_query(logs="7"), task_id) == (task_id, 7)
 
 
 def test_an_illegal_image_is_refused_for_good():

@@ -42,7 +42,7 @@ def _read(token: str, kind: str) -> object:
         ("1.5", Seen.REAL),
         ("1e5", Seen.REAL),
         ("0.30000000000000004", Seen.REAL),
-        ("1.2345678901234567E-7", Seen.REAL),
+        ("1.2345678901234566E-7", Seen.REAL),
         ("0.00001234567890123456", Seen.REAL),
         ("0.1234567890123456789", Seen.NUMBER),
         ("1E400", Seen.NUMBER),
