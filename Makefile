@@ -9,7 +9,7 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 2 ] && echo $$n 
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .venv/ready: requirements.lock pyproject.toml scripts/venv.sh
 	@sh scripts/venv.sh
@@ -24,7 +24,7 @@ serve: .venv/ready ## run all functions, Postgres and the warehouse on this mach
 
 .PHONY: test
 test: .venv/ready ## run every test that needs no cluster
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest --ignore tests/cluster -n $(WORKERS) --dist loadgroup
 
 .PHONY: check
 check: .venv/ready ## ruff, mypy strict, import directions
@@ -42,10 +42,35 @@ format: .venv/ready ## let ruff format and mend what it can
 bench: .venv/ready ## measure, as ratios in one run, and write bench/results/
 	$(BIN)/python -m bench
 
+.PHONY: images
+images: ## build the images of the functions and the sidecar with docker, podman or buildah
+	@sh images/build.sh
+
+# KUBECONFIG, the gateway's address, kubectl and kn; a cluster that KUBECONFIG names already is used instead.
+CLUSTER := $(BIN)/python -m tests.cluster.tool
+
+.PHONY: cluster
+cluster: .venv/ready ## start a Kubernetes and Knative of plain processes on this machine (builds it at first)
+	@$(CLUSTER) up
+	@echo 'for a shell: eval "$$($(CLUSTER) env)"'
+
+.PHONY: cluster-down
+cluster-down: .venv/ready ## stop it and undo everything it changed; what was built stays in the cache
+	@$(CLUSTER) down --purge
+
+.PHONY: test-cluster
+test-cluster: .venv/ready ## run the tests that need a cluster (the one that KUBECONFIG names, else `make cluster`)
+	@set -e; if [ -z "$$KUBECONFIG" ]; then $(CLUSTER) up; eval "$$($(CLUSTER) env)"; fi; \
+	$(BIN)/python -m pytest tests/cluster
+
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
+  --no-header --python-version 3.11 pyproject.toml
+
 .PHONY: lock
-lock: .venv/ready ## resolve the newest allowed versions into requirements.lock
-	$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-annotate \
-	  --no-header --extra dev --python-version 3.11 pyproject.toml -o requirements.lock
+lock: .venv/ready ## resolve the newest allowed versions into requirements.lock, and what each image needs of them
+	$(COMPILE) --upgrade --extra dev -o requirements.lock
+	$(COMPILE) --constraint requirements.lock --extra functions -o images/functions/requirements.lock
+	$(COMPILE) --constraint requirements.lock -o images/sidecar/requirements.lock
 
 .PHONY: clean
 clean: ## remove the virtual environment and caches (not the embedded edition's data)

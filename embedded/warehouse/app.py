@@ -75,9 +75,17 @@ class App:
         if not hmac.compare_digest(given.encode(), self._token):
             raise Unauthorized("Invalid token: give the warehouse's own")
 
+    def _store(self, wanted: Delivery, read: Read) -> Receipt:
+        try:
+            return self._deliver(wanted, read)
+        except SyncError as exc:
+            if exc.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            raise SyncError(f"stream complete error: {exc.message}") from exc
+
     def _bulk(self, environ: Environ, destination: str) -> dict[str, Any]:
         wanted = delivery.parse(destination, environ["QUERY_STRING"], environ.get("HTTP_X_JITSU_SCHEMA", ""))
-        receipt = self._deliver(wanted, _reader(environ))
+        receipt = self._store(wanted, _reader(environ))
         if not receipt.processed:
             return {"message": "ok"}
         return {
@@ -94,7 +102,7 @@ class App:
     def _post(self, environ: Environ) -> dict[str, Any]:
         wanted = delivery.parse_event(environ["QUERY_STRING"])
         event = _whole(_reader(environ))
-        receipt = self._deliver(wanted, io.BytesIO(event).read)
+        receipt = self._store(wanted, io.BytesIO(event).read)
         if not receipt.stored:
             raise BadRequest("stream consume error: the event cannot be stored; the warehouse's log says why")
         return {"message": "ok"}

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb  # noqa: TID251 - the one place, with tables.py's annotations
+import duckdb  # noqa: TID251 - the one place
 
 from common.errors import SyncError
 
@@ -44,6 +44,8 @@ class DatabaseFile:
             try:
                 yield self._open()
             except duckdb.Error as exc:
+                # Some errors leave the database unusable until it is opened again.
+                self.close()
                 raise SyncError(_sentence(exc)) from exc
             finally:
                 self._last_use = time.monotonic()
@@ -118,7 +120,7 @@ class DatabaseFile:
 
 def _is_taken(exc: duckdb.Error) -> bool:
     # Another process holds it, or this one does with other settings.
-    return "lock" in str(exc) or isinstance(exc, duckdb.ConnectionException)
+    return "Could not set lock" in str(exc) or isinstance(exc, duckdb.ConnectionException)
 
 
 def _sentence(exc: duckdb.Error) -> str:

@@ -103,12 +103,11 @@ def _first(candidates: Iterable[Type], seen: Seen) -> Type:
 _MOMENT = r'"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d(:?\d\d)?)?"'
 
 
-def seen(token: str, *, as_moments: bool) -> str:
-    """SQL: the Seen of one column's values, as an integer. Whether strings are moments is only looked at on demand."""
-    text = _seen_text(token) if as_moments else f"{Seen.TEXT:d}"
+def seen(token: str, is_moment_wanted: str = "true") -> str:
+    """SQL: the Seen of a column's values, as an integer. Strings are looked at closer where the condition holds."""
     return f"""bit_or(CASE
         WHEN {token} IS NULL OR {token} = 'null' THEN 0
-        WHEN {token}[1] = '"' THEN {text}
+        WHEN {token}[1] = '"' THEN {_seen_text(token, is_moment_wanted)}
         WHEN {token}[1] IN ('{{', '[') THEN {Seen.NESTED:d}
         WHEN {token} IN ('true', 'false') THEN {Seen.BOOLEAN:d}
         WHEN contains({token}, '.') OR contains({token}, 'e') OR contains({token}, 'E') THEN {_seen_real(token)}
@@ -119,9 +118,9 @@ def seen(token: str, *, as_moments: bool) -> str:
         ELSE {Seen.NUMBER:d} END)"""
 
 
-def _seen_text(token: str) -> str:
+def _seen_text(token: str, is_moment_wanted: str) -> str:
     return f"""CASE
-        WHEN length({token}) < 40 AND regexp_full_match({token}, '{_MOMENT}')
+        WHEN {is_moment_wanted} AND length({token}) < 40 AND regexp_full_match({token}, '{_MOMENT}')
             AND TRY_CAST({token}[2:-2] AS TIMESTAMPTZ) IS NOT NULL THEN {Seen.MOMENT:d}
         ELSE {Seen.TEXT:d} END"""
 

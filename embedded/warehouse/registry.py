@@ -13,6 +13,8 @@ _PREPARE = """
 CREATE TABLE IF NOT EXISTS _tables (name VARCHAR NOT NULL, table_name VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS _columns (
     table_name VARCHAR NOT NULL, key VARCHAR NOT NULL, column_name VARCHAR NOT NULL);
+COMMENT ON TABLE _tables IS 'Which table holds the rows that were sent for which name';
+COMMENT ON TABLE _columns IS 'Which column holds the values of which key of the rows that were sent';
 """
 _RELATIONS = """
 SELECT table_name, 'table' FROM duckdb_tables() WHERE database_name = current_database() AND schema_name = 'main'
@@ -28,12 +30,13 @@ _OURS = frozenset({"_tables", "_columns"})
 
 def prepare(connection: Connection) -> None:
     """Makes the two tables where they are missing."""
-    connection.execute(_PREPARE)
+    if not set(_relations(connection)) >= _OURS:
+        connection.execute(_PREPARE)
 
 
 def tables(connection: Connection) -> dict[str, str]:
     """The tables there are: each one's name in requests, and in the file."""
-    there = {name for name, kind in connection.execute(_RELATIONS).fetchall() if kind == "table"}
+    there = {name for name, kind in _relations(connection).items() if kind == "table"}
     known = _known_tables(connection) if there >= _OURS else {}
     given = {name: table for name, table in known.items() if table in there}
     made_by_hand = there - _OURS - set(known.values())
@@ -45,7 +48,7 @@ def claim_table(connection: Connection, name: str) -> str:
     known = _known_tables(connection)
     if name in known:
         return known[name]
-    there = dict(connection.execute(_RELATIONS).fetchall())
+    there = _relations(connection)
     by_hand = there.get(name) == "table" and name not in _OURS and name not in known.values()
     table = name if by_hand else names.assign([name], known, there)[name]
     connection.execute("INSERT INTO _tables VALUES (?, ?)", [name, table])
@@ -70,6 +73,10 @@ def name_columns(connection: Connection, table: str, keys: Iterable[str], curren
     connection.execute("DELETE FROM _columns WHERE table_name = ?", [table])
     connection.execute("INSERT INTO _columns SELECT ?, unnest(?), unnest(?)", [table, list(kept), list(kept.values())])
     return found
+
+
+def _relations(connection: Connection) -> dict[str, str]:
+    return dict(connection.execute(_RELATIONS).fetchall())
 
 
 def _known_tables(connection: Connection) -> dict[str, str]:

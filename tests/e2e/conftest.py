@@ -26,9 +26,7 @@ def edition(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     images |= {
         "case/done-marker": python(CASES / "state-full-refresh-done-marker/connector.py"),
         "case/ticks": python(CASES / "cancel-signal-stops-at-the-shell/connector.py"),
-        "case/chatty": python(CASES / "timeouts-quiet-but-alive/connector.py", "10", "chatty"),
-        "case/silent": python(CASES / "timeouts-quiet-but-alive/connector.py", "60", "silent"),
         "case/bad": python(Path(__file__).parent / "bad_connector.py"),
     }
-    with served(home, images, SYNCCTL_STALL_TIMEOUT_SECONDS="7") as running:
+    with served(home, images) as running:
         yield running

@@ -13,7 +13,6 @@ from tests.support.served import Served
         ("nothing", "FAILED", None, "never mentioned|printed nothing"),
         ("noise", "FAILED", None, "loading plugin 199"),
         ("dies", "FAILED", None, "exit code 137"),
-        ("hangs", "FAILED", None, "sent nothing for .* s and was stopped; the last line was: waiting for a lock"),
         ("usage", "FAILED", None, "usage: source-bad"),
         ("long", "PARTIAL", 1, r"record 2 of stream plants was refused: its line has 11,000,\d+ bytes"),
         ("utf8", "PARTIAL", 1, "record 2 of stream plants was refused: it is not valid UTF-8"),

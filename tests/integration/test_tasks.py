@@ -64,18 +64,13 @@ def test_a_read_from_start_to_end_leaves_only_its_rows(good: Site, bulker: Recor
 def test_the_second_read_resumes_from_the_saved_state(good: Site, bulker: Recorder) -> None:
     """Without a state in the request the saved one is used; {} begins anew; a given one is passed on unchanged."""
     body = _streams("plants", incremental=True)
-    for number, extra in enumerate(
-        (
-            {},
-            {},
-            {"state": {}},
-            {
-                "state": [
-                    {"type": "STREAM", "stream": {"stream_descriptor": {"name": "plants"}, "stream_state": {"n": 70}}}
-                ]
-            },
-        )
-    ):
+    given: list[dict[str, Any]] = [
+        {},
+        {},
+        {"state": {}},
+        {"state": [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "plants"}, "stream_state": {"n": 70}}}]},
+    ]
+    for number, extra in enumerate(given):
         assert good.run(read_task(task=f"t{number}", body={**body, **extra}))["state"] == "SUCCESS"
     assert [[row["id"] for row in bulk.rows] for bulk in bulker.requests] == [
         [0, 1, 2],
@@ -153,7 +148,7 @@ def test_twelve_starts_of_one_sync_at_once_make_one_task(waiting: Site, database
 class Broken:
     """A cluster whose one verb fails: faults that local processes cannot be made to show."""
 
-    def __init__(self, real: Any, verb: str, error: Exception) -> None:
+    def __init__(self, real: Any, verb: str, error: BaseException) -> None:
         self._real, self._verb, self._error = real, verb, error
 
     def __getattr__(self, name: str) -> Any:
@@ -173,7 +168,7 @@ def test_defect_03_a_failed_creation_leaks_nothing(
     waiting: Site, database: TestDatabase, verb: str, error: SyncError
 ) -> None:
     """The row says CREATE_FAILED, and neither pod nor Secret stays behind."""
-    cluster.use(Broken(waiting.pods, verb, error))  # type: ignore[arg-type] # a stand-in for one failing verb
+    cluster.use(Broken(waiting.pods, verb, error))
     with pytest.raises(type(error)):
         waiting.start(read_task())
     cluster.use(waiting.pods)

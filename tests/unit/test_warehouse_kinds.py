@@ -15,7 +15,7 @@ _connection.execute("SET TimeZone = 'UTC'")
 
 
 def _see(*tokens: str, as_moments: bool = True) -> Seen:
-    look = kinds.seen("t", as_moments=as_moments)
+    look = kinds.seen("t", "true" if as_moments else "false")
     return Seen(_connection.execute(f"SELECT {look} FROM (SELECT unnest(?) AS t)", [list(tokens)]).fetchall()[0][0])
 
 

@@ -40,7 +40,7 @@ def _function(method: Any, *, below: bool = False) -> _Function:
     function = _Function(app.test_client(), [], [])
     function.client.environ_base["HTTP_AUTHORIZATION"] = "Bearer right"
     with app.app_context():
-        route = web.route("things", method, below=below)
+        route = web.route("things", method, below=below, only_looks=method == "GET")
 
     def use_case(call: Call) -> Payload:
         function.calls.append(call)
@@ -118,7 +118,7 @@ def test_an_unknown_path_is_told_in_json(get: _Function):
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
 def test_another_method_is_told_what_is_allowed(get: _Function, post: _Function, method: str):
-    """Per route; HEAD goes with GET."""
+    """Per route; HEAD goes with a GET that only looks."""
     answer = get.client.open("/things", method=method)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
     answer = post.client.get("/things")
@@ -243,3 +243,9 @@ def test_nothing_of_a_body_is_left_to_be_read_after_the_answer(post: _Function):
     with post.client:
         assert _stream(post, _Endless()).status_code == 413
         assert flask.request.get_data() == b""
+
+
+def test_head_starts_nothing():
+    """GET /spec starts a task, so HEAD /spec is refused: proxies and link checkers send HEAD on their own."""
+    assert Route("spec", "GET").methods == ("GET",)
+    assert Route("tasks", "GET", only_looks=True).methods == ("GET", "HEAD")

@@ -3,9 +3,8 @@
 import base64
 import json
 import secrets
-from pathlib import Path
 
-from tests.cluster.tool.processes import run, substitute
+from tests.cluster.tool.processes import Part, run, substitute
 from tests.cluster.tool.settings import APISERVER_SERVICE, HERE, NETNS, NODE, NODE_ADDRESS, RUN
 
 _PKI = RUN / "pki"
@@ -58,12 +57,14 @@ def write_configuration(pause_image: str) -> None:
 
 
 def _certify(name: str, subject: str, *extensions: str) -> None:
-    key: list[str | Path] = ["-newkey", "ec", "-nodes", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
-    files = ["-keyout", _PKI / f"{name}.key", "-out", _PKI / f"{name}.crt"]
-    signer = [] if name == "ca" else ["-CA", _PKI / "ca.crt", "-CAkey", _PKI / "ca.key"]
-    added = [part for extension in extensions for part in ("-addext", extension)]
-    common = ["openssl", "req", "-config", _PKI / "openssl.cnf", "-x509", "-days", "3650", "-subj", subject]
-    run(*common, *key, *files, *signer, *added, quiet=True)
+    command: list[Part] = ["openssl", "req", "-config", _PKI / "openssl.cnf", "-x509", "-days", "3650"]
+    command += ["-newkey", "ec", "-nodes", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", subject]
+    command += ["-keyout", _PKI / f"{name}.key", "-out", _PKI / f"{name}.crt"]
+    if name != "ca":
+        command += ["-CA", _PKI / "ca.crt", "-CAkey", _PKI / "ca.key"]
+    for extension in extensions:
+        command += ["-addext", extension]
+    run(*command, quiet=True)
 
 
 def _kubeconfig(token: str) -> str:

@@ -1,0 +1,51 @@
+"""A connector that does what its configuration says: `{"do": "eat-memory" | "hang" | "wait-for-rows" | ..., ...}`.
+
+rows     sends `count` rows, a state after every `every` of them, `pause` seconds apart
+hang     says that it started, and nothing more, until it is told to stop
+eat      takes more memory than any limit allows
+"""
+
+import json
+import os
+import sys
+import time
+
+
+def say(**message: object) -> None:
+    """One message of the protocol."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def status(value: str) -> None:
+    """The stream's status."""
+    body = {"stream_descriptor": {"name": "plants"}, "status": value}
+    say(type="TRACE", trace={"type": "STREAM_STATUS", "emitted_at": 1.0, "stream_status": body})
+
+
+def rows(count: int, every: int, pause: float) -> None:
+    """Sends rows and states."""
+    for number in range(1, count + 1):
+        data = {"id": number, "user": os.getuid()}
+        say(type="RECORD", record={"stream": "plants", "data": data, "emitted_at": 1})
+        if number % every == 0:
+            body = {"stream_descriptor": {"name": "plants"}, "stream_state": {"id": number}}
+            say(type="STATE", state={"type": "STREAM", "stream": body})
+            time.sleep(pause)
+
+
+if sys.argv[1] == "spec":
+    say(type="SPEC", spec={"connectionSpecification": {"type": "object", "properties": {"do": {"type": "string"}}}})
+    sys.exit(0)
+given = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+with open(given["--config"], encoding="utf-8") as file:  # noqa: PTH123
+    config = json.load(file)
+status("STARTED")
+if config["do"] == "eat":
+    eaten = []
+    while True:
+        eaten.append(bytearray(os.urandom(1024)) * 65536)
+if config["do"] == "hang":
+    time.sleep(3600)
+rows(config.get("count", 10), config.get("every", 5), config.get("pause", 0))
+status("COMPLETE")
