@@ -182,6 +182,10 @@ def test_the_rooms_are_the_tree() -> None:
     packages = {f"{path.relative_to(ROOT)}/" for path in (ROOT / "common").iterdir() if (path / "__init__.py").exists()}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "common").glob("[a-z]*.py")}
     assert packages | modules <= named
+    folders = {
+        path.name for path in ROOT.glob("[a-z]*/") if any(path.rglob("*.*")) and path.name not in {"build", "dist"}
+    }
+    assert folders == {path.split("/")[0] for path in named}
     listed = re.search(r"one deployable each: (.*)", ARCHITECTURE)
     assert set(listed[1].split() if listed else ()) == {
         path.parent.name for path in (ROOT / "functions").glob("*/main.py")

@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cluster.tool.processes import digest, phase, run, succeeds
+from tests.cluster.tool.processes import digest, lock, phase, run, succeeds
 from tests.cluster.tool.settings import CACHE, ENVOY_VERSION, HERE, PACKAGES, environment
 
 _COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
@@ -15,14 +15,18 @@ _COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-
 
 def install_packages() -> None:
     """Installs the Debian packages that are missing, without starting their services."""
-    missing = [package for package in PACKAGES if not succeeds("dpkg-query", "--show", package)]
-    if not missing:
-        return
-    with phase(f"install {' '.join(missing)}"):
+    with lock("packages"):
+        missing = [package for package in PACKAGES if not succeeds("dpkg-query", "--show", package)]
+        if missing:
+            _install(missing)
+
+
+def _install(packages: list[str]) -> None:
+    with phase(f"install {' '.join(packages)}"):
         # RUNLEVEL 1 keeps the packages from starting their own services.
         quietly = environment() | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         run("apt-get", "update", "-q", quiet=True)
-        run("apt-get", "install", "-q", "-y", "--no-install-recommends", *missing, env=quietly, quiet=True)
+        run("apt-get", "install", "-q", "-y", "--no-install-recommends", *packages, env=quietly, quiet=True)
 
 
 def once(folder: Path, make: Callable[[Path], None]) -> Path:

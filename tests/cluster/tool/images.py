@@ -40,8 +40,8 @@ def is_loaded(name: str) -> bool:
 def build_base() -> None:
     """Makes the image that stands in for python:3.11-slim, unless it is there."""
     dockerfile = HERE / "base_image" / "Dockerfile"
-    with lock("build"):
-        builds.install_packages()
+    builds.install_packages()
+    with lock("images"):
         filesystem = builds.once(CACHE / f"base-{digest(dockerfile, PYTHON_PACKAGES)}", _make_root_filesystem)
         label = f"sync-cluster.base={filesystem.name}"
         if _buildah("images", "--quiet", "--filter", f"label={label}"):

@@ -12,8 +12,8 @@ from tests.cluster.tool.settings import LOGS, NODE, ONLY_IMAGES, PIDS, RUN, SYSC
 
 def build(*, with_knative: bool) -> None:
     """Installs the packages and builds the programs, unless that was done."""
+    builds.install_packages()
     with lock("build"):
-        builds.install_packages()
         builds.build_kubernetes()
         builds.build_addons()
         if with_knative:

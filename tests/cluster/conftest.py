@@ -1,0 +1,28 @@
+"""One deployment for all cluster tests; without a cluster they are skipped."""
+
+import pytest
+
+from tests.cluster import settings, stack
+from tests.cluster.settings import ClusterSettings
+from tests.cluster.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def cluster() -> ClusterSettings:
+    """The cluster that KUBECONFIG names."""
+    found = settings.load()
+    if found is None:
+        pytest.skip("no cluster: `make test-cluster` starts one, or set KUBECONFIG and KNATIVE_URL to use another")
+    return found
+
+
+@pytest.fixture(scope="session")
+def deployed(cluster: ClusterSettings) -> Stack:
+    """The project's own files on that cluster, with images of the present code."""
+    return stack.deploy(cluster)
+
+
+@pytest.fixture(scope="session")
+def connectors(cluster: ClusterSettings) -> None:
+    """Images of a real connector, and of one that does what it is told."""
+    stack.ensure_connectors(cluster)

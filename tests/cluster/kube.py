@@ -1,0 +1,70 @@
+"""kubectl and kn as tests use them, and waiting for what they show."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+FUNCTIONS, TASKS, BACKING = "sync-functions", "sync-tasks", "sync-backing"
+CREATOR = "jitsu.com/creator=bulker-sync-controller"
+
+_Found = TypeVar("_Found")
+
+
+class CommandFailed(AssertionError):
+    """A command that had to succeed did not; the message has what it said."""
+
+
+def run(*command: str, given: str | None = None, seconds: float = 300) -> str:
+    """Runs a program; raises CommandFailed with its words."""
+    done = subprocess.run(command, input=given, text=True, capture_output=True, check=False, timeout=seconds)
+    if done.returncode:
+        raise CommandFailed(
+            f"{' '.join(command)[:300]} ended with {done.returncode}:\n{done.stderr}{done.stdout[-2000:]}"
+        )
+    return done.stdout
+
+
+def kubectl(*arguments: str, given: str | None = None) -> str:
+    """Runs kubectl."""
+    return run("kubectl", *arguments, given=given)
+
+
+def apply(*objects: dict[str, Any]) -> None:
+    """Applies objects, server-side."""
+    document = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=document)
+
+
+def get(kind: str, name: str, namespace: str = TASKS) -> dict[str, Any] | None:
+    """An object, or None."""
+    text = kubectl("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
+    return dict(json.loads(text)) if text else None
+
+
+def items(kind: str, namespace: str = TASKS, selector: str = "") -> list[dict[str, Any]]:
+    """All objects of a kind."""
+    labels = ["-l", selector] if selector else []
+    return list(json.loads(kubectl("get", kind, "-n", namespace, *labels, "-o", "json"))["items"])
+
+
+def wait_for(what: str, look: Callable[[], _Found | None], seconds: float = 90, pause: float = 0.25) -> _Found:
+    """Looks until it finds something true; fails with what it waited for and saw last."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s: {what}; last seen: {found!r}")
+        time.sleep(pause)
+
+
+def may(account: str, verb: str, resource: str, namespace: str = TASKS) -> bool:
+    """Whether one of our ServiceAccounts (name, or namespace:name) may do something."""
+    user = account if ":" in account else f"{FUNCTIONS}:{account}"
+    command = ["kubectl", "auth", "can-i", verb, resource, "-n", namespace, f"--as=system:serviceaccount:{user}"]
+    answer = subprocess.run(command, text=True, capture_output=True, check=False).stdout.strip()
+    assert answer in {"yes", "no"}, answer
+    return answer == "yes"

@@ -1,0 +1,83 @@
+"""README's commands, run as they are written against a running edition."""
+
+import itertools
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.documents import README, code, console, section
+from tests.support.recorder import wait_for
+from tests.support.served import Served, served
+
+_ELSEWHERE = ("make ", "syncctl serve ")
+"""What the fixture does, or other tests: `make test` would run this one."""
+_QUESTIONS = ("syncctl spec ", "syncctl check ", "syncctl discover ")
+
+
+class Reader:
+    """Somebody who follows the README: a shell in one folder, with what `make serve` says to export."""
+
+    def __init__(self, home: Path, edition: Served) -> None:
+        self._home = home
+        self._variables = {"HOME": str(home), "SYNCCTL_URL": edition.url, "SYNCCTL_TOKEN": edition.token}
+        self._path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # noqa: TID251 - the shell's
+
+    def type(self, command: str) -> str:
+        """What a command prints; it has to succeed."""
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", command], cwd=self._home, env=self._variables | {"PATH": self._path},
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    """Serves as README's own-connector section says, from the folder that it names as the default."""
+    (tmp_path / "source_plants.py").write_text(code(README, "python")[0])
+    [serve] = [command for command in console(README) if command.startswith("syncctl serve ")]
+    words = shlex.split(serve.replace("$PWD", str(tmp_path)))
+    image, _, command = words[words.index("--image") + 1].partition("=")
+    with served(tmp_path / ".local/share/sync-functions", {image: command}) as edition:
+        yield Reader(tmp_path, edition)
+
+
+def test_the_commands_do_what_the_readme_says(reader: Reader) -> None:
+    """In their order, each with success; what they print is what the text promises."""
+    commands = [command for command in console(section(README, "Use it")) if not command.startswith(_ELSEWHERE)]
+    printed: dict[str, str] = {}
+    # The three questions do not wait for each other: a connector takes seconds to start.
+    for asks, group in itertools.groupby(commands, lambda command: command.startswith(_QUESTIONS)):
+        together = list(group)
+        with ThreadPoolExecutor(len(together) if asks else 1) as threads:
+            printed |= dict(zip(together, threads.map(reader.type, together), strict=True))
+
+    def output(part: str) -> str:
+        [found] = [text for command, text in printed.items() if part in command]
+        return found
+
+    assert "count" in output("syncctl spec")
+    assert output("syncctl check").strip() == "SUCCEEDED"
+    assert "SUCCESS" in output("--task first --follow").splitlines()[-1]
+    assert "first" in output("tasks --limit 5")
+    assert "1,000" in output("syncctl tasks first")
+    assert len(output("syncctl logs first").splitlines()) >= 10
+    assert "id" in output("duckdb.connect")
+    assert json.loads(output("/read?"))["taskId"] == "by-curl-1"
+    assert json.loads(output("/tasks/by-curl-1"))["task"]["taskId"] == "by-curl-1"
+    assert "3 stored" in output("me/source-plants:dev")
+    [look] = [command for command in commands if "/tasks/by-curl-1" in command]
+
+    def over() -> str:
+        state: str = json.loads(reader.type(look))["task"]["state"]
+        return "" if state in {"PENDING", "RUNNING"} else state
+
+    assert wait_for(over, 60, "the end of the read by curl") == "SUCCESS"

@@ -1,0 +1,118 @@
+"""Starts that went wrong elsewhere: settings, markers, many at once, cancelled or killed."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.reports.conftest import CASES
+from tests.support.databases import TestDatabase
+from tests.support.functions import running
+from tests.support.recorder import Recorder
+from tests.support.served import Served, processes_of, served
+from tests.support.site import PACKAGE, python, read_task, site
+
+
+def test_state_full_refresh_done_marker(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+    """A full refresh is never given its own done marker; a caller's state is passed on, and an empty result said."""
+    folder = CASES / "state-full-refresh-done-marker"
+    body = {"catalog": json.loads((folder / "catalog.json").read_text())}
+    with site(tmp_path, database, bulker.url, {PACKAGE: python(folder / "connector.py")}) as place:
+        for number in range(2):
+            task = place.run(read_task(task=f"t{number}", body=body))
+            assert (task["state"], task["streams"]["channels"]["stored"]) == ("SUCCESS", 3)
+        marker = {"stream_descriptor": {"name": "channels"}, "stream_state": {"__ab_full_refresh_sync_complete": True}}
+        task = place.run(read_task(task="t2", body=body | {"state": [{"type": "STREAM", "stream": marker}]}))
+    assert (task["state"], task["streams"]["channels"]["emitted"]) == ("SUCCESS", 0)
+    assert len(bulker.rows("channels")) == 3
+    assert len(bulker.requests) == 2
+
+
+def test_config_token_with_a_line_break(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+    """Settings that end in a line break, as Secrets made with echo do, work as if they did not."""
+    given = json.loads((CASES / "config-token-with-a-line-break/settings.env.json").read_text())
+    given["SYNCCTL_DATABASE_URL"] = database.url + "\n"
+    given["SYNCCTL_BULKER_URL"] = bulker.url + "/\r\n"
+    with running("tasks", token="", **given) as server:
+        assert server.ask("GET", "/tasks", token="caller-token-2").status == 200
+        assert server.ask("GET", "/tasks", token="caller-token-3").status == 401
+    connector = python(CASES / "state-full-refresh-done-marker/connector.py")
+    body = {"catalog": json.loads((CASES / "state-full-refresh-done-marker/catalog.json").read_text())}
+    with site(tmp_path, database, bulker.url, {PACKAGE: connector}, **given) as place:
+        assert place.run(read_task(body=body))["state"] == "SUCCESS"
+    assert bulker.requests[0].headers["Authorization"] == "Bearer warehouse-token-1"
+
+
+@pytest.fixture
+def edition(tmp_path: Path) -> Iterator[Served]:
+    images = {"airbyte/source-garden": python(CASES / "cancel-signal-stops-at-the-shell/connector.py")}
+    with served(tmp_path / "home", images) as up:
+        yield up
+
+
+def test_concurrency_started_many_times_at_once(edition: Served) -> None:
+    """Twelve starts of one sync by HTTP: one is accepted, eleven are told which, repeats get the first answer."""
+    script = CASES / "concurrency-started-many-times-at-once/burst.py"
+    done = subprocess.run(
+        [sys.executable, str(script), edition.url, edition.token],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    answers = [(int(line[:3]), line.split()[1], line.split(None, 2)[2]) for line in lines if line[:3].isdigit()]
+    first, repeats = answers[:12], answers[12:]
+    won = [task for code, task, _ in first if code == 200]
+    assert "accepted: 1" in lines
+    assert sorted(code for code, _, _ in first) == [200] + [409] * 11
+    assert all(won[0] in json.loads(text)["error"] for code, _, text in first if code == 409)
+    assert len(repeats) == 6
+    assert {json.loads(text)["startedAt"] for code, _, text in repeats if code == 200} == {
+        json.loads(text)["startedAt"] for code, _, text in first if code == 200
+    }
+    assert len(list((edition.home / "pods/pods").iterdir())) == 1
+
+
+def test_a_killed_edition_leaves_nothing_and_the_next_one_repairs(tmp_path: Path) -> None:
+    """kill -9 in the middle of a sync: no process stays, the next start fails the row with a reason, and works."""
+    home = tmp_path / "home"
+    images = {"airbyte/source-garden": python(CASES / "cancel-signal-stops-at-the-shell/connector.py")}
+    catalog = json.loads((CASES / "cancel-signal-stops-at-the-shell/catalog.json").read_text())
+    from tests.support.recorder import wait_for
+
+    with served(home, images) as up:
+        query = {"package": "airbyte/source-garden", "version": "1", "syncId": "s", "taskId": "t"}
+        assert up.ask("/read", {"config": {}, "catalog": catalog}, **query)[0] == 200
+        wait_for(lambda: up.ask("/tasks/t")[1]["task"]["streams"].get("ticks", {}).get("emitted"), 40, "a first record")
+        up.process.kill()
+        up.process.wait()
+        wait_for(lambda: not processes_of(home), 30, "no process")
+    with served(home, images) as up:
+        task = up.finish("t")
+        assert task["state"] in {"FAILED", "PARTIAL"}
+        assert task["reason"]
+        up.idle()
+        assert up.ask("/read", {"config": {}, "catalog": catalog}, **(query | {"taskId": "t2"}))[0] == 200
+    wait_for(lambda: not processes_of(home), 30, "no process")
+
+
+def test_ctrl_c_in_the_middle_of_a_sync_leaves_nothing(tmp_path: Path) -> None:
+    """The edition stops in order; what it ran is gone, and its rows are final after the next start."""
+    home = tmp_path / "home"
+    images = {"airbyte/source-garden": python(CASES / "cancel-signal-stops-at-the-shell/connector.py")}
+    catalog = json.loads((CASES / "cancel-signal-stops-at-the-shell/catalog.json").read_text())
+    from tests.support.recorder import wait_for
+
+    with served(home, images) as up:
+        query = {"package": "airbyte/source-garden", "version": "1", "syncId": "s", "taskId": "t"}
+        assert up.ask("/read", {"config": {}, "catalog": catalog}, **query)[0] == 200
+        wait_for(lambda: up.ask("/tasks/t")[1]["task"]["streams"].get("ticks", {}).get("emitted"), 40, "a first record")
+    assert up.process.returncode == 0, up.output
+    assert processes_of(home) == []
+    with served(home, images) as up:
+        assert up.finish("t")["state"] in {"FAILED", "PARTIAL"}
+        up.idle()

@@ -1,0 +1,101 @@
+"""What other warehouses lost or refused, replayed into the real one by the real sidecar."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb  # noqa: TID251 - tests look past the product's own code
+import pytest
+
+from embedded.warehouse.server import WarehouseServer
+from embedded.warehouse.warehouse import Warehouse
+from tests.reports.conftest import CASES
+from tests.support.databases import TestDatabase
+from tests.support.rig import Rig
+
+
+class Into:
+    """Plays a case and looks at the table afterwards."""
+
+    def __init__(self, rig: Rig, warehouse: Warehouse, file: Path) -> None:
+        self.rig, self._warehouse, self._file = rig, warehouse, file
+
+    def play(self, case: str, output: bytes | None = None) -> Rig:
+        folder = CASES / case
+        for name in ("catalog", "state"):
+            if (file := folder / f"{name}.json").exists():
+                self.rig.give(**{name: file.read_bytes()})
+        self.rig.give(config={})
+        assert self.rig.play(output or (folder / "read.jsonl").read_bytes()) == 0, self.rig.output
+        self._warehouse.close()
+        return self.rig
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self._file), read_only=True) as connection:
+            return connection.execute(sql).fetchall()
+
+
+@pytest.fixture
+def into(tmp_path: Path, database: TestDatabase) -> Iterator[Into]:
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb", "bulker-token-1")
+    with WarehouseServer(warehouse) as server:
+        rig = Rig(tmp_path, database, server.url)
+        rig.announce()
+        yield Into(rig, warehouse, tmp_path / "warehouse.duckdb")
+    warehouse.close()
+
+
+def test_warehouse_column_names(into: Into) -> None:
+    """Every value can be read back from a column of its own, whatever its key looks like."""
+    rig = into.play("warehouse-column-names")
+    assert rig.task["status"] == "SUCCESS", rig.task
+    messages = map(json.loads, (CASES / "warehouse-column-names/read.jsonl").read_bytes().splitlines())
+    given = [message["record"]["data"] for message in messages if message["type"] == "RECORD"]
+    rows = into.query("SELECT * FROM people ORDER BY id")
+    assert len(rows) == 2
+    for row, data in zip(rows, given, strict=True):
+        assert sorted(map(str, row)) == sorted(map(str, data.values()))
+
+
+def test_warehouse_duplicate_keys(into: Into) -> None:
+    """The last one wins; neighbours are stored."""
+    rig = into.play("warehouse-duplicate-keys")
+    assert rig.task["status"] == "SUCCESS", rig.task
+    assert into.query("SELECT id, size FROM files ORDER BY id") == [(1, 10), (2, 3266), (3, 30)]
+
+
+def test_catalog_null_in_a_key_part(into: Into) -> None:
+    """Rows with a null in their key are all stored: null equals nothing."""
+    rig = into.play("catalog-null-in-a-key-part")
+    assert rig.task["status"] == "SUCCESS", rig.task
+    assert into.query("SELECT amount FROM spend ORDER BY amount") == [(1.25,), (3.5,), (7.75,)]
+
+
+def test_catalog_nested_and_composite_keys(into: Into) -> None:
+    """One nested key deduplicates by itself, two key columns together."""
+    rig = into.play("catalog-nested-and-composite-keys")
+    assert rig.task["status"] == "SUCCESS", rig.task
+    assert into.query("SELECT name FROM plants ORDER BY name") == [("new",), ("x",)]
+    assert into.query("SELECT region, name FROM beds ORDER BY region") == [("n", "new"), ("s", "x")]
+
+
+def test_protocol_deep_nesting(into: Into) -> None:
+    """What the sidecar lets through, the warehouse stores; flat neighbours are there."""
+    rig = into.play("protocol-deep-nesting")
+    ids = [row[0] for row in into.query("SELECT id FROM trees ORDER BY id")]
+    assert {1, 4} <= set(ids)
+    assert rig.task["status"] == ("SUCCESS" if len(ids) == 4 else "PARTIAL")
+
+
+def test_protocol_nan_and_infinity(into: Into) -> None:
+    """Both neighbours of the NaN record and the other stream are in their tables."""
+    into.play("protocol-nan-and-infinity")
+    assert into.query("SELECT id FROM beds ORDER BY id") == [(1,), (3,)]
+    assert into.query("SELECT id, name FROM plants ORDER BY id") == [(1, "fern"), (2, "NaN")]
+
+
+def test_postgres_nul_in_state_and_log(into: Into) -> None:
+    """A NUL in a row's text does not cost the row."""
+    into.play("postgres-nul-in-state-and-log")
+    assert [row[0] for row in into.query("SELECT id FROM codes ORDER BY id")] == [1, 2]
