@@ -5,6 +5,7 @@ are counted in the warehouse itself.
 """
 
 import socket
+import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -190,10 +191,18 @@ def _verdict(screen: Screen, first: Sequence[Count], second: Sequence[Count]) ->
 def _next(screen: Screen, running: "Edition") -> None:
     """What to try now that the demo is over: its edition stops, its data stays."""
     screen.say("\nTry next:", "bold")
-    screen.say(f"  duckdb {running.warehouse_file} 'from {PREFIX}users limit 5'     look at the rows")
-    screen.say(f"  SYNCCTL_HOME={running.home} make serve     run it all again, to stay; it prints what to export")
-    screen.say("  syncctl tasks     then, in another terminal: the runs of this demo")
-    screen.say("  syncctl read --help     read a connector of your choice")
+    here = _program()
+    query = f"duckdb.connect('{running.warehouse_file}', read_only=True).sql('from {PREFIX}users limit 5')"
+    screen.say(f'  {here.with_name("python")} -c "import duckdb; print({query})"     look at the rows')
+    screen.say(f"  SYNCCTL_HOME={running.home} {here} serve     run it all again, to stay; it prints what to export")
+    screen.say(f"  {here} tasks     then, in another terminal: the runs of this demo")
+    screen.say(f"  {here} read --help     read a connector of your choice")
+
+
+def _program() -> Path:
+    """This program as the user can call it from here."""
+    program = Path(sys.executable).with_name("syncctl")
+    return program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
 
 
 def _step(screen: Screen, number: int, what: str) -> None:

@@ -13,7 +13,12 @@ from syncctl.session import guard
 if TYPE_CHECKING:
     from embedded.edition import Edition
 
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one.")]
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port", envvar="SYNCCTL_HTTP_PORT", min=0, max=65535, help="Port on 127.0.0.1; 0 takes any free one."
+    ),
+]
 OwnImages = Annotated[
     list[str] | None,
     typer.Option(

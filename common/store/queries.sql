@@ -62,6 +62,10 @@ SET state = 'RUNNING', started_at = coalesce(started_at, now()), updated_at = no
     streams = coalesce(:streams::jsonb, streams)
 WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING');
 
+-- name: note_trouble
+-- Why a pending task has no pod yet.
+UPDATE syncctl_task SET reason = :reason, updated_at = now() WHERE task_id = :task_id AND state = 'PENDING';
+
 -- name: task_is_terminal
 SELECT state FROM syncctl_task WHERE task_id = :task_id AND state NOT IN ('PENDING', 'RUNNING');
 

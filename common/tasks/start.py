@@ -1,8 +1,6 @@
 """Starts a task: row first, then the pod, then its Secret. Safe to repeat after any interruption."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 from uuid import uuid4
 
 from msgspec import Struct, structs
@@ -10,7 +8,7 @@ from msgspec import Struct, structs
 from common import airbyte, cluster
 from common.cluster import Cluster
 from common.commands import Command
-from common.errors import Conflict, QuotaExceeded, Refused, SyncError
+from common.errors import Conflict, QuotaExceeded, Refused, SyncError, TimedOut, Unavailable
 from common.pods import manifest
 from common.pods.manifest import Payload, PodSettings
 from common.settings import Settings
@@ -19,6 +17,7 @@ from common.tasks.requests import NewTask
 
 _log = logging.getLogger(__name__)
 
+_MAY_PASS = (QuotaExceeded, Unavailable, TimedOut)
 CREATE_FAILED = "CREATE_FAILED: "
 """The caller's console shows this word for a task whose pod could not be made (contract.md B)."""
 
@@ -52,15 +51,7 @@ def start(task: NewTask, settings: Settings) -> Started:
                 raise Conflict(f"Task {row.task_id} could not be started before: {row.reason}. Use a new taskId.")
             if row.state is not TaskState.PENDING:
                 return answer
-        try:
-            _ensure_pod(cluster.connect(settings), key, payload, pod_settings(settings), task.table_name_prefix)
-        except QuotaExceeded:
-            raise  # the row stays PENDING: repeating the request makes the pod once there is room
-        except SyncError as error:
-            text = f"{CREATE_FAILED}{error.message}"
-            outcome = Outcome(TaskState.FAILED, reason=text, description=text)
-            db.transact(lambda db: tasks.conclude(db, key, outcome))
-            raise
+        _make_pod(db, key, payload, settings, task.table_name_prefix)
     _log.info("Task accepted.", extra={"action": "start", "task_id": key.task_id})
     return answer
 
@@ -141,20 +132,41 @@ def _refuse_shared_tables(task: NewTask) -> None:
             seen[kind, value] = name
 
 
+def _make_pod(db: Database, key: TaskKey, payload: Payload, settings: Settings, prefix: str) -> None:
+    """Makes the pod, or says in the task's row why there is none."""
+    try:
+        _ensure_pod(cluster.connect(settings), key, payload, pod_settings(settings), prefix)
+    except _MAY_PASS as error:
+        # Or it has happened after all: the row stays PENDING, so that the same request, repeated, goes on from
+        # what is there. A sweep fails the row if nobody does.
+        reason = tasks.clean(error.message)
+        db.transact(lambda db: db.run("note_trouble", task_id=key.task_id, reason=reason))
+        raise
+    except SyncError as error:
+        text = f"{CREATE_FAILED}{error.message}"
+        outcome = Outcome(TaskState.FAILED, reason=text, description=text)
+        db.transact(lambda db: tasks.conclude(db, key, outcome))
+        raise
+
+
 def _ensure_pod(where: Cluster, key: TaskKey, payload: Payload, settings: PodSettings, prefix: str) -> None:
     """Makes what is missing of pod and Secret. Whoever dies in between: the next one goes on from there."""
     wanted = manifest.pod(key, payload, settings, prefix=prefix)
     try:
-        pod: Mapping[str, Any] = where.create_pod(wanted)
+        pod = where.create_pod(wanted)
     except Conflict:
         found = where.get_pod(wanted["metadata"]["name"])
-        if found is None or found["metadata"].get("annotations", {}).get("TaskID") != key.task_id:
+        if found is None or found["metadata"].get("deletionTimestamp"):
+            raise Unavailable("An earlier pod of this task is still ending; repeat the request.") from None
+        if found["metadata"].get("annotations", {}).get("TaskID") != key.task_id:
             raise
         pod = found
     try:
-        where.create_secret(manifest.secret(key, payload, settings, dict(pod)))
+        where.create_secret(manifest.secret(key, payload, settings, pod))
     except Conflict:
         return
+    except _MAY_PASS:
+        raise  # the pod waits for its Secret, and a repeat brings it
     except SyncError:
         where.delete_pod(wanted["metadata"]["name"], pod["metadata"]["uid"], 1)
         raise

@@ -61,10 +61,19 @@ def wait_for(what: str, look: Callable[[], _Found | None], seconds: float = 90, 
         time.sleep(pause)
 
 
-def may(account: str, verb: str, resource: str, namespace: str = TASKS) -> bool:
-    """Whether one of our ServiceAccounts (name, or namespace:name) may do something."""
-    user = account if ":" in account else f"{FUNCTIONS}:{account}"
-    command = ["kubectl", "auth", "can-i", verb, resource, "-n", namespace, f"--as=system:serviceaccount:{user}"]
-    answer = subprocess.run(command, text=True, capture_output=True, check=False).stdout.strip()
-    assert answer in {"yes", "no"}, answer
-    return answer == "yes"
+def rights(account: str, namespace: str) -> dict[str, set[str]]:
+    """What a ServiceAccount (namespace:name) may do with core resources: verbs by resource."""
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+    who = f"--as=system:serviceaccount:{account}"
+    found = json.loads(kubectl("create", who, "-f", "-", "-o", "json", given=json.dumps(review)))["status"]
+    assert not found.get("incomplete"), found
+    verbs: dict[str, set[str]] = {}
+    for rule in found["resourceRules"]:
+        if {"", "*"} & set(rule["apiGroups"]):
+            for resource in rule["resources"]:
+                verbs.setdefault(resource, set()).update(rule["verbs"])
+    return verbs

@@ -4,7 +4,8 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from uuid import uuid4
 import httpx
 
 from tests.cluster import kube
-from tests.cluster.kube import BACKING, FUNCTIONS
+from tests.cluster.kube import BACKING, CREATOR, FUNCTIONS, TASKS
 from tests.cluster.settings import ClusterSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,18 +39,17 @@ class Stack:
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=120))
 
     def call(self, function: str, method: str, body: object = None, **query: str) -> httpx.Response:
-        """Calls a function through Knative's ingress, as its own host."""
+        """Calls a function (or a `variant` of it) through Knative's ingress, as its own host."""
         host = f"{function}.{FUNCTIONS}.{self.settings.knative_domain}"
-        url = f"{self.settings.knative_url}/{function}"
+        url = f"{self.settings.knative_url}/{function.partition('-')[0]}"
         return self.client.request(method, url, headers={"Host": host}, params=query, json=body)
 
-    def read(self, package: str, version: str, config: object, catalog: object, **query: str) -> dict[str, str]:
-        """Starts a read that has to be accepted; gives its query."""
-        ids = {"syncId": f"sync-{uuid4().hex[:12]}", "taskId": str(uuid4())} | query
-        given = {"package": package, "version": version, "connectorType": "airbyte", **ids}
-        answer = self.call("read", "POST", {"config": config, "catalog": catalog}, **given)
+    def start(self, do: str, function: str = "read", **config: object) -> dict[str, str]:
+        """Starts a read of the test connector that has to be accepted."""
+        prefix = f"test_{uuid4().hex[:8]}_"
+        given = {"tableNamePrefix": prefix, "package": TEST, "version": TEST_VERSION, **ids()}
+        answer = self.call(function, "POST", {"config": {"do": do, **config}, "catalog": catalog("plants")}, **given)
         assert answer.status_code == 200, answer.text
-        assert answer.json()["ok"] is True
         return given
 
     def rows(self, query: str) -> list[dict[str, Any]]:
@@ -78,6 +78,70 @@ class Stack:
         """The warehouse's tables and how many rows each has."""
         path = f"/api/v1/namespaces/{BACKING}/services/warehouse:3042/proxy/tables"
         return dict(json.loads(kube.kubectl("get", "--raw", path)))
+
+
+def ids() -> dict[str, str]:
+    """A sync and a task that nothing else has."""
+    return {"syncId": f"sync-{uuid4().hex[:12]}", "taskId": str(uuid4()), "connectorType": "airbyte"}
+
+
+def catalog(*streams: str) -> dict[str, Any]:
+    """A catalog that reads these streams in full."""
+    modes = ["full_refresh", "incremental"]
+    return {
+        "streams": [
+            {
+                "stream": {"name": name, "json_schema": {}, "supported_sync_modes": modes},
+                "sync_mode": "full_refresh",
+                "destination_sync_mode": "overwrite",
+            }
+            for name in streams
+        ]
+    }
+
+
+def pod_of(task_id: str) -> dict[str, Any] | None:
+    """The task's pod, if there is one."""
+    pods = kube.items("pod", TASKS, CREATOR)
+    return next((pod for pod in pods if pod["metadata"]["annotations"].get("TaskID") == task_id), None)
+
+
+def started(task_id: str, seconds: float = 60) -> dict[str, Any]:
+    """The task's pod, once all its containers run."""
+
+    def look() -> dict[str, Any] | None:
+        pod = pod_of(task_id)
+        return pod if pod and pod["status"].get("phase") == "Running" else None
+
+    return kube.wait_for(f"the pod of task {task_id} runs", look, seconds)
+
+
+def nothing_left(pod: dict[str, Any], seconds: float = 120) -> None:
+    """Waits until neither a pod (by its UID) nor its Secret is there."""
+    name, uid = pod["metadata"]["name"], pod["metadata"]["uid"]
+
+    def is_gone() -> bool:
+        found = kube.get("pod", name)
+        return found is None or found["metadata"]["uid"] != uid
+
+    kube.wait_for(f"pod {name} is gone", is_gone, seconds)
+    kube.wait_for(f"the Secret of {name} is gone", lambda: kube.get("secret", f"{name}-config") is None, 60)
+
+
+@contextmanager
+def variant(function: str, name: str, **environment: str) -> Iterator[None]:
+    """A function beside the deployed one, with other settings, for the length of the block."""
+    deployed = kube.get("ksvc", function, FUNCTIONS)
+    assert deployed is not None
+    spec = {"template": {"metadata": {}, "spec": deployed["spec"]["template"]["spec"]}}
+    spec["template"]["spec"]["containers"][0]["env"] += [{"name": k, "value": v} for k, v in environment.items()]
+    metadata = {"name": name, "namespace": FUNCTIONS}
+    kube.apply({"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    try:
+        kube.kubectl("wait", "--for=condition=Ready", f"ksvc/{name}", "-n", FUNCTIONS, "--timeout=90s")
+        yield
+    finally:
+        kube.kubectl("delete", "ksvc", name, "-n", FUNCTIONS)
 
 
 def deploy(settings: ClusterSettings) -> Stack:

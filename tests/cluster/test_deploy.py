@@ -1,0 +1,119 @@
+"""The project's own files on a real cluster: everything gets ready, wakes up, works, and goes back to sleep."""
+
+import json
+from uuid import uuid4
+
+import pytest
+
+from tests.cluster import kube
+from tests.cluster.kube import FUNCTIONS
+from tests.cluster.stack import FAKER, FAKER_VERSION, NAMES, ROOT, Stack, catalog, ids, nothing_left, pod_of
+
+pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(600)]
+
+CONFIG = {"count": 200, "seed": 7, "parallelism": 1, "always_updated": False}
+
+
+def replicas(function: str) -> int:
+    """How many instances of a function there are."""
+    selector = f"serving.knative.dev/service={function}"
+    return sum(found["status"].get("replicas", 0) for found in kube.items("deployment", FUNCTIONS, selector))
+
+
+def test_functions_ready(deployed: Stack):
+    """kn deploys every function from the repository's files, and all of them get ready."""
+    listed = json.loads(kube.run("kn", "service", "list", "-n", FUNCTIONS, "-o", "json"))["items"]
+    ready = {
+        service["metadata"]["name"]: next(c["status"] for c in service["status"]["conditions"] if c["type"] == "Ready")
+        for service in listed
+    }
+    assert ready == dict.fromkeys(NAMES, "True")
+
+
+def test_sweeper_is_inside_only(deployed: Stack):
+    """The sweeper has no address outside the cluster."""
+    service = kube.get("ksvc", "sweeper", FUNCTIONS)
+    assert service is not None
+    assert service["status"]["url"] == f"http://sweeper.{FUNCTIONS}.svc.cluster.local"
+    assert deployed.call("sweeper", "POST").status_code == 404
+
+
+@pytest.mark.parametrize("overlay", ["", "overlays/development", "overlays/production"])
+def test_overlays_are_accepted(deployed: Stack, overlay: str):
+    """The API server, with all its webhooks, accepts every object of every overlay."""
+    kube.kubectl("apply", "--dry-run=server", "-k", str(ROOT / "knative" / overlay))
+
+
+def test_events_source_ready(deployed: Stack):
+    """The ApiServerSource watches, with the account that it is given, and only our pods."""
+    kube.kubectl("wait", "--for=condition=Ready", "apiserversource/pod-events", "-n", FUNCTIONS, "--timeout=90s")
+
+
+def test_read_from_zero(deployed: Stack):
+    """With no instance at all, a POST /read wakes its function, and a real connector's rows reach the warehouse."""
+    kube.wait_for("no instance of read", lambda: replicas("read") == 0, 180)
+    prefix = f"zero_{uuid4().hex[:8]}_"
+    query = {"package": FAKER, "version": FAKER_VERSION, "tableNamePrefix": prefix, **ids()}
+    answer = deployed.call("read", "POST", {"config": CONFIG, "catalog": catalog("users", "products")}, **query)
+    assert answer.status_code == 200, answer.text
+    ended = deployed.ended(query["taskId"])
+    assert ended["status"] == "SUCCESS", ended
+    tables = deployed.tables()
+    assert (tables[f"{prefix}users"], tables[f"{prefix}products"]) == (200, 100)
+
+
+def test_finished_pod_and_secret_go(deployed: Stack):
+    """A finished task leaves neither pod nor Secret."""
+    query = deployed.start("rows")
+    pod = kube.wait_for("the pod is there", lambda: pod_of(query["taskId"]), 30)
+    assert deployed.ended(query["taskId"])["status"] == "SUCCESS"
+    nothing_left(pod)
+
+
+def test_spec(deployed: Stack):
+    """GET /spec puts the connector's specification into its table."""
+    answer = deployed.call("spec", "GET", package=FAKER, version=FAKER_VERSION)
+    assert answer.status_code == 200, answer.text
+    where = f"package = '{FAKER}' AND version = '{FAKER_VERSION}' AND specs IS NOT NULL"
+    (row,) = kube.wait_for(
+        "the specification", lambda: deployed.rows(f"SELECT * FROM newjitsu.source_spec WHERE {where}")
+    )
+    assert "count" in json.dumps(row["specs"])
+
+
+def test_check(deployed: Stack):
+    """POST /check tells that the configuration works."""
+    key = f"check-{uuid4().hex}"
+    query = {"package": FAKER, "version": FAKER_VERSION, "storageKey": key}
+    assert deployed.call("check", "POST", CONFIG, **query).status_code == 200
+    (row,) = kube.wait_for(
+        "the result", lambda: deployed.rows(f"SELECT status FROM newjitsu.source_check WHERE key = '{key}'")
+    )
+    assert row["status"] == "SUCCESS"
+
+
+def test_discover(deployed: Stack):
+    """POST /discover puts the connector's catalog into its table."""
+    key = f"discover-{uuid4().hex}"
+    query = {"package": FAKER, "version": FAKER_VERSION, "storageKey": key}
+    assert deployed.call("discover", "POST", CONFIG, **query).status_code == 200
+    where = f"key = '{key}' AND status = 'SUCCESS'"
+    (row,) = kube.wait_for(
+        "the catalog", lambda: deployed.rows(f"SELECT catalog FROM newjitsu.source_catalog WHERE {where}")
+    )
+    assert {stream["name"] for stream in row["catalog"]["streams"]} == {"users", "products", "purchases"}
+
+
+def test_one_base_url(deployed: Stack):
+    """The nginx gateway routes by path, wakes what sleeps, and keeps the sweeper to itself."""
+    proxy = f"/api/v1/namespaces/{FUNCTIONS}/services/gateway:80/proxy"
+    assert json.loads(kube.kubectl("get", "--raw", f"{proxy}/health")) == {"status": "pass"}
+    assert json.loads(kube.kubectl("get", "--raw", f"{proxy}/tasks"))["ok"] is True
+    with pytest.raises(kube.CommandFailed, match="could not find the requested resource"):
+        kube.kubectl("get", "--raw", f"{proxy}/sweeper")
+
+
+def test_back_to_zero(deployed: Stack):
+    """When nobody asks any more, no function runs, except the sweeper while its CronJob calls."""
+    asked = set(NAMES) - {"sweeper"}
+    kube.wait_for("no instance of any function", lambda: all(replicas(name) == 0 for name in asked), 180)

@@ -1,0 +1,117 @@
+"""Task pods that go wrong: every row says why, in words that help, and nothing is left behind."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cluster import kube, stack
+from tests.cluster.kube import TASKS
+from tests.cluster.stack import TEST, TEST_VERSION, Stack, catalog, ids, nothing_left, pod_of, started
+
+pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(600)]
+
+
+def failed(deployed: Stack, task_id: str, pod: dict[str, Any], *words: str, seconds: float = 120) -> None:
+    """The task's row fails with these words in its reason, and its pod and Secret go."""
+    row = deployed.ended(task_id, seconds)
+    assert row["status"] == "FAILED", row
+    missing = [word for word in words if word.lower() not in row["description"].lower()]
+    assert not missing, f"{missing} not in {row['description']!r}"
+    nothing_left(pod)
+
+
+def pod_soon(task_id: str) -> dict[str, Any]:
+    """The pod of a task that was accepted, whatever its state."""
+    return kube.wait_for("the pod is there", lambda: pod_of(task_id), 30)
+
+
+def test_source_out_of_memory(deployed: Stack):
+    """A connector that is OOM-killed fails with its memory limit in the reason."""
+    task = deployed.start("eat")["taskId"]
+    failed(deployed, task, pod_soon(task), "source ran out of memory at 2Gi")
+
+
+def test_image_cannot_be_pulled(deployed: Stack):
+    """An image that no registry has fails with the image's name, after a grace for registries that recover."""
+    query = {"package": "dev.local/nowhere", "version": "1", **ids()}
+    assert deployed.call("read", "POST", {"config": {}, "catalog": catalog("plants")}, **query).status_code == 200
+    pod = pod_soon(query["taskId"])
+    failed(deployed, query["taskId"], pod, "dev.local/nowhere:1", "cannot be used", seconds=180)
+
+
+@pytest.mark.parametrize("package", ["Airbyte/Source-Faker", "a b", "dev.local/x;reboot", "../x"])
+def test_image_name_that_is_invalid(deployed: Stack, package: str):
+    """What is no image's name is refused before anything is made."""
+    query = {"package": package, "version": "1", **ids()}
+    answer = deployed.call("read", "POST", {"config": {}, "catalog": catalog("plants")}, **query)
+    assert answer.status_code == 422
+    assert answer.json()["ok"] is False
+    assert pod_of(query["taskId"]) is None
+
+
+def test_unschedulable(deployed: Stack):
+    """A pod that no node takes fails at the init time-out, with the scheduler's words."""
+    with stack.variant("read", "read-nowhere", SYNCCTL_KUBERNETES_NODE_SELECTOR="{disk: none}"):
+        task = deployed.start("rows", "read-nowhere")["taskId"]
+    failed(deployed, task, pod_soon(task), "INIT_TIMEOUT", "node", "selector", seconds=200)
+
+
+def test_pod_deleted_by_hand(deployed: Stack):
+    """A running pod that somebody deletes by force fails as gone."""
+    task = deployed.start("hang")["taskId"]
+    pod = started(task)
+    kube.kubectl("delete", "pod", pod["metadata"]["name"], "-n", TASKS, "--grace-period=0", "--force")
+    failed(deployed, task, pod, seconds=180)
+
+
+def test_pod_evicted_through_the_api(deployed: Stack):
+    """An eviction (a drained node) fails the task, and says that it was not the connector."""
+    task = deployed.start("hang")["taskId"]
+    pod = started(task)
+    name = pod["metadata"]["name"]
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": TASKS}}
+    path = f"/api/v1/namespaces/{TASKS}/pods/{name}/eviction"
+    kube.kubectl("create", "--raw", path, "-f", "-", given=json.dumps(eviction))
+    failed(deployed, task, pod, seconds=180)
+
+
+def test_quota_used_up_then_freed(deployed: Stack):
+    """A task over the quota is answered 429 with Retry-After, leaves no pod, and starts when there is room."""
+    quota = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "test", "namespace": TASKS},
+        "spec": {"hard": {"pods": "0"}},
+    }
+    kube.apply(quota)
+    query = {"package": TEST, "version": TEST_VERSION, "tableNamePrefix": "quota_", **ids()}
+    body = {"config": {"do": "rows"}, "catalog": catalog("plants")}
+    try:
+        kube.wait_for("the quota counts", lambda: (kube.get("resourcequota", "test") or {})["status"].get("hard"))
+        answer = deployed.call("read", "POST", body, **query)
+        assert answer.status_code == 429, answer.text
+        assert int(answer.headers["Retry-After"]) > 0
+        assert pod_of(query["taskId"]) is None
+    finally:
+        kube.kubectl("delete", "resourcequota", "test", "-n", TASKS)
+    assert deployed.call("read", "POST", body, **query).status_code == 200
+    assert deployed.ended(query["taskId"])["status"] == "SUCCESS"
+
+
+def test_postgres_restarts_in_the_middle(deployed: Stack):
+    """A sync goes on through a restart of Postgres, and no row is lost."""
+    query = deployed.start("rows", count=60, every=2, pause=0.5)
+    started(query["taskId"])
+    kube.kubectl("exec", "-n", kube.BACKING, "deploy/postgres", "--", "sh", "-c", "kill -INT 1")
+    kube.wait_for("Postgres stopped", lambda: "Running" not in _states("postgres"), 30, 0.05)
+    kube.kubectl("wait", "--for=condition=Available", "deployment/postgres", "-n", kube.BACKING, "--timeout=90s")
+    row = deployed.ended(query["taskId"])
+    assert row["status"] == "SUCCESS", row
+    assert deployed.tables()[f"{query['tableNamePrefix']}plants"] == 60
+
+
+def _states(app: str) -> str:
+    pods = kube.items("pod", kube.BACKING, f"app={app}")
+    states = [next(iter(c["state"])) for pod in pods for c in pod["status"].get("containerStatuses", [])]
+    return " ".join(states).title()
