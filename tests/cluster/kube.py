@@ -69,7 +69,8 @@ def rights(account: str, namespace: str) -> dict[str, set[str]]:
         "spec": {"namespace": namespace},
     }
     who = f"--as=system:serviceaccount:{account}"
-    found = json.loads(kubectl("create", who, "-f", "-", "-o", "json", given=json.dumps(review)))["status"]
+    path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
+    found = json.loads(kubectl("create", who, "--raw", path, "-f", "-", given=json.dumps(review)))["status"]
     assert not found.get("incomplete"), found
     verbs: dict[str, set[str]] = {}
     for rule in found["resourceRules"]:

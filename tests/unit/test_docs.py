@@ -69,7 +69,11 @@ def test_settings_without_effect_are_named_as_such() -> None:
     """A setting that nothing reads is listed below the table, and no other."""
     sources = [path for room in CODE for path in (ROOT / room).rglob("*.py") if path != ROOT / "common/settings.py"]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
-    unread = {variable(name) for name in Settings.model_fields if not re.search(rf"\.(require_)?{name}\b|{variable(name)}\b", text)}
+    unread = {
+        variable(name)
+        for name in Settings.model_fields
+        if not re.search(rf"\.(require_)?{name}\b|{variable(name)}\b", text)
+    }
     paragraph = re.search(r"^Without effect so far.*?\n\n", README, re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"SYNCCTL_\w+", paragraph[0] if paragraph else "")) == unread
 

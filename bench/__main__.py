@@ -1,0 +1,23 @@
+"""`python -m bench`: all benches, or those named."""
+
+import argparse
+import importlib
+import sys
+
+NAMES = ("coldstart", "sidecar")
+
+
+def main() -> int:
+    """Runs the benches one after another; exit code 1 if a goal was missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; all without")
+    parser.add_argument("--quick", action="store_true", help="less data, fewer shapes: to see that it works")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.names) - set(NAMES):
+        parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    met = [importlib.import_module(f"bench.{name}").run(quick=arguments.quick) for name in arguments.names or NAMES]
+    return 0 if all(met) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

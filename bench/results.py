@@ -1,0 +1,55 @@
+"""What every bench leaves: a table, a JSON file, a plot, and its goals."""
+
+import json
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pygal
+from msgspec import Struct
+from rich.console import Console
+from rich.table import Table
+
+FOLDER = Path(__file__).parent / "results"
+_console = Console(width=140)
+
+
+class Goal(Struct, frozen=True):
+    """A number and the least (or, with `at_most`, the most) it should be."""
+
+    name: str
+    measured: float
+    wanted: float
+    at_most: bool = False
+
+    @property
+    def met(self) -> bool:
+        """Whether the number is on the right side."""
+        return self.measured <= self.wanted if self.at_most else self.measured >= self.wanted
+
+    def __str__(self) -> str:
+        """The line that is printed."""
+        return f"goal {self.name} measured {self.measured:.2f} wanted {'<=' if self.at_most else '>='}{self.wanted:g}"
+
+
+def publish(
+    name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], goals: Sequence[Goal], *, bars: str = ""
+) -> bool:
+    """Prints and writes everything; `bars` names the column to plot. Whether all goals are met."""
+    table = Table(*columns, title=name)
+    for row in rows:
+        table.add_row(*(f"{cell:,.2f}" if isinstance(cell, float) else str(cell) for cell in row))
+    _console.print(table)
+    FOLDER.mkdir(exist_ok=True)
+    figures = {"machine": platform.machine(), "python": platform.python_version()}
+    data = figures | {"columns": list(columns), "rows": [list(row) for row in rows], "goals": [str(g) for g in goals]}
+    (FOLDER / f"{name}.json").write_text(json.dumps(data, indent=1))
+    if bars:
+        chart = pygal.HorizontalBar(title=f"{name}: {bars}", show_legend=False, height=120 + 28 * len(rows))
+        chart.x_labels = [str(row[0]) for row in rows]
+        chart.add(bars, [row[list(columns).index(bars)] for row in rows])
+        chart.render_to_file(str(FOLDER / f"{name}.svg"))
+    for goal in goals:
+        _console.print(str(goal), highlight=False)
+    return all(goal.met for goal in goals)
