@@ -1,5 +1,7 @@
 """One deployment for all cluster tests; without a cluster they are skipped."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.cluster import settings, stack
@@ -17,9 +19,11 @@ def cluster() -> ClusterSettings:
 
 
 @pytest.fixture(scope="session")
-def deployed(cluster: ClusterSettings) -> Stack:
+def deployed(cluster: ClusterSettings) -> Iterator[Stack]:
     """The project's own files on that cluster, with images of the present code."""
-    return stack.deploy(cluster)
+    running = stack.deploy(cluster)
+    with running.client:
+        yield running
 
 
 @pytest.fixture(scope="session")

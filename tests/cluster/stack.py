@@ -100,6 +100,12 @@ def catalog(*streams: str) -> dict[str, Any]:
     }
 
 
+def replicas(function: str) -> int:
+    """How many instances of a function there are."""
+    selector = f"serving.knative.dev/service={function}"
+    return sum(found["status"].get("replicas", 0) for found in kube.items("deployment", FUNCTIONS, selector))
+
+
 def pod_of(task_id: str) -> dict[str, Any] | None:
     """The task's pod, if there is one."""
     pods = kube.items("pod", TASKS, CREATOR)

@@ -7,17 +7,11 @@ import pytest
 
 from tests.cluster import kube
 from tests.cluster.kube import FUNCTIONS
-from tests.cluster.stack import FAKER, FAKER_VERSION, NAMES, ROOT, Stack, catalog, ids, nothing_left, pod_of
+from tests.cluster.stack import FAKER, FAKER_VERSION, NAMES, ROOT, Stack, catalog, ids, nothing_left, pod_of, replicas
 
 pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(600)]
 
 CONFIG = {"count": 200, "seed": 7, "parallelism": 1, "always_updated": False}
-
-
-def replicas(function: str) -> int:
-    """How many instances of a function there are."""
-    selector = f"serving.knative.dev/service={function}"
-    return sum(found["status"].get("replicas", 0) for found in kube.items("deployment", FUNCTIONS, selector))
 
 
 def test_functions_ready(deployed: Stack):
