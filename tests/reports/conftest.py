@@ -1,28 +1,13 @@
 """A rig that plays a case's recording to the real sidecar, with a recording Bulker or the real warehouse."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support.databases import TestDatabase
-from tests.support.recorder import Recorder, recorder
 from tests.support.rig import Rig
 
 CASES = Path(__file__).parent / "cases"
-
-
-@pytest.fixture
-def bulker() -> Iterator[Recorder]:
-    with recorder() as running:
-        yield running
-
-
-@pytest.fixture
-def rig(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Rig:
-    made = Rig(tmp_path, database, bulker.url)
-    made.announce()
-    return made
 
 
 Replay = Callable[..., Rig]

@@ -15,7 +15,8 @@ from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.commands import Command
 from common.errors import BadRequest
 from common.pods import manifest
-from common.pods.manifest import Payload, PodSettings
+from common.pods.containers import PodSettings
+from common.pods.manifest import Payload
 from common.store import TaskKey, TaskState, queries
 from common.tasks import bodies, requests
 from common.web import MAX_QUERY_BYTES

@@ -14,7 +14,8 @@ from msgspec import structs
 from common.commands import Command
 from common.errors import TooLarge
 from common.pods import manifest, scripts
-from common.pods.manifest import Payload, PodSettings
+from common.pods.containers import PodSettings
+from common.pods.manifest import Payload
 from common.store import TaskKey
 
 TASK = TaskKey(

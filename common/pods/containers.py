@@ -1,0 +1,121 @@
+"""The three containers of a task pod: init, the connector (source) and the sidecar (docs/contract.md C and H)."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from common.pods import scripts
+from common.store.tasks import TaskKey
+
+SOURCE, SIDECAR, INIT = "source", "sidecar", "init"
+SIDECAR_USER = 65532
+SOURCE_USER = 1000
+_STDOUT, _STDERR, _EXIT_CODE = "/pipes/stdout", "/pipes/stderr", "/pipes/exit-code"
+CREDENTIALS = ("DATABASE_URL", "BULKER_AUTH_TOKEN")
+"""Environment variables of the sidecar that come out of the task's Secret."""
+
+
+class PodSettings(Struct, frozen=True):
+    """What every task pod of a deployment has in common. Credentials end up in the task's Secret only."""
+
+    sidecar_image: str
+    namespace: str
+    database_url: str
+    bulker_url: str
+    bulker_auth_token: str
+    bulker_logs_connection_id: str = ""
+    stall_timeout_seconds: int = 0
+    grace_seconds: int = 60
+    task_timeout_seconds: int = 48 * 3600
+    node_selector: dict[str, str] = {}
+    service_account: str = ""
+    run_as_root: bool = False
+
+
+def _mounts(files: list[str], *, payload: bool = False) -> list[dict[str, Any]]:
+    mounts: list[dict[str, Any]] = [{"name": "pipes", "mountPath": "/pipes"}]
+    if files and payload:
+        mounts.append({"name": "configmap", "mountPath": "/configmap", "readOnly": True})
+    if files:
+        mounts.append({"name": "config", "mountPath": "/config"})
+    return mounts
+
+
+def _security(user: int | None, *, read_only_root: bool) -> dict[str, Any]:
+    return {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": read_only_root,
+        **({} if user is None else {"runAsUser": user}),
+    }
+
+
+def init(settings: PodSettings, files: list[str]) -> dict[str, Any]:
+    # The sidecar's image: one less to pull.
+    return {
+        "name": INIT,
+        "image": settings.sidecar_image,
+        "command": ["sh", "-c", scripts.init(with_files=bool(files))],
+        "volumeMounts": _mounts(files, payload=True),
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "16Mi"},
+            "limits": {"cpu": "1", "memory": "128Mi"},
+        },
+        "securityContext": _security(SIDECAR_USER, read_only_root=True),
+    }
+
+
+def source(task: TaskKey, settings: PodSettings, files: list[str]) -> dict[str, Any]:
+    separator = "@" if task.version.startswith("sha256:") else ":"
+    return {
+        "name": SOURCE,
+        "image": f"{task.package}{separator}{task.version}",
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", scripts.source(task.command)],
+        "env": [
+            {"name": "USE_STREAM_CAPABLE_STATE", "value": "true"},
+            {"name": "AUTO_DETECT_SCHEMA", "value": "true"},
+        ],
+        "volumeMounts": _mounts(files),
+        "resources": {
+            "requests": {"cpu": "125m", "memory": "512Mi"},
+            "limits": {"cpu": "2", "memory": "2Gi"},
+        },
+        "securityContext": _security(None if settings.run_as_root else SOURCE_USER, read_only_root=False),
+    }
+
+
+def sidecar(task: TaskKey, settings: PodSettings, prefix: str, files: list[str], secret: str) -> dict[str, Any]:
+    plain = {
+        "STDOUT_PIPE_FILE": _STDOUT,
+        "STDERR_PIPE_FILE": _STDERR,
+        "EXIT_CODE_FILE": _EXIT_CODE,
+        "CONFIG_FOLDER": "/config",
+        "BULKER_URL": settings.bulker_url,
+        "PACKAGE": task.package,
+        "PACKAGE_VERSION": task.version,
+        "COMMAND": str(task.command),
+        "TABLE_NAME_PREFIX": prefix,
+        "STARTED_BY": task.started_by,
+        "STARTED_AT": scripts.rfc3339(task.started_at),
+        "SYNC_ID": task.sync_id,
+        "TASK_ID": task.task_id,
+        "STORAGE_KEY": task.storage_key,
+        "BULKER_LOGS_CONNECTION_ID": settings.bulker_logs_connection_id,
+        "STALL_TIMEOUT_SECONDS": str(settings.stall_timeout_seconds),
+        "GRACE_SECONDS": str(settings.grace_seconds),
+    }
+    return {
+        "name": SIDECAR,
+        "image": settings.sidecar_image,
+        "env": [
+            *({"name": key, "value": scripts.literal(value)} for key, value in plain.items() if value),
+            *({"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}} for key in CREDENTIALS),
+        ],
+        "volumeMounts": _mounts(files),
+        "resources": {
+            "requests": {"cpu": "100m", "memory": "128Mi"},
+            "limits": {"cpu": "1", "memory": "512Mi"},
+        },
+        "securityContext": _security(SIDECAR_USER, read_only_root=True),
+    }
