@@ -5,6 +5,8 @@ Only what is used is typed; everything else in a message is skipped without buil
 Field names and shapes: the protocol's published schema, airbyte_protocol.yaml.
 """
 
+import hashlib
+import json
 from collections.abc import Iterable
 from enum import StrEnum
 
@@ -141,7 +143,23 @@ class State(Struct, frozen=True):
     stream: StreamState | None = None
     global_: Raw = msgspec.field(name="global", default=ABSENT)
     data: Raw = ABSENT
-    sourceStats: Statistics | None = None  # noqa: N815 - the protocol's spelling
+    sourceStats: Raw = ABSENT  # noqa: N815 - the protocol's spelling
+
+    @property
+    def kind(self) -> str:
+        """The kind that `type` names; without a type, LEGACY or what is there."""
+        if self.type is not None or self.data != ABSENT:
+            return self.type or StateKind.LEGACY
+        return StateKind.STREAM if self.stream is not None else StateKind.GLOBAL
+
+    @property
+    def record_count(self) -> float | None:
+        """The source's own count; None where it has none that can be read: no reason to lose the state."""
+        try:
+            stats = msgspec.json.decode(self.sourceStats or b"null", type=Statistics | None)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        return stats.recordCount if stats else None
 
 
 class Log(Struct, frozen=True):
@@ -176,6 +194,19 @@ class Trace(Struct, frozen=True):
     stream_status: StreamStatusTrace | None = None
 
 
+class Control(Struct, frozen=True):
+    """The connector changed its configuration, such as a refresh token that can be used only once."""
+
+    type: str | None = None
+    connectorConfig: dict[str, Raw] = {}  # noqa: N815 - the protocol's spelling
+
+    @property
+    def config(self) -> bytes | None:
+        """The whole new configuration, if the message carries one (a JSON object)."""
+        config = bytes(self.connectorConfig.get("config", ABSENT))
+        return config if self.type == "CONNECTOR_CONFIG" and config[:1] == b"{" else None
+
+
 class ConnectionStatus(Struct, frozen=True):
     """The result of a check: `SUCCEEDED` or `FAILED`, which also exits 0."""
 
@@ -188,6 +219,15 @@ def decode_catalog(raw: bytes) -> Catalog:
     return _catalog.decode(raw)
 
 
+def config_hash(config: bytes) -> str:
+    """Tells whether two configurations say the same, whatever their spacing and the order of their members."""
+    try:
+        text = json.dumps(json.loads(config), sort_keys=True)
+    except (ValueError, RecursionError):
+        return hashlib.sha256(config).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes | None:
     """What `--state` gets on a resume: the saved states of the streams that can use one.
 
@@ -198,7 +238,8 @@ def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes
     if legacy := states.get(LEGACY_STATE_KEY):
         return legacy
     if shared := states.get(GLOBAL_STATE_KEY):
-        return b'[{"type":"GLOBAL","global":' + shared + b"}]"
+        usable = _usable(catalog, shared)
+        return b'[{"type":"GLOBAL","global":' + usable + b"}]" if usable else None
     messages = [
         b'{"type":"STREAM","stream":{"stream_descriptor":'
         + msgspec.json.encode({k: v for k, v in msgspec.structs.asdict(stream.id).items() if v is not None})
@@ -211,10 +252,35 @@ def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes
     return b"[" + b",".join(messages) + b"]" if messages else None
 
 
+def _usable(catalog: Catalog, shared: bytes) -> bytes | None:
+    """A GLOBAL state without the parts of streams that must begin anew; as it is where there are none."""
+    try:
+        members = msgspec.json.decode(shared, type=dict[str, Raw])
+        parts = msgspec.json.decode(members.get("stream_states", b"[]"), type=list[Raw])
+        states = [msgspec.json.decode(part, type=StreamState) for part in parts]
+    except msgspec.MsgspecError:
+        return shared
+    anew = {stream.id for stream in catalog.streams if not stream.incremental}
+    kept = [
+        part
+        for part, state in zip(parts, states, strict=True)
+        if StreamId(state.stream_descriptor.name, state.stream_descriptor.namespace or None) not in anew
+        and not _is_marker(bytes(state.stream_state))
+    ]
+    if len(kept) == len(parts):
+        return shared
+    if not kept and bytes(members.get("shared_state", b"null")) == b"null":
+        return None
+    return msgspec.json.encode(members | {"stream_states": kept})
+
+
 def _is_marker(state: bytes) -> bool:
-    """Whether a stream's state only says "the full refresh is done" (CDK: a key that starts with __ab_)."""
-    value = msgspec.json.decode(state)
-    return isinstance(value, dict) and bool(value) and all(key.startswith("__ab_") for key in value)
+    """Whether a stream's state is none (null), or only says "the full refresh is done" (CDK: __ab_... keys)."""
+    try:
+        value = msgspec.json.decode(state, type=dict[str, Raw] | None)
+    except msgspec.MsgspecError:
+        return False
+    return value is None or (bool(value) and all(key.startswith("__ab_") for key in value))
 
 
 _catalog = msgspec.json.Decoder(Catalog)

@@ -104,6 +104,12 @@ class Settings(BaseModel):
     )
     pods_service_account: str = Field("", description="Service account of the task pods; without it, the namespace's.")
     container_status_check_seconds: int = Field(10, ge=1, description="Pause between two sweeps while pods are active.")
+    sweep_seconds: int = Field(
+        280,
+        ge=0,
+        description="How long one call of the sweeper goes on while task pods are active; stay below the time-out of "
+        "its function and of its caller.",
+    )
     container_init_timeout_seconds: int = Field(180, ge=1, description="How long a task pod may take to start.")
     task_timeout_hours: float = Field(48, gt=0, description="How long a task may run.")
     stall_timeout_seconds: int = Field(

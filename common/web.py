@@ -47,18 +47,21 @@ Payload = Mapping[str, Any]
 class Route(Struct, frozen=True):
     """Where a function answers: at / and /name, and with `below` also at what follows (/name/<id> and /<id>).
 
-    `only_looks`: the request changes nothing, so HEAD is answered too. GET /spec starts a task.
+    `only_looks`: the request changes nothing, so HEAD is answered too. GET /spec starts a task. `also_post`: POST
+    is accepted beside GET; its body means nothing.
     """
 
     name: str
     method: Literal["GET", "POST"]
     below: bool = False
     only_looks: bool = False
+    also_post: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:
         """What Allow says."""
-        return (self.method, "HEAD") if self.only_looks else (self.method,)
+        more = [method for method, wanted in (("HEAD", self.only_looks), ("POST", self.also_post)) if wanted]
+        return (self.method, *more)
 
     def below_path(self, path: str) -> str | None:
         """What follows the route in a path, "" for the route itself; None where the path is not of this route."""
@@ -74,21 +77,31 @@ _HEALTH = Route("health", "GET", only_looks=True)
 
 
 class Call(Struct, frozen=True):
-    """An authenticated request: all that a use case may know of it. `below` is what followed the route's path."""
+    """An authenticated request: all that a use case may know of it. `below` is what followed the route's path;
+    the names of headers are in lower case.
+    """
 
     query: "Query"
     body: bytes
     below: str
     settings: "Settings"
+    headers: Mapping[str, str]
 
 
-def route(name: str, method: Literal["GET", "POST"], *, below: bool = False, only_looks: bool = False) -> Route:
+def route(
+    name: str,
+    method: Literal["GET", "POST"],
+    *,
+    below: bool = False,
+    only_looks: bool = False,
+    also_post: bool = False,
+) -> Route:
     """A function's route; called while functions-framework loads the function, it also makes its app speak JSON."""
     if flask.has_app_context():
         app = flask.current_app
         app.register_error_handler(HTTPException, _http_error)
         app.register_error_handler(500, _http_error)
-    return Route(name, method, below, only_looks)
+    return Route(name, method, below, only_looks, also_post)
 
 
 def answer(request: Request, where: Route, use_case: Callable[[Call], Payload]) -> Response:
@@ -140,7 +153,8 @@ def _run(request: Request, where: Route, use_case: Callable[[Call], Payload]) ->
     if len(request.query_string) > MAX_QUERY_BYTES:
         raise UriTooLong(f"The query is longer than {MAX_QUERY_BYTES} bytes; send less.")
     body = _read_body(request, current.max_body_bytes) if where.method == "POST" else b""
-    return use_case(Call(request.args, body, below, current))
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return use_case(Call(request.args, body, below, current, headers))
 
 
 def _check_method(request: Request, where: Route) -> None:

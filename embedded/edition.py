@@ -15,6 +15,7 @@ from common import settings as function_settings
 from common.errors import SyncError
 from common.store import Database, states
 from embedded import settings
+from embedded.connectors import INSTALL_SECONDS
 from embedded.gateway import Gateway
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images, resolver
@@ -48,9 +49,14 @@ class Edition:
         self.url = self.token = self.database_url = ""
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._start(stack)
-            self._stack = stack.pop_all()
+        try:
+            with ExitStack() as stack:
+                self._start(stack)
+                self._stack = stack.pop_all()
+        except OSError as error:
+            raise SyncError(
+                f"The edition cannot use {self.home} ({error.strerror or error}); choose another folder with --home."
+            ) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,7 +97,9 @@ class Edition:
                 "SYNCCTL_BULKER_AUTH_TOKEN": token,
                 "SYNCCTL_RAW_AUTH_TOKENS": self.token,
                 "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
-            }
+            },
+            # A pod is Pending here while its connector is installed, which takes minutes for the large ones.
+            defaults={"SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": str(INSTALL_SECONDS)},
         )
         with Database(self.database_url, patience_seconds=10) as db:
             db.install()
@@ -119,10 +127,14 @@ class Edition:
 
 def _token(path: Path) -> str:
     """The callers' token: made once, readable by this user only, so that `syncctl` finds it."""
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(24))
-    return path.read_text().strip()
+    token = path.read_text().strip() if path.exists() else ""
+    if not token:
+        # An empty file would mean no token, and so a door that is open to everyone: it appears whole or not at all.
+        token, half = secrets.token_urlsafe(24), path.with_suffix(".new")
+        half.touch(mode=0o600)
+        half.write_text(token)
+        half.replace(path)
+    return token
 
 
 class _only_one:  # noqa: N801 - used as a function

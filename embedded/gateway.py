@@ -1,6 +1,7 @@
 """All functions behind one port, by path: `/read`, `/tasks/<id>`, ... as the gateway of a cluster routes them."""
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +12,7 @@ from cheroot.wsgi import Server
 
 from common.errors import SyncError
 
-FUNCTIONS = ("spec", "check", "discover", "read", "tasks")
+FUNCTIONS = ("spec", "check", "discover", "read", "tasks", "cancel", "sweeper")
 _THREADS = 24
 _CLOSE_SECONDS = 5
 
@@ -50,7 +51,9 @@ class Gateway:
         self._thread.join(_CLOSE_SECONDS)
 
     def _route(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        name = environ.get("PATH_INFO", "").strip("/").partition("/")[0]
+        # cheroot leaves an encoded slash as it is; gunicorn, which serves the functions in a cluster, decodes it.
+        path = environ["PATH_INFO"] = re.sub("%2f", "/", environ.get("PATH_INFO", ""), flags=re.IGNORECASE)
+        name = path.strip("/").partition("/")[0]
         # An unknown path gets the 404 that any function gives.
         application: Wsgi = self._applications.get(name) or self._applications["tasks"]
         return application(environ, start_response)

@@ -20,7 +20,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -38,6 +38,7 @@ log = logging.getLogger(__name__)
 
 ROLE = DATABASE = "sync"
 START_SECONDS = 90  # crash recovery comes before the first connection
+_RESTART_SECONDS = 1.0
 STOPPING = ((signal.SIGINT, 15), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
 """Fast shutdown, then immediate, then by force; and how many seconds each gets."""
 
@@ -45,8 +46,8 @@ STOPPING = ((signal.SIGINT, 15), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
 class Postgres:
     """A running server; it ends with the process that started it, however that ends."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, stopping: threading.Event, held: ExitStack) -> None:
-        self._process = process
+    def __init__(self, kept: "_Kept", url: str, stopping: threading.Event, held: ExitStack) -> None:
+        self._kept = kept
         self._stopping = stopping
         self._held = held
         self.url = url
@@ -78,7 +79,7 @@ class Postgres:
     def stop(self) -> None:
         """Ends sessions and server cleanly, by force if that takes too long; a second call does nothing."""
         self._stopping.set()
-        _stop(self._process)
+        self._kept.stop()
         self._held.close()
 
     def __enter__(self) -> Self:
@@ -155,41 +156,74 @@ def _write_secret(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def _start_server(data: Path, programs: Programs, stopping: threading.Event) -> tuple[subprocess.Popen[bytes], int]:
+def _start_server(data: Path, programs: Programs, stopping: threading.Event) -> "tuple[_Kept, int]":
     for _ in range(5):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port: int = probe.getsockname()[1]
-        process = _keep(data, programs, port, stopping)
+        kept = _keep(data, programs, port, stopping)
         try:
-            if _is_ready(data, process):
-                return process, port
+            if _is_ready(data, kept.process):
+                kept.serving.set()
+                return kept, port
         except BaseException:
             stopping.set()
-            _stop(process)
+            kept.stop()
             raise
         if "Address already in use" not in programs.tail():
             break  # else somebody took the port between our look and the server's
-    raise StoreUnavailable(f"Postgres ended while starting (code {process.returncode}). {programs.tail()}")
+    raise StoreUnavailable(f"Postgres ended while starting (code {kept.process.returncode}). {programs.tail()}")
 
 
-def _keep(data: Path, programs: Programs, port: int, stopping: threading.Event) -> subprocess.Popen[bytes]:
+class _Kept:
+    """The server's process, whichever it is by now: one that dies is started again, on the same port."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.serving = threading.Event()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Ends the server for good."""
+        with self._lock:
+            self._stopped = True
+        _stop(self.process)
+
+    def replace(self, spawn: Callable[[], subprocess.Popen[bytes]]) -> bool:
+        """Starts the server again, unless it is to stop."""
+        with self._lock:
+            if self._stopped:
+                return False
+            self.process = spawn()
+            return True
+
+
+def _keep(data: Path, programs: Programs, port: int, stopping: threading.Event) -> _Kept:
     """Starts the server from a thread that stays as long as it does.
 
     The kernel ends the server when the *thread* that started it ends; the caller's may end long before us.
     """
-    started: Future[subprocess.Popen[bytes]] = Future()
+    started: Future[_Kept] = Future()
     settings = postgres_programs.arguments({**SETTINGS, "port": str(port)})
+
+    def spawn() -> subprocess.Popen[bytes]:
+        return programs.spawn(data, "postgres", "-D", HERE, *settings, on_orphaned=signal.SIGINT)
 
     def keep() -> None:
         try:
-            process = programs.spawn(data, "postgres", "-D", HERE, *settings, on_orphaned=signal.SIGINT)
+            kept = _Kept(spawn())
         except BaseException as exc:  # noqa: BLE001 - handed to the thread that waits for it
             started.set_exception(exc)
             return
-        started.set_result(process)
-        code = process.wait()
-        if not stopping.is_set():
-            log.error("Postgres ended on its own (code %d).", code, extra={"action": "postgres"})
+        started.set_result(kept)
+        again = True
+        while again:
+            code = kept.process.wait()
+            if stopping.is_set() or not kept.serving.is_set():
+                return
+            log.error("Postgres ended on its own (code %d); starting it again.", code, extra={"action": "postgres"})
+            time.sleep(_RESTART_SECONDS)  # the dead server's own processes need a moment to notice
+            again = kept.replace(spawn)
 
     threading.Thread(target=keep, name="postgres", daemon=True).start()
     return started.result()

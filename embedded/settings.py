@@ -40,14 +40,16 @@ def own_database_url(environ: Mapping[str, str] | None = None) -> str:
     return (environment() if environ is None else environ).get("SYNCCTL_DATABASE_URL", "").strip()
 
 
-def settings(overrides: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Settings:
-    """The functions' settings: the user's SYNCCTL_* variables, with what this edition decides itself on top."""
+def settings(
+    overrides: Mapping[str, str], environ: Mapping[str, str] | None = None, *, defaults: Mapping[str, str]
+) -> Settings:
+    """The functions' settings: our `defaults`, the user's SYNCCTL_* variables, and what this edition decides itself."""
     given = {
         name: value
         for name, value in (environment() if environ is None else environ).items()
         if name.startswith("SYNCCTL_") and name not in {"SYNCCTL_HOME", "SYNCCTL_CONNECTORS", "SYNCCTL_TOKEN"}
     }
-    return Settings.load(given | dict(overrides))
+    return Settings.load(dict(defaults) | given | dict(overrides))
 
 
 def parse_images(pairs: Mapping[str, str]) -> dict[str, str]:

@@ -1,93 +1,121 @@
 """Which state may be saved when: never before Bulker's 200 for every row it covers.
 
 A stream's request goes on across its states until enough bytes or time have passed; then the newest covered
-state is saved. A request that replaces a whole table goes on to the stream's end, so that the table changes at
-once. A GLOBAL or LEGACY state covers every stream.
+state is saved. A full refresh goes on to the stream's end, so that the table changes at once. A GLOBAL or LEGACY
+state covers every stream, so it waits for all of them; it is held back for good where one of them has lost rows.
+
+Rows that came after the newest state end in the same request. If the run fails they come again in the next one:
+without a key they are then there twice. That is the lesser evil: breaking the request off would lose the rows that
+the state does cover, up to 100 MB or 30 s of them.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
-from common.airbyte import ABSENT, GLOBAL_STATE_KEY, LEGACY_STATE_KEY, State, StateKind
-from common.errors import SyncError
-from sidecar.streams import ROTATE_SECONDS, Lane, PendingState
+from msgspec import Struct
 
-Save = Callable[[str, bytes], None]
-"""Saves one state under its key, or raises SyncError."""
+from sidecar.streams import Lane, PendingState
+
+Save = Callable[[str, bytes, Callable[[str], None]], None]
+"""Saves one state under its key, sooner or later; calls back with the reason where it never can."""
+_TICK_SECONDS = 0.25
+_NAMED = 5
+
+
+class _Shared(Struct, frozen=True):
+    """A state of all streams: the first `covers[n]` records of lane n came before it."""
+
+    key: str
+    state: bytes
+    covers: list[int]
 
 
 class Checkpoints:
     """Takes states as they come and saves them when their rows are safe."""
 
-    def __init__(self, lanes: Mapping[str, Lane], save: Save, *, commit_bytes: int, commit_seconds: float) -> None:
-        self.saved = 0
+    def __init__(self, lanes: Sequence[Lane], save: Save, *, commit_bytes: int, commit_seconds: float) -> None:
         self.problem = ""
         self._lanes = lanes
         self._save = save
         self._commit_bytes = commit_bytes
         self._commit_seconds = commit_seconds
-        self._shared: PendingState | None = None
+        self._shared: _Shared | None = None
+        self._shares = False
         self._shared_since = time.monotonic()
+        self._tick_at = 0.0
 
-    def take(self, state: State, lane: Lane | None) -> None:
-        """A STATE has come; `lane` is its stream's, for a STREAM state."""
-        kind = state.type or StateKind.LEGACY
-        if kind == StateKind.STREAM and state.stream is not None:
-            if lane is not None:
-                self._take_stream(state, lane)
+    def take_stream(self, lane: Lane, state: bytes, counted: float | None) -> None:
+        """A STREAM state has come; `counted` is what the source says that it emitted since the one before."""
+        lane.last_was_state = True
+        emitted, lane.since_state = lane.since_state, 0
+        if counted is not None and counted != emitted:
+            lane.fail(f"the source counted {counted:.15g} records up to its checkpoint, and {emitted} arrived")
+        if lane.dead:
             return
-        self._settle_counts(state)
-        if kind == StateKind.GLOBAL:
-            self._shared = PendingState(GLOBAL_STATE_KEY, bytes(state.global_))
-        elif state.data != ABSENT:
-            self._shared = PendingState(LEGACY_STATE_KEY, bytes(state.data))
-        self.tick()
+        lane.pending = PendingState(state, lane.emitted)
+        if self._due(lane):
+            self.commit(lane)
+
+    def take_shared(self, key: str, state: bytes, counted: float | None) -> None:
+        """A GLOBAL or LEGACY state has come; its count is of all streams together."""
+        emitted = sum(lane.since_state for lane in self._lanes)
+        if counted is not None and counted != emitted:
+            self._worry(f"the source counted {counted:.15g} records up to a checkpoint, and {emitted} arrived")
+        for lane in self._lanes:
+            lane.since_state, lane.last_was_state = 0, True
+        self._shares = True
+        self._shared = _Shared(key, state, [lane.emitted for lane in self._lanes])
+        if self._shared_due():
+            self._commit_shared()
 
     def tick(self) -> None:
         """Commits what is due. Call it whenever time has passed."""
-        for lane in self._lanes.values():
-            if lane.open_seconds > ROTATE_SECONDS or (lane.pending is not None and self._due(lane)):
+        now = time.monotonic()
+        if now < self._tick_at:
+            return
+        self._tick_at = now + _TICK_SECONDS
+        for lane in self._lanes:
+            if lane.must_rotate or (lane.pending is not None and self._due(lane)):
                 self.commit(lane)
         if self._shared is not None and self._shared_due():
             self._commit_shared()
 
-    def commit(self, lane: Lane) -> bool:
-        """Ends a stream's request and saves the state that it covers."""
+    def commit(self, lane: Lane) -> None:
+        """Ends a stream's request, if Bulker takes it, and saves the state that it covers."""
         if not lane.commit():
-            return False
+            return
         pending, lane.pending = lane.pending, None
-        if pending is not None:
-            self._store(pending, lane)
-        return True
+        if pending is None:
+            return
+        if lane.safe < pending.covers:
+            lane.fail("its state was not saved: rows before it were given up. The next run reads them again")
+            return
+        self._store(lane.id.key, pending.state, [lane])
+
+    def give_up(self, lane: Lane, *, goes_on: bool) -> None:
+        """A stream will not complete; `goes_on`: others still do.
+
+        A full refresh is broken off: the table stays as it was. So is a request of an incremental stream that no
+        state covers: its rows come again. Where a state does cover rows, they are committed and it is saved. In a
+        first run this puts a part in the place of the table's old rows, and that is right: the saved state is what
+        lets the next run add the rest, while the old rows belong to a history that was given up. A state of all
+        streams that may still come will cover them too.
+        """
+        covered = lane.pending is not None or self._covers(lane) or (goes_on and self._shares)
+        if lane.incremental and covered:
+            self.commit(lane)
+        else:
+            lane.pending = None
+            lane.abort()
 
     def finish(self) -> None:
-        """The end of the run: the last shared state, if all streams' rows are safe."""
+        """The end of the run: the last shared state, if all streams' rows before it are safe."""
         if self._shared is not None:
             self._commit_shared()
 
-    def _take_stream(self, state: State, lane: Lane) -> None:
-        lane.last_was_state = True
-        emitted, lane.since_state = lane.since_state, 0
-        counted = state.sourceStats.recordCount if state.sourceStats else None
-        if counted is not None and counted != emitted:
-            lane.fail(f"the source counted {counted:g} records up to its checkpoint, and {emitted} arrived")
-        if lane.dead or state.stream is None:
-            return
-        lane.pending = PendingState(lane.id.key, bytes(state.stream.stream_state))
-        if self._due(lane):
-            self.commit(lane)
-
-    def _settle_counts(self, state: State) -> None:
-        """A shared state counts the records of all streams together."""
-        emitted = sum(lane.since_state for lane in self._lanes.values())
-        counted = state.sourceStats.recordCount if state.sourceStats else None
-        if counted is not None and counted != emitted:
-            self.problem = self.problem or (
-                f"the source counted {counted:g} records up to a checkpoint, and {emitted} arrived"
-            )
-        for lane in self._lanes.values():
-            lane.since_state = 0
-            lane.last_was_state = True
+    def _covers(self, lane: Lane) -> bool:
+        """Whether a shared state waits for rows of this stream."""
+        return self._shared is not None and self._shared.covers[self._lanes.index(lane)] > lane.safe
 
     def _due(self, lane: Lane) -> bool:
         if lane.replacing and not lane.incremental:
@@ -96,29 +124,32 @@ class Checkpoints:
         return enough or not lane.uncommitted
 
     def _shared_due(self) -> bool:
-        lanes = self._lanes.values()
-        if any(lane.replacing and not lane.incremental for lane in lanes):
+        if any(lane.replacing and not lane.incremental for lane in self._lanes):
             return False
-        enough = sum(lane.open_bytes for lane in lanes) >= self._commit_bytes
+        enough = sum(lane.open_bytes for lane in self._lanes) >= self._commit_bytes
         late = time.monotonic() - self._shared_since >= self._commit_seconds
-        return enough or late or not any(lane.uncommitted for lane in lanes)
+        return enough or late or not any(lane.uncommitted for lane in self._lanes)
 
     def _commit_shared(self) -> None:
+        for lane in self._lanes:
+            self.commit(lane)
         shared, self._shared = self._shared, None
         self._shared_since = time.monotonic()
-        safe = [lane.commit() for lane in self._lanes.values() if not _irrelevant(lane)]
-        if shared is not None and all(safe):
-            self._store(shared, *self._lanes.values())
+        if shared is None:
+            return
+        behind = [lane.id.key for lane, covers in zip(self._lanes, shared.covers, strict=True) if lane.safe < covers]
+        if behind:
+            names = ", ".join(behind[:_NAMED]) + (f" and {len(behind) - _NAMED} more" if len(behind) > _NAMED else "")
+            self._worry(f"the state of all streams was not saved, because rows of {names} before it are not stored")
+        else:
+            self._store(shared.key, shared.state, self._lanes)
 
-    def _store(self, pending: PendingState, *lanes: Lane) -> None:
-        try:
-            self._save(pending.key, pending.state)
-            self.saved += 1
-        except SyncError as error:
+    def _store(self, key: str, state: bytes, lanes: Sequence[Lane]) -> None:
+        def refused(why: str) -> None:
             for lane in lanes:
-                lane.fail(f"its state could not be saved, the next run reads from the one before: {error.message}")
+                lane.fail(f"its state could not be saved, the next run reads from the one before: {why}")
 
+        self._save(key, state, refused)
 
-def _irrelevant(lane: Lane) -> bool:
-    """A stream that sent nothing, or that the catalog does not know, holds no shared state back."""
-    return lane.dead and lane.sent == 0 and not lane.touched
+    def _worry(self, problem: str) -> None:
+        self.problem = self.problem or problem

@@ -9,18 +9,22 @@ from common.airbyte import Log, Trace, TraceError
 from sidecar.journal import Journal
 from sidecar.lines import TooLong
 from sidecar.messages import BadLine, Fault
+from sidecar.pipes import End
 
 _LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})
 _LAST_WORDS = 12
 _ODD_LINES_LOGGED = 20
+_SAID_CHARACTERS = 2000
+"""What is kept of a line for the reason of a failure; the log has more of it."""
+_STDERR_LINE_BYTES = 64 * 1024
 
 
 class Connector:
-    """Listens to what a connector says beside its results."""
+    """Listens to what a connector says beside its results. Whatever it keeps is masked."""
 
     def __init__(self, package: str, journal: Journal) -> None:
-        self.error: TraceError | None = None
-        """The latest error that names no stream."""
+        self.error = ""
+        """The first error that names no stream."""
         self.fatal = ""
         self.last = ""
         """What it said last, for a run that goes silent."""
@@ -33,7 +37,7 @@ class Connector:
     def on_stderr(self, data: bytes) -> None:
         """Lines of stderr become log lines; never errors."""
         *lines, self._stderr_rest = (self._stderr_rest + data).split(b"\n")
-        if len(self._stderr_rest) > 64 * 1024:
+        if len(self._stderr_rest) > _STDERR_LINE_BYTES:
             lines, self._stderr_rest = [*lines, self._stderr_rest], b""
         for line in lines:
             self._say("ERRSTD", line.decode("utf-8", "replace").rstrip("\r"))
@@ -52,7 +56,7 @@ class Connector:
             return
         level = log.level if log.level in _LEVELS else "INFO"
         if level == "FATAL":
-            self.fatal = log.message
+            self.fatal = self._kept(log.message)
         self._say(level, log.message)
 
     def on_trace(self, raw: Raw) -> Trace | None:
@@ -63,16 +67,17 @@ class Connector:
             self.odd("a TRACE message of an unknown shape")
             return None
         if trace.type == "ERROR" and trace.error:
-            self._say("ERROR", sentence(trace.error))
+            said = sentence(trace.error)
+            self._say("ERROR", said)
             # The first one is the cause; what follows are summaries.
-            if trace.error.stream_descriptor is None and self.error is None:
-                self.error = trace.error
+            if trace.error.stream_descriptor is None and not self.error:
+                self.error = self._kept(said)
         return trace
 
     def on_bad_line(self, line: BadLine) -> None:
         """A line that is no message: noise is shown, what may hold a row is only described."""
         if line.fault is Fault.NOISE:
-            first, _, _ = line.text.lstrip("[").partition(" ")
+            first, _, _ = line.text[:_SAID_CHARACTERS].lstrip("[").partition(" ")
             level = first.rstrip("]:").upper()
             self._say(level if level in _LEVELS else "ERROR", line.text)
         else:
@@ -90,18 +95,32 @@ class Connector:
 
     def reason(self, exit_code: int | None) -> str:
         """Why a connector without a result ended, in its own best words: error, fatal log, last lines."""
-        if self.error:
-            return sentence(self.error)
-        if self.fatal:
-            return self.fatal
+        if self.error or self.fatal:
+            return self.error or self.fatal
         code = "an unknown exit code" if exit_code is None else f"exit code {exit_code}"
         said = "\n".join(self._last_words).strip()
         return f"The connector ended with {code}" + (f". It last said:\n{said}" if said else " and printed nothing.")
 
+    def why_ended(self, end: End, *, expects_exit_code: bool) -> str:
+        """Why what the connector did not complete was not completed."""
+        if end.stalled_seconds:
+            said = f"the last line was: {self.last}" if self.last else "it never said a word"
+            return f"the source sent nothing for {end.stalled_seconds:.0f} s and was stopped; {said}"
+        if end.stopped:
+            return "the task was stopped from outside (SIGTERM)"
+        if end.exit_code is None and expects_exit_code:
+            return "not success: no exit code of the source, it was killed or never ran to its end"
+        return self.reason(end.exit_code)
+
     def _say(self, level: str, text: str) -> None:
-        self.last = text
-        self._last_words.append(text)
+        self.last = self._kept(text)
+        self._last_words.append(self.last)
         self._journal.log(level, text, self._package)
+
+    def _kept(self, text: str) -> str:
+        # Masked before it is cut: half a secret would not be found.
+        text = self._journal.hide(text)
+        return text if len(text) <= _SAID_CHARACTERS else f"{text[:_SAID_CHARACTERS]} ..."
 
 
 def sentence(error: TraceError) -> str:

@@ -2,20 +2,24 @@
 
 import re
 
+import msgspec
 from msgspec import Struct
 
 SCAN_BYTES = 64 * 1024
 """How far into a line to look: connectors write type and stream first."""
+_BOM = b"\xef\xbb\xbf"
 
-_TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"|([{}\[\],:])|[^\s{}\[\],:"]+')
+# A string without its end takes the rest of the line: starting anew at each of its quotes would take for ever.
+_TOKEN = re.compile(rb'"((?:[^"\\]++|\\.)*+)("?)|([{}\[\],:])', re.DOTALL)
 
 
 class Envelope(Struct, frozen=True):
-    """The outside of a message; "" for what was not found."""
+    """The outside of a message; "" for what was not found. `data`: whether it has a record's data."""
 
     type: str = ""
     stream: str = ""
     namespace: str = ""
+    data: bool = False
 
     @property
     def is_record(self) -> bool:
@@ -23,30 +27,56 @@ class Envelope(Struct, frozen=True):
         return self.type == "RECORD"
 
 
+def bare(line: bytes) -> bytes:
+    """A line without white space around it, and without the byte order mark that a first line may have."""
+    return line.strip().removeprefix(_BOM).lstrip()
+
+
+def opens(line: bytes) -> bool:
+    """Whether a line begins as a message does."""
+    return bare(line)[:1] == b"{"
+
+
 def read(line: bytes) -> Envelope:
-    """Looks at the keys of the two outer levels only."""
-    found: dict[tuple[str, ...], str] = {}
-    path: list[str] = []
-    key, expects_value = "", False
+    """Looks at the keys of the two outer levels only, up to a record's data."""
+    found: dict[tuple[str, str], str] = {}
+    depth, parent, key, expects_value = 0, "", "", False
     for token in _TOKEN.finditer(line[:SCAN_BYTES]):
-        text, mark = token.group(1), token.group(2)
-        if mark in {b"{", b"["}:
-            path.append(key if mark == b"{" else "[")
-            key, expects_value = "", False
-        elif mark in {b"}", b"]"}:
-            if path:
-                path.pop()
+        text, closed, mark = token.groups()
+        if mark is None:
+            if not closed:
+                break
+            if 0 < depth <= 2 and expects_value:
+                found[parent, key] = _text(text)
+            elif 0 < depth <= 2:
+                key = _text(text)
             expects_value = False
-        elif mark == b":":
-            expects_value = True
-        elif mark == b",":
-            expects_value = False
-        elif text is not None and not expects_value:
-            key = text.decode("utf-8", "replace")
-        elif text is not None:
-            found.setdefault((*path[1:], key), text.decode("utf-8", "replace"))
-            expects_value = False
-    kind = found.get(("type",), "")
-    if not kind and any(names[0] == "record" for names in found):
+            continue
+        expects_value = mark == b":"
+        if expects_value and 0 < depth <= 2:
+            found.setdefault((parent, key), "")
+            if ("record", "data") in found and found.get(("", "type")):
+                break
+        elif mark in b"{[":
+            depth += 1
+            parent = key if depth == 2 else parent
+        elif mark in b"}]":
+            depth -= 1
+            parent = parent if depth > 1 else ""
+    return _of(found)
+
+
+def _of(found: dict[tuple[str, str], str]) -> Envelope:
+    kind = found.get(("", "type"), "")
+    if not kind and ("", "record") in found:
         kind = "RECORD"
-    return Envelope(kind, found.get(("record", "stream"), ""), found.get(("record", "namespace"), ""))
+    stream, namespace = found.get(("record", "stream"), ""), found.get(("record", "namespace"), "")
+    return Envelope(kind, stream, namespace, ("record", "data") in found)
+
+
+def _text(raw: bytes) -> str:
+    """A JSON string's text; as it stands where its escapes are broken."""
+    try:
+        return msgspec.json.decode(b'"' + raw + b'"', type=str)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return raw.decode("utf-8", "replace")

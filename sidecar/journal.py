@@ -1,6 +1,6 @@
 """Log lines and progress to Postgres, in batches, by a thread of its own: rows never wait for a log line."""
 
-import http.client
+import contextlib
 import logging
 import sys
 import threading
@@ -9,24 +9,21 @@ from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
-
-import msgspec
 
 from common.errors import SyncError
-from common.store import Database, TaskKey, logs, tasks
+from common.store import Database, StoreError, TaskKey, logs, tasks
 from common.store.logs import LogLine
 from sidecar.masks import Masks
+from sidecar.post import Post
 from sidecar.settings import Settings
 
 OURS = "jitsu"
 """The logger name of the sidecar's own lines, as callers know it (docs/contract.md D)."""
-_HOLD_LINES = 20_000
-_BATCH_LINES = 1000
+_HOLD_LINES, _HOLD_CHARACTERS = 20_000, 8_000_000
+_BATCH_LINES, _BATCH_CHARACTERS = 1000, 1_000_000
 _MESSAGE_CHARACTERS = 32_000
 _PAUSE_SECONDS = 0.5
 _PROGRESS_SECONDS = 3.0
-_POST_SECONDS, _POST_PAUSE_SECONDS = 2.0, 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -40,93 +37,106 @@ class Journal(threading.Thread):
         self._task: TaskKey = settings.task
         self._masks = masks
         self._progress = progress
-        self._lines: deque[LogLine] = deque(maxlen=_HOLD_LINES)
+        self._lock = threading.Lock()
+        self._lines: deque[LogLine] = deque()
+        self._held = 0
         self._dropped = 0
+        self._batch: list[LogLine] = []
         self._over = threading.Event()
-        self._post = _Post(settings) if settings.bulker_logs_connection_id else None
+        self._deadline = 0.0
+        self._post = Post(settings) if settings.bulker_logs_connection_id and settings.bulker_url else None
         self.ours = True
         """Whether the syncctl_ tables exist: another controller's database may not have them."""
 
+    def hide(self, text: str) -> str:
+        """The text without the configuration's secrets."""
+        return self._masks.hide(text)
+
     def log(self, level: str, message: str, logger: str = OURS) -> None:
         """One line, masked; level as callers know them: INFO, WARN, ERROR, DEBUG, FATAL, TRACE, ERRSTD."""
+        # Masked before it is cut: half a secret would not be found.
+        message = self._masks.hide(message)
         if len(message) > _MESSAGE_CHARACTERS:
             message = f"{message[:_MESSAGE_CHARACTERS]} ... ({len(message):,} characters)"
-        message = self._masks.hide(message)
-        print(f"{level} : {message}", flush=False)  # noqa: T201 - the container's own log
-        self._dropped += len(self._lines) == _HOLD_LINES
-        self._lines.append(LogLine(level, logger, message, datetime.now(UTC)))
+        with contextlib.suppress(OSError):
+            print(f"{level} : {message}", flush=False)  # noqa: T201 - the container's own log
+        line = LogLine(level, logger, message, datetime.now(UTC))
+        with self._lock:
+            self._lines.append(line)
+            self._held += len(message)
+            while len(self._lines) > _HOLD_LINES or self._held > _HOLD_CHARACTERS:
+                self._held -= len(self._lines.popleft().message)
+                self._dropped += 1
 
     def run(self) -> None:
         """Until `close`: lines as they come, progress every few seconds."""
+        if self._post:
+            self._post.start()
         with Database(self._settings.database_url, make_tables=False) as db:
             told = 0.0
             while not self._over.wait(_PAUSE_SECONDS):
-                sys.stdout.flush()
-                self._write(db)
+                self._safely(self._write, db)
                 if time.monotonic() - told >= _PROGRESS_SECONDS:
-                    self._tell(db)
+                    self._safely(self._tell, db)
                     told = time.monotonic()
-            deadline = time.monotonic() + self._settings.grace_seconds / 2
-            while self._lines and not self._write(db) and time.monotonic() < deadline:
+            while not self._safely(self._write, db) and time.monotonic() < self._deadline:
                 time.sleep(_PAUSE_SECONDS)
+        if self._post:
+            self._post.close()
 
-    def close(self) -> None:
-        """Writes what is left; returns when it is written, or after half the grace period."""
+    def close(self, seconds: float) -> None:
+        """Writes what is left; returns when it is written, or after so many seconds."""
+        self._deadline = time.monotonic() + seconds
         self._over.set()
-        self.join(self._settings.grace_seconds)
-        sys.stdout.flush()
+        self.join(seconds + _PAUSE_SECONDS)
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+
+    def _safely(self, work: Callable[[Database], bool], db: Database) -> bool:
+        """Nothing may end this thread: the task would go on without a log."""
+        try:
+            return work(db)
+        except SyncError as error:
+            _log.warning("Log lines or progress could not be written yet: %s", error)
+        except Exception:  # noqa: BLE001 - whatever it is
+            _log.exception("Writing log lines failed.")
+            self._batch = []
+        return False
 
     def _write(self, db: Database) -> bool:
-        """One try; lines stay where Postgres is away. False if any is left."""
-        while self._lines:
-            batch = [self._lines[at] for at in range(min(len(self._lines), _BATCH_LINES))]
+        """What waits, batch by batch; a batch stays where Postgres is away (SyncError)."""
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        while self._batch or self._take():
+            batch = self._batch
             try:
                 db.transact(lambda db: logs.add(db, self._task, batch))  # noqa: B023 - called at once
-            except SyncError as error:
-                _log.warning("Log lines could not be written yet: %s", error)
-                return False
+            except StoreError as error:
+                # Postgres will not take these lines, ever; the others must not wait for them.
+                _log.warning("%d log lines were refused: %s", len(batch), error)
+                with self._lock:
+                    self._dropped += len(batch)
+                self._batch = []
+                return not self._lines
             if self._post:
-                self._post.send(batch, self._task)
-            for _ in batch:
-                self._lines.popleft()
-            if self._dropped:
-                dropped, self._dropped = self._dropped, 0
-                self.log("WARN", f"{dropped} log lines were dropped: Postgres was away for too long.")
+                self._post.send(batch)
+            self._batch = []
         return True
 
-    def _tell(self, db: Database) -> None:
-        try:
-            streams = self._progress()
-            db.transact(lambda db: tasks.progress(db, self._task, streams, ours=self.ours))
-        except SyncError as error:
-            _log.warning("Progress could not be written yet: %s", error)
+    def _take(self) -> bool:
+        """Fills the next batch; what was dropped is told in its place."""
+        with self._lock:
+            dropped, self._dropped = self._dropped, 0
+            if dropped:
+                told = f"{dropped:,} log lines were dropped: they came faster than Postgres took them."
+                self._batch.append(LogLine("WARN", OURS, told, datetime.now(UTC)))
+            size = 0
+            while self._lines and len(self._batch) < _BATCH_LINES and size < _BATCH_CHARACTERS:
+                self._batch.append(self._lines.popleft())
+                size += len(self._batch[-1].message)
+            self._held -= size
+        return bool(self._batch)
 
-
-class _Post:
-    """Log lines to Bulker's /post too, where the deployment wants it. Best effort: it never holds anything up."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._parts = urlsplit(settings.bulker_url)
-        self._token = settings.bulker_auth_token
-        self._path = (
-            f"{self._parts.path.rstrip('/')}/post/{quote(settings.bulker_logs_connection_id, safe='')}"
-            "?tableName=task_log"
-        )
-        self._not_before = 0.0
-
-    def send(self, lines: list[LogLine], task: TaskKey) -> None:
-        if time.monotonic() < self._not_before:
-            return
-        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=_POST_SECONDS)
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
-        try:
-            for line in lines:
-                event = msgspec.structs.asdict(line) | {"sync_id": task.sync_id, "task_id": task.task_id}
-                connection.request("POST", self._path, msgspec.json.encode(event), headers)
-                connection.getresponse().read()
-        except (OSError, http.client.HTTPException) as error:
-            self._not_before = time.monotonic() + _POST_PAUSE_SECONDS
-            _log.warning("Log lines could not be posted to Bulker: %s", type(error).__name__)
-        finally:
-            connection.close()
+    def _tell(self, db: Database) -> bool:
+        streams = self._progress()
+        return db.transact(lambda db: tasks.progress(db, self._task, streams, ours=self.ours))

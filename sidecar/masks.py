@@ -2,10 +2,11 @@
 
 import base64
 import json
+import logging
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import quote, quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import msgspec
 
@@ -16,50 +17,132 @@ _SECRET_KEY = re.compile(
     r"pass|pwd|secret|token|key|credential|auth|private|cert|signature|cookie|session|jwt|sas|dsn|conn|salt|pin\b",
     re.IGNORECASE,
 )
+_PUBLIC_KEY = re.compile(
+    r"(?:type|method|mode|kind|title|name|space|id|column|field|format|style|option|strategy|scheme)s?$"
+    r"|^(?:primary|partition|sort|cursor|foreign|unique|group)_?keys?$",
+    re.IGNORECASE,
+)
+"""Keys such as auth_type or primary_key: what they hold is a word, unless it does not look like one."""
+_WORDS = re.compile(r"[A-Za-z]+(?:[ .:/_-][A-Za-z]+)*(?:[0-9](?:\.[0-9])?)?")
 _PUBLIC_VALUES = frozenset({"true", "false", "null", "none", "oauth2.0", "oauth", "bearer", "basic", "client"})
+_LABELS = ("name", "key", "header")
+_ASSIGNED = re.compile(
+    r"(?:passw(?:or)?d|pwd|secret|token|(?:api|access|account|shared|private)_?key|sig(?:nature)?)=([^;&\s\"']+)",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(r"(?:bearer|basic|token)\s+(\S+)", re.IGNORECASE)
 
 
 class Masks:
     """Replaces every form in which a secret may show up: as it is, JSON-escaped, URL-quoted, base64."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}
-        ordered = sorted(forms, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+        self._secrets: frozenset[str] = frozenset()
+        self._forms: list[str] = []
+        self._odd_forms: list[str] = []
+        self._add(secrets)
 
     def hide(self, text: str) -> str:
         """The text with every secret replaced."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        return _replace(self._forms, text)
+
+    def hide_json(self, document: bytes, *, words: bool = True) -> bytes:
+        """The same for a document's strings; the very bytes that came where nothing is to be hidden.
+
+        `words=False` leaves secrets alone that look like words: in a catalog they are names of streams and columns.
+        """
+        forms = self._forms if words else self._odd_forms
+        text = document.decode("utf-8", "replace")
+        if any(form in text for form in forms):
+            text = json.dumps(_walk(forms, _decoded(text.encode())), ensure_ascii=False)
+        return text.encode("utf-8", "replace")
+
+    def learn(self, config: bytes) -> None:
+        """Hides a changed configuration's secrets too: connectors renew tokens while they run."""
+        self._add(_leaves(_decoded(config), secret=False))
+
+    def _add(self, secrets: Iterable[str]) -> None:
+        # Replaced as a whole: another thread may be reading.
+        self._secrets = self._secrets | set(secrets)
+        self._forms = _ordered(self._secrets)
+        self._odd_forms = _ordered(secret for secret in self._secrets if not _looks_like_a_word(secret))
+
+
+class MaskedFormatter(logging.Formatter):
+    """For our own log: tracebacks may repeat what a connector sent."""
+
+    def __init__(self, pattern: str, masks: Masks) -> None:
+        super().__init__(pattern)
+        self._masks = masks
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._masks.hide(super().format(record))
 
 
 def of_config(raw: bytes, *others: str) -> Masks:
     """The secrets of a connector's configuration, and others we hold ourselves (URLs give their password)."""
-    try:
-        config: Any = msgspec.json.decode(raw or b"{}")
-    except (msgspec.MsgspecError, RecursionError):
-        config = {}
-    found = set(_leaves(config, secret=False))
+    found = set(_leaves(_decoded(raw), secret=False))
     for other in others:
-        found.update(_password(other) or [other])
+        found.update(list(_within(other)) or [other])
     return Masks(found)
 
 
-def _leaves(value: Any, *, secret: bool) -> Iterator[str]:
-    """Strings under a key that sounds secret, and passwords in URLs anywhere."""
+def _ordered(secrets: Iterable[str]) -> list[str]:
+    """All forms of all secrets, the longest first: one may be a part of another."""
+    return sorted({form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}, key=len)[::-1]
+
+
+def _replace(forms: list[str], text: str) -> str:
+    # A search for each is many times faster than one expression for all.
+    for form in forms:
+        if form in text:
+            text = text.replace(form, MASK)
+    return text
+
+
+def _walk(forms: list[str], value: Any) -> Any:
     if isinstance(value, dict):
+        return {key: _walk(forms, inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_walk(forms, inner) for inner in value]
+    return _replace(forms, value) if isinstance(value, str) else value
+
+
+def _looks_like_a_word(secret: str) -> bool:
+    return len(secret) < 2 * _SHORTEST or _WORDS.fullmatch(secret) is not None
+
+
+def _decoded(raw: bytes) -> Any:
+    for decode in (msgspec.json.decode, json.loads):
+        try:
+            return decode(raw or b"{}")
+        except (ValueError, RecursionError):
+            continue
+    return {}
+
+
+def _leaves(value: Any, *, secret: bool) -> Iterator[str]:
+    """Strings under a key that sounds secret, and passwords within strings anywhere."""
+    if isinstance(value, dict):
+        labelled = any(isinstance(value.get(label), str) and _SECRET_KEY.search(value[label]) for label in _LABELS)
         for key, inner in value.items():
-            hides = bool(_SECRET_KEY.search(str(key)))
+            hides = bool(_SECRET_KEY.search(str(key))) and not _is_public(str(key), inner)
             # A group such as "credentials" holds public words too; its own keys decide.
-            yield from _leaves(inner, secret=hides and not isinstance(inner, dict))
-            if hides and isinstance(inner, str) and inner.lstrip().startswith(("{", "[")):
-                yield from _embedded(inner)
+            yield from _leaves(inner, secret=(hides or (labelled and key == "value")) and not isinstance(inner, dict))
     elif isinstance(value, list):
         for inner in value:
             yield from _leaves(inner, secret=secret)
     elif isinstance(value, str):
         if secret and value.lower() not in _PUBLIC_VALUES:
             yield value
-        yield from _password(value)
+            yield from _SCHEME.findall(value)
+        yield from _within(value)
+        if value.lstrip().startswith(("{", "[")):
+            yield from _embedded(value)
+
+
+def _is_public(key: str, value: Any) -> bool:
+    return isinstance(value, str) and bool(_PUBLIC_KEY.search(key)) and _WORDS.fullmatch(value) is not None
 
 
 def _embedded(text: str) -> Iterator[str]:
@@ -70,23 +153,37 @@ def _embedded(text: str) -> Iterator[str]:
         return
 
 
-def _password(text: str) -> list[str]:
+def _within(text: str) -> Iterator[str]:
+    """Passwords and keys inside of URLs and connection strings."""
     try:
         password = urlsplit(text).password
     except ValueError:
-        return []
-    return [password] if password else []
+        password = None
+    for one in [*([password] if password else []), *_ASSIGNED.findall(text)]:
+        yield one
+        yield unquote(one)
 
 
 def _forms(secret: str) -> Iterator[str]:
-    lines = [line.strip() for line in secret.splitlines() if len(line.strip()) >= 2 * _SHORTEST]
-    for text in {secret, secret.strip(), *lines}:
+    lines = re.split(r"[\r\n]+|\\n", secret)
+    texts = {secret, secret.strip(), *(line.strip() for line in lines if len(line.strip()) >= 2 * _SHORTEST)}
+    for text in texts:
         yield text
-        yield json.dumps(text)[1:-1]
-        yield json.dumps(text, ensure_ascii=False)[1:-1]
-        yield quote(text, safe="")
-        yield quote_plus(text)
+        yield repr(text)[1:-1]
+        yield from _json_forms(text)
+        for quoted in (quote(text, safe=""), quote(text), quote_plus(text)):
+            yield quoted
+            yield re.sub("%..", lambda found: found.group().lower(), quoted)
         yield from _base64(text.encode("utf-8", "surrogatepass"))
+
+
+def _json_forms(text: str) -> Iterator[str]:
+    """Escaped once and twice (JSON quoted in JSON), in ASCII or not, with slashes escaped or not."""
+    for escape_all in (True, False):
+        once = json.dumps(text, ensure_ascii=escape_all)[1:-1]
+        yield once
+        yield once.replace("/", "\\/")
+        yield json.dumps(once, ensure_ascii=escape_all)[1:-1]
 
 
 def _base64(raw: bytes) -> Iterator[str]:

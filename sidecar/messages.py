@@ -1,6 +1,8 @@
 """Blocks of lines to messages: a whole block at once, or line by line where one line of it is bad."""
 
+import re
 from enum import StrEnum
+from itertools import islice
 
 import msgspec
 from msgspec import Struct
@@ -8,6 +10,13 @@ from msgspec import Struct
 from common.airbyte import Message
 from sidecar import envelope
 from sidecar.envelope import Envelope
+
+_FAULTS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""What a decoder raises: RecursionError is no DecodeError, and depends on how deep the interpreter's stack is."""
+_START = re.compile(rb'\{\s*"type"\s*:')
+_RECORD = re.compile(rb'"type"\s*:\s*"RECORD"')
+_STARTS_TRIED = 8
+_LONG_LINE_BYTES = 400
 
 
 class Fault(StrEnum):
@@ -31,49 +40,89 @@ class BadLine(Struct, frozen=True):
 
 
 def decode(block: bytes) -> list[Message] | list[Message | BadLine]:
-    """All lines of a block, in order; blank ones are left out."""
+    """All messages of a block of whole lines, in order; blank lines are left out.
+
+    A block that is not one message a line is taken line by line, so that what comes out does not depend on how
+    the output was cut into blocks: the decoder itself minds no line ends.
+    """
     try:
-        return _decoder.decode_lines(block)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return [decoded for line in block.split(b"\n") if (decoded := _decode_line(line)) is not None]
+        messages = _decoder.decode_lines(block)
+    except _FAULTS:
+        messages = []
+    if len(messages) == _count_lines(block):
+        return messages
+    return [message for line in block.split(b"\n") for message in _decode_line(line)]
 
 
-def _decode_line(line: bytes) -> Message | BadLine | None:
-    line = line.strip()
+def _count_lines(block: bytes) -> int:
+    first = end = block.find(b"\n")
+    if first < _LONG_LINE_BYTES:
+        return block.count(b"\n")
+    # From line to line is faster than byte by byte, if there are few.
+    count = 0
+    while end >= 0:
+        count += 1
+        end = block.find(b"\n", end + 1)
+    return count
+
+
+def _decode_line(line: bytes) -> list[Message | BadLine]:
+    """Usually one message; several where lines were glued together."""
+    line = envelope.bare(line)
     if not line:
-        return None
-    if line[:1] != b"{":
-        return _not_an_object(line)
+        return []
     try:
-        return _decoder.decode(line)
-    except RecursionError:
-        # Not a DecodeError, and it depends on how deep the interpreter's own stack is.
-        return BadLine(Fault.BROKEN, "nested deeper than can be read", envelope=envelope.read(line))
+        return [*_decoder.decode_lines(line)] if line[:1] == b"{" else _not_an_object(line)
     except msgspec.ValidationError as error:
-        return _odd(line, str(error))
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        return BadLine(Fault.BROKEN, _reason(line, error), envelope=envelope.read(line))
+        return [_odd(line, str(error).replace("$[0]", "$"))]
+    except _FAULTS as error:
+        return _glued(line) or [BadLine(Fault.BROKEN, _reason(line, error), envelope=envelope.read(line))]
+
+
+def _glued(line: bytes) -> list[Message | BadLine]:
+    """A whole message behind something else (a progress bar, half a message): both, or nothing if there is none."""
+    for start in islice(_START.finditer(line, 1), _STARTS_TRIED):
+        try:
+            whole = _decoder.decode_lines(line[start.start() :])
+        except _FAULTS:
+            continue
+        return [*_decode_line(line[: start.start()]), *whole]
+    return []
 
 
 def _odd(line: bytes, why: str) -> BadLine:
     """Valid JSON with a member of an unexpected type; a record stays a record that was refused."""
     found = envelope.read(line)
-    if found.is_record and found.stream:
+    if found.is_record and (found.stream or found.data):
         return BadLine(Fault.BROKEN, why, envelope=found)
     return BadLine(Fault.ODD, f"JSON, but no message of the Airbyte protocol ({why})", envelope=found)
 
 
-def _not_an_object(line: bytes) -> BadLine:
-    text = line.decode("utf-8", "replace")
+def _not_an_object(line: bytes) -> list[Message | BadLine]:
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return BadLine(Fault.NOISE, "not JSON", text)
-    return BadLine(Fault.ODD, "JSON, but no message of the Airbyte protocol")
+    except _FAULTS as error:
+        return _glued(line) or [_noise(line, error)]
+    return [BadLine(Fault.ODD, "JSON, but no message of the Airbyte protocol")]
+
+
+def _noise(line: bytes, error: Exception) -> BadLine:
+    """Words for the log, unless half a record hangs on behind them, or they are a part of one."""
+    start = _START.search(line)
+    found = envelope.read(line[start.start() :]) if start else Envelope()
+    if _RECORD.search(line):
+        found = Envelope("RECORD", found.stream, found.namespace)
+    if found.is_record:
+        return BadLine(Fault.BROKEN, _reason(line, error), envelope=found)
+    return BadLine(Fault.NOISE, "not JSON", line.decode("utf-8", "replace"))
 
 
 def _reason(line: bytes, error: Exception) -> str:
     """Why JSON was refused, without a piece of it."""
+    if isinstance(error, RecursionError):
+        return "nested deeper than can be read"
+    if isinstance(error, UnicodeDecodeError):
+        return "not valid UTF-8"
     for token in (b"NaN", b"Infinity"):
         if token in line and token in _outside_strings(line):
             return f"{token.decode()} is not JSON"
@@ -81,7 +130,7 @@ def _reason(line: bytes, error: Exception) -> str:
 
 
 def _outside_strings(line: bytes) -> bytes:
-    parts = line.replace(b'\\"', b"").split(b'"')
+    parts = line.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')
     return b" ".join(parts[::2])
 
 

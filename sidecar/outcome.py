@@ -8,18 +8,14 @@ from msgspec import Struct
 
 from common.airbyte import StreamStatus
 from common.store import Outcome, TaskState
-from sidecar import envelope
-from sidecar.checkpoints import Checkpoints
-from sidecar.envelope import Envelope
 from sidecar.pipes import End
 from sidecar.streams import Lane, Status
-
-_ERROR_CHARACTERS = 2000
 
 
 class Run(Struct, frozen=True):
     """How the source ended. `statuses`: whether it reports STREAM_STATUS at all (older ones do not); `spoke`:
-    whether it sent any record, state or status. One that said nothing has not read anything, whatever its exit code.
+    whether it sent any record, state or status (one that said nothing has not read anything, whatever its exit
+    code); `stated`: whether it sent a state; `errored`: whether it reported an error of the whole run.
     """
 
     end: End
@@ -27,13 +23,15 @@ class Run(Struct, frozen=True):
     statuses: bool
     spoke: bool
     cause: str
+    stated: bool = False
+    errored: bool = False
     lost_records: int = 0
 
     @property
     def clean(self) -> bool:
         """Whether the source is known to have ended well."""
         ended = not self.end.stopped and not self.end.stalled_seconds
-        return ended and (self.end.exit_code == 0 if self.expects_exit_code else True)
+        return ended and (self.end.exit_code == 0 if self.expects_exit_code else not self.errored)
 
 
 def complete(lane: Lane, run: Run) -> bool:
@@ -43,27 +41,11 @@ def complete(lane: Lane, run: Run) -> bool:
     if run.expects_exit_code:
         return run.clean and run.spoke
     # Another controller's pod, a connector without statuses: only its last state says that it was done.
-    return run.clean and (lane.last_was_state or not lane.touched)
+    return run.clean and (lane.last_was_state or (run.stated and not lane.touched))
 
 
-def give_up(lane: Lane, checkpoints: Checkpoints) -> None:
-    """A stream will not complete. Rows that a state covers are kept, so that the next run goes on from there;
-    others would come again, and a table that was to be replaced stays as it is."""
-    keep = lane.incremental and lane.pending is not None
-    if keep:
-        checkpoints.commit(lane)
-    else:
-        lane.pending = None
-        lane.abort()
-
-
-def look_into(head: bytes) -> Envelope:
-    """The type and stream of a line that was too long to keep."""
-    return envelope.read(head)
-
-
-def of_read(run: Run, lanes: Sequence[Lane], problem: str) -> Outcome:
-    """Settles every stream's status, then the task's."""
+def of_read(run: Run, lanes: Sequence[Lane], problem: str = "") -> Outcome:
+    """Settles every stream's status, then the task's. What others said is masked already; names must not be."""
     for lane in lanes:
         lane.status = _status(lane, run)
     state = _overall(run, lanes, problem)
@@ -83,16 +65,36 @@ def of_read(run: Run, lanes: Sequence[Lane], problem: str) -> Outcome:
 def _status(lane: Lane, run: Run) -> Status:
     if lane.late:
         lane.fail(f"{lane.late} records came after the source had called the stream complete")
-    if not complete(lane, run):
+    done = complete(lane, run)
+    if not lane.selected and lane.emitted:
+        lane.fail("the catalog does not select this stream: its records were dropped")
+    elif not done:
         lane.fail(_why_incomplete(lane, run))
-    elif not lane.dead and lane.stored + lane.refused != lane.emitted:
+    elif lane.stored + lane.refused != lane.emitted:
         lane.fail(f"{lane.emitted} records were emitted and {lane.stored} stored")
+    if lane.replaced and not (done and lane.stored + lane.refused == lane.emitted):
+        lane.error += _table_now(lane)
+    lane.note = _note(lane) if done else ""
     if not lane.error:
         return Status.SUCCESS
     if lane.emitted != lane.stored:
         lane.error = f"{lane.error} ({lane.emitted} emitted, {lane.stored} stored)"
-    lane.error = lane.error[:_ERROR_CHARACTERS]
-    return Status.PARTIAL if lane.stored or (complete(lane, run) and not lane.dead) else Status.FAILED
+    return Status.PARTIAL if lane.stored or (done and not lane.dead) else Status.FAILED
+
+
+def _note(lane: Lane) -> str:
+    """What a complete stream's row says beside its counts."""
+    if lane.selected and lane.replaces and not lane.emitted:
+        return "the source sent no records: the table, if there is one, keeps its old rows (Bulker empties none)"
+    if lane.requests > 1 and not lane.incremental:
+        return f"the table was filled by {lane.requests} requests, one after another: not at once"
+    return ""
+
+
+def _table_now(lane: Lane) -> str:
+    """A run that fails after it has replaced the table says what the table holds."""
+    rest = "the next run adds the rest" if lane.incremental else "the next run that completes replaces it"
+    return f"; the table's old rows are replaced by the {lane.stored} stored so far, {rest}"
 
 
 def _why_incomplete(lane: Lane, run: Run) -> str:

@@ -3,22 +3,24 @@
 import fcntl
 import os
 import selectors
-import signal
-import socket
 import time
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from types import FrameType
 from typing import Self
 
 from msgspec import Struct
 
 from sidecar.settings import Settings
+from sidecar.stop import Stop
 
 READ_BYTES = 1024 * 1024
 _PIPE_BYTES = 1024 * 1024
 _TICK_SECONDS = 0.5
+_LOOK_SECONDS = 0.1
+_CODE_PAUSE_SECONDS = 0.02
+_HELD_OPEN_SECONDS = 60.0
+"""How long whatever a connector left behind may go on talking, not counting the time we need to listen."""
 
 
 class Origin(StrEnum):
@@ -46,74 +48,70 @@ class Pipes:
     whatever order the connector opens them.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, stop: Stop) -> None:
+        self._settings, self._stop = settings, stop
         self._selector = selectors.DefaultSelector()
-        self._stop_at: float | None = None
-        self._exited_at: float | None = None
+        self._selector.register(stop.woken, selectors.EVENT_READ, Origin.TICK)
+        self._quiet = 0.0
+        self._waited_since_exit: float | None = None
+        self._look_at = 0.0
+        self._open = 0
         self.end = End()
-        self._wake, self._woken = socket.socketpair()
-        for end in (self._wake, self._woken):
-            end.setblocking(False)  # noqa: FBT003 - the standard library's own
-        self._selector.register(self._woken, selectors.EVENT_READ, Origin.TICK)
+
+    def __enter__(self) -> Self:
         for origin, path in (
-            (Origin.STDERR, settings.stderr_pipe_file),
-            (Origin.STDOUT, settings.stdout_pipe_file),
+            (Origin.STDERR, self._settings.stderr_pipe_file),
+            (Origin.STDOUT, self._settings.stdout_pipe_file),
         ):
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             _widen(descriptor)
             self._selector.register(descriptor, selectors.EVENT_READ, origin)
-        self._open = 2
-
-    def __enter__(self) -> Self:
-        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
-        signal.signal(signal.SIGTERM, self._on_stop)
+            self._open += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.set_wakeup_fd(-1)
         for key in list(self._selector.get_map().values()):
             if key.data is not Origin.TICK:
                 os.close(key.fd)
         self._selector.close()
-        self._wake.close()
-        self._woken.close()
-
-    @property
-    def stopping(self) -> bool:
-        """Whether SIGTERM came: what is quick is finished, nothing new is begun."""
-        return self._stop_at is not None
 
     def chunks(self) -> Iterator[tuple[Origin, bytes]]:
         """Whatever comes, as it comes; (TICK, b"") at least twice a second. Sets `end` when done."""
-        quiet_since = time.monotonic()
         while self._open:
+            before = time.monotonic()
             ready = self._selector.select(_TICK_SECONDS)
+            # Only time spent waiting is the connector's silence: what the consumer takes is ours.
+            self._wait(time.monotonic() - before)
             for key, _ in ready:
                 if key.data is Origin.TICK:
-                    self._woken.recv(64)
+                    self._stop.woken.recv(64)
                 elif data := self._read(key.fd):
+                    self._quiet = 0.0
                     yield key.data, data
-                    # What the consumer took is not the connector's silence.
-                    quiet_since = time.monotonic()
             yield Origin.TICK, b""
-            if self._over(quiet_since):
+            if self._over():
                 return
-        self.end = End(exit_code=self._await_exit_code(), stopped=self.stopping)
+        self.end = End(exit_code=self._await_exit_code(), stopped=self._stop.requested)
 
-    def _over(self, quiet_since: float) -> bool:
-        now = time.monotonic()
-        quiet = now - quiet_since
-        if self._stop_at is not None and now >= self._stop_at:
+    def _wait(self, seconds: float) -> None:
+        self._quiet += seconds
+        if self._waited_since_exit is not None:
+            self._waited_since_exit += seconds
+
+    def _over(self) -> bool:
+        if self._stop.reading_is_over:
             self.end = End(exit_code=self._exit_code(), stopped=True)
             return True
-        if self._exit_code() is not None:
-            self._exited_at = self._exited_at or now
-            if min(quiet, now - self._exited_at) > self._settings.drain_seconds:
-                self.end = End(exit_code=self._exit_code(), stopped=self.stopping, held_open=True)
+        if time.monotonic() < self._look_at:
+            return False
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        if (code := self._exit_code()) is not None:
+            waited = self._waited_since_exit = self._waited_since_exit or 0.0
+            if min(self._quiet, waited) > self._settings.drain_seconds or waited > _HELD_OPEN_SECONDS:
+                self.end = End(exit_code=code, stopped=self._stop.requested, held_open=True)
                 return True
-        elif 0 < self._settings.stall_timeout_seconds < quiet:
-            self.end = End(stalled_seconds=quiet)
+        elif 0 < self._settings.stall_timeout_seconds < self._quiet:
+            self.end = End(stalled_seconds=self._quiet)
             return True
         return False
 
@@ -133,9 +131,9 @@ class Pipes:
         """The code is written a moment after the pipes close."""
         deadline = time.monotonic() + self._settings.drain_seconds
         while (code := self._exit_code()) is None and self._settings.exit_code_file:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self._stop.reading_is_over:
                 break
-            time.sleep(0.02)
+            time.sleep(_CODE_PAUSE_SECONDS)
         return code
 
     def _exit_code(self) -> int | None:
@@ -143,13 +141,8 @@ class Pipes:
             return None
         try:
             return int(Path(self._settings.exit_code_file).read_text())
-        except (FileNotFoundError, ValueError):
+        except (OSError, ValueError):
             return None
-
-    def _on_stop(self, _signal: int, _frame: FrameType | None) -> None:
-        if self._stop_at is None:
-            # Half of the grace period for the connector's last words, the other half for Bulker and Postgres.
-            self._stop_at = time.monotonic() + min(self._settings.grace_seconds / 2, 10.0)
 
 
 def _widen(descriptor: int) -> None:

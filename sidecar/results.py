@@ -1,5 +1,6 @@
 """spec, check and discover: the last result the connector prints is what the task came to."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,7 +10,8 @@ from common.airbyte import ABSENT, ConnectionStatus, Message
 from common.commands import Command
 from common.store import Outcome, TaskState
 from sidecar.connector import Connector
-from sidecar.lines import LineReader, TooLong
+from sidecar.lines import LINE_BYTES, LineReader, TooLong
+from sidecar.masks import Masks
 from sidecar.messages import BadLine, Fault, decode
 from sidecar.pipes import End
 
@@ -19,10 +21,11 @@ _EXPECTED = {Command.SPEC: "SPEC", Command.CHECK: "CONNECTION_STATUS", Command.D
 class Results:
     """Collects the one result of a command."""
 
-    def __init__(self, command: Command, connector: Connector) -> None:
+    def __init__(self, command: Command, connector: Connector, masks: Masks) -> None:
         self._command = command
         self._connector = connector
-        self._lines = LineReader(record_bytes=64 * 1024 * 1024)
+        self._masks = masks
+        self._lines = LineReader(record_bytes=LINE_BYTES)
         self._found: Raw = ABSENT
 
     def progress(self) -> dict[str, Any] | None:
@@ -36,14 +39,15 @@ class Results:
     def tick(self) -> None:
         """Nothing waits for time to pass."""
 
-    def settle(self, end: End) -> Outcome:
+    def settle(self, end: End, insist: Callable[[], None]) -> Outcome:  # noqa: ARG002 - as a Read
         """What the command came to: a result counts whatever else was printed before or after it."""
         self._take(self._lines.flush())
         if self._found == ABSENT:
             return self._nothing(end)
         if self._command is Command.CHECK:
             return self._checked()
-        return Outcome(TaskState.SUCCESS, result=bytes(self._found))
+        # Names of streams and columns must not be masked; what a spec says was there before any secret.
+        return Outcome(TaskState.SUCCESS, result=self._masks.hide_json(bytes(self._found), words=False))
 
     def _take(self, blocks: list[bytes | TooLong]) -> None:
         for block in blocks:
@@ -87,7 +91,7 @@ class Results:
 
     def _checked(self) -> Outcome:
         try:
-            status = msgspec.json.decode(self._found, type=ConnectionStatus)
+            status = msgspec.json.decode(self._masks.hide_json(bytes(self._found)), type=ConnectionStatus)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             reason = "The connector's CONNECTION_STATUS message has no status."
             return Outcome(TaskState.FAILED, reason=reason, description=f"FAILED: {reason}")
@@ -97,6 +101,6 @@ class Results:
             TaskState.SUCCESS if passed else TaskState.FAILED,
             reason="" if passed else said,
             description=said,
-            result=bytes(self._found),
+            result=self._masks.hide_json(bytes(self._found)),
             check_status="SUCCESS" if passed else status.status,
         )

@@ -1,68 +1,93 @@
 """From the environment to the final row: reads the pipes, and concludes the task whatever happens."""
 
+import contextlib
 import logging
+import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from common import airbyte
 from common.commands import Command
 from common.errors import SyncError
-from common.store import Database, Outcome, TaskState, states, tasks
+from common.store import Database, Outcome, StoreError, TaskState, states, tasks
 from sidecar import masks
 from sidecar.connector import Connector
 from sidecar.journal import Journal
+from sidecar.keeper import Keeper
+from sidecar.masks import MaskedFormatter, Masks
 from sidecar.pipes import Origin, Pipes
 from sidecar.read import Read
 from sidecar.results import Results
 from sidecar.settings import Settings
+from sidecar.stop import Stop
 
 _log = logging.getLogger(__name__)
 
 
 def main(environ: Mapping[str, str] | None = None) -> int:
     """Runs one task; returns the process's exit code: 0 once the outcome is in the database, else 2."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s : %(message)s")
+    output = logging.StreamHandler(sys.stderr)
+    logging.basicConfig(level=logging.INFO, handlers=[output], format="%(levelname)s : %(message)s")
+    for stream in (sys.stdout, sys.stderr):
+        # A connector's text must not fail for want of a locale.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
     try:
         settings = Settings.load(environ)
+        with Database(settings.database_url, make_tables=False) as db:
+            secrets = masks.of_config(settings.file("config"), settings.database_url, settings.bulker_auth_token)
+            output.setFormatter(MaskedFormatter("%(levelname)s : %(message)s", secrets))
+            _raise_limits()
+            return _Task(settings, db, secrets).run()
     except SyncError as error:
         _log.critical("%s", error)
         return 2
-    secrets = masks.of_config(settings.file("config"), settings.database_url, settings.bulker_auth_token)
-    with Database(settings.database_url, patience_seconds=settings.store_patience_seconds, make_tables=False) as db:
-        return _Task(settings, db, secrets).run()
+
+
+def _raise_limits() -> None:
+    """A stream has a connection: as many files as the system lets us have."""
+    with contextlib.suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Task:
     """One run, with its journal and its consumer (a Read or Results)."""
 
-    def __init__(self, settings: Settings, db: Database, secrets: masks.Masks) -> None:
+    def __init__(self, settings: Settings, db: Database, secrets: Masks) -> None:
         self._settings, self._db, self._secrets = settings, db, secrets
+        self._stop = Stop(settings.grace_seconds)
+        self._keeper = Keeper(db)
+        self._given_hash = ""
         self._consumer: Read | Results | None = None
         self._journal = Journal(settings, secrets, self._progress)
 
     def run(self) -> int:
+        self._stop.listen()
         self._journal.start()
         try:
             outcome = self._watch()
         except SyncError as error:
-            outcome = _broken(error.message)
+            outcome = self._broken(error.message)
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that the run is over
             _log.exception("The sidecar failed.")
-            outcome = _broken(f"The sidecar itself failed ({type(error).__name__}); its pod's log has the details.")
+            outcome = self._broken(f"the sidecar itself failed ({type(error).__name__}); its pod's log has the details")
         done = self._conclude(outcome)
-        self._journal.close()
+        self._journal.close(self._stop.storing_seconds(self._settings.grace_seconds / 2))
+        self._stop.close()
         return 0 if done else 2
 
     def _progress(self) -> dict[str, object] | None:
         return self._consumer.progress() if self._consumer else None
 
     def _watch(self) -> Outcome:
-        self._journal.ours = self._db.transact(lambda db: db.run("ours_exist"))[0]["ours"]
+        with self._patient() as db:
+            self._journal.ours = db.transact(lambda db: db.run("ours_exist"))[0]["ours"]
         connector = Connector(self._settings.package, self._journal)
         consumer = self._consumer = self._make_consumer(connector)
-        with Pipes(self._settings) as pipes:
+        with Pipes(self._settings, self._stop) as pipes:
             for origin, data in pipes.chunks():
                 if origin is Origin.STDOUT:
                     consumer.on_stdout(data)
@@ -70,40 +95,91 @@ class _Task:
                     connector.on_stderr(data)
                 else:
                     consumer.tick()
-            connector.end()
-            return consumer.settle(pipes.end)
+                    self._keeper.retry()
+        connector.end()
+        if pipes.end.held_open:
+            self._journal.log("WARN", "Something kept the connector's output open after it had ended; it was given up.")
+        return consumer.settle(pipes.end, self._insist)
 
     def _make_consumer(self, connector: Connector) -> Read | Results:
         if self._settings.command is not Command.READ:
-            return Results(self._settings.command, connector)
+            return Results(self._settings.command, connector, self._secrets)
         try:
             catalog = airbyte.decode_catalog(self._settings.file("catalog"))
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise SyncError(f"The catalog cannot be read: {error}.") from error
-        return Read(self._settings, catalog, connector, self._journal, self._save)
+        return Read(
+            self._settings, catalog, connector, self._journal, self._save, self._keep_config, self._stop.sending
+        )
 
-    def _save(self, key: str, state: bytes) -> None:
-        self._db.transact(lambda db: states.save(db, self._settings.sync_id, key, state))
+    def _patient(self) -> Database:
+        """Waits for Postgres as long as there is time."""
+        patience = self._stop.storing_seconds(self._settings.store_patience_seconds)
+        return Database(self._settings.database_url, patience_seconds=patience, make_tables=False)
+
+    def _insist(self) -> None:
+        with self._patient() as db:
+            self._keeper.finish(db)
+
+    def _save(self, key: str, state: bytes, refused: Callable[[str], None]) -> None:
+        sync = self._settings.sync_id
+        self._keeper.keep(f"state {key}", lambda db: states.save(db, sync, key, state), refused)
+
+    def _keep_config(self, config: bytes) -> None:
+        self._secrets.learn(config)
+        if not self._journal.ours:
+            self._on_config_lost("there is no table for it")
+            return
+        self._journal.log("INFO", "The connector changed its configuration: the next read of this sync gets it.")
+        self._given_hash = self._given_hash or airbyte.config_hash(self._settings.file("config"))
+        self._keeper.keep("config", lambda db: self._write_config(db, config), self._on_config_lost)
+
+    def _write_config(self, db: Database, config: bytes) -> None:
+        self._given_hash = states.keep_config(db, self._settings.sync_id, config, self._given_hash)
+
+    def _on_config_lost(self, why: str) -> None:
+        self._journal.log("WARN", f"The configuration that the connector changed could not be kept: {why}.")
+
+    def _broken(self, reason: str) -> Outcome:
+        """The outcome where something of ours failed; with the streams' accounting where there is one."""
+        if isinstance(self._consumer, Read):
+            try:
+                return self._consumer.break_off(reason)
+            except Exception:  # noqa: BLE001 - as above
+                _log.exception("The streams could not be accounted for.")
+        return Outcome(TaskState.FAILED, reason=reason, description=f"ERROR: {reason}")
 
     def _conclude(self, outcome: Outcome) -> bool:
-        """Writes the outcome, masked. False where Postgres stays away: the sweeper then finds the pod without one."""
-        hide = self._secrets.hide
-        outcome = msgspec.structs.replace(
-            outcome,
-            reason=hide(outcome.reason),
-            description=hide(outcome.description),
-            streams=outcome.streams and {k: v | {"error": hide(v["error"])} for k, v in outcome.streams.items()},
-        )
+        """Writes the outcome. False where Postgres stays away: the sweeper then finds the pod without one."""
         if outcome.state is not TaskState.SUCCESS:
             self._journal.log("WARN" if outcome.state is TaskState.PARTIAL else "ERROR", outcome.reason)
-        try:
-            ours = self._journal.ours
-            self._db.transact(lambda db: tasks.conclude(db, self._settings.task, outcome, ours=ours))
-        except SyncError:
-            _log.exception("The outcome could not be written.")
-            return False
+        with self._patient() as db:
+            try:
+                self._write(db, outcome)
+            except StoreError as error:
+                # Something in it that Postgres cannot hold. The row must not stay RUNNING for that.
+                _log.exception("The outcome could not be written.")
+                reason = f"what the connector answered cannot be stored: {error.message}"
+                return self._write_plain(db, reason)
+            except SyncError:
+                _log.exception("The outcome could not be written.")
+                return False
+            except Exception as error:  # noqa: BLE001 - as above
+                _log.exception("The outcome could not be written.")
+                return self._write_plain(db, f"the sidecar itself failed ({type(error).__name__})")
         return True
 
+    def _write(self, db: Database, outcome: Outcome) -> None:
+        ours = self._journal.ours
+        db.transact(lambda db: tasks.conclude(db, self._settings.task, outcome, ours=ours))
 
-def _broken(reason: str) -> Outcome:
-    return Outcome(TaskState.FAILED, reason=reason, description=f"ERROR: {reason}")
+    def _write_plain(self, db: Database, reason: str) -> bool:
+        prefix = "" if self._settings.command is Command.DISCOVER else "FAILED: "
+        if self._settings.command is Command.READ:
+            prefix = "ERROR: "
+        try:
+            self._write(db, Outcome(TaskState.FAILED, reason=reason, description=prefix + reason))
+        except SyncError:
+            _log.exception("Nor could a plain one.")
+            return False
+        return True

@@ -22,7 +22,7 @@ def header(stream: ConfiguredStream, table: str) -> str:
     """The X-Jitsu-Schema header's value; "" where the catalog tells no properties (or far too many)."""
     try:
         schema = msgspec.json.decode(stream.stream.json_schema or b"null")
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return ""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not properties:
@@ -44,11 +44,11 @@ def _type(spec: Any) -> int:
     if not isinstance(spec, dict):
         return _STRING
     kinds = spec.get("type")
-    kind = next((k for k in (kinds if isinstance(kinds, list) else [kinds]) if k != "null"), None)
+    kind = str(next((k for k in (kinds if isinstance(kinds, list) else [kinds]) if k != "null"), None))
     if kind == "string" and spec.get("format") == "date-time":
         return _TIMESTAMP
     if kind == "number" and spec.get("airbyte_type") == "integer":
         return _INTEGER
     if kind in {"object", "array"}:
         return _JSON
-    return _TYPES.get(str(kind), _STRING)
+    return _TYPES.get(kind, _STRING)

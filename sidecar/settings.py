@@ -56,7 +56,7 @@ class Settings(Struct, frozen=True, rename="upper"):
             settings = msgspec.convert({key: value for key, value in values.items() if value}, cls, strict=False)
         except msgspec.ValidationError as error:
             raise SettingsError(f"The sidecar's environment is not usable: {error}") from None
-        if settings.command is Command.READ and urlsplit(settings.bulker_url).scheme not in {"http", "https"}:
+        if settings.command is Command.READ and not _is_address(settings.bulker_url):
             raise SettingsError("BULKER_URL: expected http://host:port of the Bulker to send rows to.")
         return settings
 
@@ -80,6 +80,14 @@ class Settings(Struct, frozen=True, rename="upper"):
             return (Path(self.config_folder) / f"{name}.json").read_bytes()
         except FileNotFoundError:
             return b""
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _unix(stamp: str) -> int:

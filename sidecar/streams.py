@@ -1,6 +1,7 @@
 """One lane per stream: counts what the source emitted, sends it, and keeps what Bulker acknowledged."""
 
 import time
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -9,12 +10,16 @@ from msgspec import Raw, Struct
 from common.airbyte import ConfiguredStream, StreamId, StreamStatus
 from common.errors import BulkerError
 from sidecar import schema
-from sidecar.bulker import LINE_BYTES, Bulker, BulkRequest, Mode, Target
+from sidecar.bulker import Bulker, BulkRequest, Mode, Target
+from sidecar.rows import fault, is_clean
 
 SEND_BYTES = 256 * 1024
 """Rows are gathered up to this size before they go onto the wire."""
 ROTATE_SECONDS = 20 * 60.0
 """Bulker cuts a request at 30 minutes."""
+ROTATE_BYTES = 4 * 1024**3
+"""A request that adds rows ends here even where the source sends no state."""
+_ERROR_CHARACTERS = 2000
 
 
 class Status(StrEnum):
@@ -28,40 +33,71 @@ class Status(StrEnum):
 
 
 class PendingState(Struct, frozen=True):
-    """A state that waits until Bulker has acknowledged the rows it covers."""
+    """A state that waits until Bulker has acknowledged the rows before it: the first `covers` of its stream."""
 
-    key: str
     state: bytes
+    covers: int
 
 
 class Lane:
-    """One stream on its way: rows in, acknowledgements out. Only `checkpoints` saves its states."""
+    """One stream on its way: rows in, acknowledgements out. Only `checkpoints` saves its states.
 
-    def __init__(self, stream: ConfiguredStream, table: str, *, resumes: bool, bulker: Bulker | None) -> None:
+    `hide` masks what others say about the stream.
+    """
+
+    def __init__(
+        self,
+        stream: ConfiguredStream,
+        table: str,
+        *,
+        resumes: bool,
+        bulker: Bulker | None,
+        hide: Callable[[str], str] = str,
+        send_bytes: int = SEND_BYTES,
+    ) -> None:
         self.id: StreamId = stream.id
         self.incremental = stream.incremental
         self.emitted = self.sent = self.stored = self.bytes = 0
         self.refused = 0
+        self.safe = 0
+        """The first so many records emitted are acknowledged, or refused by name."""
         self.since_state = 0
         self.reported: StreamStatus | None = None
         self.touched = False
         self.last_was_state = False
         self.status = Status.PENDING
         self.error = ""
+        self.note = ""
+        """What is worth knowing about a success."""
         self.pending: PendingState | None = None
         self.dead = bulker is None
+        self.replaced = False
+        """Whether this run has put new rows in the place of the table's old ones."""
         self.late = 0
         self.requests = 0
-        self._stream, self._table, self._bulker = stream, table, bulker
+        self._stream, self._table, self._bulker, self._hide = stream, table, bulker, hide
         self._mode = Mode.BATCH if self.incremental and resumes else Mode.REPLACE_TABLE
         self._request: BulkRequest | None = None
+        self._hole = False
+        self._since = 0.0
         self._blocks: list[bytes] = []
         self._block_rows = self._block_bytes = 0
+        self._send_bytes = send_bytes
+
+    @property
+    def selected(self) -> bool:
+        """Whether the catalog has the stream."""
+        return self._bulker is not None
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the next request to end replaces the table."""
+        return self._mode is Mode.REPLACE_TABLE
 
     @property
     def replacing(self) -> bool:
         """Whether the rows sent so far would replace the table when the request ends."""
-        return self._mode is Mode.REPLACE_TABLE and self.uncommitted
+        return self.replaces and self.uncommitted
 
     @property
     def uncommitted(self) -> bool:
@@ -70,13 +106,21 @@ class Lane:
 
     @property
     def open_bytes(self) -> int:
-        """How much the open request carries."""
+        """How much waits for an acknowledgement."""
         return self._block_bytes + (self._request.bytes if self._request else 0)
 
     @property
     def open_seconds(self) -> float:
-        """How long the request has been open."""
-        return time.monotonic() - self._request.opened_at if self._request else 0.0
+        """How long the first of these rows has been waiting."""
+        return time.monotonic() - self._since if self.uncommitted else 0.0
+
+    @property
+    def must_rotate(self) -> bool:
+        """Whether the request nears a limit. One that replaces a table goes on as long as Bulker lets it."""
+        if self._request is None:
+            return False
+        old = time.monotonic() - self._request.opened_at > ROTATE_SECONDS
+        return old or (self._request.bytes > ROTATE_BYTES and not self.replaces)
 
     def add(self, rows: list[Raw]) -> None:
         """Takes rows as raw JSON; refuses one by one what Bulker would refuse the whole request for."""
@@ -89,15 +133,17 @@ class Lane:
         if self.dead:
             return
         block = b"\n".join(rows)
-        if not _clean(block, len(rows)):
+        if not is_clean(rows, block):
             rows = [row for number, row in enumerate(rows, first) if self._fits(row, number)]
             block = b"\n".join(rows)
         if not rows:
             return
+        if not self._block_rows and self._request is None:
+            self._since = time.monotonic()
         self._blocks.append(block)
         self._block_rows += len(rows)
         self._block_bytes += len(block) + 1
-        if self._block_bytes >= SEND_BYTES:
+        if self._block_bytes >= self._send_bytes:
             self.send()
 
     def refuse(self, why: str, number: int | None = None) -> None:
@@ -105,13 +151,14 @@ class Lane:
         if number is None:
             self.emitted += 1
             self.since_state += 1
-            self.touched, number = True, self.emitted
+            self.touched, self.last_was_state = True, False
+            number = self.emitted
         self.refused += 1
         self.fail(f"record {number} of stream {self.id.key} was refused: {why}")
 
     def fail(self, why: str) -> None:
         """Keeps the first reason why the stream is not a plain success."""
-        self.error = self.error or why
+        self.error = self.error or (why if len(why) <= _ERROR_CHARACTERS else f"{why[:_ERROR_CHARACTERS]} ...")
 
     def send(self) -> None:
         """Puts the gathered rows onto the wire, opening a request where there is none."""
@@ -133,25 +180,16 @@ class Lane:
     def commit(self) -> bool:
         """Ends the open request; True once Bulker has acknowledged every row, so that a state may be saved."""
         self.send()
-        if self.dead:
+        if self.dead or (self._request is not None and not self._finish(self._request)):
             return False
-        if self._request is None:
-            return True
-        request, self._request = self._request, None
-        try:
-            ack = request.finish()
-        except BulkerError as error:
-            self._die(error)
-            return False
-        self._mode = Mode.BATCH
-        self.stored += ack.stored
-        if ack.stored != request.rows:
-            self.refused += max(request.rows - ack.stored, 0)
-            self.fail(f"{request.rows} rows were sent and {ack.stored} stored: the destination refused the others")
+        if not self._hole:
+            self.safe = self.emitted
         return True
 
     def abort(self) -> None:
         """Leaves the table as it was before the open request."""
+        # What came after these rows is never safe again: no state may leap over them.
+        self._hole = self._hole or self.uncommitted
         self._blocks, self._block_rows, self._block_bytes = [], 0, 0
         request, self._request = self._request, None
         if request is not None:
@@ -160,11 +198,27 @@ class Lane:
     def report(self) -> dict[str, Any]:
         """The stream's accounting, as GET /tasks/<id> shows it."""
         counts = {"emitted": self.emitted, "sent": self.sent, "stored": self.stored, "refused": self.refused}
-        return {"status": str(self.status), **counts, "bytes": self.bytes, "error": self.error}
+        note = {"note": self.note} if self.note else {}
+        return {"status": str(self.status), **counts, "bytes": self.bytes, "error": self.error, **note}
+
+    def _finish(self, request: BulkRequest) -> bool:
+        self._request = None
+        try:
+            ack = request.finish()
+        except BulkerError as error:
+            self._die(error)
+            return False
+        self.replaced = self.replaced or self.replaces
+        self._mode = Mode.BATCH
+        self.stored += ack.stored
+        if ack.stored != request.rows or ack.processed != request.rows:
+            self.refused += max(request.rows - ack.stored, 0)
+            self.fail(f"{request.rows} rows were sent and {ack.stored} stored: the destination refused the others")
+        return True
 
     def _die(self, error: BulkerError) -> None:
         """Nothing more can be sent for this stream: Bulker has rolled the open request back."""
-        self.fail(error.message)
+        self.fail(self._hide(error.message))
         self.dead = True
         self.pending = None
         self.abort()
@@ -173,31 +227,7 @@ class Lane:
         return Target(self._table, self._mode, schema.keys(self._stream), schema.header(self._stream, self._table))
 
     def _fits(self, row: Raw, number: int) -> bool:
-        data = bytes(row)
-        if not data:
-            self.refuse("it has no data", number)
-        elif data[:1] != b"{":
-            self.refuse("its data is not a JSON object", number)
-        elif len(data) > LINE_BYTES:
-            self.refuse(f"it has {len(data):,} bytes, and Bulker takes {LINE_BYTES:,}", number)
-        elif not _is_utf8(data):
-            self.refuse("it is not valid UTF-8", number)
-        else:
-            return True
-        return False
-
-
-def _clean(block: bytes, rows: int) -> bool:
-    """Whether every row of a block can be sent, at the speed of memory: all objects, none long, all UTF-8."""
-    starts = block[:1] == b"{" and block.count(b"\n{") == rows - 1
-    return starts and len(block) <= LINE_BYTES and _is_utf8(block)
-
-
-def _is_utf8(data: bytes) -> bool:
-    if data.isascii():
-        return True
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+        why = fault(bytes(row))
+        if why:
+            self.refuse(why, number)
+        return not why

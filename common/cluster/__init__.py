@@ -59,6 +59,6 @@ def connect(settings: "Settings") -> Cluster:
     """The cluster that task pods run in; raises ClusterUnavailable where none can be reached."""
     if _given is not None:
         return _given
-    from common.cluster import kubernetes  # type: ignore[attr-defined, unused-ignore]
+    from common.cluster import kubernetes
 
     return kubernetes.connect(settings)

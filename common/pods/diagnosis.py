@@ -5,23 +5,26 @@ comes before what its containers look like, and a container that was killed befo
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from msgspec import Struct
 
+from common.pods import words
 from common.pods.containers import INIT, SIDECAR, SOURCE
+from common.pods.words import Status, unix_seconds
 
-Status = Mapping[str, Any]
-
-_GRACE_SECONDS = 60.0
+GRACE_SECONDS = 60.0
 """How long a trouble that may pass (a pull, a Secret that is just being made) is left alone."""
-_DRAIN_SECONDS = 120.0
-"""How long a sidecar may go on after its source ended, before it counts as stuck."""
-_OUT_OF_MEMORY, _KILLED = "OOMKilled", 137
-_UNPULLABLE = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ErrImageNeverPull"})
-_HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull", "CreateContainerError", "RunContainerError"})
+DRAIN_SECONDS = 120.0
+"""How long a sidecar may go on in silence after its source ended, before it counts as stuck."""
+STUCK_SECONDS = 120.0
+"""How long after its time a pod that is being deleted may still be there, before its node counts as lost."""
+_OUT_OF_MEMORY, _UNKNOWN_STATUS = "OOMKilled", "ContainerStatusUnknown"
+_NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
+_HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
+_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"})
+_CREATE = frozenset({"CreateContainerError", "RunContainerError"})
+_KILLED = 137
 
 
 class Origin(StrEnum):
@@ -45,174 +48,200 @@ class Verdict(Struct, frozen=True):
     clean_end: bool = False
     """The containers ended in order: the sidecar has written its own, better row."""
 
+    @property
+    def retryable(self) -> bool:
+        """Whether the same task, started again as it is, may well succeed."""
+        return self.origin is Origin.PLATFORM
+
 
 class Limits(Struct, frozen=True):
-    """Time limits in seconds."""
+    """Time limits in seconds; a `silence_seconds` of 0 is for ever."""
 
     init_seconds: float
     task_seconds: float
+    silence_seconds: float = 0.0
 
 
-def judge(pod: Status, now: float, limits: Limits) -> Verdict | None:
-    """The verdict on a pod at `now` (Unix seconds, the database's clock); None while it may go on."""
+class Clock(Struct, frozen=True):
+    """The database's time, in Unix seconds, and what the task's row knows of this task's times."""
+
+    now: float
+    row_age: float | None = None
+    """Since the row was made; no pod of it can be older, whatever the API server's clock says."""
+    silence: float | None = None
+    """Since the sidecar last reported; None where it never did."""
+
+
+def judge(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
+    """The verdict on a pod; None while it may go on."""
     status = pod.get("status") or {}
     phase = status.get("phase") or "Pending"
-    containers = {str(c.get("name")): c for c in _statuses(status)}
     if phase == "Succeeded":
         return Verdict("The pod ended.", clean_end=True)
-    if phase in {"Failed", "Unknown"}:
-        return _failed(pod, status, containers)
-    age = now - unix_seconds(pod.get("metadata", {}).get("creationTimestamp"), now)
+    if phase == "Failed":
+        return _failed(pod, status)
+    if phase == "Unknown":
+        return Verdict(words.node_lost(pod))
+    if pod["metadata"].get("deletionTimestamp"):
+        return _ending(pod, clock.now)
+    age = clock.now - unix_seconds(pod["metadata"].get("creationTimestamp"), clock.now)
+    age = age if clock.row_age is None else min(age, clock.row_age)
     if age > limits.task_seconds:
-        return Verdict(
-            f"The task ran longer than {_span(limits.task_seconds)} and was stopped; raise "
-            "SYNCCTL_TASK_TIMEOUT_HOURS, or read fewer streams at once.",
-            Origin.USER,
-        )
+        return Verdict(words.too_long(limits.task_seconds), Origin.USER)
     if phase == "Running":
-        return _running(pod, containers, now)
-    return _pending(status, containers, age, limits)
+        return _running(pod, clock, limits)
+    return _pending(pod, clock, age, limits)
 
 
 def describe_waiting(pod: Status) -> str:
     """What a pod that has not started is waiting for; "" where nothing is known."""
-    status = pod.get("status") or {}
-    for name, container in ((str(c.get("name")), c) for c in _statuses(status)):
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") not in {None, "PodInitializing", "ContainerCreating"} or waiting.get("message"):
-            return f"{name}: {_words(waiting)}"
-    return _unschedulable(status)
+    for name, container in _containers(pod).items():
+        waiting = _state(container, "waiting")
+        if waiting.get("reason") not in {None, *words.BEING_MADE} or waiting.get("message"):
+            return f"{name}: {words.both(waiting)}"
+    return words.unschedulable(pod)
+
+
+def _containers(pod: Status) -> Mapping[str, Status]:
+    """Ours alone, by name."""
+    return {str(c["name"]): c for c in _statuses(pod.get("status") or {}) if c.get("name") in {INIT, SOURCE, SIDECAR}}
 
 
 def _statuses(status: Status) -> Iterator[Status]:
-    ours = {INIT, SOURCE, SIDECAR}
     for kind in ("initContainerStatuses", "containerStatuses"):
-        yield from (c for c in status.get(kind) or () if c.get("name") in ours)
+        yield from status.get(kind) or ()
 
 
-def _failed(pod: Status, status: Status, containers: Mapping[str, Status]) -> Verdict:
-    node = str(pod.get("spec", {}).get("nodeName") or "")
-    said = str(status.get("message") or "").strip()
-    reason = str(status.get("reason") or "")
+def _state(container: Status | None, kind: str) -> Status:
+    found: Status = ((container or {}).get("state") or {}).get(kind) or {}
+    return found
+
+
+def _failed(pod: Status, status: Status) -> Verdict:
+    reason, said = str(status.get("reason") or ""), str(status.get("message") or "").strip()
     if reason == "DeadlineExceeded":
         return Verdict("The pod passed its deadline and was stopped by Kubernetes.", Origin.USER)
+    if reason == "NodeLost" and not said:
+        return Verdict(words.node_lost(pod))
     if reason or said:
-        where = f" on node {node}" if node else ""
-        return Verdict(
-            f"The platform ended the pod{where} ({reason or 'no reason given'}): {said or 'no message'}".replace(
-                "(Evicted)", "(evicted)"
-            )
-        )
-    if verdict := _ended(pod, containers):
+        return Verdict(words.platform(pod, reason, said))
+    if disruption := words.disruption(pod):
+        return Verdict(disruption)
+    ours = _containers(pod)
+    if pod["metadata"].get("deletionTimestamp") and _was_stopped(ours):
+        return Verdict("The pod was deleted from outside while the task ran. Start the task again.")
+    if verdict := _ended(pod, ours):
         return verdict
+    if _exit_codes(ours) == [0, 0]:
+        return Verdict("The pod ended.", clean_end=True)
+    return Verdict(words.no_reason(pod))
+
+
+def _exit_codes(ours: Mapping[str, Status]) -> list[int]:
+    """Of source and sidecar, where they ended."""
+    ended = (_state(ours.get(name), "terminated") for name in (SOURCE, SIDECAR))
+    return [int(state["exitCode"]) for state in ended if "exitCode" in state]
+
+
+def _was_stopped(ours: Mapping[str, Status]) -> bool:
+    """SIGTERM or SIGKILL ended something."""
+    return not {_KILLED, 143}.isdisjoint(_exit_codes(ours))
+
+
+def _ended(pod: Status, ours: Mapping[str, Status]) -> Verdict | None:
+    """The container that explains the end, if one does: memory first, then whichever broke down first."""
+    broken = [
+        (
+            ended.get("reason") != _OUT_OF_MEMORY,
+            unix_seconds(ended.get("finishedAt"), 0),
+            ended.get("exitCode") != _KILLED,  # times are whole seconds
+            order,
+            name,
+        )
+        for order, name in enumerate((INIT, SOURCE, SIDECAR))
+        if (ended := _state(ours.get(name), "terminated")) and (ended.get("exitCode") or ended.get("signal"))
+    ]
+    if not broken:
+        return None
+    name = min(broken)[-1]
+    return _why(pod, name, _state(ours[name], "terminated"))
+
+
+def _why(pod: Status, name: str, ended: Status) -> Verdict:
+    """One container that ended badly."""
+    reason, code = ended.get("reason"), ended.get("exitCode", 0)
+    origin = Origin.SOURCE if name == SOURCE else Origin.PLATFORM
+    if reason == _OUT_OF_MEMORY:
+        return Verdict(words.out_of_memory(pod, name), origin)
+    if reason == _UNKNOWN_STATUS:
+        return Verdict(words.lost_track(pod, name))
+    if reason in _NEVER_RAN:
+        return Verdict(words.never_ran(name, ended), Origin.USER if name == SOURCE else Origin.PLATFORM)
+    if code == _KILLED:
+        return Verdict(words.killed(pod, name), origin, wants_log=name)
+    said = str(ended.get("message") or "").strip()
+    text = f"{name} ended with exit code {code}{': ' + said if said else ''}."
+    return Verdict(text, origin, wants_log=name, clean_end=name == SOURCE)
+
+
+def _ending(pod: Status, now: float) -> Verdict | None:
+    """A pod that is being deleted has its grace; then its node should have confirmed."""
+    due = unix_seconds(pod["metadata"]["deletionTimestamp"], now)
+    return Verdict(words.node_lost(pod)) if now - due > STUCK_SECONDS else None
+
+
+def _running(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
+    """A running pod is over where its two containers ended, or one did and the other cannot go on."""
+    ours = _containers(pod)
+    source, sidecar = (_state(ours.get(name), "terminated") for name in (SOURCE, SIDECAR))
+    if sidecar and source:
+        # Something injected goes on; ours is done.
+        return _ended(pod, ours) or Verdict("The pod ended.", clean_end=True)
+    if sidecar:
+        return _ended(pod, ours) or Verdict("sidecar ended while the source was still running.", wants_log=SIDECAR)
+    if source:
+        return _draining(pod, source, clock)
+    if 0 < limits.silence_seconds < (clock.silence or 0):
+        return Verdict(words.silent(clock.silence or 0), wants_log=SIDECAR)
+    return None
+
+
+def _draining(pod: Status, source: Status, clock: Clock) -> Verdict | None:
+    """The source ended and the sidecar, which tells from its pipes alone, goes on."""
+    why = _why(pod, SOURCE, source)
+    if source.get("reason") in {_OUT_OF_MEMORY, _UNKNOWN_STATUS, *_NEVER_RAN}:
+        return why  # what the sidecar cannot know
+    waited = clock.now - unix_seconds(source.get("finishedAt"), clock.now)
+    if clock.silence is not None:
+        waited = min(waited, clock.silence)  # it reports, so it works: a warehouse may take its time
+    if waited <= DRAIN_SECONDS:
+        return None
+    if source.get("exitCode"):
+        return why
     return Verdict(
-        f"The pod failed on node {node or 'unknown'} and Kubernetes gave no reason; nothing of it ran to its end. "
-        "Start the task again."
+        f"sidecar did not finish within {words.span(DRAIN_SECONDS)} after the source had ended.", wants_log=SIDECAR
     )
 
 
-def _ended(pod: Status, containers: Mapping[str, Status]) -> Verdict | None:
-    """The container that explains the end, if one does."""
-    for name in (INIT, SOURCE, SIDECAR):
-        ended = (containers.get(name, {}).get("state") or {}).get("terminated") or {}
-        if not ended:
-            continue
-        if ended.get("reason") == _OUT_OF_MEMORY:
-            return Verdict(_out_of_memory(pod, name), Origin.SOURCE if name == SOURCE else Origin.PLATFORM)
-        code = ended.get("exitCode", 0)
-        if code == _KILLED:
-            return Verdict(
-                f"{name} was killed (signal 9; often memory: limit {_limit(pod, name)}).",
-                Origin.SOURCE if name == SOURCE else Origin.PLATFORM,
-                wants_log=name,
-            )
-        if code and name == INIT:
-            return Verdict(f"init ended with exit code {code}: {_words(ended)}", wants_log=INIT)
-        if code and name == SIDECAR:
-            return Verdict(f"sidecar ended with exit code {code}.", wants_log=SIDECAR)
-        if code:
-            return Verdict(f"source ended with exit code {code}.", Origin.SOURCE, wants_log=SOURCE, clean_end=True)
-    return None
-
-
-def _running(pod: Status, containers: Mapping[str, Status], now: float) -> Verdict | None:
-    """A running pod is over where one of its two containers ended and the other cannot go on."""
-    ended = {name: (containers.get(name, {}).get("state") or {}).get("terminated") for name in (SOURCE, SIDECAR)}
-    sidecar, source = ended[SIDECAR], ended[SOURCE]
-    if sidecar and not source:
-        return _ended(pod, {SIDECAR: containers[SIDECAR]}) or Verdict(
-            "sidecar ended while the source was still running.", wants_log=SIDECAR
-        )
-    if source and not sidecar and now - unix_seconds(source.get("finishedAt"), now) > _DRAIN_SECONDS:
-        return _ended(pod, {SOURCE: containers[SOURCE]}) or Verdict(
-            f"sidecar did not finish within {_span(_DRAIN_SECONDS)} after the source had ended.",
-            wants_log=SIDECAR,
-        )
-    return None
-
-
-def _pending(status: Status, containers: Mapping[str, Status], age: float, limits: Limits) -> Verdict | None:
-    for name, container in containers.items():
-        state = container.get("state") or {}
-        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
-        reason = str(waiting.get("reason") or "")
-        if reason in _HOPELESS:
-            return Verdict(_image_trouble(name, container, waiting), Origin.USER)
-        if reason in _UNPULLABLE and age > _GRACE_SECONDS:
-            return Verdict(_image_trouble(name, container, waiting), Origin.USER)
-        if reason == "CreateContainerConfigError" and age > _GRACE_SECONDS:
-            return Verdict(f"{name} could not be configured: {waiting.get('message') or 'no message'}.")
-        if name == INIT and ended.get("exitCode"):
-            return Verdict(f"init ended with exit code {ended['exitCode']}: {_words(ended)}", wants_log=INIT)
+def _pending(pod: Status, clock: Clock, age: float, limits: Limits) -> Verdict | None:
+    ours = _containers(pod)
+    if verdict := _ended(pod, ours):
+        return verdict
+    since = max(
+        unix_seconds((pod.get("status") or {}).get("startTime"), 0),
+        unix_seconds(_state(ours.get(INIT), "terminated").get("finishedAt"), 0),
+    )
+    # The node's own begin, not the pod's: it may have waited long for a node.
+    patient = (clock.now - since if since else age) <= GRACE_SECONDS
+    for name, container in ours.items():
+        waiting = _state(container, "waiting")
+        reason = waiting.get("reason")
+        if reason in _HOPELESS or (reason in _IMAGE and not patient):
+            return Verdict(words.image_trouble(pod, name, waiting), Origin.USER)
+        if reason == "CreateContainerConfigError" and not patient:
+            return Verdict(words.not_configured(name, waiting))
+        if reason in _CREATE and not patient:
+            return Verdict(words.not_created(name, waiting))
     if age > limits.init_seconds:
-        waits = _unschedulable(status) or "; ".join(
-            f"{name}: {_words((c.get('state') or {}).get('waiting') or {})}" for name, c in containers.items()
-        )
-        return Verdict(
-            f"The pod did not start within {_span(limits.init_seconds)}: {waits or 'Kubernetes gave no reason'}.",
-            prefix="INIT_TIMEOUT",
-        )
+        return Verdict(words.not_started(pod, limits.init_seconds, describe_waiting(pod)), prefix="INIT_TIMEOUT")
     return None
-
-
-def _unschedulable(status: Status) -> str:
-    for condition in status.get("conditions") or ():
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return f"no node takes it ({condition.get('message') or condition.get('reason')})"
-    return ""
-
-
-def _image_trouble(name: str, container: Status, waiting: Status) -> str:
-    return f"The image {container.get('image') or ''} of {name} cannot be used: {_words(waiting)}"
-
-
-def _out_of_memory(pod: Status, name: str) -> str:
-    return (
-        f"{name} ran out of memory at {_limit(pod, name)}; raise the memory limit of {name}, or read fewer "
-        "streams at once."
-    )
-
-
-def _limit(pod: Status, name: str) -> str:
-    for container in pod.get("spec", {}).get("containers") or ():
-        if container.get("name") == name:
-            return str((container.get("resources") or {}).get("limits", {}).get("memory") or "none")
-    return "unknown"
-
-
-def _words(state: Status) -> str:
-    parts = (str(state.get(key) or "").strip() for key in ("reason", "message"))
-    return ": ".join(part for part in parts if part) or "no reason given"
-
-
-def unix_seconds(stamp: object, default: float) -> float:
-    """An RFC 3339 time as Unix seconds; `default` for what is none."""
-    try:
-        return datetime.fromisoformat(str(stamp)).timestamp()
-    except ValueError:
-        return default
-
-
-def _span(seconds: float) -> str:
-    hours, minutes = seconds / 3600, seconds / 60
-    return f"{hours:g} h" if hours >= 1 else f"{minutes:g} min" if minutes >= 1 else f"{seconds:g} s"

@@ -10,24 +10,24 @@ VALUES (:task_id, :command, :sync_id, :storage_key, :package, :version, :pod_nam
         :started_by, :table_name_prefix, date_trunc('second', now()))
 ON CONFLICT DO NOTHING
 RETURNING task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
-          0 AS age_seconds;
+          0 AS age_seconds, false AS ran;
 
 -- name: find_task
 SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
-       extract(epoch FROM now() - created_at)::bigint AS age_seconds
+       extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran
 FROM syncctl_task WHERE task_id = :task_id;
 
 -- name: find_active
 -- The task that holds the slot of a request.
 SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
-       extract(epoch FROM now() - created_at)::bigint AS age_seconds
+       extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran
 FROM syncctl_task
 WHERE state IN ('PENDING', 'RUNNING') AND command = :command
   AND sync_id = :sync_id AND package = :package AND version = :version AND storage_key = :storage_key;
 
 -- name: find_active_read
 SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
-       extract(epoch FROM now() - created_at)::bigint AS age_seconds
+       extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran
 FROM syncctl_task
 WHERE state IN ('PENDING', 'RUNNING') AND command = 'read' AND sync_id = :sync_id;
 
@@ -45,8 +45,9 @@ ON CONFLICT ON CONSTRAINT source_catalog_pkey
 DO UPDATE SET status = excluded.status, description = excluded.description, timestamp = excluded.timestamp;
 
 -- name: mark_running
-UPDATE syncctl_task SET state = 'RUNNING', started_at = coalesce(started_at, now()), updated_at = now()
-WHERE task_id = :task_id AND state = 'PENDING';
+-- A whole page of a sweep at once. What a pod waited for is over.
+UPDATE syncctl_task SET state = 'RUNNING', reason = '', started_at = coalesce(started_at, now()), updated_at = now()
+WHERE task_id = ANY(:task_ids::text[]) AND state = 'PENDING';
 
 -- name: finish_task
 -- The first terminal state wins; a terminal row never changes again.
@@ -59,11 +60,11 @@ RETURNING task_id;
 -- name: report_progress
 UPDATE syncctl_task
 SET state = 'RUNNING', started_at = coalesce(started_at, now()), updated_at = now(),
-    streams = coalesce(:streams::jsonb, streams)
+    streams = coalesce(:streams::jsonb, streams), reason = CASE state WHEN 'PENDING' THEN '' ELSE reason END
 WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING');
 
 -- name: note_trouble
--- Why a pending task has no pod yet.
+-- Why a pending task has no pod yet, or what its pod waits for.
 UPDATE syncctl_task SET reason = :reason, updated_at = now() WHERE task_id = :task_id AND state = 'PENDING';
 
 -- name: task_is_terminal
@@ -142,6 +143,22 @@ SELECT stream, state::text AS state FROM source_state WHERE sync_id = :sync_id O
 -- name: clear_states
 DELETE FROM source_state WHERE sync_id = :sync_id;
 
+-- name: keep_config
+-- A run that was given the kept configuration changes it on behalf of the same configuration of the caller's.
+INSERT INTO syncctl_config (sync_id, config, config_hash, given_hash)
+VALUES (:sync_id, :config, :config_hash, :given_hash)
+ON CONFLICT (sync_id) DO UPDATE
+SET config = excluded.config, config_hash = excluded.config_hash, updated_at = now(),
+    given_hash = CASE WHEN syncctl_config.config_hash = excluded.given_hash THEN syncctl_config.given_hash
+                      ELSE excluded.given_hash END
+RETURNING given_hash;
+
+-- name: find_config
+SELECT config, given_hash FROM syncctl_config WHERE sync_id = :sync_id;
+
+-- name: forget_config
+DELETE FROM syncctl_config WHERE sync_id = :sync_id;
+
 -- name: save_result
 INSERT INTO syncctl_result (task_id, result) VALUES (:task_id, :result::json)
 ON CONFLICT (task_id) DO UPDATE SET result = excluded.result;
@@ -174,15 +191,47 @@ FROM syncctl_task t LEFT JOIN syncctl_result r ON r.task_id = t.task_id
 WHERE t.task_id = :task_id;
 
 -- name: active_tasks
--- For the sweep: rows that a pod should stand behind.
-SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, started_by,
+-- For the sweep: rows that a pod should stand behind; all, or those of one pod.
+SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by,
        extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::float AS age_seconds,
        extract(epoch FROM now() - updated_at)::float AS idle_seconds
-FROM syncctl_task WHERE state IN ('PENDING', 'RUNNING') ORDER BY created_at;
+FROM syncctl_task
+WHERE state IN ('PENDING', 'RUNNING') AND (:pod_name = '' OR pod_name = :pod_name)
+ORDER BY created_at;
+
+-- name: tasks_of_pods
+-- For the sweep: what is known of a page of pods. silent_seconds: since the sidecar last reported, where it does
+-- (another one than ours may not).
+SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by,
+       extract(epoch FROM created_at)::bigint AS started_at,
+       extract(epoch FROM now() - created_at)::float AS age_seconds,
+       extract(epoch FROM now() - finished_at)::float AS finished_seconds,
+       CASE WHEN state = 'RUNNING' AND streams <> '{}'
+            THEN extract(epoch FROM now() - updated_at)::float END AS silent_seconds
+FROM syncctl_task WHERE pod_name = ANY(:pod_names::text[]);
+
+-- name: task_to_cancel
+SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, started_by,
+       extract(epoch FROM created_at)::bigint AS started_at
+FROM syncctl_task WHERE task_id = :task_id;
 
 -- name: database_now
+-- The time that decides.
 SELECT extract(epoch FROM now())::float AS now;
+
+-- name: record_sweep
+INSERT INTO syncctl_sweep (swept_at, seconds, pods, active, concluded, deleted, unreadable, orphaned_rows)
+VALUES (now(), :seconds, :pods, :active, :concluded, :deleted, :unreadable, :orphaned_rows)
+ON CONFLICT (id) DO UPDATE
+SET swept_at = excluded.swept_at, seconds = excluded.seconds, pods = excluded.pods, active = excluded.active,
+    concluded = excluded.concluded, deleted = excluded.deleted, unreadable = excluded.unreadable,
+    orphaned_rows = excluded.orphaned_rows;
+
+-- name: last_sweep
+SELECT swept_at, extract(epoch FROM now() - swept_at)::float AS age_seconds, seconds, pods, active, concluded, deleted,
+       unreadable, orphaned_rows
+FROM syncctl_sweep;
 
 -- name: ours_exist
 -- Another controller's database has only the caller's tables.

@@ -5,6 +5,7 @@ import re
 from enum import StrEnum
 from typing import Any, Self
 
+import msgspec
 from msgspec import Struct
 
 from common.commands import Command
@@ -55,6 +56,8 @@ class TaskRow(Struct, frozen=True):
     reason: str
     started_at: int
     age_seconds: int
+    ran: bool
+    """Whether its pod ever ran."""
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -124,9 +127,15 @@ def started_by_json(text: str) -> str | None:
     if not text:
         return None
     try:
-        return json.dumps(json.loads(text)) if text.lstrip().startswith("{") else json.dumps(text)
-    except ValueError:
-        return json.dumps(text)
+        # msgspec refuses what Postgres would refuse too (NaN, half a surrogate pair).
+        known = (
+            json.dumps(msgspec.json.decode(text), allow_nan=False)
+            if text.lstrip().startswith("{")
+            else json.dumps(text)
+        )
+    except (ValueError, RecursionError):
+        known = json.dumps(text)
+    return _without_nul(known.encode())
 
 
 def progress(db: Database, task: TaskKey, streams: dict[str, Any] | None, *, ours: bool = True) -> bool:

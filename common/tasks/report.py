@@ -18,16 +18,20 @@ def list_tasks(settings: Settings, query: TaskQuery) -> dict[str, Any]:
     if query.cursor and not task_id:
         raise BadRequest("cursor: expected the `next` of an earlier answer.")
     with Database(settings.require_database_url()) as db:
-        rows = db.transact(
-            lambda db: db.run(
-                "list_tasks", sync_id=query.sync_id, state=query.status, command=query.command,
-                before_time=_time(time) if time else None, before_id=task_id, limit=query.limit + 1,
+        rows, sweep = db.transact(
+            lambda db: (
+                db.run(
+                    "list_tasks", sync_id=query.sync_id, state=query.status, command=query.command,
+                    before_time=_time(time) if time else None, before_id=task_id, limit=query.limit + 1,
+                ),
+                db.run("last_sweep"),
             )
         )  # fmt: skip
     page = rows[: query.limit]
     more = len(rows) > query.limit
     cursor = f"{_microseconds(page[-1]['created_at'])}~{page[-1]['task_id']}" if more else None
-    return {"ok": True, "tasks": [_task(row) for row in page], "next": cursor}
+    last = _sweep(sweep[0]) if sweep else None
+    return {"ok": True, "tasks": [_task(row) for row in page], "next": cursor, "lastSweep": last}
 
 
 def get_task(settings: Settings, task_id: str, log_lines: int = LOG_LINES) -> dict[str, Any]:
@@ -63,6 +67,18 @@ def _task(row: Row) -> dict[str, Any]:
         "finishedAt": _stamp(row["finished_at"]),
         "startedBy": row["started_by"],
         "streams": msgspec.json.decode(row["streams"]),
+    }
+
+
+def _sweep(row: Row) -> dict[str, Any]:
+    """When everything was last looked at, and what that came to: an old one means that nobody sweeps."""
+    names = ("pods", "active", "concluded", "deleted", "unreadable")
+    return {
+        "at": _stamp(row["swept_at"]),
+        "ageSeconds": round(row["age_seconds"], 1),
+        "seconds": round(row["seconds"], 3),
+        **{name: row[name] for name in names},
+        "orphanedRows": row["orphaned_rows"],
     }
 
 

@@ -74,6 +74,14 @@ class TaskQuery(Struct, frozen=True):
     cursor: str = ""
 
 
+class CancelQuery(Struct, frozen=True):
+    """Which task to end; package and syncId, where given, have to be the task's."""
+
+    task_id: str
+    package: str = ""
+    sync_id: str = ""
+
+
 def parse_spec(query: Query, body: bytes = b"") -> NewTask:  # noqa: ARG001 - a GET's body means nothing
     """GET /spec."""
     given = _parameters(query, required=_IMAGE)
@@ -98,6 +106,10 @@ def parse_read(query: Query, body: bytes) -> NewTask:
     image = _image(given)
     if given.get("fullSync", "") not in {"", "true", "false"}:
         raise BadRequest("fullSync: expected true or false.")
+    if any(part in {"", ".", ".."} for part in given["taskId"].split("/")):
+        raise BadRequest(
+            "taskId: has an empty part, `.` or `..` between slashes; GET /tasks/<taskId> could not find it."
+        )
     payload = bodies.members(body, required=("config", "catalog"), optional=("state",))
     return NewTask(
         Command.READ,
@@ -129,6 +141,17 @@ def parse_task_id(query: Query, task_id: str) -> tuple[str, int]:
     """GET /tasks/<taskId>: the id, and how many of the last log lines to show."""
     given = _parameters(query, optional=("logs",))
     return _text("taskId", task_id), _number("logs", given, MAX_LOG_LINES, LOG_LINES)
+
+
+def parse_cancel(query: Query) -> CancelQuery:
+    """GET /cancel."""
+    given = _parameters(query, required=("taskId",), optional=("package", "syncId"))
+    return CancelQuery(given["taskId"], given.get("package", ""), given.get("syncId", ""))
+
+
+def parse_sweep(query: Query) -> None:
+    """POST /sweeper takes no parameters: what is to be swept is not the caller's to say."""
+    _parameters(query)
 
 
 def _keyed(command: Command, query: Query, body: bytes) -> NewTask:

@@ -10,7 +10,8 @@ from common.cluster import Cluster
 from common.commands import Command
 from common.errors import Conflict, QuotaExceeded, Refused, SyncError, TimedOut, Unavailable
 from common.pods import manifest
-from common.pods.manifest import Payload, PodSettings
+from common.pods.containers import PodSettings
+from common.pods.manifest import Payload
 from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskRow, TaskState, states, tasks
 from common.tasks.requests import NewTask
@@ -18,6 +19,7 @@ from common.tasks.requests import NewTask
 _log = logging.getLogger(__name__)
 
 _MAY_PASS = (QuotaExceeded, Unavailable, TimedOut)
+_RESERVED = frozenset({airbyte.GLOBAL_STATE_KEY, airbyte.LEGACY_STATE_KEY})
 CREATE_FAILED = "CREATE_FAILED: "
 """The caller's console shows this word for a task whose pod could not be made (contract.md B)."""
 
@@ -47,7 +49,7 @@ def start(task: NewTask, settings: Settings) -> Started:
         key, payload, row, created = db.transact(lambda db: _begin(db, key, task))
         answer = Started(row.task_id, row.started_at)
         if not created:
-            if row.state.final and row.reason.startswith(CREATE_FAILED):
+            if row.state is TaskState.FAILED and not row.ran:
                 raise Conflict(f"Task {row.task_id} could not be started before: {row.reason}. Use a new taskId.")
             if row.state is not TaskState.PENDING:
                 return answer
@@ -79,7 +81,7 @@ def _begin(db: Database, key: TaskKey, task: NewTask) -> tuple[TaskKey, Payload,
     digest = manifest.request_hash(key, payload, task.table_name_prefix, full_sync=task.full_sync)
     if task.command is Command.READ:
         _refuse_shared_tables(task)
-        payload = structs.replace(payload, state=_state(db, task))
+        payload = structs.replace(payload, state=_state(db, task), config=_config(db, task))
     manifest.check_size(payload)
     row, created = tasks.begin(
         db, key, pod_name=manifest.pod_name(key), request_hash=digest, prefix=task.table_name_prefix
@@ -116,6 +118,11 @@ def _state(db: Database, task: NewTask) -> bytes:
     return airbyte.resume_states(catalog, states.load(db, task.sync_id)) or b"{}"
 
 
+def _config(db: Database, task: NewTask) -> bytes | None:
+    """The caller's configuration, or what the connector made of it in an earlier read (CONTROL)."""
+    return None if task.config is None else states.kept_config(db, task.sync_id, task.config)
+
+
 def _refuse_shared_tables(task: NewTask) -> None:
     """Two streams must not write to one table, nor save their states under one key."""
     if task.catalog is None:
@@ -130,6 +137,10 @@ def _refuse_shared_tables(task: NewTask) -> None:
                     "a table_name of its own, or select only one."
                 )
             seen[kind, value] = name
+        if stream.id.key in _RESERVED:
+            raise Refused(
+                f"catalog: a stream cannot be called {stream.id.key!r}: its state would pass for another kind."
+            )
 
 
 def _make_pod(db: Database, key: TaskKey, payload: Payload, settings: Settings, prefix: str) -> None:

@@ -1,144 +1,160 @@
 """Looks at every task pod and every unfinished row, and repairs both ways. Any number may run at once."""
 
 import logging
+import time
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from common import cluster
 from common.cluster import Cluster
-from common.commands import Command
 from common.errors import SyncError
-from common.pods import diagnosis
-from common.pods.diagnosis import Limits, Verdict
+from common.pods.manifest import LABELS
 from common.settings import Settings
-from common.store import Database, Outcome, TaskKey, TaskState, tasks
+from common.store import Database
 from common.store.database import Row
+from common.tasks.verdicts import Look, Sweeper
 
 _log = logging.getLogger(__name__)
 
-_MISSING_GRACE_SECONDS = 30.0
-"""How long a row may be without a pod: its request may still be making it, a list may be stale."""
-_LOG_LINES = 50
-_DELETE_GRACE_SECONDS = 8
-_ALARMS = ("error", "panic", "errstd", "fatal", "exception")
+_PAGE = 250
+_FRESH_SECONDS = 120.0
+"""A sweep this long ago still says that Postgres was there for the sidecars too."""
 
 
-class Swept(Struct, frozen=True):
-    """What a sweep saw and did."""
+class Swept(Struct, frozen=True, rename="camel"):
+    """What a sweep saw and did. `active`: pods and rows that go on."""
 
     pods: int = 0
+    active: int = 0
     concluded: int = 0
     deleted: int = 0
     unreadable: int = 0
     orphaned_rows: int = 0
 
 
+class Summary(Struct, frozen=True, rename="camel"):
+    """What the sweeps of one call came to; `last` is the newest one."""
+
+    sweeps: int
+    failed: int
+    concluded: int
+    deleted: int
+    orphaned_rows: int
+    last: Swept
+
+
 def sweep(settings: Settings) -> Swept:
     """One look at everything. A trouble with one pod is counted and does not keep the others waiting."""
-    where = cluster.connect(settings)
-    limits = Limits(
-        init_seconds=settings.container_init_timeout_seconds, task_seconds=settings.task_timeout_hours * 3600
-    )
-    seen: set[str] = set()
-    concluded = deleted = unreadable = 0
+    began = time.monotonic()
     with Database(settings.require_database_url()) as db:
-        now = float(db.transact(lambda db: db.run("database_now"))[0]["now"])
-        rows = {row["task_id"]: row for row in db.transact(lambda db: db.run("active_tasks"))}
-        for pod in where.list_pods():
-            seen.add(pod["metadata"]["name"])
-            try:
-                outcome = _look(where, db, pod, now, limits, rows)
-            except SyncError:
-                _log.exception("A pod could not be swept.", extra={"action": "sweep", "pod": pod["metadata"]["name"]})
-                unreadable += 1
-                continue
-            concluded += outcome[0]
-            deleted += outcome[1]
-        orphans = [row for row in rows.values() if row["pod_name"] not in seen]
-        lost = sum(_without_pod(where, db, row) for row in orphans)
-    return Swept(len(seen), concluded, deleted, unreadable, lost)
+        sweeper = _sweeper(db, settings)
+        # Rows before pods: one that is made in between is not missed.
+        rows = db.transact(lambda db: db.run("active_tasks", pod_name=""))
+        seen: set[str] = set()
+        looks: list[Look] = []
+        for page in _pages(sweeper.where):
+            seen.update(pod["metadata"]["name"] for pod in page)
+            looks += _look_at(sweeper, db, page)
+        missing = [row for row in rows if row["pod_name"] not in seen]
+        lost = sum(_isolated(sweeper, row) for row in missing)
+        swept = _count(looks, len(missing), lost)
+        _record(db, swept, time.monotonic() - began)
+    return swept
 
 
-def _look(
-    where: Cluster, db: Database, pod: dict[str, Any], now: float, limits: Limits, rows: dict[str, Row]
-) -> tuple[bool, bool]:
-    """Judges one pod; writes first, deletes after. Returns (concluded, deleted)."""
-    key = task_of(pod)
-    verdict = diagnosis.judge(pod, now, limits)
-    if verdict is None:
-        row = rows.get(key.task_id)
-        if row is not None and row["state"] == TaskState.PENDING and pod.get("status", {}).get("phase") == "Running":
-            db.transact(lambda db: db.run("mark_running", task_id=key.task_id))
-        orphan = row is None and db.transact(lambda db: db.run("task_is_terminal", task_id=key.task_id))
-        if orphan:
-            _delete(where, pod)
-        return False, bool(orphan)
-    concluded = db.transact(lambda db: tasks.conclude(db, key, _outcome(where, pod, key, verdict)))
-    _delete(where, pod)
-    return concluded, True
+def sweep_pod(settings: Settings, name: str) -> Swept:
+    """One look at one pod, whoever said that something happened to it; nothing but its name is believed."""
+    with Database(settings.require_database_url()) as db:
+        sweeper = _sweeper(db, settings)
+        pod = sweeper.where.get_pod(name)
+        if pod is None:
+            rows = db.transact(lambda db: db.run("active_tasks", pod_name=name))
+            lost = sum(sweeper.look_for_missing(row) for row in rows)
+            return _count([], len(rows), lost)
+        if not LABELS.items() <= (pod["metadata"].get("labels") or {}).items():
+            return Swept()
+        return _count(_look_at(sweeper, db, [pod], isolate=False), 0, 0)
 
 
-def _outcome(where: Cluster, pod: dict[str, Any], key: TaskKey, verdict: Verdict) -> Outcome:
-    reason = verdict.reason
-    if verdict.clean_end:
-        reason = f"{reason} The task ended without writing its result."
-    tail = _tail(where, pod, verdict.wants_log) if verdict.wants_log else ""
-    text = f"{reason}\n{tail}" if tail else reason
-    # A check's description starts with FAILED too: its console shows the text as it is (contract.md B).
-    description = text if key.command is Command.DISCOVER else f"{verdict.prefix}: {text}"
-    return Outcome(TaskState.FAILED, reason=text, description=description)
+def keep_sweeping(settings: Settings) -> Summary:
+    """Sweeps, and again every few seconds while anything is active, until SYNCCTL_SWEEP_SECONDS are over."""
+    deadline = time.monotonic() + settings.sweep_seconds
+    sweeps, failed = [sweep(settings)], 0
+    while sweeps[-1].active and time.monotonic() + settings.container_status_check_seconds < deadline:
+        time.sleep(settings.container_status_check_seconds)
+        try:
+            sweeps.append(sweep(settings))
+        except SyncError as error:
+            failed += 1
+            _log.warning("A sweep failed and will be repeated: %s", error, extra={"action": "sweep"})
+    return Summary(
+        sweeps=len(sweeps),
+        failed=failed,
+        concluded=sum(one.concluded for one in sweeps),
+        deleted=sum(one.deleted for one in sweeps),
+        orphaned_rows=sum(one.orphaned_rows for one in sweeps),
+        last=sweeps[-1],
+    )
 
 
-def _tail(where: Cluster, pod: dict[str, Any], container: str) -> str:
-    """The end of a container's log, from the first line that sounds like trouble."""
+def _sweeper(db: Database, settings: Settings) -> Sweeper:
+    def read(db: Database) -> tuple[float, list[Row]]:
+        return float(db.run("database_now")[0]["now"]), db.run("last_sweep")
+
+    now, last = db.transact(read)
+    fresh = bool(last) and last[0]["age_seconds"] < _FRESH_SECONDS
+    return Sweeper(cluster.connect(settings), db, settings, now=now, trust_silence=fresh)
+
+
+def _pages(where: Cluster) -> Iterator[list[dict[str, Any]]]:
+    pods = where.list_pods()
+    while page := list(islice(pods, _PAGE)):
+        yield page
+
+
+def _look_at(sweeper: Sweeper, db: Database, pods: list[dict[str, Any]], *, isolate: bool = True) -> list[Look]:
+    """One statement for the rows behind a page of pods, and one for those that turn out to run."""
+    names = [pod["metadata"]["name"] for pod in pods]
+    rows = {row["pod_name"]: row for row in db.transact(lambda db: db.run("tasks_of_pods", pod_names=names))}
+    looks = []
+    for pod in pods:
+        row = rows.get(pod["metadata"]["name"])
+        try:
+            looks.append(sweeper.look(pod, row))
+        except SyncError:
+            if not isolate:
+                raise
+            _log.exception("A pod could not be swept.", extra={"action": "sweep", "pod": pod["metadata"]["name"]})
+            looks.append(Look(active=True, unreadable=True))
+    if running := [look.runs_now for look in looks if look.runs_now]:
+        db.transact(lambda db: db.run("mark_running", task_ids=running))
+    return looks
+
+
+def _isolated(sweeper: Sweeper, row: Row) -> bool:
     try:
-        raw = where.read_log(pod["metadata"]["name"], container, _LOG_LINES)
+        return sweeper.look_for_missing(row)
     except SyncError:
-        return ""
-    lines = raw.decode("utf-8", "replace").splitlines()
-    alarms = [at for at, line in enumerate(lines) if any(word in line.lower() for word in _ALARMS)]
-    return "\n".join(lines[alarms[0] if alarms else max(len(lines) - 10, 0) :]).strip()
-
-
-def _without_pod(where: Cluster, db: Database, row: Row) -> bool:
-    """Fails a row whose pod is gone, once it is certain: not fresh, and not there when asked by name."""
-    if row["age_seconds"] < _MISSING_GRACE_SECONDS or where.get_pod(row["pod_name"]) is not None:
+        _log.exception("A task without a pod could not be swept.", extra={"action": "sweep", "task_id": row["task_id"]})
         return False
-    pending = row["state"] == TaskState.PENDING
-    text = (
-        "The task's pod was never created; start the task again."
-        if pending
-        else "The task's pod is gone: it was deleted from outside, or lost with its node. Start the task again."
+
+
+def _count(looks: list[Look], missing: int, lost: int) -> Swept:
+    return Swept(
+        pods=len(looks),
+        active=sum(look.active for look in looks) + missing - lost,
+        concluded=sum(look.concluded for look in looks),
+        deleted=sum(look.deleted for look in looks),
+        unreadable=sum(look.unreadable for look in looks),
+        orphaned_rows=lost,
     )
-    key = TaskKey(
-        command=Command(row["command"]),
-        **{name: row[name] for name in ("task_id", "package", "version", "sync_id", "storage_key", "started_by")},
-        started_at=row["started_at"],
-    )
-    outcome = Outcome(TaskState.FAILED, reason=text, description=f"FAILED: {text}")
-    return db.transact(lambda db: tasks.conclude(db, key, outcome))
 
 
-def task_of(pod: dict[str, Any]) -> TaskKey:
-    """The task a pod runs, from its annotations; raises SyncError where they cannot be read."""
-    notes = pod["metadata"].get("annotations") or {}
-    try:
-        # An unreadable time stamp must not stand for "now": the task would never time out.
-        created = diagnosis.unix_seconds(pod["metadata"].get("creationTimestamp"), 0)
-        return TaskKey(
-            command=Command(notes["TaskType"]),
-            task_id=notes.get("TaskID", ""),
-            package=notes["Package"],
-            version=notes["PackageVersion"],
-            sync_id=notes.get("SyncID", ""),
-            storage_key=notes.get("StorageKey", ""),
-            started_by=notes.get("StartedBy", ""),
-            started_at=int(diagnosis.unix_seconds(notes.get("StartedAt"), created)),
-        )
-    except (KeyError, ValueError) as error:
-        raise SyncError(f"The annotations of pod {pod['metadata']['name']} cannot be read: {error}.") from error
-
-
-def _delete(where: Cluster, pod: dict[str, Any]) -> None:
-    where.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], _DELETE_GRACE_SECONDS)
+def _record(db: Database, swept: Swept, seconds: float) -> None:
+    db.transact(lambda db: db.run("record_sweep", seconds=seconds, **msgspec.structs.asdict(swept)))
+    if swept.concluded or swept.orphaned_rows or swept.unreadable:
+        _log.info("Swept.", extra={"action": "sweep", **msgspec.structs.asdict(swept)})

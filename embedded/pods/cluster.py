@@ -31,6 +31,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _PASSED_ON = re.compile(r"PATH|LANG|LC_[A-Z]+|TZ")
 """What containers get of the owner's environment. HOME and TMPDIR are a container's own."""
 _CLOSE_GRACE_SECONDS = 5.0
+_DISK_PAUSE_SECONDS = 2.0
 _CLOSE_PATIENCE_SECONDS = 15.0
 _STOPPED = "The embedded edition was stopped while this task ran; start the task again when it is up."
 _CRASHED = "The process that ran this pod was killed (no memory left, or by hand); start the task again."
@@ -96,7 +97,10 @@ class LocalCluster:
         owners = secret["metadata"].get("ownerReferences") or ()
         with self._lock:
             if not owners or any(self._exists(owner["name"], owner["uid"]) for owner in owners):
-                self._secrets.create(secret)
+                try:
+                    self._secrets.create(secret)
+                except OSError as exc:
+                    raise ClusterUnavailable(f"The task's Secret could not be written: {exc.strerror}.") from exc
 
     def get_pod(self, name: str) -> dict[str, Any] | None:
         """See Cluster."""
@@ -196,7 +200,7 @@ class LocalCluster:
         try:
             if code != 0:
                 _log.warning("the runner of pod %s ended with exit code %d", name, code)
-                repair.conclude(folder, uid, _CRASHED)
+                self._conclude(folder, uid)
         finally:
             with self._lock:
                 del self._runners[name], self._watchers[name]
@@ -205,6 +209,19 @@ class LocalCluster:
                 pod = folder.read()
                 if pod is not None and "deletionTimestamp" in pod["metadata"]:
                     self._remove(folder, uid)
+
+    def _conclude(self, folder: PodFolder, uid: str) -> None:
+        """Until it works: while the disk is full, the pod would go on to count as running, and nobody owns it."""
+        while True:
+            try:
+                repair.conclude(folder, uid, _CRASHED)
+            except OSError as exc:
+                _log.warning("a pod's end cannot be written yet: %s", exc.strerror)
+                if self._closed:
+                    return
+                time.sleep(_DISK_PAUSE_SECONDS)
+            else:
+                return
 
     def _remove(self, folder: PodFolder, uid: str) -> None:
         self._secrets.remove_owned_by(uid)

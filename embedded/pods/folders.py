@@ -1,6 +1,7 @@
 """Where a pod's files are, and how they are written: whole or not at all."""
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from typing import Any
 from msgspec import Struct
 
 from embedded.pods.images import Images
+
+_log = logging.getLogger(__name__)
 
 
 class Parameters(Struct, frozen=True):
@@ -61,6 +64,10 @@ class PodFolder:
             pod["status"] = json.loads(self.status.read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except ValueError:
+            # A machine's crash or a full disk may leave half a file; one pod must not stop all others.
+            _log.error("the files of pod %s cannot be read; it counts as gone", self.root.name)
+            return None
         return pod
 
     def remove(self) -> None:
@@ -84,9 +91,13 @@ def write(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Replaces a file as a whole: a reader sees the old content or the new."""
     half = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    half.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+        half.replace(path)
+    except OSError:
+        half.unlink(missing_ok=True)  # a full disk: half a Secret must not stay
+        raise
 
 
 def write_json(path: Path, value: object) -> None:

@@ -34,14 +34,14 @@ class SecretFiles:
         except FileExistsError:
             raise Conflict(f"A Secret named {metadata['name']} exists already.") from None
         finally:
-            half.unlink()
+            half.unlink(missing_ok=True)
 
     def read(self, name: str) -> dict[str, bytes] | None:
         """A Secret's decoded values, or None."""
         path = self._path(name)
         try:
             content = None if path is None else json.loads(path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError):
             return None
         return None if content is None else {k: base64.b64decode(v) for k, v in content["data"].items()}
 
@@ -84,3 +84,5 @@ def _owners(path: Path) -> set[str]:
         return set(json.loads(path.read_bytes())["owners"])
     except FileNotFoundError:
         return set()
+    except ValueError:
+        return {"unreadable"}  # nobody's: it goes with the orphans

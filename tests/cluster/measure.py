@@ -1,11 +1,18 @@
-"""`python -m tests.cluster.measure [ROUNDS]`: cold starts through the ingress, against a function that does nothing.
+"""`python -m tests.cluster.measure cold [ROUNDS]`: cold starts through the ingress, against a function that does nothing.
 
 Every round waits until no function has an instance, then asks each once. Prints medians, and ratios to the bare one.
+
+`python -m tests.cluster.measure events [TASKS]`: from the end of a pod's last container to its deletion, as a watch
+sees them.
 """
 
+import json
 import statistics
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from typing import Any
 
 from tests.cluster import kube, settings, stack
 from tests.cluster.kube import FUNCTIONS
@@ -26,11 +33,21 @@ def main() -> None:
     cluster = settings.load()
     if cluster is None:
         raise SystemExit("KUBECONFIG names no cluster; `make cluster` starts one")
+    what, count = sys.argv[1], [int(number) for number in sys.argv[2:]]
     running = stack.deploy(cluster)
+    if what == "cold":
+        cold(running, *count)
+    else:
+        stack.ensure_connectors(cluster)
+        events(running, *count)
+
+
+def cold(running: Stack, rounds: int = 3) -> None:
+    """Cold starts of every function."""
     _deploy_bare()
     names = [name for name in NAMES if name in _REQUESTS]
     times: dict[str, list[float]] = {name: [] for name in ("bare", *names)}
-    for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 3):
+    for _ in range(rounds):
         kube.wait_for("no instance of anything", lambda: all(stack.replicas(name) == 0 for name in times), 240)
         for name, found in times.items():
             found.append(_ask(running, name))
@@ -40,6 +57,48 @@ def main() -> None:
         middle = statistics.median(found)
         spread = f"{min(found):.2f}-{max(found):.2f}"
         sys.stdout.write(f"{name:<9} {middle:5.2f} s from zero ({spread}), {middle / bare:4.2f} x bare\n")
+
+
+def events(running: Stack, tasks: int = 20) -> None:
+    """How long finished pods stay."""
+    delays = []
+    for _ in range(tasks):
+        query = running.start("rows")
+        delays.append(_stay(query["taskId"]))
+        running.ended(query["taskId"])
+    middle, worst = statistics.median(delays), max(delays)
+    sys.stdout.write(f"pod end to deletion, {tasks} tasks: median {middle:.2f} s, worst {worst:.2f} s\n")
+
+
+def _stay(task_id: str) -> float:
+    ended = 0.0
+    for kind, pod in _watched():
+        if pod["metadata"]["annotations"].get("TaskID") != task_id:
+            continue
+        if kind == "DELETED":
+            return time.monotonic() - ended
+        states = [container["state"] for container in pod["status"].get("containerStatuses", [])]
+        if states and all("terminated" in state for state in states):
+            ended = ended or time.monotonic()
+    raise AssertionError("the watch ended before the pod did")
+
+
+def _watched() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Events of task pods as they come."""
+    command = ["kubectl", "get", "pods", "-n", kube.TASKS, "-l", kube.CREATOR, "--watch", "-o", "json"]
+    decoder, buffer = json.JSONDecoder(), ""
+    with subprocess.Popen([*command, "--output-watch-events"], stdout=subprocess.PIPE, text=True) as watch:
+        assert watch.stdout is not None
+        try:
+            for line in watch.stdout:
+                buffer += line
+                if line.rstrip() != "}":  # an event's own end, by kubectl's indentation
+                    continue
+                event, _ = decoder.raw_decode(buffer)
+                buffer = ""
+                yield event["type"], event["object"]
+        finally:
+            watch.terminate()
 
 
 def _ask(running: Stack, name: str) -> float:

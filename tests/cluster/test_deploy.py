@@ -79,7 +79,7 @@ def test_check(deployed: Stack):
     """POST /check tells that the configuration works."""
     key = f"check-{uuid4().hex}"
     query = {"package": FAKER, "version": FAKER_VERSION, "storageKey": key}
-    assert deployed.call("check", "POST", CONFIG, **query).status_code == 200
+    assert deployed.call("check", "POST", {"config": CONFIG}, **query).status_code == 200
     (row,) = kube.wait_for(
         "the result", lambda: deployed.rows(f"SELECT status FROM newjitsu.source_check WHERE key = '{key}'")
     )
@@ -90,7 +90,7 @@ def test_discover(deployed: Stack):
     """POST /discover puts the connector's catalog into its table."""
     key = f"discover-{uuid4().hex}"
     query = {"package": FAKER, "version": FAKER_VERSION, "storageKey": key}
-    assert deployed.call("discover", "POST", CONFIG, **query).status_code == 200
+    assert deployed.call("discover", "POST", {"config": CONFIG}, **query).status_code == 200
     where = f"key = '{key}' AND status = 'SUCCESS'"
     (row,) = kube.wait_for(
         "the catalog", lambda: deployed.rows(f"SELECT catalog FROM newjitsu.source_catalog WHERE {where}")

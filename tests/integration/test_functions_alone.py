@@ -9,7 +9,15 @@ import pytest
 
 from tests.support.functions import ROOT, Server, running
 
-FUNCTIONS = {"spec": "GET", "check": "POST", "discover": "POST", "read": "POST", "tasks": "GET"}
+FUNCTIONS = {
+    "spec": "GET",
+    "check": "POST",
+    "discover": "POST",
+    "read": "POST",
+    "tasks": "GET",
+    "cancel": "GET",
+    "sweeper": "POST",
+}
 TOKEN = "caller-token-1"
 # Port 1 answers nobody.
 NOWHERE = "postgresql://app:hunter2@127.0.0.1:1/app?search_path=newjitsu&sslmode=disable"
@@ -22,6 +30,8 @@ VALID = {
     "discover": (f"/discover?{IMAGE}&storageKey=k&connectorType=airbyte", CONFIG),
     "read": (f"/read?{IMAGE}&syncId=s&taskId=t", READ),
     "tasks": ("/tasks", ""),
+    "cancel": ("/cancel?taskId=t", ""),
+    "sweeper": ("/sweeper", ""),
 }
 
 # One worker, and so one server each.
@@ -79,7 +89,8 @@ def test_paths_and_methods_that_are_not_there_are_told_in_json(served: tuple[str
         answer = server.ask(FUNCTIONS[name], path)
         assert (answer.status, answer.json["ok"]) == (404, False), path
     other = "POST" if FUNCTIONS[name] == "GET" else "GET"
-    for method in (other, "DELETE", "OPTIONS"):
+    others = ["PUT" if name == "cancel" else other, "DELETE", "OPTIONS"]  # cancel takes both
+    for method in others:
         answer = server.ask(method, f"/{name}")
         assert (answer.status, answer.json["ok"]) == (405, False)
         assert FUNCTIONS[name] in answer.headers["allow"]

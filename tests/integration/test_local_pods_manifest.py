@@ -8,13 +8,14 @@ from typing import Any
 
 from common.commands import Command
 from common.pods import manifest
+from common.pods.containers import PodSettings
 from common.store.tasks import TaskKey
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images
 from tests.support import local_pods as small
 
 TASK = TaskKey(Command.READ, "t-1", "example/source-words", "1", sync_id="s-1", started_by="costs $(HOME) $$5")
-SETTINGS = manifest.PodSettings(
+SETTINGS = PodSettings(
     sidecar_image=small.SIDECAR_IMAGE,
     namespace="default",
     database_url="postgresql://somebody:pass$(HOME)@127.0.0.1/db",

@@ -248,6 +248,7 @@ def test_defect_16_an_unreadable_start_time_still_times_out(waiting: Site, datab
     changed["metadata"]["annotations"]["StartedAt"] = "yesterday"
     changed["metadata"]["creationTimestamp"] = "2020-01-01T00:00:00Z"
     pod_file.write_text(json.dumps(changed))
+    database.rows("UPDATE syncctl_task SET created_at = '2020-01-01'")
     swept = waiting.sweep()
     assert swept.concluded == 1 or swept.unreadable == 1
     [row] = database.rows("SELECT status, description FROM source_task")
@@ -310,7 +311,7 @@ def test_a_connector_that_cannot_be_installed_says_so(tmp_path: Path, database: 
 def test_tasks_are_listed_newest_first_page_by_page(good: Site) -> None:
     """Filters and cursors."""
     for number in range(5):
-        good.run(read_task(task=f"t{number}", sync=f"s{number % 2}"))
+        good.run(read_task(task=f"t{number}", sync=f"s{number % 2}", body=_streams("plants")))
     page = list_tasks(good.settings, TaskQuery(limit=2))
     seen = [task["taskId"] for task in page["tasks"]]
     while page["next"]:
@@ -333,3 +334,42 @@ def test_a_log_that_is_not_utf_8_is_shown(tmp_path: Path, database: TestDatabase
     assert task["state"] == "FAILED"
     assert "Zugriff verweigert" in task["reason"]
     assert "\0" not in task["reason"]
+
+
+@pytest.mark.parametrize(
+    "odd", ['{"a":NaN}', '{"a":1e999}', '{"a":"\\u0000"}', '{"a":"\\ud800"}', '{"a":' + "[" * 1900]
+)
+def test_odd_json_in_started_by_is_kept_as_text(waiting: Site, database: TestDatabase, odd: str) -> None:
+    """What is no JSON for Postgres is a text like any other."""
+    waiting.start(read_task(startedBy=odd))
+    [row] = database.rows("SELECT started_by FROM source_task")
+    assert row["started_by"] in (odd, {"a": "\u2400"})
+
+
+def test_a_start_that_never_came_to_be_is_not_answered_as_if_it_had(waiting: Site, database: TestDatabase) -> None:
+    """After the sweep gave up on it, the same request is told so, and what to do."""
+    cluster.use(Broken(waiting.pods, "create_pod", ClusterUnavailable("away")))
+    with pytest.raises(ClusterUnavailable):
+        waiting.start(read_task())
+    cluster.use(waiting.pods)
+    database.rows(
+        "UPDATE syncctl_task SET created_at = now() - interval '1 hour', updated_at = now() - interval '1 hour'"
+    )
+    waiting.sweep()
+    with pytest.raises(Conflict, match="could not be started before.*new taskId"):
+        waiting.start(read_task())
+
+
+def test_a_stream_cannot_take_the_name_of_a_whole_state(waiting: Site) -> None:
+    """Its state would be handed back as another kind."""
+    with pytest.raises(Refused, match="_GLOBAL_STATE"):
+        waiting.start(read_task(body=_streams("_GLOBAL_STATE")))
+
+
+def test_half_written_files_of_one_pod_stop_nobody_else(waiting: Site, database: TestDatabase) -> None:
+    """A crash may leave empty files: the sweep goes on, and so does the next start."""
+    waiting.start(read_task())
+    waiting.start(read_task(task="task-2", sync="sync-2"))
+    files = sorted(waiting.pods._pods.glob("*/pod.json"))
+    files[0].write_text("")
+    assert waiting.sweep().pods == 1

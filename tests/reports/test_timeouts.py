@@ -48,7 +48,7 @@ def test_a_slow_bulker_is_no_stall(rig: Rig, bulker: Recorder) -> None:
 
     from tests.support.rig import catalog
 
-    bulker.answer = lambda _: time.sleep(4)  # type: ignore[func-returns-value] # None: the usual answer
+    bulker.answer = lambda _: time.sleep(4)
     rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
     messages = [record("plants", {"id": 1}), state("plants", {"c": 1}), status("plants", "COMPLETE")]
     rig.play(messages, STALL_TIMEOUT_SECONDS="2", COMMIT_SECONDS="0")

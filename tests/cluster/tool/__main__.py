@@ -2,11 +2,12 @@
 
 import argparse
 import shlex
+import signal
 import subprocess
 import sys
 import time
 
-from tests.cluster.tool import builds, images
+from tests.cluster.tool import builds, daemons, images
 from tests.cluster.tool.down import down
 from tests.cluster.tool.processes import ClusterError, say, show
 from tests.cluster.tool.settings import (
@@ -18,7 +19,7 @@ from tests.cluster.tool.settings import (
     KUBECONFIG,
     LOGS,
 )
-from tests.cluster.tool.up import build, up
+from tests.cluster.tool.up import build, start_again, up
 
 
 def _build(given: argparse.Namespace) -> None:
@@ -64,6 +65,14 @@ def _image(given: argparse.Namespace) -> None:
     images.build(given.name, given.file, given.context, given.build_arg, given.output)
 
 
+def _kill(given: argparse.Namespace) -> None:
+    daemons.stop(given.component, signal.SIGKILL)
+
+
+def _start(given: argparse.Namespace) -> None:
+    start_again(given.component)
+
+
 def _logs(given: argparse.Namespace) -> None:
     if not given.component:
         say("\n".join(sorted(path.stem for path in LOGS.glob("*.log"))))
@@ -88,6 +97,13 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("env", help="print the variables that a shell or a test needs").set_defaults(action=_env)
     commands.add_parser("base", help=f"make {BASE_IMAGE} and load it").set_defaults(action=_base)
     _add_image_commands(commands)
+    for name, action, text in (
+        ("kill", _kill, "end a daemon by force, to see what becomes of the rest"),
+        ("start", _start, "start a daemon that was killed"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("component", choices=daemons.ALL)
+        command.set_defaults(action=action)
     command = commands.add_parser("logs", help="print the end of a component's log, or the components' names")
     command.add_argument("component", nargs="?")
     command.add_argument("-f", "--follow", action="store_true")

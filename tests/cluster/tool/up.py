@@ -39,9 +39,9 @@ def is_running() -> bool:
     return all(daemons.alive(name) for name in daemons.ALL) and _apiserver_is_ready()
 
 
-def start_apiserver() -> None:
-    """Starts the API server of a running cluster again, after a test stopped it."""
-    daemons.start("kube-apiserver")
+def start_again(name: str) -> None:
+    """Starts a daemon of a running cluster that was killed, and waits until the API server answers."""
+    daemons.start(name)
     wait_until("the apiserver is ready", _apiserver_is_ready, daemons.dead)
 
 

@@ -1,0 +1,120 @@
+"""What the Kubernetes API refuses, and how its library fails, as errors of ours: the only place that knows both."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+import msgspec
+from msgspec import Struct
+
+from common.errors import ClusterUnavailable, Conflict, QuotaExceeded, Refused, SyncError, TimedOut, TooLarge
+
+_SETTING = "SYNCCTL_KUBERNETES_CLIENT_CONFIG"
+
+
+class OutcomeUnknown(ClusterUnavailable):
+    """The request may have been carried out all the same."""
+
+
+class Contended(ClusterUnavailable):
+    """The server asks to send the request again: another one changed the same object, such as a quota's count."""
+
+
+class _Refusal(Struct):
+    """A `Status` object as the API answers errors with."""
+
+    message: str = ""
+    reason: str = ""
+
+
+def of_answer(status: int, body: bytes, doing: str) -> SyncError:
+    """The error for an answer that is no success."""
+    found = _read(status, body)
+    said = first_line(found.message)
+    match status:
+        case 401:
+            return ClusterUnavailable(
+                f"Kubernetes does not accept our credentials while {doing}; check {_SETTING}, or the function's "
+                "service account."
+            )
+        case 403:
+            return _forbidden(said, doing)
+        case 404:
+            return ClusterUnavailable(f"Kubernetes found nothing while {doing} ({said}); check the namespace's name.")
+        case 409 if found.reason == "AlreadyExists":
+            return Conflict(f"It exists already: {said}.")
+        case 409:
+            return Contended(f"Kubernetes was busy with a competing change while {doing} ({said}); repeat the request.")
+        case 413:
+            return TooLarge(f"Kubernetes finds the request too large while {doing}: {said}.")
+        case 429:
+            return ClusterUnavailable(f"Kubernetes has too much to do while {doing}; repeat the request later.")
+        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return OutcomeUnknown(f"Kubernetes failed while {doing} ({status}: {said}); repeat the request later.")
+    return Refused(f"Kubernetes refused {doing} for good: {said}.")
+
+
+def _forbidden(said: str, doing: str) -> SyncError:
+    """403 stands for four things: a quota, our own rights, an ending namespace, and policies that judge the pod."""
+    if "exceeded quota" in said:
+        return QuotaExceeded(f"The namespace's quota is used up ({said}); repeat the same request later.")
+    if 'User "' in said and " cannot " in said:
+        return ClusterUnavailable(
+            f"The function's service account lacks a right in the cluster while {doing} ({said}); apply the roles in "
+            "knative/tasks/roles.yaml."
+        )
+    if "being terminated" in said:
+        return ClusterUnavailable(f"The namespace of the task pods is being deleted ({said}).")
+    return Refused(f"The cluster's policy refuses {doing}: {said}.")
+
+
+def _read(status: int, body: bytes) -> _Refusal:
+    try:
+        found = msgspec.json.decode(body, type=_Refusal)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        # Something in between answered; its page is none of our business.
+        found = _Refusal()
+    if found.message:
+        return found
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "no reason given"
+    return _Refusal(message=phrase, reason=found.reason)
+
+
+def first_line(text: str) -> str:
+    """The beginning of a message that may be long, without its final stop."""
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line[:1000].rstrip(". ")
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turns what the library raises, and what its transport raises, into errors of ours."""
+    from kubernetes.client.exceptions import ApiException  # noqa: TID251 - failures are known here, and only here
+    from urllib3 import exceptions as transport
+
+    try:
+        yield
+    except transport.MaxRetryError as error:
+        raise _of_transport(error.reason or error, doing) from error
+    except transport.HTTPError as error:
+        raise _of_transport(error, doing) from error
+    except ApiException as error:
+        # Raised for TLS alone here: other statuses are looked at as they are.
+        reason = first_line(str(error.reason).removeprefix("SSLError").strip())
+        raise ClusterUnavailable(f"No secure connection to Kubernetes while {doing} ({reason}).") from error
+    except OSError as error:
+        # The service account's token is read again every minute.
+        raise ClusterUnavailable(f"The credentials for Kubernetes cannot be read ({error.strerror}).") from error
+
+
+def _of_transport(error: Exception, doing: str) -> SyncError:
+    from urllib3 import exceptions as transport
+
+    if isinstance(error, transport.SSLError):
+        return ClusterUnavailable(f"No secure connection to Kubernetes while {doing} ({first_line(str(error))}).")
+    if isinstance(error, transport.ConnectTimeoutError | transport.NewConnectionError | transport.ProxyError):
+        return ClusterUnavailable(f"Kubernetes cannot be reached while {doing}; check that its API server runs.")
+    if isinstance(error, transport.ReadTimeoutError):
+        return TimedOut(f"Kubernetes did not answer in time while {doing}; repeating the request is safe.")
+    kind = type(error).__name__
+    return OutcomeUnknown(f"The connection to Kubernetes broke while {doing} ({kind}); repeating the request is safe.")

@@ -1,0 +1,137 @@
+"""The six verbs of `common.cluster.Cluster` over the Kubernetes API."""
+
+import random
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from common.cluster import Object, client, objects
+from common.cluster.client import Api
+from common.cluster.failures import Contended, OutcomeUnknown
+from common.cluster.objects import Page
+from common.errors import ClusterUnavailable, Conflict, SyncError, TimedOut
+from common.settings import Settings
+
+PAGE = 250
+SELECTOR = "jitsu.com/creator=bulker-sync-controller"
+"""Our pods (docs/contract.md C2); common.pods, which makes them, is not imported here."""
+_RESTARTS = 3
+_LOG_BYTES = 256 * 1024
+_CONTENDED_TRIES = 5
+_CONTENDED_PAUSE_SECONDS = 0.2
+
+Query = dict[str, str | int]
+
+_known: dict[tuple[str, str, str], "KubernetesCluster"] = {}
+_lock = threading.Lock()
+
+
+def connect(settings: Settings) -> "KubernetesCluster":
+    """The cluster that the settings name; one per process, so that its connections are used again."""
+    key = (settings.kubernetes_client_config, settings.kubernetes_context, settings.kubernetes_namespace)
+    with _lock:
+        if key not in _known:
+            _known[key] = KubernetesCluster(client.connect(settings), settings.kubernetes_namespace)
+        return _known[key]
+
+
+class KubernetesCluster:
+    """A `Cluster` whose pods are pods."""
+
+    def __init__(self, api: Api, namespace: str, *, page: int = PAGE) -> None:
+        self._api, self._namespace, self._page = api, namespace, page
+
+    def create_pod(self, pod: Object) -> dict[str, Any]:
+        """See Cluster. Where the outcome is unknown, the pod's name settles it: nothing is sent twice blindly."""
+        try:
+            return objects.read_pod(self._create("pods", pod))
+        except (TimedOut, OutcomeUnknown) as error:
+            found = self._settle(pod)
+            if found is None:
+                raise
+            if not _same_task(found, pod):
+                raise Conflict(f"A pod named {pod['metadata']['name']} exists already.") from error
+            return found
+
+    def create_secret(self, secret: Object) -> None:
+        """See Cluster. An unknown outcome is raised: whoever starts tasks may read no Secret; a repeat is Conflict."""
+        self._create("secrets", secret)
+
+    def get_pod(self, name: str) -> dict[str, Any] | None:
+        """See Cluster."""
+        data = self._api.call("GET", self._path("pods", name), doing=f"looking at the pod {name}", none_on={404})
+        return None if data is None else objects.read_pod(data)
+
+    def list_pods(self) -> Iterator[dict[str, Any]]:
+        """See Cluster. Without a resource version: the answer is current, never a cache's."""
+        seen: set[str] = set()
+        token, restarts = "", 0
+        while True:
+            page = self._list(token)
+            if page is None:
+                # The server has forgotten the list that the token goes on with. What was seen stays seen.
+                restarts += 1
+                if restarts > _RESTARTS:
+                    raise ClusterUnavailable("The pods change faster than Kubernetes can list them; try again later.")
+                token = ""
+                continue
+            for pod in page.items:
+                if pod.metadata.uid not in seen:
+                    seen.add(pod.metadata.uid)
+                    yield objects.as_dict(pod)
+            token = page.metadata.continue_token
+            if not token:
+                return
+
+    def delete_pod(self, name: str, uid: str, grace_seconds: int) -> None:
+        """See Cluster."""
+        options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": grace_seconds}
+        body = options | {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        # 409: the precondition failed, so another pod has that name by now.
+        self._api.call(
+            "DELETE", self._path("pods", name), body=body, doing=f"deleting the pod {name}", none_on={404, 409}
+        )
+
+    def read_log(self, name: str, container: str, tail_lines: int) -> bytes:
+        """See Cluster; never decoded here. 400: the container has not started."""
+        query: Query = {"container": container, "tailLines": tail_lines, "limitBytes": _LOG_BYTES}
+        data = self._api.call(
+            "GET", self._path("pods", name, "log"), query, doing=f"reading the log of {name}", none_on={400, 404}
+        )
+        return data or b""
+
+    def _create(self, kind: str, made: Object) -> bytes:
+        """A POST. Repeated only where the server says that it did nothing: quotas count under contention."""
+        what = f"creating the {kind.removesuffix('s')} {made['metadata']['name']}"
+        for attempt in range(_CONTENDED_TRIES):
+            try:
+                return self._api.call("POST", self._path(kind), body=made, doing=what) or b""
+            except Contended:
+                if attempt == _CONTENDED_TRIES - 1:
+                    raise
+                time.sleep(_CONTENDED_PAUSE_SECONDS * (attempt + random.random()))  # noqa: S311 - jitter
+        raise AssertionError
+
+    def _settle(self, pod: Object) -> dict[str, Any] | None:
+        """The pod of that name, or None where there is none, or none can be asked for."""
+        try:
+            return self.get_pod(pod["metadata"]["name"])
+        except SyncError:
+            return None
+
+    def _list(self, token: str) -> Page | None:
+        query: Query = {"labelSelector": SELECTOR, "limit": self._page}
+        if token:
+            query["continue"] = token
+        data = self._api.call("GET", self._path("pods"), query, doing="listing the task pods", none_on={410})
+        return None if data is None else objects.read_page(data)
+
+    def _path(self, *parts: str) -> str:
+        return "/".join(["/api/v1/namespaces", *(quote(part, safe="") for part in (self._namespace, *parts))])
+
+
+def _same_task(found: Mapping[str, Any], wanted: Object) -> bool:
+    tasks = [(pod["metadata"].get("annotations") or {}).get("TaskID") for pod in (found, wanted)]
+    return tasks[0] == tasks[1] and not found["metadata"].get("deletionTimestamp")

@@ -1,0 +1,22 @@
+"""POST /sweeper: concludes and removes what has finished; called by a CronJob, and with CloudEvents about pods."""
+
+import functions_framework
+from flask import Request, Response
+
+from common import web
+from common.tasks.requests import parse_sweep
+
+ROUTE = web.route("sweeper", "POST")
+
+
+@functions_framework.http
+def sweeper(request: Request) -> Response:
+    """Without an event sweeps everything, again and again while anything is active; an event only names a pod."""
+    return web.answer(request, ROUTE, _sweep)
+
+
+def _sweep(call: web.Call) -> web.Payload:
+    parse_sweep(call.query)
+    from common.tasks import events
+
+    return events.sweep_as_asked(call.headers, call.body, call.settings)

@@ -1,0 +1,86 @@
+"""Log lines to Bulker's /post too, where the deployment wants it. Best effort: it never holds anything up."""
+
+import http.client
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from common.store import TaskKey
+from common.store.logs import LogLine
+from sidecar.settings import Settings
+
+_HOLD_LINES = 5_000
+_ANSWER_SECONDS, _PAUSE_SECONDS, _CLOSE_SECONDS = 2.0, 30.0, 3.0
+
+_log = logging.getLogger(__name__)
+
+
+class Post(threading.Thread):
+    """Sends lines in a thread of its own, one event each over one connection; pauses where Bulker refuses."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(name="post", daemon=True)
+        self._parts = urlsplit(settings.bulker_url)
+        self._headers = {
+            "Authorization": f"Bearer {settings.bulker_auth_token}",
+            "Content-Type": "application/json",
+        }
+        self._path = (
+            f"{self._parts.path.rstrip('/')}/post/{quote(settings.bulker_logs_connection_id, safe='')}"
+            "?tableName=task_log"
+        )
+        self._task: TaskKey = settings.task
+        self._lines: deque[LogLine] = deque(maxlen=_HOLD_LINES)
+        self._more = threading.Event()
+        self._over = False
+
+    def send(self, lines: Sequence[LogLine]) -> None:
+        """Takes lines without blocking; the oldest go where too many wait."""
+        self._lines.extend(lines)
+        self._more.set()
+
+    def close(self) -> None:
+        """Waits a moment for what is left."""
+        self._over = True
+        self._more.set()
+        self.join(_CLOSE_SECONDS)
+
+    def run(self) -> None:
+        """Until `close`."""
+        while not self._over or self._lines:
+            self._more.wait()
+            self._more.clear()
+            try:
+                self._drain()
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                _log.warning("Log lines could not be posted to Bulker: %s", str(error) or type(error).__name__)
+                self._lines.clear()
+                self._rest()
+
+    def _drain(self) -> None:
+        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
+        connection = kind(self._parts.hostname or "", self._parts.port, timeout=_ANSWER_SECONDS)
+        try:
+            while self._lines:
+                line = msgspec.structs.asdict(self._lines.popleft())
+                event = line | {"sync_id": self._task.sync_id, "task_id": self._task.task_id}
+                connection.request("POST", self._path, msgspec.json.encode(event), self._headers)
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status != http.HTTPStatus.OK:
+                    raise http.client.HTTPException(f"it answered {answer.status}")
+        finally:
+            connection.close()
+
+    def _rest(self) -> None:
+        """Lines that come while Bulker is away from its log are let go."""
+        until = time.monotonic() + _PAUSE_SECONDS
+        while not self._over and time.monotonic() < until:
+            self._more.wait(max(until - time.monotonic(), 0))
+            self._more.clear()
+            self._lines.clear()

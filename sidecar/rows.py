@@ -1,0 +1,49 @@
+"""What Bulker would refuse a whole request for, found before it is sent."""
+
+from operator import itemgetter
+
+from msgspec import Raw
+
+from sidecar.bulker import LINE_BYTES
+
+_SHORT_ROW_BYTES = 100
+_FIRST_BYTE = itemgetter(0)
+
+
+def is_clean(rows: list[Raw], block: bytes) -> bool:
+    """Whether every row of a block can be sent, at the speed of memory; the block is the rows, joined by line feeds.
+
+    That they are JSON, and each on a line of its own, is the decoder's work.
+    """
+    return len(block) <= LINE_BYTES and _are_objects(rows, block) and _is_utf8(block)
+
+
+def fault(row: bytes) -> str:
+    """Why one row cannot be sent; "" if it can."""
+    if not row:
+        return "it has no data"
+    if row[:1] != b"{":
+        return "its data is not a JSON object"
+    if len(row) > LINE_BYTES:
+        return f"it has {len(row):,} bytes, and Bulker takes {LINE_BYTES:,}"
+    return "" if _is_utf8(row) else "it is not valid UTF-8"
+
+
+def _are_objects(rows: list[Raw], block: bytes) -> bool:
+    # Searching the block costs by its size, looking at each row by their number.
+    if len(block) < _SHORT_ROW_BYTES * len(rows):
+        return block.startswith(b"{") and block.count(b"\n{") == len(rows) - 1
+    try:
+        return set(map(_FIRST_BYTE, map(memoryview, rows))) == {ord("{")}  # type: ignore[arg-type] # Raw is a buffer
+    except IndexError:
+        return False
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,167 @@
+"""One HTTP request whose body is written by hand, and whose answer is heard whenever it comes.
+
+http.client with a writer of our own that never blocks: it always gets the text of an early refusal, where the
+usual clients report a broken pipe (and it is twice as fast as the next one).
+"""
+
+import contextlib
+import http.client
+import io
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+_CONNECT_SECONDS = 10.0
+_LOOK_SECONDS = 0.5
+_LAST_WORDS_SECONDS = 10.0
+_ANSWER_BYTES = 64 * 1024
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+Until = Callable[[float], float]
+"""Draws a deadline (as time.monotonic tells) nearer where the task is to stop."""
+
+
+class Answer(Struct, frozen=True):
+    """Status and (the first 64 KiB of) the body."""
+
+    status: int
+    body: bytes
+
+
+class Wire:
+    """A POST to `path` with a body of unknown length. Everything raises OSError or http.client.HTTPException."""
+
+    def __init__(self, url: str, path: str, headers: Mapping[str, str], until: Until) -> None:
+        parts = urlsplit(url)
+        secure = parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        self.where = f"{parts.hostname}:{parts.port or (443 if secure else 80)}"
+        self._until = until
+        self._received = bytearray()
+        self._connection = kind(parts.hostname or "", parts.port, timeout=_CONNECT_SECONDS)
+        try:
+            self._connection.putrequest("POST", parts.path.rstrip("/") + path, skip_accept_encoding=True)
+            for name, value in headers.items():
+                self._connection.putheader(name, value)
+            self._connection.endheaders()
+        except BaseException:
+            self._connection.close()
+            raise
+        # http.client opens the socket with the headers; it is typed Any.
+        self._socket = cast(socket.socket, self._connection.sock)
+        self._socket.settimeout(0)
+        self._readable, self._ready = select.poll(), select.poll()
+        self._readable.register(self._socket, select.POLLIN)
+        self._ready.register(self._socket, select.POLLIN | select.POLLOUT)
+
+    def write(self, data: bytes, seconds: float) -> Answer | None:
+        """Sends it all, or as much as the other side lets us before it answers; then its answer.
+
+        `seconds` is how long no byte may move.
+        """
+        view = memoryview(data)
+        deadline = time.monotonic() + seconds
+        while view:
+            if self._has_answer():
+                return self.answer(_LAST_WORDS_SECONDS)
+            try:
+                sent = self._socket.send(view)
+            except ssl.SSLWantReadError:
+                self._wait(self._readable, deadline)
+            except _NOT_NOW:
+                self._wait(self._ready, deadline)
+            except ConnectionError:
+                # It hung up; what it said before that is still there.
+                return self.answer(_LAST_WORDS_SECONDS)
+            else:
+                view = view[sent:]
+                deadline = time.monotonic() + seconds
+        return None
+
+    def answer(self, seconds: float) -> Answer:
+        """Waits for the answer, and reads it to its end."""
+        incoming = cast(socket.socket, _Incoming(self._receive, time.monotonic() + seconds))
+        while True:
+            response = http.client.HTTPResponse(incoming, method="POST")
+            response.begin()
+            if response.status >= http.HTTPStatus.OK:
+                break
+            # An interim answer (103 Early Hints): the reader must outlive it.
+            response.fp = None  # type: ignore[assignment] # so it closes nothing
+        body = response.read(_ANSWER_BYTES)
+        if response.length and len(body) < _ANSWER_BYTES:
+            raise http.client.IncompleteRead(body, response.length)
+        return Answer(response.status, body)
+
+    def say_and_close(self, data: bytes) -> None:
+        """A last word that nobody waits for; never raises."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            self._socket.send(data)
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection, in whatever state it is."""
+        self._connection.close()
+
+    def _has_answer(self) -> bool:
+        """Whether more came than an interim answer (100 Continue); reads what is there."""
+        try:
+            while data := self._socket.recv(_ANSWER_BYTES):
+                self._received += data
+                while self._received[9:10] == b"1" and (end := self._received.find(b"\r\n\r\n")) >= 0:
+                    del self._received[: end + 4]
+                if len(self._received) > 9 and self._received[9:10] != b"1":
+                    return True
+        except _NOT_NOW:
+            return False
+        raise ConnectionResetError("it hung up")
+
+    def _receive(self, size: int, deadline: float) -> bytes:
+        """What has come, or comes before the deadline; b"" at the end."""
+        while not self._received:
+            if time.monotonic() >= self._until(deadline):
+                raise TimeoutError
+            try:
+                data = self._socket.recv(_ANSWER_BYTES)
+            except ssl.SSLWantWriteError:
+                self._wait(self._ready, deadline)
+            except _NOT_NOW:
+                self._wait(self._readable, deadline)
+            else:
+                if not data:
+                    return b""
+                self._received += data
+        data = bytes(self._received[:size])
+        del self._received[:size]
+        return data
+
+    def _wait(self, poll: select.poll, deadline: float) -> None:
+        """In short naps, so that a stop is noticed."""
+        while not poll.poll(_LOOK_SECONDS * 1000):
+            if time.monotonic() >= self._until(deadline):
+                raise TimeoutError
+
+
+class _Incoming(io.RawIOBase):
+    """What http.client takes for the socket that it parses an answer from."""
+
+    def __init__(self, receive: Callable[[int, float], bytes], deadline: float) -> None:
+        self._receive, self._deadline = receive, deadline
+        self._reader = io.BufferedReader(self)
+
+    def makefile(self, *_: Any) -> Any:
+        return self._reader
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._receive(len(buffer), self._deadline)
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,110 @@
+"""The API server, a sidecar or a node's kubelet in trouble. These need the cluster of plain processes."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster import kube
+from tests.cluster.kube import CREATOR, FUNCTIONS, TASKS
+from tests.cluster.settings import ClusterSettings
+from tests.cluster.stack import TEST, TEST_VERSION, Stack, catalog, ids, nothing_left, started
+from tests.cluster.tool.settings import KUBECONFIG
+
+pytestmark = [pytest.mark.usefixtures("connectors", "own_cluster"), pytest.mark.timeout(900)]
+
+BURST = 50
+_REPEAT = {429, 500, 502, 503, 504}
+
+
+@pytest.fixture
+def own_cluster(cluster: ClusterSettings) -> None:
+    """Skips on a cluster whose processes are not ours to kill."""
+    if cluster.kubeconfig != str(KUBECONFIG):
+        pytest.skip("needs the cluster of `make cluster`, whose processes it may kill")
+
+
+@pytest.fixture
+def restarting_apiserver() -> Iterator[None]:
+    """Ends the API server by force after two seconds, and starts it again three seconds later."""
+
+    def restart() -> None:
+        time.sleep(2)
+        _tool("kill", "kube-apiserver")
+        time.sleep(3)
+        _tool("start", "kube-apiserver")
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(restart)
+        yield
+        done.result()
+
+
+@pytest.fixture
+def patient_sweeper(deployed: Stack) -> Iterator[None]:
+    """Two cores start fifty pods one after the other: the last ones take minutes."""
+    update = ["kn", "service", "update", "sweeper", "-n", FUNCTIONS, "--env"]
+    kube.run(*update, "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS=900")
+    yield
+    kube.run(*update, "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS-")
+
+
+def test_apiserver_restarts_in_a_burst(deployed: Stack, patient_sweeper: None, restarting_apiserver: None):
+    """Of 50 starts across a restart of the API server, each runs exactly once, some after a safe repetition."""
+    tasks = [
+        {"package": TEST, "version": TEST_VERSION, "tableNamePrefix": f"burst_{n}_", **ids()} for n in range(BURST)
+    ]
+    body = {"config": {"do": "rows", "count": 5}, "catalog": catalog("plants")}
+
+    def start(query: dict[str, str]) -> None:
+        def accepted() -> bool:
+            answer = deployed.call("read", "POST", body, **query)
+            assert answer.status_code in {200, *_REPEAT}, answer.text
+            return answer.status_code == 200
+
+        kube.wait_for(f"task {query['taskId']} is accepted", accepted, 180, 1)
+
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(start, tasks))
+    rows = [deployed.ended(query["taskId"], 600) for query in tasks]
+    assert [row["description"] for row in rows if row["status"] != "SUCCESS"] == []
+    tables = deployed.tables()
+    assert [tables.get(f"burst_{n}_plants") for n in range(BURST)] == [5] * BURST
+    ours = {query["taskId"] for query in tasks}
+
+    def left() -> list[Any]:
+        pods = kube.items("pod", TASKS, CREATOR)
+        return [pod for pod in pods if pod["metadata"]["annotations"].get("TaskID") in ours]
+
+    kube.wait_for("no pod of the burst is left", lambda: not left(), 180, 1)
+
+
+def test_sidecar_killed(deployed: Stack):
+    """A sidecar that is killed never means success, and nothing of the task is left."""
+    query = deployed.start("rows", count=1000, every=2, pause=0.5)
+    pod = started(query["taskId"])
+    os.kill(_process(pod, "sidecar"), signal.SIGKILL)
+    row = deployed.ended(query["taskId"])
+    assert row["status"] == "FAILED", row
+    assert "sidecar" in row["description"]
+    nothing_left(pod)
+
+
+def _tool(*arguments: str) -> None:
+    # A process of its own: the daemon must outlive the tests.
+    kube.run(sys.executable, "-m", "tests.cluster.tool", *arguments)
+
+
+def _process(pod: dict[str, Any], container: str) -> int:
+    """A container's first process, as this machine sees it."""
+    statuses = pod["status"]["containerStatuses"]
+    number = next(c["containerID"] for c in statuses if c["name"] == container).removeprefix("containerd://")
+    for cgroup in Path("/sys/fs/cgroup").glob(f"*/kubepods/**/{number}/cgroup.procs"):
+        return min(int(pid) for pid in cgroup.read_text().split())
+    raise AssertionError(f"no process of {container} found")

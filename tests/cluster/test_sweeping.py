@@ -1,0 +1,94 @@
+"""The sweeper's two ways in: events alone remove a finished pod, and so does the CronJob alone."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import kube
+from tests.cluster.kube import FUNCTIONS, TASKS
+from tests.cluster.stack import Stack, nothing_left, pod_of
+
+pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(600)]
+
+
+def suspend(*, whether: bool) -> None:
+    """Stops the CronJob from calling, or lets it again."""
+    patch = json.dumps({"spec": {"suspend": whether}})
+    kube.kubectl("patch", "cronjob", "sweep", "-n", FUNCTIONS, "--type=merge", "-p", patch)
+
+
+@pytest.fixture
+def no_cronjob(deployed: Stack) -> Iterator[None]:
+    """Nobody calls the sweeper but the ApiServerSource."""
+    kube.kubectl("wait", "--for=condition=Ready", "apiserversource/pod-events", "-n", FUNCTIONS, "--timeout=90s")
+    suspend(whether=True)
+    kube.kubectl("delete", "jobs", "--all", "-n", FUNCTIONS)
+    yield
+    suspend(whether=False)
+
+
+@pytest.fixture
+def no_events(deployed: Stack) -> Iterator[None]:
+    """Nobody calls the sweeper but the CronJob."""
+    source = kube.get("apiserversource", "pod-events", FUNCTIONS)
+    assert source is not None
+    kube.kubectl("delete", "apiserversource", "pod-events", "-n", FUNCTIONS)
+    yield
+    metadata = {"name": "pod-events", "namespace": FUNCTIONS}
+    kube.apply({key: source[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": metadata})
+
+
+def finish_one(deployed: Stack) -> None:
+    query = deployed.start("rows")
+    pod = kube.wait_for("the pod is there", lambda: pod_of(query["taskId"]), 30)
+    assert deployed.ended(query["taskId"])["status"] == "SUCCESS"
+    nothing_left(pod, 150)
+
+
+def fail_one(deployed: Stack) -> None:
+    query = deployed.start("eat")
+    pod = kube.wait_for("the pod is there", lambda: pod_of(query["taskId"]), 30)
+    assert deployed.ended(query["taskId"], 150)["status"] == "FAILED"
+    nothing_left(pod, 150)
+
+
+def test_events_alone(deployed: Stack, no_cronjob: None):
+    """With the CronJob suspended, events make the verdict and the deletion."""
+    finish_one(deployed)
+    fail_one(deployed)
+
+
+def test_cronjob_alone(deployed: Stack, no_events: None):
+    """With the ApiServerSource deleted, the CronJob makes the verdict and the deletion."""
+    finish_one(deployed)
+    fail_one(deployed)
+
+
+def test_forged_and_odd_events(deployed: Stack, no_cronjob: None):
+    """An event about a pod that does not exist, or is not ours, or is no event at all, changes nothing."""
+    query = deployed.start("hang")
+    pod = kube.wait_for("the pod is there", lambda: pod_of(query["taskId"]), 30)
+    forged = [
+        {"kind": "Pod", "name": pod["metadata"]["name"], "namespace": TASKS, "status": {"phase": "Failed"}},
+        {"kind": "Pod", "name": "nobody", "namespace": TASKS},
+        {"kind": "Pod", "name": "activator", "namespace": "knative-serving"},
+        [1, 2],
+    ]
+    headers = {
+        "Host": f"sweeper.{FUNCTIONS}.svc.cluster.local",
+        "ce-specversion": "1.0",
+        "ce-type": "dev.knative.apiserver.ref.update",
+        "ce-source": "forged",
+        "ce-id": "1",
+        "Content-Type": "application/json",
+    }
+    inside = kube.get("service", "kourier-internal", "kourier-system")
+    assert inside is not None
+    url = f"http://{inside['spec']['clusterIP']}/sweeper"
+    for event in forged:
+        answer = deployed.client.post(url, headers=headers, content=json.dumps(event))
+        assert answer.status_code < 500, answer.text
+    assert deployed.task(query["taskId"])["status"] == "RUNNING"
+    assert pod_of(query["taskId"]) is not None
+    kube.kubectl("delete", "pod", pod["metadata"]["name"], "-n", TASKS)

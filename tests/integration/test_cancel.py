@@ -1,0 +1,235 @@
+"""Cancelling tasks on real pods (local processes), with whatever else may happen at the same time."""
+
+import functools
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common import cluster
+from common.commands import Command
+from common.errors import ClusterUnavailable, NotFound
+from common.store import Database, Outcome, TaskKey, TaskState, tasks
+from common.tasks.cancel import REASON, cancel
+from common.tasks.requests import CancelQuery
+from tests.support.databases import TestDatabase
+from tests.support.functions import Server, running
+from tests.support.recorder import Recorder, wait_for
+from tests.support.rig import catalog
+from tests.support.site import PACKAGE, VERSION, Site, connector, other_task, read_task, site
+
+WAITS = "import pathlib\nwhile not pathlib.Path(sys.argv[0] + '.go').exists(): time.sleep(0.05)\n"
+ENDS = "out(type='SPEC', spec={'connectionSpecification': {}})\n"
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
+    """A connector that does nothing until it is stopped."""
+    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, WAITS)}) as place:
+        yield place
+
+
+@pytest.fixture
+def ending(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
+    """A connector that ends at once."""
+    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, ENDS)}) as place:
+        yield place
+
+
+def state(place: Site, task_id: str, **query: str) -> TaskState:
+    """Cancels; returns what the answer says."""
+    return cancel(CancelQuery(task_id, **query), place.settings).state
+
+
+def nothing_left(place: Site) -> None:
+    """Neither pod nor Secret, and the sweep finds nothing to do."""
+    wait_for(lambda: not list(place.pods.list_pods()), what="no pod")
+    assert [p for p in (place.pods._pods.parent / "secrets").iterdir() if p.suffix != ".lock"] == []
+    assert place.sweep().concluded == 0
+
+
+def runs(place: Site, task_id: str) -> bool:
+    """Whether the task's row says RUNNING, once a sweep has looked."""
+    place.sweep()
+    rows = place.database.rows("SELECT state FROM syncctl_task WHERE task_id = :id", id=task_id)
+    return rows == [{"state": "RUNNING"}]
+
+
+def test_a_running_read_is_cancelled(waiting: Site, database: TestDatabase) -> None:
+    """Both tables say CANCELLED, whatever its sidecar says later; the sync is free again."""
+    body = {"catalog": catalog("plants")}
+    waiting.start(read_task(body=body))
+    wait_for(lambda: runs(waiting, "task-1"), 30, "a running pod")
+    assert state(waiting, "task-1", package=PACKAGE, sync_id="sync-1") is TaskState.CANCELLED
+    assert waiting.start(read_task(task="task-2", body=body)).task_id == "task-2"
+    assert state(waiting, "task-2") is TaskState.CANCELLED
+    nothing_left(waiting)
+    rows = database.rows("SELECT status, description FROM source_task")
+    assert rows == [{"status": "CANCELLED", "description": REASON}] * 2
+    ours = database.rows("SELECT state, reason, finished_at IS NOT NULL AS over FROM syncctl_task")
+    assert ours == [{"state": "CANCELLED", "reason": REASON, "over": True}] * 2
+
+
+@pytest.mark.parametrize("command", ["spec", "check", "discover"])
+def test_every_command_is_cancelled(waiting: Site, database: TestDatabase, command: str) -> None:
+    """Their tables have no word for it but FAILED, with a text that says so."""
+    started = waiting.start(other_task(command))
+    assert state(waiting, started.task_id, package=PACKAGE) is TaskState.CANCELLED
+    table, column = {
+        "spec": ("source_spec", "error"),
+        "check": ("source_check", "description"),
+        "discover": ("source_catalog", "description"),
+    }[command]
+    [row] = database.rows(f"SELECT {column} AS text FROM {table}")
+    assert row["text"].removeprefix("FAILED: ") == REASON
+    if command != "spec":
+        assert database.rows(f"SELECT status FROM {table}") == [{"status": "FAILED"}]
+    nothing_left(waiting)
+
+
+def test_a_cancel_may_be_repeated(waiting: Site, database: TestDatabase) -> None:
+    """The same answer, the same rows; the pod keeps the grace that it was given."""
+    waiting.start(read_task())
+    assert [state(waiting, "task-1") for _ in range(3)] == [TaskState.CANCELLED] * 3
+    before = database.rows("SELECT finished_at FROM syncctl_task")
+    nothing_left(waiting)
+    assert state(waiting, "task-1") is TaskState.CANCELLED
+    assert database.rows("SELECT finished_at FROM syncctl_task") == before
+
+
+def test_a_sweep_does_not_cut_a_cancelled_pod_s_grace(waiting: Site) -> None:
+    """The event of the deletion itself makes a sweep look at the pod."""
+    waiting.start(read_task())
+    [pod] = waiting.pods.list_pods()
+    waiting.pods.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], 30)
+    waiting.sweep()
+    graces = {p["metadata"]["deletionGracePeriodSeconds"] for p in waiting.pods.list_pods()}
+    assert graces <= {30}
+
+
+def test_what_is_over_stays_as_it_is(ending: Site, database: TestDatabase) -> None:
+    """The answer says what it had come to."""
+    started = ending.start(other_task("spec"))
+    assert ending.finish(started.task_id)["state"] == "SUCCESS"
+    before = database.rows("SELECT * FROM syncctl_task") + database.rows("SELECT * FROM source_spec")
+    assert state(ending, started.task_id) is TaskState.SUCCESS
+    assert database.rows("SELECT * FROM syncctl_task") + database.rows("SELECT * FROM source_spec") == before
+
+
+def test_an_unknown_task_is_not_found(waiting: Site, database: TestDatabase) -> None:
+    """Nor is one of another sync or connector, which goes on."""
+    waiting.start(read_task())
+    for query in ({"task_id": "other"}, {"sync_id": "sync-2"}, {"package": "airbyte/source-other"}):
+        with pytest.raises(NotFound, match="GET /tasks lists them"):
+            cancel(CancelQuery(**{"task_id": "task-1", **query}), waiting.settings)
+    assert database.rows("SELECT status FROM source_task") == [{"status": "RUNNING"}]
+
+
+class Gate:
+    """A cluster that lets somebody act just before a pod is made."""
+
+    def __init__(self, real: Any, act: Any) -> None:
+        self._real, self._act = real, act
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def create_pod(self, pod: Any) -> Any:
+        self._act()
+        return self._real.create_pod(pod)
+
+
+def test_cancelled_between_row_and_pod(waiting: Site, database: TestDatabase) -> None:
+    """The pod that comes too late is swept away; the row stays CANCELLED."""
+    cluster.use(Gate(waiting.pods, lambda: state(waiting, "task-1")))
+    waiting.start(read_task())
+    cluster.use(waiting.pods)
+    assert database.rows("SELECT status FROM source_task") == [{"status": "CANCELLED"}]
+    wait_for(lambda: waiting.swept_pods() == [], 30, "no pod")
+    nothing_left(waiting)
+    assert database.rows("SELECT status FROM source_task") == [{"status": "CANCELLED"}]
+
+
+class Away:
+    """A cluster that cannot be reached."""
+
+    def __getattr__(self, _: str) -> Any:
+        def fail(*_: Any) -> None:
+            raise ClusterUnavailable("away")
+
+        return fail
+
+
+def test_the_sweep_does_what_a_cancel_could_not(waiting: Site, database: TestDatabase) -> None:
+    """With the cluster out of reach the row is CANCELLED all the same, and the pod goes later, with its grace."""
+    waiting.start(read_task())
+    cluster.use(Away())
+    assert state(waiting, "task-1") is TaskState.CANCELLED
+    cluster.use(waiting.pods)
+    assert waiting.sweep().deleted == 1
+    nothing_left(waiting)
+    assert database.rows("SELECT status FROM source_task") == [{"status": "CANCELLED"}]
+
+
+def test_of_cancel_and_finish_the_first_wins(waiting: Site, database: TestDatabase) -> None:
+    """Raced many times: one outcome in both tables, and the answer names it."""
+    for number in range(12):
+        task, sync = f"race-{number}", f"sync-{number}"
+        key = TaskKey(Command.READ, task, PACKAGE, VERSION, sync_id=sync)
+        with Database(database.url) as db:
+            assert db.transact(functools.partial(_begin, key=key))
+        said: list[TaskState] = []
+        barrier = threading.Barrier(3)
+
+        def stop(task: str = task, said: list[TaskState] = said, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            said.append(state(waiting, task))
+
+        def finish(key: TaskKey = key, barrier: threading.Barrier = barrier) -> None:
+            with Database(database.url) as db:
+                db.transact(lambda db: db.run("database_now"))
+                barrier.wait()
+                db.transact(lambda db: tasks.conclude(db, key, Outcome(TaskState.SUCCESS, description="{}")))
+
+        threads = [threading.Thread(target=work) for work in (stop, stop, finish)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        [ours] = database.rows("SELECT state FROM syncctl_task WHERE task_id = :id", id=task)
+        [caller_s] = database.rows("SELECT status FROM source_task WHERE task_id = :id", id=task)
+        assert ours["state"] == caller_s["status"]
+        assert {str(one) for one in said} == {ours["state"]}
+
+
+def _begin(db: Database, key: TaskKey) -> bool:
+    return tasks.begin(db, key, pod_name=f"p-{key.task_id}", request_hash="h")[1]
+
+
+@pytest.fixture
+def served(database: TestDatabase) -> Iterator[Server]:
+    """The function as it is deployed; no cluster is there."""
+    with running("cancel", token="right", SYNCCTL_DATABASE_URL=database.url) as server:
+        yield server
+
+
+def test_the_function(served: Server, db: Database) -> None:
+    """By GET and by POST; parameters are checked; errors are JSON."""
+    key = TaskKey(Command.READ, "t", PACKAGE, VERSION, sync_id="s")
+    db.transact(lambda db: tasks.begin(db, key, pod_name="p", request_hash="h"))
+    assert served.ask("GET", "/cancel?taskId=t", token="wrong").status == 401
+    assert served.ask("GET", "/cancel").status == 400
+    assert "taskId" in served.ask("GET", "/cancel?package=p").error
+    assert served.ask("GET", "/cancel?taskId=t&force=1").status == 400
+    assert served.ask("GET", "/cancel?taskId=unknown").status == 404
+    refused = served.ask("DELETE", "/cancel?taskId=t")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, POST")
+    target = f"/cancel?package={PACKAGE}&syncId=s&taskId=t&connectorType=airbyte"
+    for method in ("POST", "GET", "GET"):
+        answer = served.ask(method, target)
+        assert (answer.status, answer.json) == (
+            200,
+            {"ok": True, "status": "ok", "taskId": "t", "state": "CANCELLED"},
+        )

@@ -1,0 +1,370 @@
+"""The sweep: by event and by call, alone and with others, with rows and pods that do not match."""
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common import cluster
+from common.errors import ClusterUnavailable
+from common.settings import Settings
+from common.store import Database
+from common.tasks import events
+from common.tasks.report import list_tasks
+from common.tasks.requests import TaskQuery
+from common.tasks.sweep import Swept, keep_sweeping, sweep_pod
+from tests.support.databases import TestDatabase
+from tests.support.functions import running
+from tests.support.recorder import Recorder, wait_for
+from tests.support.rig import catalog
+from tests.support.site import PACKAGE, Site, connector, other_task, read_task, site
+
+WAITS = "import pathlib\nwhile not pathlib.Path(sys.argv[0] + '.go').exists(): time.sleep(0.05)\n"
+EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "dev.knative.apiserver.ref.update"}
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
+    """A connector that does nothing until it is stopped."""
+    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, WAITS)}) as place:
+        yield place
+
+
+class Shown:
+    """The real cluster, with pods shown as a node would show them where local processes cannot get into that state.
+
+    `show` takes a pod's name to what is changed in it, None for "not there".
+    """
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+        self.show: dict[str, dict[str, Any] | None] = {}
+        self.gets: list[str] = []
+        self.deleted: list[tuple[str, int]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def _shown(self, pod: dict[str, Any] | None) -> dict[str, Any] | None:
+        if pod is None:
+            return None
+        change = self.show.get(pod["metadata"]["name"], {})
+        if change is None:
+            return None
+        return {**pod, **change, "metadata": {**pod["metadata"], **change.get("metadata", {})}}
+
+    def get_pod(self, name: str) -> dict[str, Any] | None:
+        self.gets.append(name)
+        return self._shown(self._real.get_pod(name))
+
+    def list_pods(self) -> Iterator[dict[str, Any]]:
+        return (pod for found in self._real.list_pods() if (pod := self._shown(found)))
+
+    def delete_pod(self, name: str, uid: str, grace_seconds: int) -> None:
+        self.deleted.append((name, grace_seconds))
+        self._real.delete_pod(name, uid, grace_seconds)
+
+
+@pytest.fixture
+def shown(waiting: Site) -> Shown:
+    made = Shown(waiting.pods)
+    cluster.use(made)
+    return made
+
+
+def name_of(place: Site, task_id: str) -> str:
+    [row] = place.database.rows("SELECT pod_name FROM syncctl_task WHERE task_id = :id", id=task_id)
+    return str(row["pod_name"])
+
+
+def event(place: Site, pod: str, **headers: str) -> dict[str, Any]:
+    """What the sweeper answers to an event about a pod."""
+    namespace = place.settings.kubernetes_namespace
+    given = EVENT | {"ce-subject": f"/apis/v1/namespaces/{namespace}/pods/{pod}"} | headers
+    return events.sweep_as_asked(given, b"not even JSON", place.settings)
+
+
+EVICTED = {"status": {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}}
+
+
+def test_an_event_makes_it_look_at_one_pod(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+    """Only that one: the verdict is written, the pod deleted; the other's is left to its own event."""
+    for number in "12":
+        waiting.start(read_task(task=f"t{number}", sync=f"s{number}"))
+    one, other = name_of(waiting, "t1"), name_of(waiting, "t2")
+    shown.show = {one: EVICTED, other: EVICTED}
+    answer = event(waiting, one)
+    assert (answer["pod"], answer["pods"], answer["concluded"], answer["deleted"]) == (one, 1, 1, 1)
+    assert shown.gets == [one]
+    rows = {r["task_id"]: r for r in database.rows("SELECT task_id, status, description FROM source_task")}
+    assert rows["t1"]["status"] == "FAILED"
+    assert "(evicted): The node was low on resource: memory" in rows["t1"]["description"]
+    assert rows["t2"]["status"] == "RUNNING"
+
+
+def test_an_event_decides_nothing(waiting: Site, database: TestDatabase) -> None:
+    """Doubled, forged, about what is not there or is not ours: the pod is read again, and it goes on."""
+    waiting.start(read_task())
+    pod = name_of(waiting, "task-1")
+    for kind in ("update", "delete", "delete"):
+        answer = event(waiting, pod, **{"ce-type": f"dev.knative.apiserver.ref.{kind}"})
+        assert (answer["ok"], answer["active"], answer["deleted"]) == (True, 1, 0)
+    assert event(waiting, "no-such-pod")["pods"] == 0
+    assert event(waiting, "..%2F..%2Fsecrets")["pods"] == 0
+    assert database.rows("SELECT status FROM source_task") == [{"status": "RUNNING"}]
+
+
+def test_a_pod_without_our_label_is_not_touched(waiting: Site, shown: Shown) -> None:
+    """An event may name any pod of the namespace."""
+    waiting.start(read_task())
+    pod = name_of(waiting, "task-1")
+    shown.show = {pod: EVICTED | {"metadata": {"labels": {"app": "other"}}}}
+    assert sweep_pod(waiting.settings, pod) == Swept()
+    assert shown.deleted == []
+
+
+def test_an_event_about_a_deleted_pod_looks_at_its_row(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+    """Not while it is fresh; then it fails at once, without waiting for the next full sweep."""
+    waiting.start(read_task())
+    pod = name_of(waiting, "task-1")
+    shown.show = {pod: None}
+    assert event(waiting, pod)["orphanedRows"] == 0
+    database.rows("UPDATE syncctl_task SET created_at = now() - interval '1 minute', state = 'RUNNING'")
+    assert event(waiting, pod)["orphanedRows"] == 1
+    [row] = database.rows("SELECT status, description FROM source_task")
+    assert row["status"] == "FAILED"
+    assert "pod is gone: it was deleted from outside" in row["description"]
+
+
+def test_a_flood_of_events_about_one_pod_is_two_looks(waiting: Site, shown: Shown) -> None:
+    """Those that come during a look are answered at once, and one more look follows."""
+    waiting.start(read_task())
+    pod = name_of(waiting, "task-1")
+    looking, go_on = threading.Event(), threading.Event()
+
+    def slow(name: str) -> Any:
+        shown.gets.append(name)
+        looking.set()
+        assert go_on.wait(30)
+        return None
+
+    shown.get_pod = slow  # type: ignore[method-assign]
+    first = threading.Thread(target=event, args=(waiting, pod))
+    first.start()
+    assert looking.wait(30)
+    for _ in range(30):
+        assert event(waiting, pod)["ok"] is True
+    assert shown.gets == [pod]
+    go_on.set()
+    first.join(60)
+    assert shown.gets == [pod, pod]
+
+
+def test_two_sweepers_at_once_are_harmless(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+    """Every task is concluded once, with one reason, and no pod is left."""
+    for number in range(6):
+        waiting.start(read_task(task=f"t{number}", sync=f"s{number}"))
+    shown.show = {pod["metadata"]["name"]: EVICTED for pod in waiting.pods.list_pods()}
+    barrier = threading.Barrier(4)
+    swept: list[Swept] = []
+
+    def work() -> None:
+        barrier.wait()
+        swept.append(waiting.sweep())
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(swept) == 4
+    assert sum(one.concluded for one in swept) == 6
+    assert database.rows("SELECT DISTINCT status FROM source_task") == [{"status": "FAILED"}]
+    wait_for(lambda: not list(waiting.pods.list_pods()), 30, "no pod")
+
+
+def test_a_poison_pod_costs_itself_alone(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+    """Without readable annotations its row is found by its name; without a row too it is cleared away and counted."""
+    for number in "123":
+        waiting.start(read_task(task=f"t{number}", sync=f"s{number}"))
+    one, two, three = (name_of(waiting, f"t{number}") for number in "123")
+    database.rows("DELETE FROM syncctl_task WHERE task_id = 't2'")
+    broken = {"metadata": {"annotations": {"TaskType": "dance"}}}
+    shown.show = {one: EVICTED | broken, two: EVICTED | {"metadata": {"annotations": None}}, three: EVICTED}
+    swept = waiting.sweep()
+    assert (swept.pods, swept.concluded, swept.unreadable, swept.deleted) == (3, 2, 1, 3)
+    assert database.rows("SELECT task_id FROM syncctl_task WHERE state = 'FAILED' ORDER BY task_id") == [
+        {"task_id": "t1"},
+        {"task_id": "t3"},
+    ]
+
+
+def test_a_pod_without_a_row_is_adopted(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+    """Its annotations name the task: it goes on, and its end is told to the caller."""
+    waiting.start(read_task())
+    pod = name_of(waiting, "task-1")
+    database.rows("DELETE FROM syncctl_task")
+    assert waiting.sweep().active == 1
+    shown.show = {pod: EVICTED}
+    assert waiting.sweep().concluded == 1
+    assert database.rows("SELECT status FROM source_task") == [{"status": "FAILED"}]
+
+
+def test_a_cluster_that_fails_in_the_middle_of_a_list_concludes_no_absence(
+    waiting: Site, database: TestDatabase
+) -> None:
+    """Half a list proves nothing about the other half."""
+    for number in "12":
+        waiting.start(read_task(task=f"t{number}", sync=f"s{number}"))
+    database.rows("UPDATE syncctl_task SET created_at = now() - interval '1 minute'")
+
+    class Half(Shown):
+        def list_pods(self) -> Iterator[dict[str, Any]]:
+            yield next(iter(super().list_pods()))
+            raise ClusterUnavailable("away")
+
+    cluster.use(Half(waiting.pods))
+    with pytest.raises(ClusterUnavailable):
+        waiting.sweep()
+    assert database.rows("SELECT DISTINCT status FROM source_task") == [{"status": "RUNNING"}]
+
+
+def test_a_task_that_waits_for_a_quota_has_until_the_init_time_out(waiting: Site, database: TestDatabase) -> None:
+    """Its request may be repeated; only then it fails, with the quota's words."""
+    waiting.start(read_task())
+    [pod] = waiting.pods.list_pods()
+    waiting.pods.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], 0)
+    wait_for(lambda: not list(waiting.pods.list_pods()), 30, "no pod")
+    age = "UPDATE syncctl_task SET state = 'PENDING', reason = 'exceeded quota: pods=2', created_at = now() - interval '1 hour', updated_at = now() - interval '{} s'"
+    database.rows(age.format(100))
+    assert waiting.sweep().orphaned_rows == 0
+    database.rows(age.format(200))
+    assert waiting.sweep().orphaned_rows == 1
+    [row] = database.rows("SELECT description FROM source_task")
+    assert row["description"] == (
+        "INIT_TIMEOUT: The task's pod could not be created within 3 min: exceeded quota: pods=2"
+    )
+
+
+def test_the_first_pull_error_is_kept(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+    """Older clusters replace the registry's text by BackOff's own; a waiting task shows what it waits for."""
+    waiting.start(read_task())
+    pod = name_of(waiting, "task-1")
+
+    def pulls(reason: str, message: str, since: str) -> dict[str, Any]:
+        waits = {"waiting": {"reason": reason, "message": message}}
+        status = {"phase": "Pending", "startTime": since, "containerStatuses": [{"name": "source", "state": waits}]}
+        return {"status": status}
+
+    shown.show = {pod: pulls("ErrImagePull", "manifest unknown", "2999-01-01T00:00:00Z")}
+    waiting.sweep()
+    noted = "The pod waits: source: ErrImagePull: manifest unknown"
+    assert database.rows("SELECT reason FROM syncctl_task") == [{"reason": noted}]
+    shown.show = {pod: pulls("ImagePullBackOff", "Back-off pulling image", "2999-01-01T00:00:00Z")}
+    waiting.sweep()
+    assert database.rows("SELECT reason FROM syncctl_task") == [{"reason": noted}]
+    shown.show = {pod: pulls("ImagePullBackOff", "Back-off pulling image", "2020-01-01T00:00:00Z")}
+    waiting.sweep()
+    [row] = database.rows("SELECT reason FROM syncctl_task")
+    assert "ImagePullBackOff" in row["reason"]
+    assert "It began with source: ErrImagePull: manifest unknown." in row["reason"]
+
+
+def test_a_running_pod_that_is_stopped_gets_time_to_save(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+    """Over its time limit: the row first, then the deletion with the settings' grace."""
+    waiting.start(read_task(body={"catalog": catalog("plants")}))
+    pod = name_of(waiting, "task-1")
+    wait_for(lambda: (waiting.pods.get_pod(pod) or {})["status"]["phase"] == "Running", 30, "a running pod")
+    database.rows("UPDATE syncctl_task SET created_at = '2020-01-01'")
+    shown.show = {pod: {"metadata": {"creationTimestamp": "2020-01-01T00:00:00Z"}}}
+    assert waiting.sweep().concluded == 1
+    assert shown.deleted == [(pod, waiting.settings.container_grace_shutdown_seconds)]
+
+
+def test_a_silent_sidecar_is_only_judged_by_who_could_have_heard_it(
+    waiting: Site, shown: Shown, database: TestDatabase
+) -> None:
+    """After Postgres was away for long, nobody has reported; the first sweep then concludes nothing."""
+    waiting.start(read_task())
+    pod = name_of(waiting, "task-1")
+    runs = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+    statuses = [{"name": "source", "state": runs}, {"name": "sidecar", "state": runs}]
+    shown.show = {pod: {"status": {"phase": "Running", "containerStatuses": statuses}}}
+    silent = """UPDATE syncctl_task SET state = 'RUNNING', streams = '{"plants": {}}', updated_at = now() - interval '2 hours'"""
+    database.rows(silent)
+    database.rows("DELETE FROM syncctl_sweep")
+    assert waiting.sweep().concluded == 0
+    assert waiting.sweep().concluded == 1
+    [row] = database.rows("SELECT description FROM source_task")
+    assert "sidecar has not reported for 2 h" in row["description"]
+
+
+def test_a_call_goes_on_while_anything_is_active(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+    """It ends as soon as nothing is, and in any case before its time is over; a failed sweep is repeated."""
+    quick = waiting.settings.model_copy(update={"container_status_check_seconds": 0, "sweep_seconds": 60})
+    assert keep_sweeping(quick).sweeps == 1
+    waiting.start(read_task())
+    pod = name_of(waiting, "task-1")
+    real, lists = shown.list_pods, []
+
+    def list_pods() -> Iterator[dict[str, Any]]:
+        lists.append(1)
+        if len(lists) == 3:
+            raise ClusterUnavailable("away")
+        if len(lists) == 5:
+            shown.show = {pod: EVICTED}
+        return real()
+
+    shown.list_pods = list_pods  # type: ignore[method-assign]
+    summary = keep_sweeping(quick)
+    assert (summary.sweeps, summary.failed, summary.concluded, summary.deleted) == (4, 1, 1, 1)
+    assert summary.last.active == 0
+
+
+def test_a_call_ends_before_its_time_is_over(waiting: Site) -> None:
+    """An active task is left to the next call."""
+    waiting.start(read_task())
+    short = waiting.settings.model_copy(update={"container_status_check_seconds": 1, "sweep_seconds": 1})
+    summary = keep_sweeping(short)
+    assert (summary.sweeps, summary.last.active) == (1, 1)
+
+
+def test_the_last_sweep_shows_in_the_list_of_tasks(waiting: Site) -> None:
+    """Its age and counts; null before the first one."""
+    assert list_tasks(waiting.settings, TaskQuery())["lastSweep"] is None
+    waiting.start(other_task("spec"))
+    waiting.sweep()
+    last = list_tasks(waiting.settings, TaskQuery())["lastSweep"]
+    assert (last["pods"], last["active"], last["orphanedRows"]) == (1, 1, 0)
+    assert 0 <= last["ageSeconds"] < 60
+    assert last["at"].endswith("Z")
+
+
+def test_a_database_of_an_older_version_is_brought_up(
+    waiting: Site, database: TestDatabase, empty_database: TestDatabase
+) -> None:
+    """The first sweep after an upgrade makes the table that it needs."""
+    with Database(empty_database.url) as db:
+        db.install()
+    empty_database.rows("DROP TABLE newjitsu.syncctl_sweep")
+    empty_database.rows("DROP INDEX newjitsu.syncctl_task_pod")
+    empty_database.rows("DELETE FROM newjitsu.syncctl_migration WHERE version >= 2")
+    empty_database.rows("DROP TABLE IF EXISTS newjitsu.syncctl_config")
+    older = Settings.load({"SYNCCTL_DATABASE_URL": empty_database.url})
+    assert keep_sweeping(older).sweeps == 1
+    assert empty_database.rows("SELECT id FROM newjitsu.syncctl_sweep") == [{"id": 1}]
+
+
+def test_the_function_says_what_is_missing(database: TestDatabase) -> None:
+    """Outside of a cluster `local` cannot work: the setting is named, for calls and events alike."""
+    with running("sweeper", token="right", SYNCCTL_DATABASE_URL=database.url) as server:
+        headers = {name.title().replace("-", "_"): value for name, value in EVENT.items()}
+        subject = {"Ce_Subject": "/apis/v1/namespaces/default/pods/p-1"}
+        for answer in (server.ask("POST", "/sweeper"), server.ask("POST", "/", **headers, **subject)):
+            assert (answer.status, "SYNCCTL_KUBERNETES_CLIENT_CONFIG" in answer.error) == (500, True)
+        assert server.ask("POST", "/sweeper?all=1").status == 400
+        assert server.ask("GET", "/sweeper").status == 405
+        assert server.ask("POST", "/sweeper", json.dumps(EVENT)).status == 400

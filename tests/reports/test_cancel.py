@@ -1,0 +1,50 @@
+"""A cancel has to reach the connector itself, not the shell around it."""
+
+import json
+import time
+from pathlib import Path
+
+from common.tasks.cancel import cancel
+from common.tasks.report import get_task
+from common.tasks.requests import CancelQuery
+from tests.reports.conftest import CASES
+from tests.support.databases import TestDatabase
+from tests.support.recorder import Recorder, wait_for
+from tests.support.site import PACKAGE, python, read_task, site
+
+CASE = CASES / "cancel-signal-stops-at-the-shell"
+GRACE = "40"
+
+
+def test_cancel_signal_stops_at_the_shell(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+    """The connector hears SIGTERM, its last state is saved, the row says CANCELLED, and all is gone before the grace."""
+    body = {"catalog": json.loads((CASE / "catalog.json").read_text())}
+    grace = {"SYNCCTL_CONTAINER_GRACE_SHUTDOWN_SECONDS": GRACE}
+    with site(tmp_path, database, bulker.url, {PACKAGE: python(CASE / "connector.py")}, **grace) as place:
+        place.start(read_task(body=body))
+        task = lambda: get_task(place.settings, "task-1")["task"]  # noqa: E731
+        wait_for(lambda: task()["streams"].get("ticks", {}).get("emitted", 0) >= 2, 60, "records")
+        began = time.monotonic()
+        cancelled = cancel(CancelQuery("task-1", PACKAGE, "sync-1"), place.settings)
+        assert cancelled.state == "CANCELLED"
+        codes: set[str] = set()
+
+        def gone() -> bool:
+            for file in place.pods._pods.rglob("exit-code"):
+                try:
+                    codes.add(file.read_text().strip())
+                except FileNotFoundError:
+                    continue
+            place.sweep()
+            return not list(place.pods.list_pods())
+
+        wait_for(gone, float(GRACE) / 2, "no pod, long before the grace period is over")
+        assert time.monotonic() - began < float(GRACE) / 2
+        logged = [row["message"] for row in database.rows("SELECT message FROM task_log ORDER BY timestamp")]
+    assert "got TERM" in logged
+    assert codes <= {"143"}
+    assert database.rows("SELECT status FROM source_task") == [{"status": "CANCELLED"}]
+    assert database.rows("SELECT state FROM syncctl_task") == [{"state": "CANCELLED"}]
+    stored = len(bulker.rows("ticks"))
+    assert stored >= 2
+    assert database.rows("SELECT state FROM source_state") == [{"state": {"n": stored}}]

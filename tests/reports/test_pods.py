@@ -1,0 +1,72 @@
+"""Pods that ended in ways that others took for success, or waited for for ever."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.pods import words
+from common.pods.diagnosis import Clock, Limits, Origin, Verdict, judge
+from tests.reports.conftest import CASES
+from tests.support.recorder import Recorder
+from tests.support.rig import Rig, catalog, record, state, status
+
+NOW = words.unix_seconds("2026-09-21T10:08:20Z", 0)
+LIMITS = Limits(init_seconds=180, task_seconds=48 * 3600, silence_seconds=3720)
+
+
+def _pod(case: str, file: str = "pod.json") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((CASES / case / file).read_text())
+    return found
+
+
+def _verdict(pod: dict[str, Any], now: float = NOW) -> Verdict:
+    verdict = judge(pod, Clock(now), LIMITS)
+    assert verdict is not None
+    return verdict
+
+
+def test_pods_failed_without_container_status_evicted() -> None:
+    """Infrastructure, retryable, with the node's message."""
+    verdict = _verdict(_pod("pods-failed-without-container-status", "evicted.json"))
+    assert (verdict.origin, verdict.retryable, verdict.clean_end) == (Origin.PLATFORM, True, False)
+    assert "evicted" in verdict.reason
+    assert "low on resource: ephemeral-storage. Threshold quantity: 2Gi, available: 1310Mi" in verdict.reason
+
+
+def test_pods_failed_without_container_status_bare() -> None:
+    """Infrastructure, naming the node, and that Kubernetes gave no reason."""
+    verdict = _verdict(_pod("pods-failed-without-container-status", "bare.json"))
+    assert (verdict.origin, verdict.retryable, verdict.clean_end) == (Origin.PLATFORM, True, False)
+    assert "Kubernetes gave no reason" in verdict.reason
+    assert "node-7" in verdict.reason
+
+
+def test_pods_sigkill_while_sidecar_waits() -> None:
+    """Failed minutes after the source's end at most, not at the task's time-out."""
+    pod = _pod("pods-sigkill-while-sidecar-waits")
+    verdict = _verdict(pod)
+    assert verdict.reason == "source was killed (signal 9; often memory: limit 2Gi)."
+    assert verdict.origin is Origin.SOURCE
+    assert judge(pod, Clock(NOW - 190), LIMITS) is None
+
+
+@pytest.mark.parametrize("incremental", [True, False])
+def test_pods_sigkill_the_sidecar_alone_ends_by_itself(rig: Rig, bulker: Recorder, *, incremental: bool) -> None:
+    """Pipes at their end and no exit code: no success, only what was acknowledged is saved, no cut refresh."""
+    rig.give(catalog=catalog("plants", incremental=incremental), config={}, state=[{}] if incremental else {})
+    messages = [status("plants", "STARTED"), record("plants", {"id": 1}), state("plants", {"n": 1})]
+    rig.play([*messages, record("plants", {"id": 2})], exit_code=None)
+    assert rig.task["status"] != "SUCCESS"
+    assert "no exit code" in rig.ours["reason"]
+    saved = rig.database.rows("SELECT stream, state FROM source_state")
+    assert saved == ([{"stream": "plants", "state": {"n": 1}}] if incremental else [])
+    assert len(bulker.committed("plants")) == incremental
+
+
+def test_pods_log_tail_is_not_utf_8() -> None:
+    """The verdict asks for the log of the container that failed; the sweep decodes it (tests/integration)."""
+    verdict = _verdict(_pod("pods-log-tail-is-not-utf-8"))
+    assert verdict.wants_log == "source"
+    assert Path(CASES / "pods-log-tail-is-not-utf-8/log.bin").read_bytes().find(b"f\xfcr") > 0

@@ -1,0 +1,86 @@
+"""A read without process, pipes or Postgres: what a connector prints goes in, requests, states and outcome come out."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from common.airbyte import decode_catalog
+from common.commands import Command
+from common.store import Outcome
+from sidecar import masks
+from sidecar.connector import Connector
+from sidecar.journal import Journal
+from sidecar.pipes import End
+from sidecar.read import Read
+from sidecar.settings import Settings
+from tests.support.rig import lines
+
+
+class Reading:
+    """The sidecar's own classes with a Bulker by HTTP; the journal is never started, so its lines stay in memory."""
+
+    def __init__(
+        self,
+        folder: Path,
+        bulker_url: str,
+        catalog: Any,
+        *,
+        state: Any = None,
+        config: Any = None,
+        save: Callable[[str, bytes, Callable[[str], None]], None] | None = None,
+        **settings: Any,
+    ) -> None:
+        (folder / "state.json").write_text(json.dumps(state if state is not None else {}))
+        given: dict[str, Any] = {
+            "command": Command.READ, "package": "airbyte/source-garden", "package_version": "1", "sync_id": "s",
+            "database_url": "postgresql://nowhere/none", "bulker_url": bulker_url, "bulker_auth_token": "bulker-token",
+            "config_folder": str(folder), "exit_code_file": "/pipes/exit-code", "commit_seconds": 1000,
+        }  # fmt: skip
+        self.settings = Settings(**given | settings)
+        self.masks = masks.of_config(json.dumps(config or {}).encode())
+        self.journal = Journal(self.settings, self.masks, lambda: None)
+        self.saves: list[tuple[str, Any]] = []
+        """Each state as it was saved, in order."""
+        self.configs: list[Any] = []
+        self.read = Read(
+            self.settings, decode_catalog(json.dumps(catalog).encode()), Connector("p", self.journal), self.journal,
+            save or self._save, lambda config: self.configs.append(json.loads(config)), lambda deadline: deadline,
+        )  # fmt: skip
+        self.streams: dict[str, Any] = {}
+
+    def feed(self, *messages: Any) -> "Reading":
+        """What the connector prints."""
+        self.read.on_stdout(lines(messages))
+        return self
+
+    def end(self, exit_code: int | None = 0, insist: Callable[[], None] = lambda: None, **end: Any) -> Outcome:
+        """The connector is done; `streams` is then the accounting."""
+        outcome = self.read.settle(End(exit_code=exit_code, **end), insist)
+        self.streams = outcome.streams or {}
+        return outcome
+
+    @property
+    def states(self) -> dict[str, Any]:
+        """The newest saved state of each key."""
+        return dict(self.saves)
+
+    @property
+    def log(self) -> list[str]:
+        """`LEVEL message` each."""
+        return [f"{line.level} {line.message}" for line in self.journal._lines]
+
+    def _save(self, key: str, state: bytes, refused: Callable[[str], None]) -> None:  # noqa: ARG002 - it never is
+        self.saves.append((key, json.loads(state)))
+
+
+def shared(value: Any, count: float | None = None, streams: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A GLOBAL STATE."""
+    parts = [{"stream_descriptor": {"name": name}, "stream_state": state} for name, state in (streams or {}).items()]
+    body: dict[str, Any] = {"type": "GLOBAL", "global": {"shared_state": value, "stream_states": parts}}
+    return {"type": "STATE", "state": body | ({"sourceStats": {"recordCount": count}} if count is not None else {})}
+
+
+def legacy(value: Any) -> dict[str, Any]:
+    """A STATE of the oldest kind."""
+    return {"type": "STATE", "state": {"data": value}}

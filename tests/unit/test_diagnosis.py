@@ -1,0 +1,412 @@
+"""Every condition of a pod, as the API tells it, and the sentence that a user reads."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from common.cluster.kubernetes import SELECTOR
+from common.pods import words
+from common.pods.diagnosis import DRAIN_SECONDS, Clock, Limits, Origin, Verdict, describe_waiting, judge
+from common.pods.manifest import LABELS
+
+BORN = "2026-09-21T10:00:00Z"
+BEGAN = words.unix_seconds(BORN, 0)
+LIMITS = Limits(init_seconds=180, task_seconds=48 * 3600, silence_seconds=3720)
+IMAGE = "airbyte/source-garden:1.4.0"
+POD: dict[str, Any] = {
+    "metadata": {"name": "source-garden-read-1f", "uid": "6f1c", "creationTimestamp": BORN, "annotations": {}},
+    "spec": {
+        "nodeName": "node-7",
+        "initContainers": [{"name": "init", "image": "sidecar:1", "resources": {"limits": {"memory": "128Mi"}}}],
+        "containers": [
+            {"name": "source", "image": IMAGE, "resources": {"limits": {"memory": "2Gi", "cpu": "2"}}},
+            {"name": "sidecar", "image": "sidecar:1", "resources": {"limits": {"memory": "512Mi", "cpu": "1"}}},
+        ],
+    },
+}
+Part = Mapping[str, Any]
+
+
+def at(seconds: float) -> str:
+    """A time stamp so many seconds after the pod was created."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"2026-09-21T{10 + minutes // 60:02}:{minutes % 60:02}:{rest:02}Z"
+
+
+def ended(code: int, reason: str = "", when: float = 300, **more: Any) -> Part:
+    """A container's state after its end."""
+    reason = reason or ("Error" if code else "Completed")
+    return {"terminated": {"exitCode": code, "reason": reason, "startedAt": at(8), "finishedAt": at(when), **more}}
+
+
+def waits(reason: str, message: str = "") -> Part:
+    """A container's state before its start."""
+    return {"waiting": {"reason": reason} | ({"message": message} if message else {})}
+
+
+RUNS: Part = {"running": {"startedAt": at(8)}}
+READY = ended(0, when=8)
+
+
+def pod(
+    phase: str, *, init: Part = READY, source: Part | None = None, sidecar: Part | None = None, **status: Any
+) -> dict[str, Any]:
+    """A pod in that phase, started two seconds after it was created."""
+    made = copy.deepcopy(POD)
+    containers: dict[str, dict[str, Part | None]] = {
+        "initContainerStatuses": {"init": init},
+        "containerStatuses": {"source": source, "sidecar": sidecar},
+    }
+    found = {
+        kind: [
+            {"name": name, "restartCount": 0, "lastState": {}, "state": state}
+            for name, state in states.items()
+            if state
+        ]
+        for kind, states in containers.items()
+    }
+    made["status"] = {"phase": phase, "startTime": at(2), **found, **status}
+    return made
+
+
+def seen(made: Part, after: float = 310, **clock: float) -> Verdict:
+    """The verdict so many seconds after the pod was created; there has to be one."""
+    verdict = judge(made, Clock(BEGAN + after, **clock), LIMITS)
+    assert verdict is not None
+    return verdict
+
+
+def goes_on(made: Part, after: float = 310, **clock: float) -> bool:
+    return judge(made, Clock(BEGAN + after, **clock), LIMITS) is None
+
+
+def test_a_clean_end():
+    """Whatever the sidecar wrote stands."""
+    assert seen(pod("Succeeded", source=ended(0), sidecar=ended(0))).clean_end
+    verdict = seen(pod("Failed", source=ended(1), sidecar=ended(0)))
+    assert (verdict.clean_end, verdict.origin) == (True, Origin.SOURCE)
+    assert verdict.reason == "source ended with exit code 1."
+
+
+def test_a_healthy_pod_goes_on():
+    """Starting, running, draining."""
+    creating = waits("PodInitializing")
+    assert goes_on(pod("Pending", init=waits("PodInitializing"), source=creating, sidecar=creating), 20)
+    assert goes_on(pod("Running", source=RUNS, sidecar=RUNS), 3600)
+    assert goes_on(pod("Running", source=ended(0), sidecar=RUNS))
+    assert goes_on(pod("Running", source=ended(1), sidecar=RUNS))
+    assert goes_on({**POD, "status": {}}, 5)
+
+
+# What the node or the control plane did (26 to 29, 73).
+
+
+def test_evicted_for_want_of_disk():
+    """The node's message, the platform's fault, and that it may be tried again."""
+    said = "The node was low on resource: ephemeral-storage. Threshold quantity: 2Gi, available: 1310Mi."
+    made = copy.deepcopy(POD) | {"status": {"phase": "Failed", "reason": "Evicted", "message": said}}
+    verdict = seen(made)
+    assert (verdict.origin, verdict.retryable, verdict.clean_end) == (Origin.PLATFORM, True, False)
+    assert verdict.reason.startswith("The platform ended the pod on node node-7 (evicted): The node was low on")
+    assert "ephemeral-storage" in verdict.reason
+    assert "Start the task again" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("OutOfmemory", "Pod Node didn't have enough resource: memory, requested: 536870912, used: 1, capacity: 2"),
+        ("Terminated", "Pod was terminated in response to imminent node shutdown."),
+        ("Preempting", "Preempted in order to admit critical pod"),
+        ("UnexpectedAdmissionError", "Pod was rejected: Allocate failed"),
+        ("NodeAffinity", ""),
+    ],
+)
+def test_the_node_refuses_or_ends_a_pod(reason: str, said: str):
+    """No container ever had a status."""
+    verdict = seen({**POD, "status": {"phase": "Failed", "reason": reason, "message": said}})
+    assert verdict.retryable
+    assert reason in verdict.reason
+    assert said.rstrip(".") in verdict.reason
+
+
+def test_failed_without_any_reason():
+    """Never success, never still running."""
+    verdict = seen({**POD, "status": {"phase": "Failed"}})
+    assert verdict.retryable
+    assert "node node-7 and Kubernetes gave no reason" in verdict.reason
+
+
+@pytest.mark.parametrize("reason", ["EvictionByEvictionAPI", "PreemptionByScheduler", "DeletionByTaintManager"])
+def test_disruption_target_is_the_platform_s(reason: str):
+    """What the containers' exit codes look like then does not matter."""
+    target = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "because of the platform"}
+    verdict = seen(pod("Failed", source=ended(143), sidecar=ended(0), conditions=[target]))
+    assert verdict.retryable
+    assert f"DisruptionTarget, {reason}" in verdict.reason
+    assert "because of the platform" in verdict.reason
+
+
+def test_a_lost_node():
+    """Phase Unknown, reason NodeLost, or a deletion that nobody confirms; never before its time."""
+    for made in (pod("Unknown", source=RUNS, sidecar=RUNS), pod("Failed", reason="NodeLost")):
+        verdict = seen(made)
+        assert verdict.retryable
+        assert "node-7 of the pod is lost (node lost)" in verdict.reason
+    stuck = pod("Running", source=RUNS, sidecar=RUNS)
+    stuck["metadata"]["deletionTimestamp"] = at(300)
+    assert goes_on(stuck, 310)
+    assert goes_on(stuck, 300 + 119)
+    assert "node lost" in seen(stuck, 300 + 121).reason
+
+
+def test_a_pod_that_is_being_deleted_is_left_to_end():
+    """Not even an expired time limit interrupts a sidecar that saves what it can."""
+    made = pod("Running", source=RUNS, sidecar=RUNS)
+    made["metadata"]["deletionTimestamp"] = at(49 * 3600)
+    assert judge(made, Clock(BEGAN + 49 * 3600), Limits(init_seconds=180, task_seconds=3600)) is None
+
+
+def test_deleted_from_outside():
+    """Its containers were told to stop: that is no failure of the connector."""
+    made = pod("Failed", source=ended(143), sidecar=ended(137))
+    made["metadata"]["deletionTimestamp"] = at(305)
+    verdict = seen(made)
+    assert verdict.retryable
+    assert "deleted from outside" in verdict.reason
+
+
+def test_a_restarted_node_lost_track_of_a_container():
+    """ContainerStatusUnknown comes with exit code 137, and is no want of memory."""
+    state = ended(137, "ContainerStatusUnknown", message="The container could not be located when the pod was deleted")
+    verdict = seen(pod("Failed", source=state, sidecar=ended(0)))
+    assert verdict.retryable
+    assert "node-7 lost track of source" in verdict.reason
+
+
+def test_the_pod_s_own_deadline():
+    """The backstop behind the sweep."""
+    verdict = seen(pod("Failed", reason="DeadlineExceeded", message="Pod was active on the node longer than ..."))
+    assert "deadline" in verdict.reason
+
+
+# Memory, signals, exit codes (30, 31, 36).
+
+
+def test_source_out_of_memory():
+    """With its limit and what to do; at once, since the sidecar cannot know it."""
+    for phase, sidecar in (("Running", RUNS), ("Failed", ended(0, when=311)), ("Failed", ended(2, when=299))):
+        verdict = seen(pod(phase, source=ended(137, "OOMKilled"), sidecar=sidecar), 301)
+        assert verdict.origin is Origin.SOURCE
+        assert verdict.reason == (
+            "source ran out of memory at 2Gi; raise the memory limit of source, or read fewer streams at once."
+        )
+        assert not verdict.clean_end
+
+
+@pytest.mark.parametrize("code", [0, 120, 141])
+def test_sidecar_out_of_memory_is_never_success(code: int):
+    """A source that then finds its pipes broken is not to blame."""
+    made = pod("Failed", source=ended(code, when=301), sidecar=ended(137, "OOMKilled", when=301))
+    verdict = seen(made)
+    assert (verdict.origin, verdict.clean_end) == (Origin.PLATFORM, False)
+    assert verdict.reason.startswith("sidecar ran out of memory at 512Mi")
+
+
+def test_a_killed_sidecar_is_to_blame_for_what_follows():
+    """SIGKILL in the same second as the source's broken pipe, or an earlier crash."""
+    made = pod("Failed", source=ended(141, when=300), sidecar=ended(137, when=300))
+    assert seen(made).reason == "sidecar was killed (signal 9; often memory: limit 512Mi)."
+    made = pod("Failed", source=ended(1, when=302), sidecar=ended(2, when=300))
+    assert (seen(made).reason, seen(made).wants_log) == ("sidecar ended with exit code 2.", "sidecar")
+    assert "sidecar ended" in seen(pod("Running", source=RUNS, sidecar=ended(0))).reason
+
+
+def test_a_killed_source_does_not_wait_for_the_task_s_time_out():
+    """137 without OOMKilled: the sidecar has its drain time, then it is over."""
+    made = pod("Running", source=ended(137), sidecar=RUNS)
+    assert goes_on(made, 300 + DRAIN_SECONDS - 1)
+    verdict = seen(made, 300 + DRAIN_SECONDS + 1)
+    assert verdict.reason == "source was killed (signal 9; often memory: limit 2Gi)."
+
+
+def test_a_sidecar_that_reports_may_take_its_time():
+    """A warehouse can need minutes for the last request; silence ends it."""
+    made = pod("Running", source=ended(0), sidecar=RUNS)
+    assert goes_on(made, 1000, silence=3)
+    assert goes_on(made, 300 + DRAIN_SECONDS + 1, silence=3)
+    verdict = seen(made, 1000, silence=DRAIN_SECONDS + 1)
+    assert "did not finish within 2 min after the source had ended" in verdict.reason
+    assert "did not finish" in seen(made, 1000).reason
+
+
+def test_an_image_without_a_shell():
+    """The runtime's own words; the sidecar would wait for its pipes for ever."""
+    message = 'failed to create containerd task: exec: "sh": executable file not found in $PATH: unknown'
+    verdict = seen(pod("Running", source=ended(128, "StartError", message=message), sidecar=RUNS), 301)
+    assert verdict.origin is Origin.USER
+    assert "source could not be started: StartError" in verdict.reason
+    assert "executable file not found" in verdict.reason
+    assert "POSIX shell" in verdict.reason
+
+
+def test_init_that_fails():
+    """Its log is asked for, in either phase."""
+    for phase in ("Pending", "Failed"):
+        made = pod(phase, init=ended(1, when=5), source=waits("PodInitializing"), sidecar=waits("PodInitializing"))
+        verdict = seen(made, 10)
+        assert verdict.reason == "init ended with exit code 1."
+        assert verdict.wants_log == "init"
+
+
+# Starting (32 to 35, 75).
+
+
+def starting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
+    """A pod whose source cannot start, while its sidecar runs already."""
+    return pod("Pending", source=waits(reason, message), sidecar=RUNS, **more)
+
+
+def test_a_pull_that_fails_has_a_grace():
+    """Registries recover; then the image and the registry's text are named, and what that asks for."""
+    said = f'Back-off pulling image "{IMAGE}": ErrImagePull: rpc error: code = NotFound: {IMAGE}: not found'
+    assert goes_on(starting("ErrImagePull", said), 40)
+    verdict = seen(starting("ImagePullBackOff", said), 75)
+    assert verdict.origin is Origin.USER
+    assert verdict.reason.startswith(f"The image {IMAGE} of source cannot be used: ImagePullBackOff: {said}")
+    assert verdict.reason.endswith("Check the image's name and tag.")
+
+
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        ("pull access denied, repository requires authorization: 401 Unauthorized", "imagePullSecrets"),
+        ("dial tcp: lookup registry.example.com: no such host", "cannot reach the registry"),
+    ],
+)
+def test_what_a_registry_says_leads_to_advice(said: str, advice: str):
+    """Credentials, or the network."""
+    assert advice in seen(starting("ErrImagePull", said), 100).reason
+
+
+def test_the_pull_s_grace_begins_on_the_node():
+    """A pod that waited long for a node has not pulled for long."""
+    late = starting("ErrImagePull", "busy") | {}
+    late["status"]["startTime"] = at(150)
+    late["status"]["initContainerStatuses"][0]["state"] = ended(0, when=155)
+    assert goes_on(late, 175)
+    assert "cannot be used" in seen(late, 155 + 61).reason
+
+
+def test_an_image_name_that_is_none_fails_at_once():
+    """Waiting cannot help."""
+    said = 'Failed to apply default image tag "Airbyte/Source": couldn\'t parse image name: must be lowercase'
+    verdict = seen(starting("InvalidImageName", said), 5)
+    assert verdict.origin is Origin.USER
+    assert "InvalidImageName" in verdict.reason
+    assert verdict.reason.endswith("Correct package and version.")
+
+
+def test_a_missing_secret_names_the_key():
+    """The Secret comes a moment after the pod, so it has a grace."""
+    said = "couldn't find key DATABASE_URL in Secret sync-tasks/source-garden-read-1f-config"
+    made = pod("Pending", source=RUNS, sidecar=waits("CreateContainerConfigError", said))
+    assert goes_on(made, 30)
+    verdict = seen(made, 80)
+    assert verdict.reason.startswith(f"sidecar could not be configured: {said}.")
+    assert verdict.retryable
+
+
+def test_a_container_that_cannot_be_created():
+    """The runtime's words, after a grace."""
+    made = starting("CreateContainerError", "context deadline exceeded")
+    assert goes_on(made, 30)
+    assert "source could not be created: CreateContainerError: context deadline exceeded" in seen(made, 80).reason
+
+
+def test_unschedulable_until_the_init_time_out():
+    """The scheduler's own message."""
+    said = "0/3 nodes are available: 3 Insufficient memory."
+    scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
+    made = copy.deepcopy(POD) | {"status": {"phase": "Pending", "conditions": [scheduled]}}
+    del made["spec"]["nodeName"]
+    assert goes_on(made, 179)
+    verdict = seen(made, 181)
+    assert verdict.prefix == "INIT_TIMEOUT"
+    assert verdict.reason == f"The pod did not start within 3 min: no node takes it ({said})."
+    assert describe_waiting(made) == f"no node takes it ({said})"
+
+
+def test_a_slow_start_names_the_setting():
+    """A large image, or a Secret that never came: the API does not say which."""
+    creating = waits("PodInitializing")
+    verdict = seen(pod("Pending", init=creating, source=creating, sidecar=creating), 200)
+    assert verdict.prefix == "INIT_TIMEOUT"
+    assert "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS" in verdict.reason
+    assert "Secret" in verdict.reason
+    assert "node-7" in verdict.reason
+
+
+# Time (16, 54) and what is not ours (74).
+
+
+def test_the_task_s_time_out():
+    """By the pod's own age."""
+    made = pod("Running", source=RUNS, sidecar=RUNS)
+    assert goes_on(made, 48 * 3600 - 1)
+    verdict = seen(made, 48 * 3600 + 1)
+    assert "ran longer than 48 h" in verdict.reason
+    assert "SYNCCTL_TASK_TIMEOUT_HOURS" in verdict.reason
+
+
+def test_a_pod_is_never_older_than_its_row():
+    """An API server whose clock is a day behind the database's times nothing out."""
+    made = pod("Running", source=RUNS, sidecar=RUNS)
+    assert goes_on(made, 72 * 3600, row_age=60)
+    creating = pod("Pending", init=waits("PodInitializing"))
+    assert goes_on(creating, 86_400, row_age=20)
+
+
+def test_a_sidecar_that_hangs():
+    """Both run, and nobody has heard of the sidecar for longer than a stall may last."""
+    made = pod("Running", source=RUNS, sidecar=RUNS)
+    assert goes_on(made, 9000, silence=3700)
+    assert goes_on(made, 9000)
+    verdict = seen(made, 9000, silence=3800)
+    assert "sidecar has not reported for 1.1 h" in verdict.reason
+    unlimited = Limits(init_seconds=180, task_seconds=48 * 3600)
+    assert judge(made, Clock(BEGAN + 9000, silence=8000), unlimited) is None
+
+
+def test_injected_containers_are_not_judged():
+    """A mesh's proxy neither fails our pod nor keeps it alive."""
+    made = pod("Running", source=RUNS, sidecar=RUNS)
+    made["status"]["containerStatuses"].append({"name": "istio-proxy", "state": ended(137, "OOMKilled")})
+    assert goes_on(made)
+    made = pod("Running", source=ended(0), sidecar=ended(0))
+    made["status"]["containerStatuses"].append({"name": "istio-proxy", "state": RUNS})
+    assert seen(made).clean_end
+    made = pod("Failed", source=ended(0), sidecar=ended(0))
+    made["status"]["containerStatuses"].append({"name": "istio-proxy", "state": ended(1)})
+    assert seen(made).clean_end
+    made = pod("Pending", source=RUNS, sidecar=RUNS)
+    made["status"]["containerStatuses"].append({"name": "istio-proxy", "state": waits("InvalidImageName")})
+    assert goes_on(made, 100)
+
+
+@pytest.mark.parametrize("broken", ["", None, "yesterday", 17])
+def test_unreadable_times_do_not_stop_a_verdict(broken: Any):
+    """Whatever stands where a time should."""
+    made = pod("Running", source=ended(137), sidecar=RUNS)
+    made["metadata"]["creationTimestamp"] = broken
+    made["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = broken
+    assert goes_on(made)
+    made["status"]["phase"] = "Failed"
+    assert "killed" in seen(made).reason
+
+
+def test_the_label_is_one():
+    """common.cluster cannot import common.pods, so it names the label itself."""
+    assert ",".join(f"{key}={value}" for key, value in LABELS.items()) == SELECTOR

@@ -1,0 +1,180 @@
+"""Secrets of the configuration are found in every spelling; words that merely look alike are left alone."""
+
+import base64
+import json
+import logging
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sidecar import masks
+from sidecar.masks import MASK, MaskedFormatter, Masks
+
+KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nEFAASCBKcwggSjAgEAAoIBAQC7\n-----END PRIVATE KEY-----\n"
+
+
+def _of(config: Any, *others: str) -> Masks:
+    return masks.of_config(json.dumps(config).encode(), *others)
+
+
+def _spellings(secret: str) -> list[str]:
+    raw = secret.encode()
+    return [
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        json.dumps(secret).replace("/", "\\/")[1:-1],
+        json.dumps(json.dumps({"x": secret})),
+        repr({"x": secret}),
+        quote(secret, safe=""),
+        quote(secret),
+        quote_plus(secret),
+        quote(secret, safe="").lower() if secret.islower() else secret,
+        base64.b64encode(raw).decode(),
+        base64.urlsafe_b64encode(raw).decode().rstrip("="),
+    ]
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "hunter22",
+        "pä$$wörd/ 9+&=?",
+        'quo"te\\d\ttext',
+        "sk_live_51H8/xyz+abc==",
+        "日本語パスワード",
+        "'single' \"double\"",
+        "a" * 4096,
+    ],
+)
+def test_every_spelling_of_a_secret_is_hidden(secret: str) -> None:
+    """As it is, JSON-escaped (also twice), as Python prints it, URL-quoted, base64."""
+    hide = _of({"password": secret}).hide
+    for spelling in _spellings(secret):
+        hidden = hide(f"<{spelling}>")
+        assert spelling not in hidden
+        assert MASK in hidden
+        assert hidden[0] + hidden[-1] == "<>"
+
+
+@pytest.mark.parametrize("user", ["u", "us", "use", "user"])
+def test_basic_credentials_are_hidden_at_every_offset(user: str) -> None:
+    """user:password encoded whole, whatever the length of the name."""
+    encoded = base64.b64encode(f"{user}:correct-horse-battery".encode()).decode()
+    hidden = _of({"password": "correct-horse-battery"}).hide(f"Authorization: Basic {encoded}")
+    assert MASK in hidden
+    assert len(hidden.partition("Basic ")[2].replace(MASK, "")) <= 12
+
+
+@pytest.mark.parametrize("key", [KEY, KEY.replace("\n", "\\n"), KEY.replace("\n", "\r\n")])
+def test_a_key_of_several_lines_is_hidden_line_by_line(key: str) -> None:
+    """A log has one line a time; line ends may be real, or written as backslash n."""
+    hide = _of({"private_key": key}).hide
+    for line in KEY.splitlines():
+        assert hide(f"key: {line}!") == f"key: {MASK}!"
+    assert "MIIE" not in hide(json.dumps(key)) + hide(repr(key)) + hide(key)
+
+
+@pytest.mark.parametrize(
+    ("config", "secret"),
+    [
+        ({"api_key": "planted-1"}, "planted-1"),
+        ({"credentials": {"auth_type": "Client", "client_secret": "planted-1"}}, "planted-1"),
+        ({"tunnel": [{"ssh_key": "planted-1"}]}, "planted-1"),
+        ({"tokens": ["planted-1", "other"]}, "planted-1"),
+        ({"url": "postgres://u:planted-1@db/x"}, "planted-1"),
+        ({"url": "postgres://u:p%40ss-1@db/x"}, "p@ss-1"),
+        ({"jdbc": "Server=db;User=u;Password=planted-1;Encrypt=yes"}, "planted-1"),
+        ({"webhook": "https://h.test/x?token=planted-1&y=2"}, "planted-1"),
+        ({"service_account_json": json.dumps({"private_key_id": "planted-1"})}, "planted-1"),
+        ({"credentials_json": json.dumps({"client_email": "e", "private_key": "planted-1"})}, "planted-1"),
+        ({"headers": [{"name": "Authorization", "value": "Bearer planted-1"}]}, "planted-1"),
+        ({"auth_header": "Bearer planted-1"}, "planted-1"),
+        ({"auth_type": "x9-odd-value!"}, "x9-odd-value!"),
+    ],
+)
+def test_secrets_are_found_wherever_they_stand(config: Any, secret: str) -> None:
+    """In groups, lists, URLs, connection strings, JSON in a string, lists of headers."""
+    assert secret not in _of(config).hide(f"it said {secret}.")
+
+
+def test_our_own_secrets_are_hidden_too() -> None:
+    """Bulker's token as it is, the database's URL by its password."""
+    hide = _of({}, "postgresql://bulker:db-pass-1@db:5432/x", "bulker-token-1").hide
+    assert hide("db-pass-1 and bulker-token-1 on db:5432") == f"{MASK} and {MASK} on db:5432"
+    assert _of({}, "", "").hide("nothing") == "nothing"
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"auth_type": "Service", "connection_method": "SSH tunnel", "credentials_title": "OAuth Credentials"},
+        {"primary_key": "customer", "keyspace": "orders", "cursor_key": "updated"},
+        {"host": "orders.example.test", "user": "customer", "start_date": "2024-01-01"},
+        {"password": "", "token": "abc", "secret": None, "api_key": True, "pin": 12345},
+        {"credentials": {"auth_method": "oauth2.0", "type": "client"}},
+    ],
+)
+def test_words_are_left_alone(config: Any) -> None:
+    """What only names a kind of secret, and values so short that a log is full of them."""
+    text = "Service SSH tunnel OAuth Credentials customer orders updated abc True 12345 oauth2.0 client 2024-01-01"
+    assert _of(config).hide(text) == text
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"null", b"[]", b"{not json", b'"text"', b"[" * 100_000, b"\xff\xfe", b'{"a":1E400}']
+)
+def test_any_configuration_can_be_taken(raw: bytes) -> None:
+    """A configuration that cannot be read has no secrets that could be found; ours are hidden all the same."""
+    assert masks.of_config(raw, "bulker-token-1").hide("bulker-token-1") == MASK
+
+
+def test_a_changed_configuration_is_learnt() -> None:
+    """A renewed token is as secret as the old one, which stays so."""
+    known = _of({"access_token": "old-token-1"})
+    known.learn(b'{"access_token":"new-token-2"}')
+    assert known.hide("old-token-1 new-token-2") == f"{MASK} {MASK}"
+
+
+def test_documents_stay_json() -> None:
+    """Only the insides of strings change; a document without a secret keeps its very bytes."""
+    known = _of({"password": "n123", "secret": '"},{"x'})
+    document = b'{"status":"FAILED","message":"bad \\n123 \\"},{\\"x","n":9007199254740993}'
+    hidden = json.loads(known.hide_json(document))
+    assert hidden == {"status": "FAILED", "message": f"bad \n123 {MASK}", "n": 9007199254740993}
+    odd = b'{ "n" : 1E400,"a":"\\u00e9" }'
+    assert known.hide_json(odd) == odd
+    assert json.loads(known.hide_json(b'{"message":"\xff n123"}')) == {"message": f"\ufffd {MASK}"}
+
+
+def test_names_in_a_catalog_are_not_words_to_hide() -> None:
+    """A password that is a word must not rename a stream or column; one that is no word is hidden."""
+    catalog = b'{"streams":[{"name":"orders","json_schema":{"default":"s3cr3t-t0ken"}}]}'
+    assert _of({"password": "orders"}).hide_json(catalog, words=False) == catalog
+    assert b"s3cr3t" not in _of({"password": "s3cr3t-t0ken"}).hide_json(catalog, words=False)
+
+
+def test_our_own_log_is_masked() -> None:
+    """Tracebacks too: an exception's text may repeat what a connector sent."""
+    formatter = MaskedFormatter("%(levelname)s : %(message)s", _of({"password": "planted-1"}))
+    try:
+        int("planted-1")
+    except ValueError as error:
+        cause = (ValueError, error, error.__traceback__)
+    record = logging.LogRecord("x", logging.ERROR, "", 0, "it failed: %s", ("planted-1",), cause)
+    assert "planted-1" not in formatter.format(record)
+    assert "ValueError" in formatter.format(record)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.text(min_size=4, max_size=20), st.text(max_size=10), st.text(max_size=10))
+def test_whatever_the_secret_it_is_gone(secret: str, before: str, after: str) -> None:
+    """Any text as a password: not in any line that repeats it."""
+    secret = secret.strip()
+    if len(secret) < 4 or secret.lower() in masks._PUBLIC_VALUES or secret in MASK:
+        return
+    hidden = Masks([secret]).hide(f"{before}<{secret}>{after}")
+    assert f"<{secret}>" not in hidden

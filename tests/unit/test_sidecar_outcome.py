@@ -1,0 +1,152 @@
+"""What a read came to: the table of all ways to end."""
+
+import json
+from typing import Any
+
+import pytest
+
+from common.airbyte import ConfiguredStream, Stream, StreamStatus
+from common.store import TaskState
+from sidecar import outcome
+from sidecar.bulker import Bulker
+from sidecar.outcome import Run
+from sidecar.pipes import End
+from sidecar.streams import Lane
+
+NOWHERE = Bulker("http://127.0.0.1:9", "", "s")
+
+
+def _lane(name: str = "plants", *, emitted: int = 3, stored: int = 3, refused: int = 0, **more: Any) -> Lane:
+    lane = Lane(ConfiguredStream(Stream(name)), name, resumes=False, bulker=NOWHERE)
+    lane.emitted, lane.sent, lane.stored, lane.refused = emitted, stored, stored, refused
+    lane.touched = bool(emitted)
+    lane.replaced = bool(stored)
+    lane.reported = StreamStatus.COMPLETE
+    for key, value in more.items():
+        setattr(lane, key, value)
+    return lane
+
+
+def _run(end: End | None = None, **more: Any) -> Run:
+    given: dict[str, Any] = {
+        "expects_exit_code": True,
+        "statuses": True,
+        "spoke": True,
+        "stated": True,
+        "cause": "the cause",
+    } | more
+    return Run(end=end or End(exit_code=0), **given)
+
+
+CRASH, STOP, STALL, UNKNOWN = End(exit_code=1), End(exit_code=0, stopped=True), End(stalled_seconds=9.0), End()
+
+
+@pytest.mark.parametrize("end", [CRASH, STOP, STALL, UNKNOWN], ids=["crash", "stop", "stall", "no exit code"])
+def test_an_end_that_was_not_good_is_never_success(end: End) -> None:
+    """All streams complete and stored: PARTIAL with the cause; one incomplete: that one carries the cause."""
+    whole = outcome.of_read(_run(end), [_lane()])
+    assert (whole.state, whole.reason) == (TaskState.PARTIAL, "the cause")
+    assert json.loads(whole.description)["plants"]["error"].startswith("the cause")
+    cut = _lane(emitted=3, stored=0, reported=StreamStatus.RUNNING)
+    assert outcome.of_read(_run(end), [cut]).state is TaskState.FAILED
+    assert cut.error == "the cause (3 emitted, 0 stored)"
+    assert outcome.of_read(_run(end), []).state is TaskState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("lane", "status"),
+    [
+        ({}, "SUCCESS"),
+        ({"emitted": 0, "stored": 0}, "SUCCESS"),
+        ({"stored": 2}, "PARTIAL"),
+        ({"stored": 2, "refused": 1, "error": "record 2 was refused"}, "PARTIAL"),
+        ({"stored": 0, "refused": 3, "error": "record 1 was refused"}, "PARTIAL"),
+        ({"stored": 4}, "PARTIAL"),
+        ({"late": 1}, "PARTIAL"),
+        ({"stored": 0, "dead": True, "error": "Bulker answered 400"}, "FAILED"),
+        ({"stored": 1, "dead": True, "error": "Bulker answered 400"}, "PARTIAL"),
+        ({"error": "the connector's own words"}, "PARTIAL"),
+        ({"reported": StreamStatus.INCOMPLETE, "stored": 0}, "FAILED"),
+        ({"reported": StreamStatus.INCOMPLETE}, "PARTIAL"),
+        ({"reported": None, "emitted": 0, "stored": 0}, "FAILED"),
+    ],
+)
+def test_a_stream_is_success_only_if_every_record_is_stored(lane: dict[str, Any], status: str) -> None:
+    """Else it has an error, and where the numbers differ both of them."""
+    made = _lane(**lane)
+    outcome.of_read(_run(), [made])
+    assert made.status == status
+    assert bool(made.error) == (status != "SUCCESS")
+    if made.emitted != made.stored:
+        assert made.error.endswith(f"({made.emitted} emitted, {made.stored} stored)")
+
+
+@pytest.mark.parametrize(
+    ("run", "lane", "done"),
+    [
+        ({"statuses": False}, {"reported": None}, True),
+        ({"statuses": False, "spoke": False}, {"reported": None, "emitted": 0, "stored": 0}, False),
+        ({"statuses": False, "end": CRASH}, {"reported": None}, False),
+        ({"statuses": True}, {"reported": None}, False),
+        ({"expects_exit_code": False, "end": UNKNOWN}, {}, True),
+        (
+            {"expects_exit_code": False, "end": UNKNOWN, "statuses": False},
+            {"reported": None, "last_was_state": True},
+            True,
+        ),
+        ({"expects_exit_code": False, "end": UNKNOWN, "statuses": False}, {"reported": None}, False),
+        (
+            {"expects_exit_code": False, "end": UNKNOWN, "statuses": False},
+            {"reported": None, "emitted": 0, "stored": 0},
+            True,
+        ),
+        (
+            {"expects_exit_code": False, "end": UNKNOWN, "statuses": False, "stated": False, "spoke": False},
+            {"reported": None, "emitted": 0, "stored": 0},
+            False,
+        ),
+        (
+            {"expects_exit_code": False, "end": UNKNOWN, "statuses": False, "errored": True},
+            {"reported": None, "last_was_state": True},
+            False,
+        ),
+        (
+            {"expects_exit_code": False, "end": STALL, "statuses": False},
+            {"reported": None, "last_was_state": True},
+            False,
+        ),
+    ],
+)
+def test_when_a_stream_counts_as_read_to_its_end(run: dict[str, Any], lane: dict[str, Any], done: bool) -> None:
+    """COMPLETE where there are statuses; else a good exit code; else (another controller's pod) the last state."""
+    assert outcome.complete(_lane(**lane), _run(**run)) is done
+
+
+def test_the_task_is_what_its_streams_are() -> None:
+    """All, some or none of them; lost records and problems of the whole spoil a success."""
+    assert outcome.of_read(_run(), [_lane(), _lane("beds")]).state is TaskState.SUCCESS
+    failed: dict[str, Any] = {"stored": 0, "reported": StreamStatus.INCOMPLETE}
+    assert outcome.of_read(_run(), [_lane(), _lane("beds", **failed)]).state is TaskState.PARTIAL
+    assert outcome.of_read(_run(), [_lane(**failed), _lane("beds", **failed)]).state is TaskState.FAILED
+    assert outcome.of_read(_run(), []).state is TaskState.SUCCESS
+    lost = outcome.of_read(_run(lost_records=2), [_lane()])
+    assert (lost.state, lost.reason) == (TaskState.PARTIAL, "2 record lines could not be read and name no stream")
+    assert outcome.of_read(_run(), [_lane()], "a problem").reason == "a problem"
+
+
+def test_a_thousand_failed_streams_are_one_readable_reason() -> None:
+    """The first five by name, the others by number; each has its own row."""
+    lanes = [_lane(f"s{n}", stored=0, reported=StreamStatus.INCOMPLETE) for n in range(1000)]
+    result = outcome.of_read(_run(), lanes)
+    assert result.reason.count("s1: ") == 1
+    assert result.reason.endswith("; and 995 more streams")
+    assert len(json.loads(result.description)) == 1000
+
+
+def test_a_very_long_error_keeps_its_numbers() -> None:
+    """What is cut is the text, never the counts behind it."""
+    lane = _lane(stored=1)
+    lane.fail("x" * 100_000)
+    outcome.of_read(_run(), [lane])
+    assert len(lane.error) < 2500
+    assert lane.error.endswith("(3 emitted, 1 stored)")
