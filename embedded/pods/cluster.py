@@ -146,7 +146,15 @@ class LocalCluster:
             if watcher.is_alive():
                 runner.kill()
                 watcher.join()
+        self._forget_payloads()
         self._claim.close()
+
+    def _forget_payloads(self) -> None:
+        """What is left of the pods is for the next sweep; configurations and Secrets are for nobody any more."""
+        for folder in folders.pods(self._pods):
+            with suppress(OSError):
+                delete_tree(folder.root / "volumes")
+        self._secrets.remove_orphans(set())
 
     def _exists(self, name: str, uid: str) -> bool:
         pod = self.get_pod(name)

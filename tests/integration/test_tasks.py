@@ -356,7 +356,7 @@ def test_a_start_that_never_came_to_be_is_not_answered_as_if_it_had(waiting: Sit
         "UPDATE syncctl_task SET created_at = now() - interval '1 hour', updated_at = now() - interval '1 hour'"
     )
     waiting.sweep()
-    with pytest.raises(Conflict, match="could not be started before.*new taskId"):
+    with pytest.raises(Conflict, match=r"could not be started before.*new taskId"):
         waiting.start(read_task())
 
 

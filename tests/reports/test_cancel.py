@@ -1,6 +1,8 @@
 """A cancel has to reach the connector itself, not the shell around it."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from common.tasks.requests import CancelQuery
 from tests.reports.conftest import CASES
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder, wait_for
+from tests.support.served import served
 from tests.support.site import PACKAGE, python, read_task, site
 
 CASE = CASES / "cancel-signal-stops-at-the-shell"
@@ -22,8 +25,12 @@ def test_cancel_signal_stops_at_the_shell(tmp_path: Path, database: TestDatabase
     grace = {"SYNCCTL_CONTAINER_GRACE_SHUTDOWN_SECONDS": GRACE}
     with site(tmp_path, database, bulker.url, {PACKAGE: python(CASE / "connector.py")}, **grace) as place:
         place.start(read_task(body=body))
-        task = lambda: get_task(place.settings, "task-1")["task"]  # noqa: E731
-        wait_for(lambda: task()["streams"].get("ticks", {}).get("emitted", 0) >= 2, 60, "records")
+
+        def emitted() -> bool:
+            streams = get_task(place.settings, "task-1")["task"]["streams"]
+            return bool(streams.get("ticks", {}).get("emitted", 0) >= 2)
+
+        wait_for(emitted, 60, "records")
         began = time.monotonic()
         cancelled = cancel(CancelQuery("task-1", PACKAGE, "sync-1"), place.settings)
         assert cancelled.state == "CANCELLED"
@@ -48,3 +55,24 @@ def test_cancel_signal_stops_at_the_shell(tmp_path: Path, database: TestDatabase
     stored = len(bulker.rows("ticks"))
     assert stored >= 2
     assert database.rows("SELECT state FROM source_state") == [{"state": {"n": stored}}]
+
+
+def test_cancel_by_the_command_line(tmp_path: Path) -> None:
+    """`syncctl cancel` ends a read of the one-machine edition: CANCELLED, and no pod of it stays."""
+    catalog = json.loads((CASE / "catalog.json").read_text())
+    with served(tmp_path / "home", {PACKAGE: python(CASE / "connector.py")}) as up:
+        query = {"package": PACKAGE, "version": "1", "syncId": "s", "taskId": "t"}
+        assert up.ask("/read", {"config": {}, "catalog": catalog}, **query)[0] == 200
+        wait_for(lambda: up.ask("/tasks/t")[1]["task"]["streams"].get("ticks", {}).get("emitted"), 60, "a first record")
+        program = str(Path(sys.executable).parent / "syncctl")
+        done = subprocess.run(
+            [program, "cancel", "t", "--url", up.url, "--token", up.token],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.returncode, "CANCELLED" in done.stdout) == (0, True), done
+        assert up.finish("t")["state"] == "CANCELLED"
+        up.idle()
+        assert up.ask("/tasks")[1]["lastSweep"]["ageSeconds"] < 60
