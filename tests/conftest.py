@@ -1,5 +1,6 @@
 """Real parts for all tests: one Postgres per test process, a database of its own per test."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from embedded.postgres import Postgres
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder, recorder
 from tests.support.rig import Rig
+
+# A shell that starts the tests in the background leaves SIGINT ignored, and programs inherit that: those under
+# test have to be interruptible all the same.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

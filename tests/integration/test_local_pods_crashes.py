@@ -142,7 +142,13 @@ def test_leftovers_are_repaired(tmp_path: Path) -> None:
         cluster.create_secret(small.secret("orphan", doomed, a="b"))
         for name in ("done", "doomed", "p"):
             small.ended(cluster, name)
+        secrets = {path: path.read_bytes() for path in (tmp_path / "state/secrets").iterdir()}
     pods = tmp_path / "state" / "pods"
+    # An orderly end forgets configurations at once; a crash would have left them.
+    assert list((tmp_path / "state/secrets").iterdir()) == []
+    assert list(pods.glob("*/volumes")) == []
+    for path, content in secrets.items():
+        path.write_bytes(content)
     pod = pod_on_disk(tmp_path)
     (pods / "p/status.json").write_text(json.dumps({"phase": "Running", "startTime": "2026-01-02T03:04:05Z"}))
     pod["metadata"]["deletionTimestamp"] = "2026-01-02T03:04:05Z"

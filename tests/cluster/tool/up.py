@@ -6,7 +6,7 @@ import json
 from tests.cluster.tool import builds, daemons, identities, images, knative, network
 from tests.cluster.tool.daemons import kubectl_succeeds
 from tests.cluster.tool.down import tear_down
-from tests.cluster.tool.processes import lock, phase, run, wait_until
+from tests.cluster.tool.processes import ClusterError, lock, phase, run, wait_until
 from tests.cluster.tool.settings import LOGS, NODE, ONLY_IMAGES, PIDS, RUN, SYSCTLS
 
 
@@ -35,8 +35,14 @@ def up(*, with_knative: bool) -> None:
 
 
 def is_running() -> bool:
-    """Whether every daemon lives and the API server answers."""
-    return all(daemons.alive(name) for name in daemons.ALL) and _apiserver_is_ready()
+    """Whether every daemon lives and the API server answers: others may use the cluster, so it gets time to."""
+    if not all(daemons.alive(name) for name in daemons.ALL):
+        return False
+    try:
+        wait_until("the apiserver is ready", _apiserver_is_ready, daemons.dead, seconds=60)
+    except ClusterError:
+        return False
+    return True
 
 
 def start_again(name: str) -> None:
