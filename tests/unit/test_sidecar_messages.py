@@ -31,10 +31,18 @@ REAL = [
 
 def _rows(block: bytes) -> list[Any]:
     return [
-        json.loads(bytes(message.record.data))
+        _value(bytes(message.record.data))
         for message in decode(block)
         if isinstance(message, Message) and message.record is not None
     ]
+
+
+def _value(data: bytes) -> Any:
+    """Bytes pass through undecoded: a mutated record may be no UTF-8, which its lane refuses later."""
+    try:
+        return json.loads(data.decode("utf-8", "replace"), strict=False)
+    except ValueError:
+        return None
 
 
 def _bad(block: bytes) -> list[BadLine]:
