@@ -14,6 +14,7 @@ from sidecar.pipes import End
 _LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})
 _LAST_WORDS = 12
 _ODD_LINES_LOGGED = 20
+_ODD_CHARACTERS = 200
 _SAID_CHARACTERS = 2000
 """What is kept of a line for the reason of a failure; the log has more of it."""
 _STDERR_LINE_BYTES = 64 * 1024
@@ -87,10 +88,13 @@ class Connector:
         """A line over every limit."""
         self.odd(f"a line of {line.size:,} bytes, which is longer than any message may be")
 
-    def odd(self, why: str) -> None:
-        """Something that is no message; logged a few times, counted always."""
+    def odd(self, why: str, said: str | None = None) -> None:
+        """Something that is no message; logged a few times, counted always. `said`: the connector's own word for it."""
         self.odd_lines += 1
         if self.odd_lines <= _ODD_LINES_LOGGED:
+            # Masked before it is quoted and cut: neither half a secret nor a quoted one would be found.
+            quoted = "" if said is None else f" {self._journal.hide(said)[:_ODD_CHARACTERS]!r}"
+            why = self._journal.hide(why)[:_ODD_CHARACTERS] + quoted
             self._journal.log("WARN", f"The connector wrote {why}; it was ignored.")
 
     def reason(self, exit_code: int | None) -> str:
@@ -118,7 +122,6 @@ class Connector:
         self._journal.log(level, text, self._package)
 
     def _kept(self, text: str) -> str:
-        # Masked before it is cut: half a secret would not be found.
         text = self._journal.hide(text)
         return text if len(text) <= _SAID_CHARACTERS else f"{text[:_SAID_CHARACTERS]} ..."
 

@@ -23,6 +23,7 @@ _HOLD_LINES, _HOLD_CHARACTERS = 20_000, 8_000_000
 _BATCH_LINES, _BATCH_CHARACTERS = 1000, 1_000_000
 _MESSAGE_CHARACTERS = 32_000
 _PAUSE_SECONDS = 0.5
+_FLUSH_PAUSE_SECONDS = 0.01
 _PROGRESS_SECONDS = 3.0
 
 _log = logging.getLogger(__name__)
@@ -42,7 +43,9 @@ class Journal(threading.Thread):
         self._held = 0
         self._dropped = 0
         self._batch: list[LogLine] = []
-        self._over = threading.Event()
+        self._told: LogLine | None = None
+        self._wake = threading.Event()
+        self._over = False
         self._deadline = 0.0
         self._post = Post(settings) if settings.bulker_logs_connection_id and settings.bulker_url else None
         self.ours = True
@@ -74,7 +77,9 @@ class Journal(threading.Thread):
             self._post.start()
         with Database(self._settings.database_url, make_tables=False) as db:
             told = 0.0
-            while not self._over.wait(_PAUSE_SECONDS):
+            while not self._over:
+                self._wake.wait(_PAUSE_SECONDS)
+                self._wake.clear()
                 self._safely(self._write, db)
                 if time.monotonic() - told >= _PROGRESS_SECONDS:
                     self._safely(self._tell, db)
@@ -84,10 +89,21 @@ class Journal(threading.Thread):
         if self._post:
             self._post.close()
 
+    def flush(self, seconds: float) -> None:
+        """Returns when what waits is written, or after so many seconds: who sees the end should see the log too."""
+        deadline = time.monotonic() + seconds
+        self._wake.set()
+        while time.monotonic() < deadline and self.is_alive():
+            with self._lock:
+                if not self._lines and not self._batch:
+                    return
+            time.sleep(_FLUSH_PAUSE_SECONDS)
+
     def close(self, seconds: float) -> None:
         """Writes what is left; returns when it is written, or after so many seconds."""
         self._deadline = time.monotonic() + seconds
-        self._over.set()
+        self._over = True
+        self._wake.set()
         self.join(seconds + _PAUSE_SECONDS)
         with contextlib.suppress(OSError):
             sys.stdout.flush()
@@ -108,28 +124,37 @@ class Journal(threading.Thread):
         with contextlib.suppress(OSError):
             sys.stdout.flush()
         while self._batch or self._take():
-            batch = self._batch
-            try:
-                db.transact(lambda db: logs.add(db, self._task, batch))  # noqa: B023 - called at once
-            except StoreError as error:
-                # Postgres will not take these lines, ever; the others must not wait for them.
-                _log.warning("%d log lines were refused: %s", len(batch), error)
-                with self._lock:
-                    self._dropped += len(batch)
-                self._batch = []
-                return not self._lines
-            if self._post:
-                self._post.send(batch)
+            self._insert(db, self._batch)
             self._batch = []
         return True
+
+    def _insert(self, db: Database, batch: list[LogLine]) -> None:
+        """A line that Postgres will never take is dropped, alone; the others must not wait for it."""
+        try:
+            db.transact(lambda db: logs.add(db, self._task, batch))
+        except StoreError as error:
+            if len(batch) > 1:
+                half = len(batch) // 2
+                self._insert(db, batch[:half])
+                self._insert(db, batch[half:])
+            elif batch[0] is not self._told:
+                _log.warning("A log line was refused: %s", error)
+                with self._lock:
+                    self._dropped += 1
+            return
+        if self._post:
+            self._post.send(batch)
 
     def _take(self) -> bool:
         """Fills the next batch; what was dropped is told in its place."""
         with self._lock:
             dropped, self._dropped = self._dropped, 0
             if dropped:
-                told = f"{dropped:,} log lines were dropped: they came faster than Postgres took them."
-                self._batch.append(LogLine("WARN", OURS, told, datetime.now(UTC)))
+                text = f"{dropped:,} log lines were dropped: Postgres was away or slow, or refused them."
+                # Where the gap is: lines are read in the order of their time.
+                at = self._lines[0].timestamp if self._lines else datetime.now(UTC)
+                self._told = LogLine("WARN", OURS, text, at)
+                self._batch.append(self._told)
             size = 0
             while self._lines and len(self._batch) < _BATCH_LINES and size < _BATCH_CHARACTERS:
                 self._batch.append(self._lines.popleft())

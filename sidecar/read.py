@@ -176,13 +176,13 @@ class Read:
             case "SPEC" | "CATALOG" | "CONNECTION_STATUS":
                 return
             case _:
-                self._connector.odd(f"a message of the unknown type {message.type!r}"[:100])
+                self._connector.odd("a message of the unknown type", message.type)
 
     def _on_state(self, raw: Raw) -> None:
         try:
             state = msgspec.json.decode(raw, type=State)
         except _BAD_JSON as error:
-            self._connector.odd(f"a STATE message that cannot be read ({error})"[:300])
+            self._connector.odd(f"a STATE message that cannot be read ({error})")
             return
         if state.kind == StateKind.STREAM and state.stream is not None:
             lane = self._lanes.find(state.stream.stream_descriptor)
@@ -192,7 +192,7 @@ class Read:
         elif state.kind == StateKind.LEGACY and state.data != ABSENT:
             self._checkpoints.take_shared(LEGACY_STATE_KEY, bytes(state.data), state.record_count)
         else:
-            self._connector.odd(f"a STATE message of type {state.type!r} without its state"[:100])
+            self._connector.odd("a STATE message without the state of its type", state.type)
             return
         self._stated = True
 
@@ -208,7 +208,7 @@ class Read:
         try:
             status = StreamStatus(trace.stream_status.status)
         except ValueError:
-            self._connector.odd(f"an unknown stream status {trace.stream_status.status!r}"[:100])
+            self._connector.odd("an unknown stream status", trace.stream_status.status)
             return
         lane.reported = status
         lane.status = Status.RUNNING

@@ -75,7 +75,7 @@ class Results:
         elif message.type == _EXPECTED[self._command] and payloads[message.type] != ABSENT:
             self._found = payloads[message.type]
         elif message.type not in {"CONTROL", "RECORD", "STATE", *payloads}:
-            self._connector.odd(f"a message of the unknown type {message.type!r}"[:100])
+            self._connector.odd("a message of the unknown type", message.type)
 
     def _nothing(self, end: End) -> Outcome:
         reason = self._connector.reason(end.exit_code)

@@ -23,6 +23,9 @@ from sidecar.results import Results
 from sidecar.settings import Settings
 from sidecar.stop import Stop
 
+_FLUSH_SECONDS = 5.0
+"""How long the final row waits for the log lines before it."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -37,7 +40,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     try:
         settings = Settings.load(environ)
         with Database(settings.database_url, make_tables=False) as db:
-            secrets = masks.of_config(settings.file("config"), settings.database_url, settings.bulker_auth_token)
+            secrets = masks.of_config(b"", settings.database_url, settings.bulker_auth_token)
             output.setFormatter(MaskedFormatter("%(levelname)s : %(message)s", secrets))
             _raise_limits()
             return _Task(settings, db, secrets).run()
@@ -83,6 +86,7 @@ class _Task:
         return self._consumer.progress() if self._consumer else None
 
     def _watch(self) -> Outcome:
+        self._secrets.learn(self._settings.file("config"))
         with self._patient() as db:
             self._journal.ours = db.transact(lambda db: db.run("ours_exist"))[0]["ours"]
         connector = Connector(self._settings.package, self._journal)
@@ -153,6 +157,7 @@ class _Task:
         """Writes the outcome. False where Postgres stays away: the sweeper then finds the pod without one."""
         if outcome.state is not TaskState.SUCCESS:
             self._journal.log("WARN" if outcome.state is TaskState.PARTIAL else "ERROR", outcome.reason)
+        self._journal.flush(self._stop.storing_seconds(_FLUSH_SECONDS))
         with self._patient() as db:
             try:
                 self._write(db, outcome)

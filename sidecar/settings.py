@@ -80,6 +80,8 @@ class Settings(Struct, frozen=True, rename="upper"):
             return (Path(self.config_folder) / f"{name}.json").read_bytes()
         except FileNotFoundError:
             return b""
+        except OSError as error:
+            raise SettingsError(f"The task's {name}.json cannot be read: {error.strerror}.") from error
 
 
 def _is_address(url: str) -> bool:

@@ -1,0 +1,387 @@
+"""Whatever goes wrong: a final row, no secret anywhere, and the log never in the way of the rows."""
+
+import base64
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.commands import Command
+from sidecar import journal
+from sidecar.journal import Journal
+from sidecar.masks import Masks
+from sidecar.settings import Settings
+from tests.support.databases import TestDatabase
+from tests.support.odd_servers import answer, odd_server, read_head
+from tests.support.reading import Reading
+from tests.support.recorder import Recorder, wait_for
+from tests.support.rig import SYNC, TASK, Rig, catalog, lines, log, record, state, status, trace_error
+
+SECRET = 'pl@nted "s3cret"/+ü'
+KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nEFAASCBKcwggSjAgEAAoIB\n-----END PRIVATE KEY-----"
+CONFIG = {"host": "db.garden.test", "password": SECRET, "credentials": {"private_key": KEY}, "user": "gardener"}
+TABLES = ("source_spec", "source_check", "source_catalog", "source_state", "source_task", "task_log", "syncctl_task", "syncctl_result")  # fmt: skip
+
+
+def _everything(rig: Rig) -> str:
+    """All that is in the database, and all that the container said."""
+    rows = [row for table in TABLES for row in rig.database.rows(f"SELECT t::text AS t FROM {table} t")]
+    return "\n".join(row["t"] for row in rows) + rig.output.decode()
+
+
+def _spellings() -> list[str]:
+    return [
+        SECRET,
+        json.dumps(SECRET)[1:-1],
+        json.dumps({"password": SECRET}),
+        repr(SECRET),
+        "pl%40nted%20%22s3cret%22%2F%2B%C3%BC",
+        base64.b64encode(SECRET.encode()).decode(),
+        base64.b64encode(f"gardener:{SECRET}".encode()).decode(),
+        *KEY.splitlines()[1:3],
+        json.dumps(KEY),
+        "bulker-token-1",
+    ]
+
+
+def _leaks(text: str) -> list[str]:
+    """The lines that hold a spelling, or a tell-tale piece of one."""
+    pieces = ("s3cret", "MIIEvQ", "EFAASC", "bulker-token-1", base64.b64encode(SECRET.encode()).decode()[:14])
+    return [line for line in text.splitlines() if any(piece in line for piece in pieces)]
+
+
+def test_no_secret_of_the_configuration_is_shown_anywhere(rig: Rig, bulker: Recorder) -> None:
+    """Log lines, noise, stderr, errors of streams and of the run, Bulker's words: in no table and no output, ever."""
+    rig.give(catalog=catalog("plants", "beds"), config=CONFIG)
+    bulker.answer = lambda bulk: (400, {"error": f"bad {SECRET}"}) if bulk.table == "beds" else None
+    noise = [message for text in _spellings() for message in (log(f"1 {text}"), f"2 {text}", {"type": f"odd {text}"})]
+    messages = [*noise, log(_spellings()[0], "FATAL"), trace_error(f"3 {SECRET}", "plants"), trace_error(f"4 {SECRET}")]
+    with rig.start() as sidecar:
+        with rig.stderr.open("wb") as err:
+            err.write("\n".join(f"5 {text}" for text in _spellings()).encode())
+        with rig.stdout.open("wb", buffering=0) as out:
+            out.write(lines([*messages, record("plants", {"id": 1}), record("beds", {"id": 1})]))
+            wait_for(lambda: rig.ours["streams"], what="progress")
+            assert _leaks(_everything(rig)) == []
+            out.write(lines([status("plants", "COMPLETE"), status("beds", "COMPLETE")]))
+        rig.leave(1)
+        assert sidecar.wait(60) == 0
+    assert rig.streams["plants"]["error"] == "3 ********"
+    assert "bad ********" in rig.streams["beds"]["error"]
+    assert _leaks(_everything(rig)) == []
+    assert sum("********" in line for line in rig.log) > 30
+
+
+def test_words_that_are_secrets_rename_no_stream(rig: Rig, bulker: Recorder) -> None:
+    """A password that is the name of a stream: tables, states and rows keep the name."""
+    rig.give(catalog=catalog("plants", incremental=True), config={"password": "plants"}, state=[{}])
+    rig.play([record("plants", {"name": "plants"}), state("plants", {"c": "plants"}), status("plants", "INCOMPLETE")])
+    assert list(rig.streams) == list(rig.ours["streams"]) == ["plants"]
+    assert rig.states == {"plants": {"c": "plants"}}
+    assert bulker.rows("plants") == [{"name": "plants"}]
+
+
+@pytest.mark.parametrize("passed", ["SUCCEEDED", "FAILED"])
+def test_a_checks_answer_repeats_no_secret(rig: Rig, passed: str) -> None:
+    """Neither its description nor its result, in whatever member or spelling."""
+    rig.give(config=CONFIG)
+    found = {"status": passed, "message": f"login as gardener with {SECRET} failed", "more": {"list": _spellings()}}
+    rig.play([{"type": "CONNECTION_STATUS", "connectionStatus": found}], COMMAND="check", STORAGE_KEY="k")
+    [row] = rig.database.rows("SELECT * FROM source_check")
+    assert row["status"] == ("SUCCESS" if passed == "SUCCEEDED" else "FAILED")
+    assert row["description"] == "login as gardener with ******** failed"
+    [kept] = rig.database.rows("SELECT result::text AS result FROM syncctl_result")
+    assert json.loads(kept["result"])["message"] == row["description"]
+    assert _leaks(_everything(rig)) == []
+
+
+def test_a_catalog_keeps_its_names_and_repeats_no_secret(rig: Rig) -> None:
+    """A secret in a text of the catalog is masked; a column that is named like a password is not."""
+    rig.give(config={"password": "orders", "api_key": "s3cret-key-0001"})
+    found = {"streams": [{"name": "orders", "json_schema": {"description": "with s3cret-key-0001"}}]}
+    rig.play([{"type": "CATALOG", "catalog": found}], COMMAND="discover", STORAGE_KEY="k")
+    [row] = rig.database.rows("SELECT catalog FROM source_catalog")
+    assert row["catalog"] == {"streams": [{"name": "orders", "json_schema": {"description": "with ********"}}]}
+
+
+def test_a_result_is_kept_letter_for_letter(rig: Rig) -> None:
+    """Where nothing is to be hidden: spacing, digits and order as the connector wrote them."""
+    spec = b'{ "connectionSpecification": {"b": 1.10, "a": 9223372036854775808} }'
+    rig.play([b'{"type":"SPEC","spec":' + spec + b"}"], COMMAND="spec")
+    [kept] = rig.database.rows("SELECT result::text AS result FROM syncctl_result")
+    assert kept["result"].encode() == spec
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        b'{"title":"caf\xe9"}',
+        rb'{"title":"half a pair \ud83d"}',
+        rb'{"title":"a\u0000b"}',
+        b'{"maximum":1E400000}',
+        b'{"a":' * 8000 + b"1" + b"}" * 8000,
+    ],
+    ids=["Latin-1", "half a pair", "NUL", "1E400000", "deep"],
+)
+@pytest.mark.parametrize("command", ["spec", "discover"])
+def test_a_result_that_postgres_cannot_hold_still_ends_in_a_row(rig: Rig, spec: bytes, command: str) -> None:
+    """Kept with replacements, or FAILED with the reason; never RUNNING for ever."""
+    rig.database.rows("UPDATE syncctl_task SET command = :c", c=command)
+    rig.give(config={})
+    kind, name = (b"SPEC", b"spec") if command == "spec" else (b"CATALOG", b"catalog")
+    assert rig.play([b'{"type":"%s","%s":%s}' % (kind, name, spec)], COMMAND=command, STORAGE_KEY="k") == 0, rig.output
+    assert rig.ours["state"] in {"SUCCESS", "FAILED"}
+    if rig.ours["state"] == "FAILED":
+        assert rig.ours["reason"].startswith(("what the connector answered cannot be stored", "The connector's"))
+    else:
+        [row] = rig.database.rows("SELECT result::text AS result FROM syncctl_result")
+        assert json.loads(row["result"])
+
+
+@pytest.mark.parametrize("broken", ["catalog", "pipe", "catalog text", "config"])
+def test_a_fault_of_ours_ends_in_a_final_row(rig: Rig, bulker: Recorder, broken: str) -> None:
+    """Whatever is raised inside: the row is final and says it in one sentence, without a traceback."""
+    rig.give(catalog=catalog("plants"), config={"password": SECRET})
+    if broken == "pipe":
+        rig.stdout.unlink()
+    elif broken == "catalog text":
+        rig.give(catalog=b'{"streams":[{"stream":{"name":\xff}}]}')
+    else:
+        (rig.folder / "config" / f"{broken}.json").unlink()
+        (rig.folder / "config" / f"{broken}.json").mkdir()
+    with rig.start() as sidecar:
+        code = sidecar.wait(60)
+    assert code == 0
+    assert (rig.task["status"], rig.ours["state"]) == ("FAILED", "FAILED")
+    assert ("cannot be read" in rig.ours["reason"]) == (broken != "pipe")
+    assert "Traceback" not in rig.ours["reason"] + rig.task["description"]
+    assert _leaks(_everything(rig)) == []
+
+
+def test_names_may_be_anything(rig: Rig, bulker: Recorder) -> None:
+    """Dots, quotes, blanks, line breaks, other scripts, the same name in two namespaces, no name at all."""
+    names: list[tuple[str, str | None]] = [
+        ("a.b", None), ("a", "b.c"), ('quo"te\\', None), ("x y&z=?#%", "n s"), ("日本\n語", None), ("same", "one"),
+        ("same", "two"), ("", None), ("'; DROP TABLE plants; --", None), ("a" * 300, None), ("nul\0", None),
+    ]  # fmt: skip
+    configured = catalog(*[name for name, _ in names])
+    messages: list[Any] = []
+    for entry, (name, namespace) in zip(configured["streams"], names, strict=True):
+        entry["stream"]["namespace"] = namespace
+        messages += [record(name, {"id": 1}, namespace), status(name, "COMPLETE", namespace)]
+    rig.give(catalog=configured, config={})
+    assert rig.play(messages, TABLE_NAME_PREFIX="p_") == 0, rig.output
+    assert rig.task["status"] == "SUCCESS", rig.task
+    keys = [f"{namespace}.{name}" if namespace else name for name, namespace in names]
+    assert {bulk.table for bulk in bulker.requests} == {f"p_{key}" for key in keys}
+    assert list(rig.streams) == keys
+
+
+def test_a_descriptor_may_lack_its_namespace_where_it_is_clear(tmp_path: Path, bulker: Recorder) -> None:
+    """The only stream of that name is meant, in records, states and statuses; with two of them it is nobody's."""
+    one = catalog("plants", incremental=True)
+    one["streams"][0]["stream"]["namespace"] = "garden"
+    reading = Reading(tmp_path, bulker.url, one, state=[{}])
+    reading.feed(record("plants", {"id": 1}), state("plants", {"c": 1}), status("plants", "COMPLETE"))
+    assert reading.end().state == "SUCCESS"
+    assert reading.states == {"garden.plants": {"c": 1}}
+    two = catalog("plants", "plants")
+    for entry, namespace in zip(two["streams"], ("garden", "park"), strict=True):
+        entry["stream"]["namespace"] = namespace
+    reading = Reading(tmp_path, bulker.url, two)
+    reading.feed(
+        record("plants", {"id": 1}), status("plants", "COMPLETE", "garden"), status("plants", "COMPLETE", "park")
+    )
+    assert reading.end().state == "PARTIAL"
+    assert "does not select" in reading.streams["plants"]["error"]
+
+
+def test_a_thousand_streams_in_one_catalog(tmp_path: Path, bulker: Recorder) -> None:
+    """Interleaved, in bounded memory, with few connections at a time; each has its own account."""
+    names = [f"stream_{number}" for number in range(1000)]
+    reading = Reading(tmp_path, bulker.url, catalog(*names))
+    for number in range(3):
+        reading.feed(*[record(name, {"id": number}) for name in names])
+    reading.feed(*[message for name in names for message in (state(name, {"c": 3}, 3.0), status(name, "COMPLETE"))])
+    assert reading.end().state == "SUCCESS"
+    assert (len(bulker.requests), len(reading.saves)) == (1000, 1000)
+    assert {stream["stored"] for stream in reading.streams.values()} == {3}
+    assert sum(lane._send_bytes for lane in reading.read._lanes.known) <= 17_000_000
+
+
+def test_strange_streams_are_counted_but_not_without_end(tmp_path: Path, bulker: Recorder) -> None:
+    """A connector that makes names up: a hundred of them have an account, the others share one; no row is unsaid."""
+    reading = Reading(tmp_path, bulker.url, catalog("plants"))
+    reading.feed(*[record(f"weed_{number}", {"id": number}) for number in range(500)])
+    reading.feed(record("plants", {"id": 1}), status("plants", "COMPLETE"))
+    assert reading.end().state == "PARTIAL"
+    assert len(reading.streams) == 102
+    assert reading.streams["(other streams)"]["emitted"] == 400
+    assert sum(stream["emitted"] for stream in reading.streams.values()) == 501
+
+
+_REFUSALS: list[tuple[str, Any, str]] = [
+    ("no data", b'{"type":"RECORD","record":{"stream":"plants"}}', "it has no data"),
+    ("null", b'{"type":"RECORD","record":{"stream":"plants","data":null}}', "not a JSON object"),
+    ("array", b'{"type":"RECORD","record":{"stream":"plants","data":[{}]}}', "not a JSON object"),
+    ("text", b'{"type":"RECORD","record":{"stream":"plants","data":"{}"}}', "not a JSON object"),
+    ("UTF-8", b'{"type":"RECORD","record":{"stream":"plants","data":{"n":"\xe9"}}}', "not valid UTF-8"),
+    (
+        "surrogate in UTF-8",
+        b'{"type":"RECORD","record":{"stream":"plants","data":{"n":"\xed\xa0\x80"}}}',
+        "not valid UTF-8",
+    ),
+    ("NUL", b'{"type":"RECORD","record":{"stream":"plants","data":{"n":"\x00"}}}', "not valid JSON"),
+    ("NaN", b'{"type":"RECORD","record":{"stream":"plants","data":{"n":NaN}}}', "NaN is not JSON"),
+    ("long", record("plants", {"n": "x" * 1_100_000}), "bytes, and Bulker takes 1,048,575"),
+    ("very long", record("plants", {"n": "x" * 3_000_000}), "bytes, more than Bulker takes"),
+]
+
+
+@pytest.mark.parametrize(("odd", "why"), [pytest.param(odd, why, id=name) for name, odd, why in _REFUSALS])
+@pytest.mark.parametrize("around", [1, 5000])
+def test_a_record_that_cannot_be_sent_is_named_and_alone(
+    tmp_path: Path, bulker: Recorder, odd: Any, why: str, around: int
+) -> None:
+    """By stream, number and reason; short neighbours and many of them are all stored, and the counts add up."""
+    reading = Reading(tmp_path, bulker.url, catalog("plants"))
+    before = [record("plants", {"id": number}) for number in range(around)]
+    reading.feed(*before, odd, record("plants", {"id": around, "name": "x" * 500}), status("plants", "COMPLETE"))
+    assert reading.end().state == "PARTIAL"
+    told = reading.streams["plants"]
+    assert told["error"].startswith(f"record {around + 1} of stream plants was refused: ")
+    assert why in told["error"]
+    assert (told["emitted"], told["stored"], told["refused"]) == (around + 2, around + 1, 1)
+    assert [row["id"] for row in bulker.rows("plants")] == list(range(around + 1))
+
+
+def _journal(database_url: str, bulker_url: str = "", masks: Masks | None = None, **more: Any) -> Journal:
+    given: dict[str, Any] = {
+        "command": Command.READ, "package": "p", "package_version": "1", "database_url": database_url, "sync_id": SYNC,
+        "task_id": TASK, "bulker_url": bulker_url, "bulker_auth_token": "bulker-token-1",
+    }  # fmt: skip
+    return Journal(Settings(**given | more), masks or Masks([]), lambda: None)
+
+
+def _logged(database: TestDatabase) -> list[str]:
+    return [row["message"] for row in database.rows("SELECT message FROM task_log ORDER BY timestamp, id")]
+
+
+def test_a_hundred_thousand_lines_neither_block_nor_grow(database: TestDatabase) -> None:
+    """The newest 20,000 wait; how many were dropped is told, exactly, in their place."""
+    busy = _journal(database.url)
+    for number in range(100_000):
+        busy.log("INFO", f"line {number} 100%s")
+    assert len(busy._lines) == journal._HOLD_LINES
+    busy.start()
+    busy.close(60)
+    got = _logged(database)
+    assert got[0] == "80,000 log lines were dropped: Postgres was away or slow, or refused them."
+    assert got[1:] == [f"line {number} 100%s" for number in range(80_000, 100_000)]
+
+
+def test_long_lines_are_bounded_too(database: TestDatabase) -> None:
+    """In a line, and in all that wait; a secret at the cut is hidden, not cut."""
+    busy = _journal(database.url, masks=Masks(["planted-secret"]))
+    for _ in range(600):
+        busy.log("INFO", "x" * 31_990 + "planted-secret" + "y" * 10_000)
+    assert sum(len(line.message) for line in busy._lines) == busy._held <= journal._HOLD_CHARACTERS
+    waiting = len(busy._lines)
+    busy.start()
+    busy.close(60)
+    got = _logged(database)
+    assert len(got) == waiting + 1
+    assert got[0] == f"{600 - waiting:,} log lines were dropped: Postgres was away or slow, or refused them."
+    assert got[-1] == "x" * 31_990 + "********yy ... (41,998 characters)"
+    assert busy._held == 0
+
+
+def test_a_line_that_postgres_refuses_does_not_stop_the_others(database: TestDatabase) -> None:
+    """The caller's table may have rules of its own."""
+    database.rows("ALTER TABLE task_log ADD CHECK (message <> 'poison')")
+    busy = _journal(database.url)
+    busy.log("INFO", "poison")
+    busy.start()
+    wait_for(lambda: not busy._lines, what="the first batch")
+    busy.log("INFO", "harmless \0 line")
+    busy.close(60)
+    assert sorted(_logged(database)) == [
+        "1 log lines were dropped: Postgres was away or slow, or refused them.",
+        "harmless ␀ line",
+    ]
+
+
+def test_the_journal_outlives_whatever_happens_to_it(database: TestDatabase) -> None:
+    """An exception in the accounting must not end the log."""
+    calls: list[int] = []
+
+    def progress() -> dict[str, Any]:
+        calls.append(1)
+        raise RuntimeError("dictionary changed size during iteration")
+
+    busy = _journal(database.url)
+    busy._progress = progress
+    busy.start()
+    wait_for(lambda: calls, what="a report")
+    busy.log("INFO", "still here")
+    busy.close(60)
+    assert _logged(database) == ["still here"]
+
+
+def test_log_lines_go_to_bulker_too_where_wanted(rig: Rig, bulker: Recorder) -> None:
+    """One event a line, masked, with the ids of sync and task."""
+    rig.give(catalog=catalog("plants"), config={"password": "planted-1"})
+    messages = [log("one"), log("two planted-1"), record("plants", {"id": 1}), status("plants", "COMPLETE")]
+    rig.play(messages, BULKER_LOGS_CONNECTION_ID="logs")
+    assert rig.task["status"] == "SUCCESS"
+    posted = [(event["level"], event["logger"], event["message"]) for event in bulker.posts]
+    assert ("INFO", "airbyte/source-garden", "two ********") in posted
+    assert {(event["sync_id"], event["task_id"]) for event in bulker.posts} == {(SYNC, TASK)}
+    assert all(event["timestamp"] for event in bulker.posts)
+
+
+def _refuses(connection: Any) -> None:
+    read_head(connection)
+    connection.sendall(answer(401, b"{}"))
+
+
+@pytest.mark.parametrize("fault", ["hangs", "refuses", "is not there"])
+def test_a_log_endpoint_that_fails_holds_nothing_up(database: TestDatabase, fault: str) -> None:
+    """Lines reach Postgres as ever, and the end is not waited for."""
+    over = threading.Event()
+    handler: Callable[[Any], Any] = _refuses if fault == "refuses" else lambda _: over.wait(60)
+    with odd_server(handler) as url:
+        address = "http://127.0.0.1:9" if fault == "is not there" else url
+        busy = _journal(database.url, address, bulker_logs_connection_id="logs")
+        busy.start()
+        for number in range(2000):
+            busy.log("INFO", f"line {number}")
+        wait_for(lambda: len(_logged(database)) == 2000, what="all lines in Postgres")
+        busy.close(30)
+        assert not busy.is_alive()
+        over.set()
+
+
+def test_log_lines_do_not_part_the_rows(tmp_path: Path, bulker: Recorder) -> None:
+    """Forty thousand lines between the rows: one request, all rows, in order."""
+    reading = Reading(tmp_path, bulker.url, catalog("plants"))
+    for number in range(2000):
+        reading.feed(record("plants", {"id": number}), *[log("chatter") for _ in range(20)])
+    reading.feed(status("plants", "COMPLETE"))
+    assert reading.end().state == "SUCCESS"
+    assert [len(bulk.lines) for bulk in bulker.requests] == [2000]
+
+
+def test_without_our_tables_a_changed_configuration_is_said_to_be_lost(rig: Rig, database: TestDatabase) -> None:
+    """Another controller's database: a warning, and the run goes on."""
+    database.rows("DROP TABLE syncctl_result, syncctl_task, syncctl_config")
+    rig.give(catalog=catalog("plants"), config={"token": "old-token-1"})
+    control = {"type": "CONNECTOR_CONFIG", "connectorConfig": {"config": {"token": "new-token-2"}}}
+    messages = [{"type": "CONTROL", "control": control}, log("now new-token-2"), record("plants", {"id": 1})]
+    assert rig.play([*messages, status("plants", "COMPLETE")]) == 0
+    assert rig.task["status"] == "SUCCESS"
+    assert "INFO now ********" in rig.log
+    assert any(line.startswith("WARN The configuration") and "could not be kept" in line for line in rig.log)

@@ -1,0 +1,220 @@
+"""States and Postgres: what it cannot hold, and when it is not there."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from common.airbyte import decode_catalog, resume_states
+from common.errors import StoreUnavailable
+from common.store import Database, StoreError, states
+from sidecar import keeper
+from sidecar.keeper import Keeper
+from tests.support.databases import TestDatabase
+from tests.support.proxy import Proxy, proxy
+from tests.support.recorder import Recorder, wait_for
+from tests.support.rig import SYNC, Rig, catalog, lines, log, record, state, status
+
+
+def _refused(reasons: list[str]) -> Callable[[str], None]:
+    return reasons.append
+
+
+def _save(key: str, value: bytes) -> Callable[[Database], None]:
+    return lambda db: states.save(db, SYNC, key, value)
+
+
+@pytest.fixture
+def gate(database: TestDatabase) -> Iterator[Proxy]:
+    """The way to Postgres."""
+    with proxy(database.url + "&connect_timeout=1") as running:
+        yield running
+
+
+def _saved(database: TestDatabase) -> dict[str, Any]:
+    return {row["stream"]: row["state"] for row in database.rows("SELECT stream, state FROM source_state")}
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (rb'{"c":"a\u0000b"}', "NUL"),
+        (b'{"c":"\xff"}', "UTF-8"),
+        (rb'{"c":"\ud800"}', "22P0"),
+        (b'{"c":1E400000}', "overflow"),
+        (b'{"c":' * 20_000 + b"1" + b"}" * 20_000, "depth"),
+        (b"", "22P02"),
+    ],
+)
+def test_a_state_that_postgres_cannot_hold_is_never_changed(
+    db: Database, database: TestDatabase, value: bytes, why: str
+) -> None:
+    """Refused with the reason; the one before stays, and the connection works on."""
+    db.transact(_save("plants", b'{"c":1}'))
+    with pytest.raises(StoreError, match=why):
+        db.transact(_save("plants", value))
+    db.transact(_save("beds", b'{"c":2}'))
+    assert _saved(database) == {"plants": {"c": 1}, "beds": {"c": 2}}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        rb'{"c":"\\u0000"}',
+        b'{"c":9223372036854775808,"f":0.10,"e":1E400,"s":"50% of :name $1","n":null,"l":[[],{}]}',
+        '{"c":"é\\u00e9日"}'.encode(),
+        b'{"c":"' + b"x" * 3_000_000 + b'"}',
+        b"[1,2]",
+        b'"text"',
+    ],
+)
+def test_a_state_comes_back_as_it_went(db: Database, value: bytes) -> None:
+    """Every digit and letter, whatever the state is."""
+    db.transact(_save("plants", value))
+    [(key, back)] = db.transact(lambda db: states.load(db, SYNC))
+    assert key == "plants"
+    assert json.loads(back, parse_float=str, parse_int=int) == json.loads(
+        value.replace(b"1E400", b"1" + b"0" * 400), parse_float=str, parse_int=int
+    )
+
+
+def test_a_sync_has_one_kind_of_state(db: Database) -> None:
+    """The newest; what is handed back is of this kind alone."""
+    configured = decode_catalog(json.dumps(catalog("plants", "beds", incremental=True)).encode())
+    for key, value, left in (
+        ("plants", b'{"c":1}', ["plants"]),
+        ("beds", b'{"c":1}', ["plants", "beds"]),
+        ("_GLOBAL_STATE", b'{"shared_state":{"c":2}}', ["_GLOBAL_STATE"]),
+        ("_LEGACY_STATE", b'{"c":3}', ["_LEGACY_STATE"]),
+        ("plants", b'{"c":4}', ["plants"]),
+    ):
+        db.transact(_save(key, value))
+        saved = db.transact(lambda db: states.load(db, SYNC))
+        assert [key for key, _ in saved] == left
+        assert resume_states(configured, saved) is not None
+
+
+def test_the_keeper_saves_at_once_and_only_the_newest_later(gate: Proxy, database: TestDatabase) -> None:
+    """While Postgres is away a state waits, a newer one takes its place, and both come in order afterwards."""
+    reasons: list[str] = []
+    with Database(gate.url) as db:
+        keep = Keeper(db)
+        keep.keep("plants", _save("plants", b'{"c":1}'), _refused(reasons))
+        assert _saved(database) == {"plants": {"c": 1}}
+        gate.cut()
+        for number in (2, 3):
+            keep.keep("plants", _save("plants", b'{"c":%d}' % number), _refused(reasons))
+        keep.keep("beds", _save("beds", b'{"c":1}'), _refused(reasons))
+        assert _saved(database) == {"plants": {"c": 1}}
+        gate.heal()
+        keep.retry()
+        assert _saved(database) == {"plants": {"c": 1}}
+        keep._not_before = 0.0
+        keep.retry()
+        assert _saved(database) == {"plants": {"c": 3}, "beds": {"c": 1}}
+        assert (keep.kept, reasons) == (3, [])
+
+
+def test_the_keeper_insists_at_the_end_and_then_tells(
+    gate: Proxy, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With patience it waits for Postgres; where that stays away every state's owner is told."""
+    reasons: list[str] = []
+    monkeypatch.setattr(keeper, "_PAUSE_SECONDS", 1000.0)
+    with Database(gate.url) as db:
+        keep = Keeper(db)
+        gate.cut()
+        keep.keep("plants", _save("plants", b'{"c":1}'), _refused(reasons))
+        healing = threading.Timer(0.3, gate.heal)
+        healing.start()
+        with Database(gate.url, patience_seconds=60) as patient:
+            keep.finish(patient)
+        healing.join()
+        assert (_saved(database), reasons) == ({"plants": {"c": 1}}, [])
+        gate.cut()
+        keep._not_before = 0.0
+        for name in ("a", "b"):
+            keep.keep(name, _save(name, b"{}"), _refused(reasons))
+        keep.finish(db)
+        assert reasons == ["Postgres stayed away"] * 2
+
+
+def test_what_postgres_will_never_take_does_not_keep_others_waiting(db: Database, database: TestDatabase) -> None:
+    """Its owner is told why; the next one is saved. So with a table that is not there."""
+    reasons: list[str] = []
+    keep = Keeper(db)
+    keep.keep("plants", _save("plants", b"{"), _refused(reasons))
+    keep.keep("beds", _save("beds", b"{}"), _refused(reasons))
+    assert _saved(database) == {"beds": {}}
+    database.rows("DROP TABLE source_state")
+    with Database(database.url, make_tables=False) as plain:
+        keep = Keeper(plain)
+        keep.keep("beds", _save("beds", b"{}"), _refused(reasons))
+        keep.finish(plain)
+    assert len(reasons) == 2
+    assert "source_state" in reasons[1]
+
+
+@pytest.mark.parametrize("how", ["cut", "hang"])
+def test_postgres_away_in_the_middle_holds_no_row_up(rig: Rig, bulker: Recorder, gate: Proxy, how: str) -> None:
+    """Rows go on to Bulker; states, log lines and the outcome come when it is back."""
+    rig.environment["DATABASE_URL"] = gate.url
+    rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
+    with rig.start(COMMIT_SECONDS="0", STORE_PATIENCE_SECONDS="60") as sidecar:
+        rig.stderr.open("wb").close()
+        with rig.stdout.open("wb", buffering=0) as out:
+            out.write(lines([record("plants", {"id": 1}), state("plants", {"c": 1}), log("before")]))
+            wait_for(lambda: "INFO before" in rig.log, what="the first line")
+            assert rig.states == {"plants": {"c": 1}}
+            gate.cut() if how == "cut" else gate.hang()
+            for number in range(2, 12):
+                out.write(
+                    lines([record("plants", {"id": number}), state("plants", {"c": number}), log(f"{number} %s")])
+                )
+            wait_for(lambda: len(bulker.rows("plants")) == 11, what="all rows")
+            assert rig.states == {"plants": {"c": 1}}
+            gate.heal()
+            out.write(lines([status("plants", "COMPLETE")]))
+        rig.leave(0)
+        assert sidecar.wait(80) == 0, rig.output
+    assert rig.task["status"] == "SUCCESS", rig.task
+    assert rig.states == {"plants": {"c": 11}}
+    assert [line for line in rig.log if line.endswith(" %s")] == [f"INFO {number} %s" for number in range(2, 12)]
+
+
+def test_postgres_away_for_good_ends_the_run_without_a_row(rig: Rig, bulker: Recorder, gate: Proxy) -> None:
+    """Exit code 2 in time: the sweep concludes; nothing waits for ever."""
+    rig.environment["DATABASE_URL"] = gate.url
+    rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
+    with rig.start(STORE_PATIENCE_SECONDS="1", GRACE_SECONDS="2") as sidecar:
+        rig.stderr.open("wb").close()
+        with rig.stdout.open("wb", buffering=0) as out:
+            out.write(lines([record("plants", {"id": 1}), log("before")]))
+            wait_for(lambda: "INFO before" in rig.log, what="the first line")
+            gate.cut()
+            out.write(lines([state("plants", {"c": 1}), status("plants", "COMPLETE")]))
+        rig.leave(0)
+        assert sidecar.wait(60) == 2
+    assert rig.task["status"] == "RUNNING"
+    assert bulker.rows("plants") == [{"id": 1}]
+
+
+def test_postgres_away_at_the_start_is_waited_for(rig: Rig, bulker: Recorder, gate: Proxy) -> None:
+    """Nothing is read before it is there; then the run goes its way."""
+    gate.cut()
+    rig.environment["DATABASE_URL"] = gate.url
+    rig.give(catalog=catalog("plants"), config={})
+    healing = threading.Timer(1.0, gate.heal)
+    healing.start()
+    rig.play([record("plants", {"id": 1}), status("plants", "COMPLETE")], STORE_PATIENCE_SECONDS="60")
+    healing.join()
+    assert rig.task["status"] == "SUCCESS"
+
+
+def test_a_database_that_is_not_there_is_named(gate: Proxy) -> None:
+    """The sentence that a sidecar's log has."""
+    gate.cut()
+    with Database(gate.url) as db, pytest.raises(StoreUnavailable, match="Postgres cannot be reached"):
+        db.transact(lambda db: db.run("ours_exist"))

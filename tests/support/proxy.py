@@ -1,0 +1,83 @@
+"""A TCP proxy that can be cut, or made to swallow everything: a database that is away for a while."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+
+class Proxy:
+    """Forwards until `cut` (connections are closed, new ones refused at once) or `hang` (nothing moves any more)."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._target = (parts.hostname or "127.0.0.1", parts.port or 5432)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self._pairs: list[tuple[socket.socket, socket.socket | None]] = []
+        self._away = self._hangs = False
+        credentials = parts.netloc.rpartition("@")[0]
+        address = f"{credentials}@127.0.0.1:{self._listener.getsockname()[1]}"
+        self.url = urlunsplit(parts._replace(netloc=address))
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def cut(self) -> None:
+        self._away = True
+        self._drop()
+
+    def hang(self) -> None:
+        self._hangs = True
+
+    def heal(self) -> None:
+        """As before; connections that hung are closed."""
+        self._away = self._hangs = False
+        self._drop()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._drop()
+        self._thread.join()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self._away:
+                client.close()
+                continue
+            server = None if self._hangs else socket.create_connection(self._target)
+            self._pairs.append((client, server))
+            if server is not None:
+                for left, right in ((client, server), (server, client)):
+                    threading.Thread(target=self._pump, args=(left, right), daemon=True).start()
+
+    def _pump(self, left: socket.socket, right: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := left.recv(65536):
+                if self._hangs:
+                    return
+                right.sendall(data)
+            right.shutdown(socket.SHUT_RDWR)
+
+    def _drop(self) -> None:
+        pairs, self._pairs = self._pairs, []
+        for end in [end for pair in pairs for end in pair if end is not None]:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+@contextmanager
+def proxy(url: str) -> Iterator[Proxy]:
+    """A running proxy before the server of a database URL."""
+    running = Proxy(url)
+    try:
+        yield running
+    finally:
+        running.close()
