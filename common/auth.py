@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from common.settings import Settings
 
 # The original's public default: it keeps tokens out of sight, not safe from guessing.
-DEFAULT_SECRET = "dea42a58-acf4-45af-85bb-e77e94bd5025"  # noqa: S105
+DEFAULT_SECRET = "dea42a58-acf4-45af-85bb-e77e94bd5025"  # noqa: S105 - public on purpose, see above
 _HEX_LENGTH = 128
 _BASE64_LENGTH = 86
 _SCHEME = re.compile(rb"bearer(\s+|$)", re.IGNORECASE)

@@ -166,11 +166,11 @@ class Settings(BaseModel):
     def _selector(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        import yaml  # type: ignore[import-untyped]
+        import yaml  # type: ignore[import-untyped] # PyYAML ships no types
 
         try:
             # BaseLoader builds text only, which is what labels are: {gpu: true} means "true".
-            labels = yaml.load(value, Loader=yaml.BaseLoader)  # noqa: S506
+            labels = yaml.load(value, Loader=yaml.BaseLoader)  # noqa: S506 - BaseLoader builds text only
         except yaml.YAMLError:
             labels = None
         if not isinstance(labels, dict) or not all(isinstance(label, str) for label in labels.values()):
@@ -231,7 +231,7 @@ def use(settings: Settings | None) -> None:
 
 def current() -> Settings:
     """This process's settings, read from the environment at the first call."""
-    global _current  # noqa: PLW0603
+    global _current  # noqa: PLW0603 - one per process, as in use()
     if _current is None:
         _current = Settings.load()
     return _current

@@ -46,7 +46,7 @@ class Ack(Struct, frozen=True):
 class _State(Struct, frozen=True):
     status: str = "COMPLETED"
     processedRows: int | None = None  # noqa: N815 - the wire's spelling
-    successfulRows: int | None = None  # noqa: N815
+    successfulRows: int | None = None  # noqa: N815 - the wire's spelling
 
 
 class _Body(Struct, frozen=True):

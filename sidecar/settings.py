@@ -51,7 +51,7 @@ class Settings(Struct, frozen=True, rename="upper"):
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Reads the environment, white space trimmed; raises SettingsError that names the variable."""
-        values = {key: value.strip() for key, value in (os.environ if environ is None else environ).items()}  # noqa: TID251
+        values = {key: value.strip() for key, value in (os.environ if environ is None else environ).items()}  # noqa: TID251 - the one place
         try:
             settings = msgspec.convert({key: value for key, value in values.items() if value}, cls, strict=False)
         except msgspec.ValidationError as error:

@@ -193,10 +193,10 @@ def _next(screen: Screen, running: "Edition") -> None:
     screen.say("\nTry next:", "bold")
     here = _program()
     query = f"duckdb.connect('{running.warehouse_file}', read_only=True).sql('from {PREFIX}users limit 5')"
-    screen.say(f'  {here.with_name("python")} -c "import duckdb; print({query})"     look at the rows')
-    screen.say(f"  SYNCCTL_HOME={running.home} {here} serve     run it all again, to stay; it prints what to export")
-    screen.say(f"  {here} tasks     then, in another terminal: the runs of this demo")
-    screen.say(f"  {here} read --help     read a connector of your choice")
+    screen.say(f'  {here.with_name("python")} -c "import duckdb; print({query})"  # look at the rows')
+    screen.say(f"  SYNCCTL_HOME={running.home} {here} serve  # run it all again, to stay; it prints what to export")
+    screen.say(f"  {here} tasks  # then, in another terminal: the runs of this demo")
+    screen.say(f"  {here} read --help  # read a connector of your choice")
 
 
 def _program() -> Path:

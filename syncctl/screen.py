@@ -55,7 +55,7 @@ class Screen:
     def __init__(self, *, as_json: bool = False) -> None:
         for stream in (sys.stdout, sys.stderr):
             # A terminal or a pipe that is not UTF-8 gets escapes, not a UnicodeEncodeError.
-            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # standard streams are text wrappers
         self.as_json = as_json
         self.out = _console(stderr=False)
         self.err = _console(stderr=True)

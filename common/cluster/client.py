@@ -102,7 +102,7 @@ def _authenticate(configuration: "Configuration", settings: Settings) -> None:
         if given == "local":
             from kubernetes.config.incluster_config import load_incluster_config  # noqa: TID251 - the one place
 
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # the client ships no types
         else:
             _read_kubeconfig(configuration, given, settings.kubernetes_context or None)
     except ConfigException as error:
@@ -113,12 +113,12 @@ def _authenticate(configuration: "Configuration", settings: Settings) -> None:
 
 
 def _read_kubeconfig(configuration: "Configuration", given: str, context: str | None) -> None:
-    import yaml  # type: ignore[import-untyped]
+    import yaml  # type: ignore[import-untyped] # PyYAML ships no types
     from kubernetes.config import kube_config  # noqa: TID251 - the one place
 
     try:
         if "\n" not in given:
-            kube_config.load_kube_config(  # type: ignore[no-untyped-call]
+            kube_config.load_kube_config(  # type: ignore[no-untyped-call] # the client ships no types
                 given, context=context, client_configuration=configuration, persist_config=False
             )
             return
@@ -128,6 +128,6 @@ def _read_kubeconfig(configuration: "Configuration", given: str, context: str | 
         raise SettingsError(f"{_SETTING} is not YAML.") from error
     if not isinstance(document, dict):
         raise SettingsError(f"{_SETTING} is not a kubeconfig.")
-    kube_config.load_kube_config_from_dict(  # type: ignore[no-untyped-call]
+    kube_config.load_kube_config_from_dict(  # type: ignore[no-untyped-call] # the client ships no types
         document, context=context, client_configuration=configuration
     )

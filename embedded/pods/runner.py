@@ -57,7 +57,7 @@ class Runner:
         self._make_volumes(secrets)
         for container in self._init_containers():
             started = self._start(container, secrets)
-            self._attention.wait(lambda started=started: started.ended)  # type: ignore[misc]
+            self._attention.wait(lambda started=started: started.ended)  # type: ignore[misc] # a lambda's default has no type
             if self._status.exit_code(started.name) != 0:
                 return
         entries = {c["name"]: self._entry_point(c) for c in self._spec["containers"]}

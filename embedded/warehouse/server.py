@@ -113,7 +113,7 @@ class _Gateway(Gateway_10):
 
     def get_environ(self) -> Any:
         return {
-            **super().get_environ(),  # type: ignore[no-untyped-call]
+            **super().get_environ(),  # type: ignore[no-untyped-call] # cheroot ships no types
             "wsgi.input": self._body,
             "wsgi.input_terminated": True,
         }

@@ -12,7 +12,7 @@ with open(arguments["--config"], encoding="utf-8") as file:  # noqa: PTH123 - a 
 
 
 def out(**message: object) -> None:
-    print(json.dumps(message), flush=True)  # noqa: T201
+    print(json.dumps(message), flush=True)  # noqa: T201 - its output is the protocol
 
 
 def record(stream: str, data: object) -> None:
@@ -33,16 +33,16 @@ if mode == "nothing":
     sys.exit(0)
 if mode == "noise":
     for number in range(200):
-        print(f"loading plugin {number} ...", flush=True)  # noqa: T201
+        print(f"loading plugin {number} ...", flush=True)  # noqa: T201 - its output is the protocol
     sys.exit(0)
 if mode == "dies":
     os.kill(os.getpid(), signal.SIGKILL)
 if mode == "hangs":
     status("plants", "STARTED")
-    print("waiting for a lock", file=sys.stderr, flush=True)  # noqa: T201
+    print("waiting for a lock", file=sys.stderr, flush=True)  # noqa: T201 - its output is the protocol
     time.sleep(600)
 if mode == "usage":
-    print("usage: source-bad [-h] {spec,check}", file=sys.stderr)  # noqa: T201
+    print("usage: source-bad [-h] {spec,check}", file=sys.stderr)  # noqa: T201 - its output is the protocol
     sys.exit(2)
 status("plants", "STARTED")
 record("plants", {"id": 1})

@@ -178,7 +178,7 @@ def as_the_server(data: Path, *command: str | Path) -> Iterator[subprocess.Popen
     """A process in the data folder, of the account that owns it."""
     owner = data.stat()
     identity = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
-    with subprocess.Popen(command, cwd=data, stderr=subprocess.DEVNULL, **identity) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, cwd=data, stderr=subprocess.DEVNULL, **identity) as process:  # type: ignore[call-overload] # user= and group= come as a dict
         yield process
         process.kill()
 

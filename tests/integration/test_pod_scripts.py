@@ -74,7 +74,7 @@ class _Source:
             self._readers.append(threading.Thread(target=self._read, args=(name,), daemon=True))
         for reader in self._readers:
             reader.start()
-        environment = {"PATH": os.environ["PATH"], "AIRBYTE_ENTRYPOINT": self._entrypoint}  # noqa: TID251
+        environment = {"PATH": os.environ["PATH"], "AIRBYTE_ENTRYPOINT": self._entrypoint}  # noqa: TID251 - a child gets the tests' own
         self.process = subprocess.Popen(["sh", "-c", script], env=environment, start_new_session=True)
         return self
 

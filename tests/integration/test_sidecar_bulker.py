@@ -28,7 +28,7 @@ BLOCK = b"\n".join([ROW] * 28_000)
 
 
 def _bulker(url: str, **more: object) -> Bulker:
-    return Bulker(url, "token", "sync 1/x", "task", pause_seconds=0.01, **more)  # type: ignore[arg-type]
+    return Bulker(url, "token", "sync 1/x", "task", pause_seconds=0.01, **more)  # type: ignore[arg-type] # keywords of several types
 
 
 def _within(seconds: float) -> Callable[[float], float]:

@@ -151,7 +151,7 @@ def test_a_flood_of_events_about_one_pod_is_two_looks(waiting: Site, shown: Show
         assert go_on.wait(30)
         return None
 
-    shown.get_pod = slow  # type: ignore[method-assign]
+    shown.get_pod = slow  # type: ignore[method-assign] # a fault put into one verb
     first = threading.Thread(target=event, args=(waiting, pod))
     first.start()
     assert looking.wait(30)
@@ -318,7 +318,7 @@ def test_a_call_goes_on_while_anything_is_active(waiting: Site, shown: Shown, da
             shown.show = {pod: EVICTED}
         return real()
 
-    shown.list_pods = list_pods  # type: ignore[method-assign]
+    shown.list_pods = list_pods  # type: ignore[method-assign] # a fault put into one verb
     summary = keep_sweeping(quick)
     assert (summary.sweeps, summary.failed, summary.concluded, summary.deleted) == (4, 1, 1, 1)
     assert summary.last.active == 0

@@ -5,13 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.reports.conftest import CASES
 from tests.support.databases import TestDatabase
 from tests.support.functions import running
-from tests.support.recorder import Recorder
+from tests.support.recorder import Recorder, wait_for
 from tests.support.served import Served, processes_of, served
 from tests.support.site import PACKAGE, python, read_task, site
 
@@ -77,17 +78,29 @@ def test_concurrency_started_many_times_at_once(edition: Served) -> None:
     assert len(list((edition.home / "pods/pods").iterdir())) == 1
 
 
+GARDEN = "airbyte/source-garden"
+TICKS = CASES / "cancel-signal-stops-at-the-shell"
+
+
+def _read_ticks(up: Served, task: str) -> int:
+    """Starts a read that goes on for ever; returns the answer's status."""
+    body = {"config": {}, "catalog": json.loads((TICKS / "catalog.json").read_text())}
+    return up.ask("/read", body, package=GARDEN, version="1", syncId="s", taskId=task)[0]
+
+
+def _until_it_ticks(up: Served) -> None:
+    def emitted() -> Any:
+        return up.ask("/tasks/t")[1]["task"]["streams"].get("ticks", {}).get("emitted")
+
+    wait_for(emitted, 40, "a first record")
+
+
 def test_a_killed_edition_leaves_nothing_and_the_next_one_repairs(tmp_path: Path) -> None:
     """kill -9 in the middle of a sync: no process stays, the next start fails the row with a reason, and works."""
-    home = tmp_path / "home"
-    images = {"airbyte/source-garden": python(CASES / "cancel-signal-stops-at-the-shell/connector.py")}
-    catalog = json.loads((CASES / "cancel-signal-stops-at-the-shell/catalog.json").read_text())
-    from tests.support.recorder import wait_for
-
+    home, images = tmp_path / "home", {GARDEN: python(TICKS / "connector.py")}
     with served(home, images) as up:
-        query = {"package": "airbyte/source-garden", "version": "1", "syncId": "s", "taskId": "t"}
-        assert up.ask("/read", {"config": {}, "catalog": catalog}, **query)[0] == 200
-        wait_for(lambda: up.ask("/tasks/t")[1]["task"]["streams"].get("ticks", {}).get("emitted"), 40, "a first record")
+        assert _read_ticks(up, "t") == 200
+        _until_it_ticks(up)
         up.process.kill()
         up.process.wait()
         wait_for(lambda: not processes_of(home), 30, "no process")
@@ -96,21 +109,16 @@ def test_a_killed_edition_leaves_nothing_and_the_next_one_repairs(tmp_path: Path
         assert task["state"] in {"FAILED", "PARTIAL"}
         assert task["reason"]
         up.idle()
-        assert up.ask("/read", {"config": {}, "catalog": catalog}, **(query | {"taskId": "t2"}))[0] == 200
+        assert _read_ticks(up, "t2") == 200
     wait_for(lambda: not processes_of(home), 30, "no process")
 
 
 def test_ctrl_c_in_the_middle_of_a_sync_leaves_nothing(tmp_path: Path) -> None:
     """The edition stops in order; what it ran is gone, and its rows are final after the next start."""
-    home = tmp_path / "home"
-    images = {"airbyte/source-garden": python(CASES / "cancel-signal-stops-at-the-shell/connector.py")}
-    catalog = json.loads((CASES / "cancel-signal-stops-at-the-shell/catalog.json").read_text())
-    from tests.support.recorder import wait_for
-
+    home, images = tmp_path / "home", {GARDEN: python(TICKS / "connector.py")}
     with served(home, images) as up:
-        query = {"package": "airbyte/source-garden", "version": "1", "syncId": "s", "taskId": "t"}
-        assert up.ask("/read", {"config": {}, "catalog": catalog}, **query)[0] == 200
-        wait_for(lambda: up.ask("/tasks/t")[1]["task"]["streams"].get("ticks", {}).get("emitted"), 40, "a first record")
+        assert _read_ticks(up, "t") == 200
+        _until_it_ticks(up)
     assert up.process.returncode == 0, up.output
     assert processes_of(home) == []
     with served(home, images) as up:

@@ -89,7 +89,7 @@ def running(name: str, *, token: str = "", source: Path | None = None, **environ
 
 
 def _environ(given: Mapping[str, str], token: str) -> dict[str, str]:
-    kept: dict[str, str] = {k: v for k, v in os.environ.items() if not k.startswith("SYNCCTL_")}  # noqa: TID251
+    kept: dict[str, str] = {k: v for k, v in os.environ.items() if not k.startswith("SYNCCTL_")}  # noqa: TID251 - a child gets the tests' own
     return {**kept, **given, "GUNICORN_LOG_LEVEL": "info", **({"SYNCCTL_AUTH_TOKENS": token} if token else {})}
 
 

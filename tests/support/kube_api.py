@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def _handle(self) -> None:
-        api: KubeApi = self.server.api  # type: ignore[attr-defined]
+        api: KubeApi = self.server.api  # type: ignore[attr-defined] # set by us on the server
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         query = dict(parse_qsl(parts.query))

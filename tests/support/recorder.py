@@ -75,7 +75,7 @@ def recorder() -> Iterator[Recorder]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield server.recorder  # type: ignore[attr-defined]
+        yield server.recorder  # type: ignore[attr-defined] # set by us on the server
     finally:
         server.shutdown()
         server.server_close()
@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        recorder: Recorder = self.server.recorder  # type: ignore[attr-defined]
+        recorder: Recorder = self.server.recorder  # type: ignore[attr-defined] # set by us on the server
         parts = urlsplit(self.path)
         if parts.path.startswith("/post/"):
             recorder.posts.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))

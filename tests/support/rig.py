@@ -61,7 +61,7 @@ class Rig:
         """The running sidecar; killed if it is still there at the end."""
         process = subprocess.Popen(
             [sys.executable, "-m", "sidecar"], cwd=self.folder, stdin=subprocess.DEVNULL,
-            env={"PATH": os.environ["PATH"], "COVERAGE_PROCESS_START": ""} | self.environment | environment,  # noqa: TID251
+            env={"PATH": os.environ["PATH"], "COVERAGE_PROCESS_START": ""} | self.environment | environment,  # noqa: TID251 - a child gets the tests' own
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         reader = threading.Thread(target=self._collect, args=(process,))

@@ -96,7 +96,7 @@ class Served:
 def served(home: Path, images: Mapping[str, str], **environment: str) -> Iterator[Served]:
     """Starts an edition on a free port and stops it as Ctrl-C does."""
     arguments = [f"--image={image}={command}" for image, command in images.items()]
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("SYNCCTL_")}  # noqa: TID251
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("SYNCCTL_")}  # noqa: TID251 - a child gets the tests' own
     process = subprocess.Popen(
         [str(_BIN / "syncctl"), "serve", "--port", "0", "--home", str(home), *arguments],
         env=inherited | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,

@@ -28,7 +28,7 @@ class Ran(NamedTuple):
 
 def environment(url: str = "", **more: str) -> dict[str, str]:
     """This process's, without what would change the command's behaviour by accident."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("SYNCCTL_")}  # noqa: TID251
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SYNCCTL_")}  # noqa: TID251 - a child gets the tests' own
     return kept | {"SYNCCTL_URL": url, "SYNCCTL_TOKEN": TOKEN, "TZ": "UTC", "TERM": "xterm", "COLUMNS": "100"} | more
 
 

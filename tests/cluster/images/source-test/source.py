@@ -38,7 +38,7 @@ if sys.argv[1] == "spec":
     say(type="SPEC", spec={"connectionSpecification": {"type": "object", "properties": {"do": {"type": "string"}}}})
     sys.exit(0)
 given = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
-with open(given["--config"], encoding="utf-8") as file:  # noqa: PTH123
+with open(given["--config"], encoding="utf-8") as file:  # noqa: PTH123 - a connector of somebody else
     config = json.load(file)
 status("STARTED")
 if config["do"] == "eat":

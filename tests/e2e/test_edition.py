@@ -1,0 +1,67 @@
+"""What the one-machine edition does about what happens to it."""
+
+import os
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from common.errors import SyncError
+from embedded import settings
+from embedded.connectors import INSTALL_SECONDS
+from embedded.edition import Edition
+from tests.support.recorder import wait_for
+from tests.support.rig import catalog
+from tests.support.served import Served, served
+
+
+def _postmaster(home: Path) -> int:
+    return int((home / "postgres/data/postmaster.pid").read_text().splitlines()[0])
+
+
+def test_a_killed_postgres_comes_back(edition: Served) -> None:
+    """kill -9 of the database: requests are answered again a moment later, and a read then succeeds."""
+    killed = _postmaster(edition.home)
+    os.kill(killed, signal.SIGKILL)
+    wait_for(lambda: not psutil.pid_exists(killed), 10, "the end of the server")
+    wait_for(lambda: edition.ask("/tasks")[0] == 200, 30, "an answer")
+    body = {"config": {"mode": "ok"}, "catalog": catalog("plants")}
+    assert edition.read("case/bad:1", body, tableNamePrefix="after_")["state"] == "SUCCESS"
+
+
+def test_an_empty_token_file_opens_nothing(tmp_path: Path) -> None:
+    """A crash may leave the file empty: a new token is made, and nobody gets in without it."""
+    (tmp_path / "token").write_text("")
+    with served(tmp_path, {}) as up:
+        assert up.token
+        assert up.ask("/tasks")[0] == 200
+        assert up.ask("/tasks", token="")[0] == 401
+
+
+def test_a_task_id_with_a_slash_is_found_however_it_is_encoded(edition: Served) -> None:
+    """%2F as clients send it, and a plain slash."""
+    body = {"config": {"mode": "ok"}, "catalog": catalog("plants")}
+    query = {"package": "case/bad", "version": "1", "syncId": "slash", "taskId": "night/1"}
+    assert edition.ask("/read", body, **query)[0] == 200
+    assert edition.finish("night/1")["taskId"] == "night/1"
+    assert edition.ask("/tasks/night/1")[1]["task"]["taskId"] == "night/1"
+    for odd in ("night/", "..", "a//b"):
+        status, answer = edition.ask("/read", body, **(query | {"taskId": odd}))
+        assert (status, answer["error"][:7]) == (400, "taskId:")
+
+
+@pytest.mark.parametrize("home", ["/proc/nowhere", "/etc/passwd"])
+def test_an_unusable_home_is_a_sentence(home: str) -> None:
+    """It names the folder and the option."""
+    with pytest.raises(SyncError, match="--home"), Edition(Path(home), 0, {}, lambda _: None):
+        pass
+
+
+def test_a_pod_may_wait_as_long_as_an_install_may_take() -> None:
+    """Installing is waiting for a pod to start here; what the user sets still wins."""
+    given = {"SYNCCTL_DATABASE_URL": "postgresql://h/d"}
+    default = {"SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": str(INSTALL_SECONDS)}
+    assert settings.settings(given, {}, defaults=default).container_init_timeout_seconds == INSTALL_SECONDS
+    own = {"SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": "7"}
+    assert settings.settings(given, own, defaults=default).container_init_timeout_seconds == 7
