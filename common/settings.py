@@ -81,6 +81,11 @@ class Settings(BaseModel):
         "of token + salt + secret. With no tokens at all, everyone may call.",
     )
     raw_auth_tokens: _Tokens = Field(_EMPTY, description="More tokens, separated by commas, all taken as plain.")
+    events_without_token: bool = Field(
+        default=False,
+        description="`true` lets CloudEvents to the sweeper come without a token, since ApiServerSource cannot send "
+        "one: they only make it look at a pod. For a sweeper that only the cluster can reach.",
+    )
     token_secret: SecretStr = Field(
         _EMPTY, description="The secret in the hashes of SYNCCTL_AUTH_TOKENS; several, separated by commas, all count."
     )

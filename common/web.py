@@ -48,7 +48,8 @@ class Route(Struct, frozen=True):
     """Where a function answers: at / and /name, and with `below` also at what follows (/name/<id> and /<id>).
 
     `only_looks`: the request changes nothing, so HEAD is answered too. GET /spec starts a task. `also_post`: POST
-    is accepted beside GET; its body means nothing.
+    is accepted beside GET; its body means nothing. `hints`: CloudEvents, which decide nothing, may come without a
+    token where SYNCCTL_EVENTS_WITHOUT_TOKEN allows it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Route(Struct, frozen=True):
     below: bool = False
     only_looks: bool = False
     also_post: bool = False
+    hints: bool = False
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -95,13 +97,14 @@ def route(
     below: bool = False,
     only_looks: bool = False,
     also_post: bool = False,
+    hints: bool = False,
 ) -> Route:
     """A function's route; called while functions-framework loads the function, it also makes its app speak JSON."""
     if flask.has_app_context():
         app = flask.current_app
         app.register_error_handler(HTTPException, _http_error)
         app.register_error_handler(500, _http_error)
-    return Route(name, method, below, only_looks, also_post)
+    return Route(name, method, below, only_looks, also_post, hints)
 
 
 def answer(request: Request, where: Route, use_case: Callable[[Call], Payload]) -> Response:
@@ -141,11 +144,12 @@ def _run(request: Request, where: Route, use_case: Callable[[Call], Payload]) ->
     if where is _HEALTH:
         _check_method(request, where)
         return {"status": "pass"}
-    from common import auth, logs, settings
+    from common import logs, settings
 
     current = settings.current()
     logs.set_up(current.log_format, current.instance_id)
-    auth.authenticate(request.headers.get("Authorization"), current)
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    _authenticate(headers, where, current)
     below = where.below_path(request.path)
     if below is None:
         raise NotFound(f"There is nothing at this path; this function answers at /{where.name} and /health.")
@@ -153,8 +157,18 @@ def _run(request: Request, where: Route, use_case: Callable[[Call], Payload]) ->
     if len(request.query_string) > MAX_QUERY_BYTES:
         raise UriTooLong(f"The query is longer than {MAX_QUERY_BYTES} bytes; send less.")
     body = _read_body(request, current.max_body_bytes) if where.method == "POST" else b""
-    headers = {name.lower(): value for name, value in request.headers.items()}
     return use_case(Call(request.args, body, below, current, headers))
+
+
+def _authenticate(headers: Mapping[str, str], where: Route, settings: "Settings") -> None:
+    from common import auth
+
+    if where.hints and settings.events_without_token and "authorization" not in headers:
+        from common.tasks import events
+
+        if events.is_event(headers):
+            return
+    auth.authenticate(headers.get("authorization"), settings)
 
 
 def _check_method(request: Request, where: Route) -> None:

@@ -43,12 +43,21 @@ def sweep_as_asked(headers: Mapping[str, str], body: bytes, settings: Settings) 
     return {"ok": True, "status": "ok", "pod": hint.pod, **msgspec.to_builtins(swept or Swept())}
 
 
+def is_event(headers: Mapping[str, str]) -> bool:
+    """Whether a request is a CloudEvent, or means to be one, by its headers (their names in lower case)."""
+    return _content_type(headers) in {_STRUCTURED, _BATCH} or any(name.startswith("ce-") for name in headers)
+
+
+def _content_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def parse(headers: Mapping[str, str], body: bytes, namespace: str) -> Hint | None:
     """The hint of an event, None where the request is none; raises BadRequest for what is only half of one.
 
     The names of `headers` are in lower case.
     """
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = _content_type(headers)
     if kind == _BATCH:
         raise BadRequest("Batches of events are not taken; send each CloudEvent by itself.")
     if kind == _STRUCTURED:

@@ -6,7 +6,7 @@ from flask import Request, Response
 from common import web
 from common.tasks.requests import parse_sweep
 
-ROUTE = web.route("sweeper", "POST")
+ROUTE = web.route("sweeper", "POST", hints=True)
 
 
 @functions_framework.http

@@ -39,6 +39,15 @@ def no_events(deployed: Stack) -> Iterator[None]:
     kube.apply({key: source[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": metadata})
 
 
+@pytest.fixture
+def token(deployed: Stack) -> Iterator[None]:
+    """The sweeper wants a token, which the ApiServerSource does not have."""
+    update = ["kn", "service", "update", "sweeper", "-n", FUNCTIONS, "--env"]
+    kube.run(*update, "SYNCCTL_AUTH_TOKENS=secret")
+    yield
+    kube.run(*update, "SYNCCTL_AUTH_TOKENS-")
+
+
 def finish_one(deployed: Stack) -> None:
     query = deployed.start("rows")
     pod = kube.wait_for("the pod is there", lambda: pod_of(query["taskId"]), 30)
@@ -57,6 +66,13 @@ def test_events_alone(deployed: Stack, no_cronjob: None):
     """With the CronJob suspended, events make the verdict and the deletion."""
     finish_one(deployed)
     fail_one(deployed)
+
+
+def test_events_alone_where_a_token_is_wanted(deployed: Stack, no_cronjob: None, token: None):
+    """Events need no token; whatever is no event does."""
+    finish_one(deployed)
+    headers = {"Host": f"sweeper.{FUNCTIONS}.svc.cluster.local"}
+    assert deployed.client.post(f"http://{_inside()}/sweeper", headers=headers).status_code == 401
 
 
 def test_cronjob_alone(deployed: Stack, no_events: None):
@@ -83,12 +99,17 @@ def test_forged_and_odd_events(deployed: Stack, no_cronjob: None):
         "ce-id": "1",
         "Content-Type": "application/json",
     }
-    inside = kube.get("service", "kourier-internal", "kourier-system")
-    assert inside is not None
-    url = f"http://{inside['spec']['clusterIP']}/sweeper"
+    url = f"http://{_inside()}/sweeper"
     for event in forged:
         answer = deployed.client.post(url, headers=headers, content=json.dumps(event))
         assert answer.status_code < 500, answer.text
     assert deployed.task(query["taskId"])["status"] == "RUNNING"
     assert pod_of(query["taskId"]) is not None
     kube.kubectl("delete", "pod", pod["metadata"]["name"], "-n", TASKS)
+
+
+def _inside() -> str:
+    """The address of Knative's ingress for what only the cluster may reach."""
+    service = kube.get("service", "kourier-internal", "kourier-system")
+    assert service is not None
+    return str(service["spec"]["clusterIP"])

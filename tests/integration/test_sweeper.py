@@ -368,3 +368,25 @@ def test_the_function_says_what_is_missing(database: TestDatabase) -> None:
         assert server.ask("POST", "/sweeper?all=1").status == 400
         assert server.ask("GET", "/sweeper").status == 405
         assert server.ask("POST", "/sweeper", json.dumps(EVENT)).status == 400
+
+
+@pytest.mark.parametrize("allowed", ["true", "false"])
+def test_an_event_without_a_token_is_a_hint_where_that_is_allowed(database: TestDatabase, allowed: str) -> None:
+    """ApiServerSource sends no token. Whatever else comes without one, or with a wrong one, is refused."""
+    environ = {"SYNCCTL_DATABASE_URL": database.url, "SYNCCTL_EVENTS_WITHOUT_TOKEN": allowed}
+    with running("sweeper", token="right", **environ) as server:
+        headers = {name.title().replace("-", "_"): value for name, value in EVENT.items()}
+        structured = {"Content_Type": "application/cloudevents+json"}
+        refused = [
+            server.ask("POST", "/sweeper", token=""),
+            server.ask("POST", "/sweeper", json.dumps(EVENT), token=""),
+            server.ask("POST", "/sweeper", token="wrong", **headers),
+            server.ask("GET", "/sweeper", token=""),
+        ]
+        assert [answer.status for answer in refused] == [401] * 4
+        events = [
+            server.ask("POST", "/sweeper", token="", **headers),
+            server.ask("POST", "/sweeper", "{}", token="", **structured),
+        ]
+        # The second one is only half an event, and learns that.
+        assert [answer.status for answer in events] == ([200, 400] if allowed == "true" else [401, 401])
