@@ -20,6 +20,7 @@ PREFIX = "SYNCCTL_"
 CONFIG_FILE = "syncctl.env"
 _CONFIG_PATH = f"{PREFIX}CONFIG_PATH"
 _MULTILINE = ("kubernetes_client_config", "kubernetes_node_selector")
+_LEAST_SOURCE_MI = 512  # what the pod asks for (common/pods/containers.py)
 # Also read under these names, after our own.
 _OTHER_NAMES = {"http_port": "PORT"}
 
@@ -55,8 +56,17 @@ def _tokens(value: SecretStr) -> SecretStr:
     return value
 
 
+def _memory_limit(value: str) -> str:
+    number = value[:-2]
+    units = {"Mi": 1, "Gi": 1024}.get(value[-2:], 0)
+    if not (number.isascii() and number.isdecimal()) or int(number) * units < _LEAST_SOURCE_MI:
+        raise ValueError(f"expected {_LEAST_SOURCE_MI}Mi or more, as a whole number of Mi or Gi, such as 4Gi")
+    return value
+
+
 _DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
 _HttpUrl = Annotated[str, _url("http", "https")]
+_MemoryLimit = Annotated[str, AfterValidator(_memory_limit)]
 _Tokens = Annotated[SecretStr, AfterValidator(_tokens)]
 _EMPTY = SecretStr("")
 
@@ -108,6 +118,14 @@ class Settings(BaseModel):
         {}, description="Labels that a node must have to run task pods, as JSON or YAML, such as {disk: ssd}."
     )
     pods_service_account: str = Field("", description="Service account of the task pods; without it, the namespace's.")
+    source_memory_limit: _MemoryLimit = Field(
+        "2Gi", description="Memory a connector may use before it is killed, in Mi or Gi, such as 4Gi; 512Mi at least."
+    )
+    source_run_as_root: bool = Field(
+        default=False,
+        description="`true` runs connectors as the user that their image names, root included, instead of user 1000; "
+        "the tasks' namespace has to allow it.",
+    )
     container_status_check_seconds: int = Field(10, ge=1, description="Pause between two sweeps while pods are active.")
     sweep_seconds: int = Field(
         280,

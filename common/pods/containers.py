@@ -29,7 +29,8 @@ class PodSettings(Struct, frozen=True):
     task_timeout_seconds: int = 48 * 3600
     node_selector: dict[str, str] = {}
     service_account: str = ""
-    run_as_root: bool = False
+    source_memory_limit: str = "2Gi"
+    source_run_as_root: bool = False
 
 
 def _mounts(files: list[str], *, payload: bool = False) -> list[dict[str, Any]]:
@@ -79,9 +80,9 @@ def source(task: TaskKey, settings: PodSettings, files: list[str]) -> dict[str, 
         "volumeMounts": _mounts(files),
         "resources": {
             "requests": {"cpu": "125m", "memory": "512Mi"},
-            "limits": {"cpu": "2", "memory": "2Gi"},
+            "limits": {"cpu": "2", "memory": settings.source_memory_limit},
         },
-        "securityContext": _security(None if settings.run_as_root else SOURCE_USER, read_only_root=False),
+        "securityContext": _security(None if settings.source_run_as_root else SOURCE_USER, read_only_root=False),
     }
 
 

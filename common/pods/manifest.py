@@ -78,7 +78,7 @@ def check_size(payload: Payload) -> None:
 
 
 def pod(task: TaskKey, payload: Payload, settings: PodSettings, *, prefix: str = "") -> dict[str, Any]:
-    """The task's pod, legal for Pod Security "restricted" (unless `run_as_root`)."""
+    """The task's pod, legal for Pod Security "restricted" (unless `source_run_as_root`)."""
     name = pod_name(task)
     files = list(_raw(payload))
     return {
@@ -102,7 +102,7 @@ def pod(task: TaskKey, payload: Payload, settings: PodSettings, *, prefix: str =
             "securityContext": {
                 "fsGroup": SIDECAR_USER,
                 "seccompProfile": {"type": "RuntimeDefault"},
-                **({} if settings.run_as_root else {"runAsNonRoot": True}),
+                **({} if settings.source_run_as_root else {"runAsNonRoot": True}),
             },
             "initContainers": [containers.init(settings, files)],
             "containers": [

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from common.pods.containers import SOURCE
+
 Status = Mapping[str, Any]
 
 BEING_MADE = frozenset({"PodInitializing", "ContainerCreating"})
@@ -92,8 +94,8 @@ def silent(seconds: float) -> str:
 
 def out_of_memory(pod: Status, name: str) -> str:
     """OOMKilled."""
-    raise_it = f"raise the memory limit of {name}, or read fewer streams at once"
-    return f"{name} ran out of memory at {_memory_limit(pod, name)}; {raise_it}."
+    remedy = "raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read" if name == SOURCE else "read"
+    return f"{name} ran out of memory at {_memory_limit(pod, name)}; {remedy} fewer streams at once."
 
 
 def killed(pod: Status, name: str) -> str:

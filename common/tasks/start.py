@@ -72,6 +72,8 @@ def pod_settings(settings: Settings) -> PodSettings:
         task_timeout_seconds=int(settings.task_timeout_hours * 3600),
         node_selector=dict(settings.kubernetes_node_selector),
         service_account=settings.pods_service_account,
+        source_memory_limit=settings.source_memory_limit,
+        source_run_as_root=settings.source_run_as_root,
     )
 
 

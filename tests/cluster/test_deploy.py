@@ -6,8 +6,20 @@ from uuid import uuid4
 import pytest
 
 from tests.cluster import kube
-from tests.cluster.kube import FUNCTIONS
-from tests.cluster.stack import FAKER, FAKER_VERSION, NAMES, ROOT, Stack, catalog, ids, nothing_left, pod_of, replicas
+from tests.cluster.kube import FUNCTIONS, TASKS
+from tests.cluster.stack import (
+    FAKER,
+    FAKER_VERSION,
+    NAMES,
+    ROOT,
+    Stack,
+    catalog,
+    ids,
+    nothing_left,
+    pod_of,
+    replicas,
+    variant,
+)
 
 pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(600)]
 
@@ -105,6 +117,26 @@ def test_one_base_url(deployed: Stack):
     assert json.loads(kube.kubectl("get", "--raw", f"{proxy}/tasks"))["ok"] is True
     with pytest.raises(kube.CommandFailed, match="could not find the requested resource"):
         kube.kubectl("get", "--raw", f"{proxy}/sweeper")
+
+
+def test_connector_as_another_user(deployed: Stack):
+    """A connector runs as a user of ours, whatever its image names."""
+    query = deployed.start("rows", user=1000)
+    assert deployed.ended(query["taskId"])["status"] == "SUCCESS"
+
+
+def test_connector_as_root(deployed: Stack):
+    """Where the setting says so and the namespace allows it, a connector runs as root, if its image does."""
+    level = "pod-security.kubernetes.io/enforce"
+    with variant("read", "read-root", SYNCCTL_SOURCE_RUN_AS_ROOT="true"):
+        refused = deployed.start("rows", "read-root", expected=422, user=0)
+        assert pod_of(refused["taskId"]) is None
+        kube.kubectl("label", "namespace", TASKS, f"{level}=baseline", "--overwrite")
+        try:
+            query = deployed.start("rows", "read-root", user=0)
+        finally:
+            kube.kubectl("label", "namespace", TASKS, f"{level}=restricted", "--overwrite")
+    assert deployed.ended(query["taskId"])["status"] == "SUCCESS"
 
 
 def test_back_to_zero(deployed: Stack):

@@ -57,6 +57,56 @@ def test_unschedulable(deployed: Stack):
     failed(deployed, task, pod_soon(task), "INIT_TIMEOUT", "node", "selector", seconds=200)
 
 
+def sweep_until_ended(deployed: Stack, task_id: str, **setting: str) -> None:
+    """Sweeps with another setting until the task's row is final."""
+    with stack.variant("sweeper", "sweeper-strict", SYNCCTL_SWEEP_SECONDS="0", **setting):
+
+        def swept() -> bool:
+            assert deployed.call("sweeper-strict", "POST").status_code == 200
+            return bool(deployed.task(task_id)["status"] != "RUNNING")
+
+        kube.wait_for("a sweep ends the task", swept, 60, 1)
+
+
+def test_start_takes_too_long(deployed: Stack):
+    """A pod whose image is still awaited at the init time-out fails then, with what it waited for."""
+    query = {"package": "dev.local/never", "version": "1", **ids()}
+    assert deployed.call("read", "POST", {"config": {}, "catalog": catalog("plants")}, **query).status_code == 200
+    pod = pod_soon(query["taskId"])
+    sweep_until_ended(deployed, query["taskId"], SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS="5")
+    failed(deployed, query["taskId"], pod, "INIT_TIMEOUT", "within 5 s", "dev.local/never:1")
+
+
+def test_task_takes_too_long(deployed: Stack):
+    """A task that runs longer than it may fails with the limit in its reason, and its connector is stopped."""
+    task = deployed.start("hang")["taskId"]
+    pod = started(task)
+    sweep_until_ended(deployed, task, SYNCCTL_TASK_TIMEOUT_HOURS="0.001")
+    failed(deployed, task, pod, "ran longer than", "SYNCCTL_TASK_TIMEOUT_HOURS")
+
+
+def test_node_pressure_eviction(deployed: Stack):
+    """A pod that its node evicted for lack of memory fails with the node's words. The node's part is played here:
+    its status is written through the API, as a kubelet under pressure writes it.
+    """
+    task = deployed.start("hang")["taskId"]
+    pod = started(task)
+    said = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 80Mi."
+    status = {"status": {"phase": "Failed", "reason": "Evicted", "message": said}}
+    kube.kubectl(
+        "patch",
+        "pod",
+        pod["metadata"]["name"],
+        "-n",
+        TASKS,
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        json.dumps(status),
+    )
+    failed(deployed, task, pod, "evicted", "low on resource: memory", seconds=180)
+
+
 def test_pod_deleted_by_hand(deployed: Stack):
     """A running pod that somebody deletes by force fails as gone."""
     task = deployed.start("hang")["taskId"]

@@ -201,7 +201,7 @@ def test_source_out_of_memory():
         verdict = seen(pod(phase, source=ended(137, "OOMKilled"), sidecar=sidecar), 301)
         assert verdict.origin is Origin.SOURCE
         assert verdict.reason == (
-            "source ran out of memory at 2Gi; raise the memory limit of source, or read fewer streams at once."
+            "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read fewer streams at once."
         )
         assert not verdict.clean_end
 

@@ -231,3 +231,14 @@ def test_a_digest_is_joined_with_an_at_sign() -> None:
     """An image pinned by digest stays pinned."""
     pod: dict[str, Any] = manifest.pod(structs.replace(TASK, version="sha256:" + "a" * 64), PAYLOAD, SETTINGS)
     assert pod["spec"]["containers"][0]["image"] == "airbyte/source-garden@sha256:" + "a" * 64
+
+
+def test_a_connector_that_may_run_as_root_keeps_its_images_user() -> None:
+    """Only the source: our own containers stay what they are, and nobody gets capabilities."""
+    settings = structs.replace(SETTINGS, source_run_as_root=True, source_memory_limit="4Gi")
+    spec: dict[str, Any] = manifest.pod(TASK, PAYLOAD, settings)["spec"]
+    source, sidecar = spec["containers"]
+    assert "runAsNonRoot" not in spec["securityContext"]
+    assert (source["securityContext"].get("runAsUser"), source["resources"]["limits"]["memory"]) == (None, "4Gi")
+    assert source["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert [c["securityContext"]["runAsUser"] for c in (*spec["initContainers"], sidecar)] == [65532, 65532]

@@ -125,6 +125,14 @@ def test_the_sidecars_database_is_ours_unless_set():
     assert Settings.load(other).require_sidecar_database_url() == "postgresql://other/d"
 
 
+@pytest.mark.parametrize("limit", ["511Mi", "2", "2GB", "0.5Gi", "-2Gi", "Gi", "२Gi"])
+def test_a_memory_limit_that_no_connector_can_live_with_is_refused(limit: str):
+    """What the pod asks for has to fit; other units are not guessed."""
+    with pytest.raises(SettingsError, match="SYNCCTL_SOURCE_MEMORY_LIMIT: expected 512Mi or more"):
+        Settings.load({"SYNCCTL_SOURCE_MEMORY_LIMIT": limit})
+    assert Settings.load({"SYNCCTL_SOURCE_MEMORY_LIMIT": "3Gi"}).source_memory_limit == "3Gi"
+
+
 @pytest.mark.parametrize("text", ['{"disk": "ssd", "gpu": true}', "{disk: ssd, gpu: true}", "disk: ssd\ngpu: true"])
 def test_the_node_selector_is_json_or_yaml_and_all_text(text: str):
     """Labels are text, whatever they look like."""

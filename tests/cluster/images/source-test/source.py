@@ -1,6 +1,7 @@
 """A connector that does what its configuration says: `{"do": "eat-memory" | "hang" | "wait-for-rows" | ..., ...}`.
 
-rows     sends `count` rows, a state after every `every` of them, `pause` seconds apart
+rows     sends `count` rows, a state after every `every` of them, `pause` seconds apart; fails unless it runs as user
+         `user`, where that is given
 hang     says that it started, and nothing more, until it is told to stop
 eat      takes more memory than any limit allows
 """
@@ -47,5 +48,7 @@ if config["do"] == "eat":
         eaten.append(bytearray(os.urandom(1024)) * 65536)
 if config["do"] == "hang":
     time.sleep(3600)
+if config.get("user", os.getuid()) != os.getuid():
+    sys.exit(f"runs as user {os.getuid()}")
 rows(config.get("count", 10), config.get("every", 5), config.get("pause", 0))
 status("COMPLETE")
