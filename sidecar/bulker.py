@@ -37,16 +37,20 @@ class Target(Struct, frozen=True):
 
 
 class Ack(Struct, frozen=True):
-    """Bulker's 200: how many rows it read and how many it kept."""
+    """Bulker's 200: how many rows it read, how many it kept, how many it says that it refused, and why the first."""
 
     processed: int
     stored: int
+    refused: int = 0
+    why: str = ""
 
 
 class _State(Struct, frozen=True):
     status: str = "COMPLETED"
     processedRows: int | None = None  # noqa: N815 - the wire's spelling
     successfulRows: int | None = None  # noqa: N815 - the wire's spelling
+    refusedRows: int = 0  # noqa: N815 - the wire's spelling
+    refusal: str = ""
 
 
 class _Body(Struct, frozen=True):
@@ -122,8 +126,13 @@ class BulkRequest:
         state = (body and body.state) or _State()
         if answer.status != http.HTTPStatus.OK or body is None or body.error or state.status != "COMPLETED":
             raise self._refusal(answer)
-        processed = self.rows if state.processedRows is None else state.processedRows
-        return Ack(processed, processed if state.successfulRows is None else state.successfulRows)
+        if state.processedRows is None or state.successfulRows is None:
+            # So it answers an empty body: the rows may have got lost on the way, at a proxy for one.
+            raise BulkerError(
+                f"Bulker at {self._wire.where} answered 200 without counting the {self.rows} rows that were sent, as "
+                "it does where none arrives; check what stands between."
+            )
+        return Ack(state.processedRows, state.successfulRows, state.refusedRows, state.refusal)
 
     def abort(self) -> None:
         """Tells Bulker to forget what was sent: by word, and by breaking the body off. Never raises."""

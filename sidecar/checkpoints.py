@@ -14,16 +14,18 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from sidecar.lanes import Lanes
 from sidecar.streams import Lane, PendingState
 
 Save = Callable[[str, bytes, Callable[[str], None]], None]
 """Saves one state under its key, sooner or later; calls back with the reason where it never can."""
 _TICK_SECONDS = 0.25
 _NAMED = 5
+_LEAPS = "its state was not saved: rows before it were given up. The next run reads them again"
 
 
 class _Shared(Struct, frozen=True):
-    """A state of all streams: the first `covers[n]` records of lane n came before it."""
+    """A state of all streams: lane n had reached `covers[n]` when it came."""
 
     key: str
     state: bytes
@@ -33,9 +35,9 @@ class _Shared(Struct, frozen=True):
 class Checkpoints:
     """Takes states as they come and saves them when their rows are safe."""
 
-    def __init__(self, lanes: Sequence[Lane], save: Save, *, commit_bytes: int, commit_seconds: float) -> None:
+    def __init__(self, lanes: Lanes, save: Save, *, commit_bytes: int, commit_seconds: float) -> None:
         self.problem = ""
-        self._lanes = lanes
+        self._all, self._lanes = lanes, lanes.known
         self._save = save
         self._commit_bytes = commit_bytes
         self._commit_seconds = commit_seconds
@@ -47,24 +49,35 @@ class Checkpoints:
     def take_stream(self, lane: Lane, state: bytes, counted: float | None) -> None:
         """A STREAM state has come; `counted` is what the source says that it emitted since the one before."""
         lane.last_was_state = True
-        emitted, lane.since_state = lane.since_state, 0
-        if counted is not None and counted != emitted:
-            lane.fail(f"the source counted {counted:.15g} records up to its checkpoint, and {emitted} arrived")
+        if counted is not None and counted != lane.since_state:
+            lane.fail(_miscount(counted, lane.since_state))
+            if counted > lane.since_state:
+                lane.miss()
+        lane.since_state = 0
         if lane.dead:
             return
-        lane.pending = PendingState(state, lane.emitted)
+        if lane.leaps:
+            lane.fail(_LEAPS)
+            return
+        lane.pending = PendingState(state, lane.reached)
         if self._due(lane):
             self.commit(lane)
 
     def take_shared(self, key: str, state: bytes, counted: float | None) -> None:
         """A GLOBAL or LEGACY state has come; its count is of all streams together."""
-        emitted = sum(lane.since_state for lane in self._lanes)
-        if counted is not None and counted != emitted:
-            self._worry(f"the source counted {counted:.15g} records up to a checkpoint, and {emitted} arrived")
-        for lane in self._lanes:
+        arrived = sum(lane.since_state for lane in self._all.all)
+        if counted is not None and counted != arrived:
+            self._worry(_miscount(counted, arrived))
+            if counted > arrived:
+                for lane in self._lanes:
+                    lane.miss()
+        for lane in self._all.all:
             lane.since_state, lane.last_was_state = 0, True
         self._shares = True
-        self._shared = _Shared(key, state, [lane.emitted for lane in self._lanes])
+        if leaping := [lane for lane in self._lanes if lane.leaps]:
+            self._hold_back(leaping)
+            return
+        self._shared = _Shared(key, state, [lane.reached for lane in self._lanes])
         if self._shared_due():
             self._commit_shared()
 
@@ -88,7 +101,7 @@ class Checkpoints:
         if pending is None:
             return
         if lane.safe < pending.covers:
-            lane.fail("its state was not saved: rows before it were given up. The next run reads them again")
+            lane.fail(_LEAPS)
             return
         self._store(lane.id.key, pending.state, [lane])
 
@@ -137,12 +150,15 @@ class Checkpoints:
         self._shared_since = time.monotonic()
         if shared is None:
             return
-        behind = [lane.id.key for lane, covers in zip(self._lanes, shared.covers, strict=True) if lane.safe < covers]
-        if behind:
-            names = ", ".join(behind[:_NAMED]) + (f" and {len(behind) - _NAMED} more" if len(behind) > _NAMED else "")
-            self._worry(f"the state of all streams was not saved, because rows of {names} before it are not stored")
+        if behind := [lane for lane, covers in zip(self._lanes, shared.covers, strict=True) if lane.safe < covers]:
+            self._hold_back(behind)
         else:
             self._store(shared.key, shared.state, self._lanes)
+
+    def _hold_back(self, behind: Sequence[Lane]) -> None:
+        names = ", ".join(lane.id.key for lane in behind[:_NAMED])
+        names += f" and {len(behind) - _NAMED} more" if len(behind) > _NAMED else ""
+        self._worry(f"the state of all streams was not saved, because rows of {names} before it are not stored")
 
     def _store(self, key: str, state: bytes, lanes: Sequence[Lane]) -> None:
         def refused(why: str) -> None:
@@ -153,3 +169,10 @@ class Checkpoints:
 
     def _worry(self, problem: str) -> None:
         self.problem = self.problem or problem
+
+
+def _miscount(counted: float, arrived: int) -> str:
+    text = f"the source counted {counted:.15g} records up to its checkpoint, and {arrived} arrived"
+    if counted <= arrived:
+        return text
+    return f"{text}: no state from there on is saved, so that the next run reads the missing ones again"

@@ -44,6 +44,11 @@ class Lanes:
         """The catalog's streams, then those that it lacks and that sent records or failed."""
         return [*self.known, *(lane for lane in list(self._strangers.values()) if lane.emitted or lane.error)]
 
+    @property
+    def all(self) -> list[Lane]:
+        """Every stream that there was word of."""
+        return [*self.known, *self._strangers.values()]
+
     def find(self, stream: StreamId) -> Lane:
         """The stream's lane. A descriptor without its namespace still finds the only stream of that name."""
         if stream.namespace == "":

@@ -66,7 +66,7 @@ class Read:
         )
         self._lines = LineReader()
         self._checkpoints = Checkpoints(
-            self._lanes.known, save, commit_bytes=settings.commit_bytes, commit_seconds=settings.commit_seconds
+            self._lanes, save, commit_bytes=settings.commit_bytes, commit_seconds=settings.commit_seconds
         )
         self._expects_exit_code = bool(settings.exit_code_file)
         self._lost_records = self._refusals = 0

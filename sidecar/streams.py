@@ -1,5 +1,6 @@
 """One lane per stream: counts what the source emitted, sends it, and keeps what Bulker acknowledged."""
 
+import sys
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -10,7 +11,7 @@ from msgspec import Raw, Struct
 from common.airbyte import ConfiguredStream, StreamId, StreamStatus
 from common.errors import BulkerError
 from sidecar import schema
-from sidecar.bulker import Bulker, BulkRequest, Mode, Target
+from sidecar.bulker import Ack, Bulker, BulkRequest, Mode, Target
 from sidecar.rows import fault, is_clean
 
 SEND_BYTES = 256 * 1024
@@ -60,7 +61,7 @@ class Lane:
         self.emitted = self.sent = self.stored = self.bytes = 0
         self.refused = 0
         self.safe = 0
-        """The first so many records emitted are acknowledged, or refused by name."""
+        """The first so many of the rows that it has `reached` are acknowledged, or refused by name."""
         self.since_state = 0
         self.reported: StreamStatus | None = None
         self.touched = False
@@ -78,7 +79,9 @@ class Lane:
         self._stream, self._table, self._bulker, self._hide = stream, table, bulker, hide
         self._mode = Mode.BATCH if self.incremental and resumes else Mode.REPLACE_TABLE
         self._request: BulkRequest | None = None
-        self._hole = False
+        self._missed = 0
+        self._until = sys.maxsize
+        """Behind so many rows some are lost: no state may leap over them, in this run, so `safe` ends here."""
         self._since = 0.0
         self._blocks: list[bytes] = []
         self._block_rows = self._block_bytes = 0
@@ -88,6 +91,16 @@ class Lane:
     def selected(self) -> bool:
         """Whether the catalog has the stream."""
         return self._bulker is not None
+
+    @property
+    def reached(self) -> int:
+        """How far the stream has come: the records that came, and one for each time that some did not."""
+        return self.emitted + self._missed
+
+    @property
+    def leaps(self) -> bool:
+        """Whether a state that comes now would leap over lost rows: it can never be saved."""
+        return self.reached > self._until
 
     @property
     def replaces(self) -> bool:
@@ -156,6 +169,11 @@ class Lane:
         self.refused += 1
         self.fail(f"record {number} of stream {self.id.key} was refused: {why}")
 
+    def miss(self) -> None:
+        """The source has sent more rows since its last state than came."""
+        self._until = min(self._until, self.reached - self.since_state)
+        self._missed += 1
+
     def fail(self, why: str) -> None:
         """Keeps the first reason why the stream is not a plain success."""
         self.error = self.error or (why if len(why) <= _ERROR_CHARACTERS else f"{why[:_ERROR_CHARACTERS]} ...")
@@ -182,14 +200,13 @@ class Lane:
         self.send()
         if self.dead or (self._request is not None and not self._finish(self._request)):
             return False
-        if not self._hole:
-            self.safe = self.emitted
+        self.safe = min(self.reached, self._until)
         return True
 
     def abort(self) -> None:
         """Leaves the table as it was before the open request."""
-        # What came after these rows is never safe again: no state may leap over them.
-        self._hole = self._hole or self.uncommitted
+        if self.uncommitted:
+            self._until = min(self._until, self.safe)
         self._blocks, self._block_rows, self._block_bytes = [], 0, 0
         request, self._request = self._request, None
         if request is not None:
@@ -211,16 +228,28 @@ class Lane:
         self.replaced = self.replaced or self.replaces
         self._mode = Mode.BATCH
         self.stored += ack.stored
-        if ack.stored != request.rows or ack.processed != request.rows:
-            self.refused += max(request.rows - ack.stored, 0)
-            self.fail(f"{request.rows} rows were sent and {ack.stored} stored: the destination refused the others")
+        if ack != Ack(request.rows, request.rows):
+            self._differ(request.rows, ack)
         return True
+
+    def _differ(self, sent: int, ack: Ack) -> None:
+        """Rows that the destination refuses, it would refuse again; others may have got lost on their way."""
+        lost = max(sent - ack.stored, 0)
+        self.refused += lost
+        why = f"{sent} rows were sent and {ack.stored} stored"
+        if lost and lost == ack.refused:
+            why += f": the destination refused the others ({self._hide(ack.why) or 'it does not say why'})"
+        elif lost:
+            self._until = min(self._until, self.safe)
+            why += f": {ack.processed} arrived there, and it does not say what became of the others"
+        self.fail(why)
 
     def _die(self, error: BulkerError) -> None:
         """Nothing more can be sent for this stream: Bulker has rolled the open request back."""
         self.fail(self._hide(error.message))
         self.dead = True
         self.pending = None
+        self._until = min(self._until, self.safe)
         self.abort()
 
     def _target(self) -> Target:

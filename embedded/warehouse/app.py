@@ -27,10 +27,14 @@ _log = logging.getLogger(__name__)
 
 
 class Receipt(Struct, frozen=True):
-    """What became of a request's rows: how many it had, and how many are in the table or gave way to a later one."""
+    """What became of a request's rows: how many it had, and how many are in the table or gave way to a later one.
+
+    `refusal`: why the others are not, by the first of them.
+    """
 
     processed: int
     stored: int
+    refusal: str = ""
 
 
 class App:
@@ -88,16 +92,17 @@ class App:
         receipt = self._store(wanted, _reader(environ))
         if not receipt.processed:
             return {"message": "ok"}
-        return {
-            "message": "ok",
-            "state": {
-                "representation": {"name": wanted.table},
-                "status": "COMPLETED",
-                "processedRows": receipt.processed,
-                "successfulRows": receipt.stored,
-                "processingTimeSec": 0,
-            },
+        state = {
+            "representation": {"name": wanted.table},
+            "status": "COMPLETED",
+            "processedRows": receipt.processed,
+            "successfulRows": receipt.stored,
+            "processingTimeSec": 0,
         }
+        refused = receipt.processed - receipt.stored
+        # Bulker has nothing like it: it refuses requests, not rows. A sender learns that these are not just lost.
+        state |= {"refusedRows": refused, "refusal": receipt.refusal} if refused else {}
+        return {"message": "ok", "state": state}
 
     def _post(self, environ: Environ) -> dict[str, Any]:
         wanted = delivery.parse_event(environ["QUERY_STRING"])

@@ -42,6 +42,8 @@ class Spool:
         self.layout: list[str] = []
         """The keys of columns 1, 2, ..."""
         self.processed = self.refused = 0
+        self.refusal = ""
+        """Which row is the first that is refused, and why."""
         self._table = table
         self._keys = tuple(keys)
         self._columns: set[str] = set()
@@ -109,6 +111,7 @@ class Spool:
                 out.append(b"%d\x1f%b\n" % (self.processed, self._arrange(row)))
             except RefusedRow as refused:
                 self.refused += 1
+                self.refusal = self.refusal or f"row {self.processed} of the request: {refused}"
                 if self.refused <= _TOLD_REFUSALS:
                     _log.warning(
                         "Row %d of a request for the table %r is refused: %s.", self.processed, self._table, refused

@@ -58,4 +58,4 @@ class Warehouse:
                 spool.seal()
                 with self._file.transaction() as connection:
                     tables.store(connection, delivery, spool.path, spool.layout)
-            return Receipt(spool.processed, spool.stored)
+            return Receipt(spool.processed, spool.stored, spool.refusal)

@@ -116,6 +116,10 @@ def test_a_refusal_of_a_small_request_gives_its_text() -> None:
         (answer(200, b'{"state":{"successfulRows":"many"}}'), "answered 200"),
         (answer(200, OK[:-5]), "answered 200"),
         (answer(200, OK + OK), "answered 200"),
+        (answer(200, b'{"message":"ok"}'), "answered 200 without counting the 1 rows that were sent"),
+        (answer(200, b'{"message":"ok","state":{}}'), "without counting"),
+        (answer(200, b'{"message":"ok","state":{"processedRows":1}}'), "without counting"),
+        (answer(200, b'{"message":"ok","error":null,"more":[1]}'), "without counting"),
         (answer(200, b'{"message":"ok"}').replace(b"16", b"999"), "cut off"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}", "cut off"),
         (answer(201, OK), "answered 201"),
@@ -156,8 +160,7 @@ def test_nothing_but_bulkers_own_200_is_a_success(raw: bytes, says: str) -> None
         b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + OK,
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(OK), OK),
         b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + answer(200, OK),
-        answer(200, b'{"message":"ok","state":{}}'),
-        answer(200, b'{"message":"ok","error":null,"more":[1]}'),
+        answer(200, b'{"error":null,"more":[1],"state":{"processedRows":1,"successfulRows":1,"more":{}}}'),
     ],
 )
 def test_a_200_in_any_form_of_http_counts(raw: bytes) -> None:

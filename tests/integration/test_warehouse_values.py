@@ -70,7 +70,8 @@ def test_a_row_that_cannot_be_stored_is_refused_alone(warehouse: Running, caplog
     less = b'{"id":2,"tree":' + b'{"a":' * 200 + b"1" + b"}" * 200 + b"}"
     body = b"\n".join([b'{"id":1,"tree":{"a":1}}', less, deep, b'{"id":4,"tree":null}', b'{"id":5,"secret":"\xff"}'])
     state = warehouse.bulk("trees", body)
-    assert (state["processedRows"], state["successfulRows"]) == (5, 3)
+    assert (state["processedRows"], state["successfulRows"], state["refusedRows"]) == (5, 3, 2)
+    assert state["refusal"] == "row 3 of the request: its values are nested too deeply"
     assert warehouse.sql("SELECT id FROM trees ORDER BY id") == [(1,), (2,), (4,)]
     assert "Row 3 of a request for the table 'trees' is refused: its values are nested too deeply." in caplog.text
     assert "Row 5" in caplog.text

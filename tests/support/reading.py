@@ -81,6 +81,7 @@ def shared(value: Any, count: float | None = None, streams: dict[str, Any] | Non
     return {"type": "STATE", "state": body | ({"sourceStats": {"recordCount": count}} if count is not None else {})}
 
 
-def legacy(value: Any) -> dict[str, Any]:
+def legacy(value: Any, count: float | None = None) -> dict[str, Any]:
     """A STATE of the oldest kind."""
-    return {"type": "STATE", "state": {"data": value}}
+    stats = {"sourceStats": {"recordCount": count}} if count is not None else {}
+    return {"type": "STATE", "state": {"data": value} | stats}

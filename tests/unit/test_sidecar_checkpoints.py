@@ -241,32 +241,112 @@ def test_a_refused_stream_keeps_its_old_state_and_the_others_go_on(make: Make, b
     assert "(2 emitted, 0 stored)" in reading.streams["plants"]["error"]
 
 
-def test_fewer_rows_stored_is_said_with_both_numbers_and_the_state_goes_on(make: Make, bulker: Recorder) -> None:
-    """The destination would refuse the same rows again: the state is saved, the stream is PARTIAL."""
-    bulker.answer = lambda _: (200, {"message": "ok", "state": {"processedRows": 3, "successfulRows": 1}})
+_FEWER = {"processedRows": 3, "successfulRows": 1}
+
+
+@pytest.mark.parametrize(
+    ("counts", "saved"),
+    [
+        ({**_FEWER, "refusedRows": 2, "refusal": "row 2: too deep"}, True),
+        (_FEWER, False),
+        ({**_FEWER, "refusedRows": 1}, False),
+        ({"processedRows": 1, "successfulRows": 1}, False),
+        ({"processedRows": 0, "successfulRows": 0}, False),
+    ],
+)
+def test_fewer_rows_stored_is_said_with_both_numbers(
+    make: Make, bulker: Recorder, counts: dict[str, Any], saved: bool
+) -> None:
+    """A destination would refuse the rows that it names again, so the state goes on; others are lost: it does not."""
+    bulker.answer = lambda _: (200, {"message": "ok", "state": counts})
+    for message in (state("plants", {"c": 3}), shared({"c": 3})):
+        reading = make(catalog("plants", incremental=True), state=STARTED)
+        reading.feed(*_rows("plants", 1, 2, 3), message, status("plants", "COMPLETE")).end()
+        assert len(reading.saves) == saved
+        told = reading.streams["plants"]
+        stored = counts["successfulRows"]
+        assert {k: told[k] for k in ("emitted", "stored", "refused")} == {
+            "emitted": 3, "stored": stored, "refused": 3 - stored,
+        }  # fmt: skip
+        assert told["status"] == "PARTIAL"
+        assert f"(3 emitted, {stored} stored)" in told["error"]
+        assert ("too deep" in told["error"]) == saved
+
+
+def test_more_rows_stored_than_sent_are_told_and_the_state_goes_on(make: Make, bulker: Recorder) -> None:
+    """Something between repeated the request: nothing is lost."""
+    bulker.answer = lambda _: (200, {"message": "ok", "state": {"processedRows": 4, "successfulRows": 4}})
     reading = make(catalog("plants", incremental=True), state=STARTED)
-    reading.feed(*_rows("plants", 1, 2, 3), state("plants", {"c": 3}), status("plants", "COMPLETE")).end()
-    assert reading.states == {"plants": {"c": 3}}
-    assert {k: reading.streams["plants"][k] for k in ("status", "emitted", "stored", "refused")} == {
-        "status": "PARTIAL", "emitted": 3, "stored": 1, "refused": 2,
-    }  # fmt: skip
+    reading.feed(*_rows("plants", 1, 2), state("plants", {"c": 2}), status("plants", "COMPLETE")).end()
+    assert reading.states == {"plants": {"c": 2}}
+    assert "2 rows were sent and 4 stored" in reading.streams["plants"]["error"]
 
 
-@pytest.mark.parametrize("count", [1, 3, 9007199254740993])
-def test_a_source_that_counted_otherwise_is_no_plain_success(make: Make, bulker: Recorder, count: int) -> None:
-    """Both numbers are told, for a stream's state and for a shared one; the state is saved."""
+@pytest.mark.parametrize("count", [1, 1.5, 0, -1, 3, 3.0, 2.5, 9007199254740993])
+def test_a_source_that_counted_otherwise_is_no_plain_success(make: Make, bulker: Recorder, count: float) -> None:
+    """Both numbers are told, for a stream's state and for a shared one; a state that counts more is not saved."""
     reading = make(catalog("plants", incremental=True), state=STARTED)
     reading.feed(*_rows("plants", 1, 2), state("plants", {"c": 2}, count), status("plants", "COMPLETE"))
     assert reading.end().state == "PARTIAL"
     assert (
         f"counted {float(count):.15g} records up to its checkpoint, and 2 arrived" in reading.streams["plants"]["error"]
     )
-    assert reading.states == {"plants": {"c": 2}}
+    assert reading.states == ({"plants": {"c": 2}} if count < 2 else {})
+    assert [row["id"] for row in bulker.rows("plants")] == [1, 2]
+    for message in (shared({"c": 2}, count), legacy({"c": 2}, count)):
+        reading = make(catalog("plants", incremental=True), state=STARTED)
+        reading.feed(*_rows("plants", 1, 2), message, status("plants", "COMPLETE"))
+        outcome = reading.end()
+        assert outcome.state == "PARTIAL"
+        assert "and 2 arrived" in outcome.reason
+        assert len(reading.saves) == (count < 2)
+
+
+@pytest.mark.parametrize("arrived", [0, 1])
+def test_no_state_leaps_over_rows_that_never_came(make: Make, bulker: Recorder, arrived: int) -> None:
+    """The state before the gap is saved, later ones are not, however right their own counts are, and of any kind."""
+    for later in (state("plants", {"c": 5}, 1.0), shared({"c": 5}, 1.0), legacy({"c": 5})):
+        reading = make(catalog("plants", incremental=True), state=STARTED)
+        reading.feed(*_rows("plants", 1), state("plants", {"c": 1}, 1))
+        reading.feed(*_rows("plants", *range(2, 2 + arrived)), state("plants", {"c": 4}, arrived + 1))
+        reading.feed(*_rows("plants", 5), later, status("plants", "COMPLETE"))
+        assert reading.end().state == "PARTIAL"
+        assert reading.saves == [("plants", {"c": 1})]
+        error = reading.streams["plants"]["error"]
+        assert f"counted {arrived + 1} records up to its checkpoint, and {arrived} arrived: no state from" in error
+        assert reading.streams["plants"]["stored"] == 2 + arrived
+
+
+def test_a_gap_of_all_streams_holds_every_state_back(make: Make, bulker: Recorder) -> None:
+    """Which stream lacks rows is not known; the shared state before it is saved."""
+    for later in ([shared({"c": 3}, 0)], [state("beds", {"c": 3}), state("plants", {"c": 3})], [legacy({"c": 3})]):
+        reading = make(catalog("beds", "plants", incremental=True), state=STARTED)
+        reading.feed(*_rows("beds", 1), shared({"c": 1}, 1), *_rows("plants", 2), shared({"c": 2}, 2.0), *later)
+        reading.feed(status("beds", "COMPLETE"), status("plants", "COMPLETE"))
+        outcome = reading.end()
+        assert outcome.state == "PARTIAL"
+        assert "counted 2 records up to its checkpoint, and 1 arrived" in outcome.reason
+        assert [key for key, _ in reading.saves] == ["_GLOBAL_STATE"]
+        assert reading.saves[0][1]["shared_state"] == {"c": 1}
+
+
+def test_a_streams_gap_holds_back_its_own_states_alone(make: Make, bulker: Recorder) -> None:
+    """The other streams go on; so does this one in the next run, from where it was."""
+    reading = make(catalog("beds", "plants", incremental=True), state=STARTED)
+    reading.feed(*_rows("beds", 1), state("beds", {"c": 1}, 2), *_rows("plants", 1), state("plants", {"c": 1}, 1))
+    reading.feed(status("beds", "COMPLETE"), status("plants", "COMPLETE"))
+    reading.end()
+    assert reading.states == {"plants": {"c": 1}}
+    assert {name: told["status"] for name, told in reading.streams.items()} == {"beds": "PARTIAL", "plants": "SUCCESS"}
+
+
+def test_refused_and_unselected_records_count_as_arrived(make: Make, bulker: Recorder) -> None:
+    """They came, and are told by name: the source's count, of a stream or of all, is right."""
     reading = make(catalog("plants", incremental=True), state=STARTED)
-    reading.feed(*_rows("plants", 1, 2), shared({}, count), status("plants", "COMPLETE"))
-    outcome = reading.end()
-    assert outcome.state == "PARTIAL"
-    assert "and 2 arrived" in outcome.reason
+    reading.feed(*_rows("plants", 1), record("plants", []), state("plants", {"c": 2}, 2), *_rows("plants", 3))
+    reading.feed(*_rows("weeds", 1), shared({"c": 3}, 2), status("plants", "COMPLETE")).end()
+    assert [key for key, _ in reading.saves][-1] == "_GLOBAL_STATE"
+    assert not any("counted" in told["error"] for told in reading.streams.values())
 
 
 @pytest.mark.parametrize(
