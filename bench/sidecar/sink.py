@@ -1,21 +1,28 @@
-"""`python -m bench.sidecar.sink`: a /bulk that only counts bytes, as cheaply as Python can. Prints its port."""
+"""`python -m bench.sidecar.sink`: a /bulk that only counts bytes and rows, cheaply. Prints its port."""
 
 import socket
 import threading
 
 _END = b"0\r\n\r\n"
-_ANSWER = b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\nConnection: close\r\n\r\n{"message":"ok"}'
 
 
 def _serve(connection: socket.socket) -> None:
-    buffer = memoryview(bytearray(1 << 20))
-    tail = b""
+    buffer = bytearray(1 << 20)
+    tail, rows = b"", 0
     with connection:
         while size := connection.recv_into(buffer):
-            tail = (tail + bytes(buffer[max(size - 5, 0) : size]))[-5:]
+            # Chunks and headers end in CR LF, rows in LF alone.
+            split = tail[-1:] == b"\r" and buffer[:1] == b"\n"
+            rows += buffer.count(b"\n", 0, size) - buffer.count(b"\r\n", 0, size) - split
+            tail = (tail + buffer[max(size - 5, 0) : size])[-5:]
             if tail == _END:
-                connection.sendall(_ANSWER)
+                connection.sendall(_answer(rows))
                 return
+
+
+def _answer(rows: int) -> bytes:
+    body = b'{"message":"ok","state":{"processedRows":%d,"successfulRows":%d}}' % (rows, rows)
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body)
 
 
 def main() -> None:
