@@ -20,6 +20,7 @@ _RETRIED = frozenset({"40001", "40P01"})  # serialization failure, deadlock: run
 _RECONNECT = frozenset({"25006", "57P01", "57P02", "57P03"})  # read-only after a failover, shutdowns
 _MISSING = frozenset({"42P01", "3F000"})  # undefined table, no schema to create in
 _NETWORK_WORDS = ("network error", "communication error", "create a connection", "closed", "SSL")
+_UNHOLDABLE = ("22", "54")  # data exceptions, and limits of the program such as depth and size
 _PAUSE_SECONDS = 0.5
 
 
@@ -60,6 +61,19 @@ class Database:
     def run(self, name: str, **parameters: Any) -> list[Row]:
         """Runs one named query; values that Postgres has no text for (NUL) must not get here."""
         return self.execute(queries.load("queries.sql")[name], **parameters)
+
+    def refusal(self, name: str, **parameters: Any) -> "StoreError | None":
+        """Runs a named query; what Postgres said if it cannot hold one of the values: the transaction goes on."""
+        self.execute("SAVEPOINT attempt")
+        try:
+            self.run(name, **parameters)
+        except StoreError as error:
+            if not error.code.startswith(_UNHOLDABLE):
+                raise
+            self.execute("ROLLBACK TO SAVEPOINT attempt")
+            return error
+        self.execute("RELEASE SAVEPOINT attempt")
+        return None
 
     def install(self) -> None:
         """Makes the tables that are missing and brings our own to the newest version."""

@@ -137,11 +137,35 @@ DELETE FROM source_state
 WHERE sync_id = :sync_id
   AND CASE WHEN stream IN ('_GLOBAL_STATE', '_LEGACY_STATE') THEN stream ELSE '' END <> :kind;
 
+-- name: raw_states_exist
+-- Another controller's database has only the caller's tables.
+SELECT to_regclass('syncctl_state') IS NOT NULL AS exist;
+
+-- name: save_raw_state
+INSERT INTO syncctl_state (sync_id, stream, state) VALUES (:sync_id, :state_key, :state::json);
+
+-- name: drop_state
+DELETE FROM source_state WHERE sync_id = :sync_id AND stream = :state_key;
+
+-- name: drop_raw_states
+-- The older one of this key, and those of the other kinds.
+DELETE FROM syncctl_state
+WHERE sync_id = :sync_id
+  AND (stream = :state_key
+       OR CASE WHEN stream IN ('_GLOBAL_STATE', '_LEGACY_STATE') THEN stream ELSE '' END <> :kind);
+
 -- name: load_states
-SELECT stream, state::text AS state FROM source_state WHERE sync_id = :sync_id ORDER BY timestamp;
+-- Should a key be in both tables (another sidecar does not know of ours), the newer one comes last.
+SELECT stream, state::text AS state, timestamp FROM source_state WHERE sync_id = :sync_id
+UNION ALL
+SELECT stream, state::text AS state, updated_at FROM syncctl_state WHERE sync_id = :sync_id
+ORDER BY timestamp;
 
 -- name: clear_states
 DELETE FROM source_state WHERE sync_id = :sync_id;
+
+-- name: clear_raw_states
+DELETE FROM syncctl_state WHERE sync_id = :sync_id;
 
 -- name: keep_config
 -- A run that was given the kept configuration changes it on behalf of the same configuration of the caller's.
