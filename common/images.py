@@ -17,6 +17,8 @@ _NAME = re.compile(rf"(?:{_REGISTRY}/)?{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _IDENTIFIER = re.compile(r"[0-9a-f]{64}")
+_HOST = re.compile(_REGISTRY, re.ASCII)
+_DEFAULT_REGISTRY = "docker.io/"
 
 
 class Image(Struct, frozen=True):
@@ -38,7 +40,8 @@ def parse(package: str, version: str) -> Image:
     if not _NAME.fullmatch(package) or _IDENTIFIER.fullmatch(package):
         raise Refused(
             "package: not the name of an image. Expected lower-case path components with an optional registry in "
-            "front, such as airbyte/source-faker or registry.example.com:5000/team/source; the tag goes into version."
+            "front, such as airbyte/source-faker or registry.example.com:5000/team/source; a tag or digest goes into "
+            "version."
         )
     if not _TAG.fullmatch(version) and not _DIGEST.fullmatch(version):
         raise Refused(
@@ -46,3 +49,26 @@ def parse(package: str, version: str) -> Image:
             "digest (sha256: and 64 lower-case hex digits)."
         )
     return Image(package, version)
+
+
+def check_allowed(package: str, patterns: str) -> None:
+    """Raises Refused unless the package fits one of SYNCCTL_ALLOWED_IMAGES's patterns; without any, all fit.
+
+    A star stands for part of one path component, never for a slash. A name without a registry is Docker's own, as
+    container runtimes take it, in a pattern as in a package.
+    """
+    allowed = [_pattern(part.strip()) for part in patterns.split(",") if part.strip()]
+    if allowed and not any(pattern.fullmatch(_qualified(package)) for pattern in allowed):
+        raise Refused(
+            f"package: {package} is not among the images that this installation runs (SYNCCTL_ALLOWED_IMAGES); use "
+            "one that is, or have its operator add it."
+        )
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile("[^/]*".join(map(re.escape, _qualified(text).split("*"))))
+
+
+def _qualified(name: str) -> str:
+    registry, slash, _ = name.replace("*", "x").partition("/")
+    return name if slash and _HOST.fullmatch(registry) else _DEFAULT_REGISTRY + name

@@ -5,6 +5,7 @@ The only module that reads os.environ for the functions. It is imported on a req
 """
 
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +22,7 @@ CONFIG_FILE = "syncctl.env"
 _CONFIG_PATH = f"{PREFIX}CONFIG_PATH"
 _MULTILINE = ("kubernetes_client_config", "kubernetes_node_selector")
 _LEAST_SOURCE_MI = 512  # what the pod asks for (common/pods/containers.py)
+_IMAGE_PATTERN = re.compile(r"(?:[\w.:\[\]*-]+/)?[\w.*-]+(?:/[\w.*-]+)*", re.ASCII)
 # Also read under these names, after our own.
 _OTHER_NAMES = {"http_port": "PORT"}
 
@@ -64,10 +66,19 @@ def _memory_limit(value: str) -> str:
     return value
 
 
+def _image_patterns(value: str) -> str:
+    parts = [part.strip() for part in value.split(",")]
+    # A list of nothing would allow everything, and a pattern with a tag nothing: neither by accident.
+    if value and not all(_IMAGE_PATTERN.fullmatch(part) for part in parts):
+        raise ValueError("expected names of images, separated by commas, without tags, such as airbyte/source-*")
+    return value
+
+
 _DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
 _HttpUrl = Annotated[str, _url("http", "https")]
 _MemoryLimit = Annotated[str, AfterValidator(_memory_limit)]
 _Tokens = Annotated[SecretStr, AfterValidator(_tokens)]
+_ImagePatterns = Annotated[str, AfterValidator(_image_patterns)]
 _EMPTY = SecretStr("")
 
 
@@ -98,6 +109,11 @@ class Settings(BaseModel):
     )
     token_secret: SecretStr = Field(
         _EMPTY, description="The secret in the hashes of SYNCCTL_AUTH_TOKENS; several, separated by commas, all count."
+    )
+    allowed_images: _ImagePatterns = Field(
+        "",
+        description="Which connectors may run, as names separated by commas: `airbyte/source-*`, "
+        "`registry.example.com/team/*`. A star stands for anything but a slash. Without it, all.",
     )
     bulker_url: _HttpUrl = Field("http://localhost:3042", description="Bulker, as task pods reach it.")
     bulker_auth_token: SecretStr = Field(_EMPTY, description="Token that task pods send to Bulker.")

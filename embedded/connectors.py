@@ -155,6 +155,11 @@ class Connectors:
                 f"Image {image} cannot run without a container runtime: only images airbyte/source-NAME have "
                 f"a Python package to run instead. To run this one, {MAP_IT}."
             )
+        if "@" in image and not tag:
+            raise Refused(
+                f"Image {image} cannot be installed: a digest names an image, not a version of the Python package that "
+                f"runs instead. Give a version such as 1.2.3, or {MAP_IT}."
+            )
         if not VERSION.fullmatch(tag):
             raise Refused(
                 f"Image {image} cannot be installed: its tag must be a version such as 1.2.3, not "

@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from common.images import Image
 from common.pods import scripts
 from common.store.tasks import TaskKey
 
@@ -67,10 +68,9 @@ def init(settings: PodSettings, files: list[str]) -> dict[str, Any]:
 
 
 def source(task: TaskKey, settings: PodSettings, files: list[str]) -> dict[str, Any]:
-    separator = "@" if task.version.startswith("sha256:") else ":"
     return {
         "name": SOURCE,
-        "image": f"{task.package}{separator}{task.version}",
+        "image": str(Image(task.package, task.version)),
         "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", scripts.source(task.command)],
         "env": [

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from msgspec import Struct, structs
 
-from common import airbyte, cluster
+from common import airbyte, cluster, images
 from common.cluster import Cluster
 from common.commands import Command
 from common.errors import Conflict, QuotaExceeded, Refused, SyncError, TimedOut, Unavailable
@@ -36,6 +36,7 @@ def start(task: NewTask, settings: Settings) -> Started:
 
     The same taskId with the same request is answered as the first time; with another one it is a Conflict.
     """
+    images.check_allowed(task.package, settings.allowed_images)
     key = TaskKey(
         command=task.command,
         task_id=task.task_id or str(uuid4()),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from common import cluster
 from common.errors import ClusterUnavailable, Conflict, NotFound, QuotaExceeded, Refused, SyncError, TimedOut, TooLarge
@@ -373,3 +374,32 @@ def test_half_written_files_of_one_pod_stop_nobody_else(waiting: Site, database:
     files = sorted(waiting.pods._pods.glob("*/pod.json"))
     files[0].write_text("")
     assert waiting.sweep().pods == 1
+
+
+def test_an_image_outside_the_allow_list_leaves_nothing(
+    tmp_path: Path, database: TestDatabase, bulker: Recorder
+) -> None:
+    """Every command is refused with the image and the setting named: no row, no pod; one inside runs."""
+    good = {PACKAGE: connector(tmp_path, GOOD)}
+    tasks = [read_task(), *map(other_task, ("spec", "check", "discover"))]
+    with site(tmp_path, database, bulker.url, good, SYNCCTL_ALLOWED_IMAGES="airbyte/source-faker,acme/*") as running:
+        for task in tasks:
+            with pytest.raises(Refused, match=rf"{PACKAGE} is not among .*SYNCCTL_ALLOWED_IMAGES"):
+                running.start(task)
+        assert not list(running.pods.list_pods())
+    assert database.rows("SELECT task_id FROM syncctl_task UNION SELECT task_id FROM source_task") == []
+    with site(tmp_path, database, bulker.url, good, SYNCCTL_ALLOWED_IMAGES="airbyte/source-*") as running:
+        assert running.run(tasks[1])["state"] == "SUCCESS"
+
+
+def test_an_image_by_digest_is_found_again_by_it(good: Site, database: TestDatabase) -> None:
+    """The digest is the version: in the pod's image, in the task, and in the row that a console looks for."""
+    digest = "sha256:" + "0a" * 32
+    started = good.start(structs.replace(other_task("spec"), version=digest))
+    [pod] = good.pods.list_pods()
+    images = {container["image"] for container in pod["spec"]["containers"]}
+    assert f"{PACKAGE}@{digest}" in images
+    assert good.finish(started.task_id)["version"] == digest
+    assert database.rows("SELECT package, version, error FROM source_spec") == [
+        {"package": PACKAGE, "version": digest, "error": ""}
+    ]

@@ -95,6 +95,14 @@ def test_tag_must_be_a_version(tag: str) -> None:
             verb(f"airbyte/source-faker{tag}")
 
 
+def test_a_digest_is_no_version_of_a_package() -> None:
+    """What is pinned by digest alone cannot be installed, and the refusal says why; a mapping runs it."""
+    image = "airbyte/source-faker@sha256:" + "0" * 64
+    with pytest.raises(Refused, match="a digest names an image"):
+        connectors().command(image)
+    assert connectors({"airbyte/source-faker": "run"}).command(image) == "run"
+
+
 def test_mapping_without_command_is_refused() -> None:
     """An image mapped to nothing is named when the edition starts."""
     with pytest.raises(SettingsError, match="own/thing:1"):

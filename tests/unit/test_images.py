@@ -120,3 +120,42 @@ def test_no_text_gets_through_that_a_shell_or_a_path_could_misread(package: str,
     assert ".." not in image.package
     assert all(image.package.split("/"))
     assert ":" not in image.package.rsplit("/", 1)[-1]
+
+
+@pytest.mark.parametrize(
+    ("package", "patterns"),
+    [
+        ("anybody/anything", ""),
+        ("airbyte/source-faker", "airbyte/source-*"),
+        ("airbyte/source-faker", " registry.example.com/team/* , airbyte/source-faker "),
+        ("docker.io/airbyte/source-faker", "airbyte/source-*"),
+        ("airbyte/source-faker", "docker.io/airbyte/*"),
+        ("registry.example.com:5000/team/source", "registry.example.com:5000/team/*"),
+        ("eu.example.com/source", "*.example.com/source"),
+        ("airbyte/source-faker-strict", "*/source-*-strict"),
+    ],
+)
+def test_images_that_fit_a_pattern_may_run(package: str, patterns: str):
+    """Without patterns all may; Docker's own registry may be written or left out, on either side."""
+    images.check_allowed(package, patterns)
+
+
+@pytest.mark.parametrize(
+    ("package", "patterns"),
+    [
+        ("airbyte/destination-x", "airbyte/source-*"),
+        ("evil.example.com/airbyte/source-faker", "airbyte/source-*"),
+        ("evil.example.com/airbyte/source-faker", "*/source-*"),
+        ("evil.example.com/source-faker", "*/source-*"),
+        ("localhost:5000/source-faker", "*/source-*"),
+        ("airbyte/source-faker/more", "airbyte/*"),
+        ("airbyte/source-faker", "airbyte/source"),
+        ("myairbyte/source-faker", "airbyte/source-*"),
+        ("registryxexample.com/team/a", "registry.example.com/team/*"),
+        ("airbyte/source-faker", "*"),
+    ],
+)
+def test_images_that_fit_no_pattern_are_refused(package: str, patterns: str):
+    """A star crosses no slash and brings no other registry in; the refusal names the image and the setting."""
+    with pytest.raises(Refused, match=rf"{package} .*SYNCCTL_ALLOWED_IMAGES"):
+        images.check_allowed(package, patterns)

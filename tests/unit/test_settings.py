@@ -133,6 +133,21 @@ def test_a_memory_limit_that_no_connector_can_live_with_is_refused(limit: str):
     assert Settings.load({"SYNCCTL_SOURCE_MEMORY_LIMIT": "3Gi"}).source_memory_limit == "3Gi"
 
 
+@pytest.mark.parametrize("text", ["airbyte/source-*", "a/b, registry.example.com:5000/team/*", "[::1]:5000/x", "*/x"])
+def test_patterns_of_images_are_taken(text: str):
+    """Names with stars, with or without a registry."""
+    assert Settings.load({"SYNCCTL_ALLOWED_IMAGES": text}).allowed_images == text
+
+
+@pytest.mark.parametrize(
+    "text", [",", "a/b,", "a/b:1", "a/b@sha256:0", "a b", "https://registry.example.com/a", "a//b"]
+)
+def test_patterns_that_could_not_mean_anything_are_refused(text: str):
+    """A list of nothing would allow everything, a tag would never match."""
+    with pytest.raises(SettingsError, match=r"SYNCCTL_ALLOWED_IMAGES: expected names of images"):
+        Settings.load({"SYNCCTL_ALLOWED_IMAGES": text})
+
+
 @pytest.mark.parametrize("text", ['{"disk": "ssd", "gpu": true}', "{disk: ssd, gpu: true}", "disk: ssd\ngpu: true"])
 def test_the_node_selector_is_json_or_yaml_and_all_text(text: str):
     """Labels are text, whatever they look like."""
