@@ -109,7 +109,8 @@ class BulkRequest:
     def send(self, blocks: list[bytes], rows: int) -> None:
         """Sends blocks of whole lines (without their last line feed); raises BulkerError with Bulker's words."""
         size = sum(map(len, blocks)) + len(blocks)
-        self._write(b"".join((b"%x\r\n" % size, b"\n".join(blocks), b"\n\r\n")), "sent")
+        # Size line, rows and the chunk's end in one copy: each of them ends in the line feed that joins them.
+        self._write(b"\n".join((b"%x\r" % size, *blocks, b"\r\n")), "sent")
         self.rows += rows
         self.bytes += size
 

@@ -14,7 +14,8 @@ from msgspec import Struct
 from sidecar.settings import Settings
 from sidecar.stop import Stop
 
-READ_BYTES = 1024 * 1024
+READ_BYTES = 256 * 1024
+"""What is made of a larger chunk no longer fits into memory that is at hand: its pages are asked for anew each time."""
 _PIPE_BYTES = 1024 * 1024
 _TICK_SECONDS = 0.5
 _LOOK_SECONDS = 0.1
@@ -116,7 +117,7 @@ class Pipes:
         return False
 
     def _read(self, descriptor: int) -> bytes:
-        """Up to a megabyte; closes the pipe at its EOF."""
+        """Up to READ_BYTES; closes the pipe at its EOF."""
         try:
             data = os.read(descriptor, READ_BYTES)
         except BlockingIOError:

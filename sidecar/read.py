@@ -1,5 +1,6 @@
 """A read: records to their streams' lanes, states to the checkpoints, traces to the streams' statuses."""
 
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -38,6 +39,8 @@ _BAD_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 KeepConfig = Callable[[bytes], None]
 """Keeps a configuration that the connector has changed, for the next read of the sync."""
+_Rows = defaultdict[str | tuple[str, str], list[Raw]]
+"""A block's rows, by stream: its name alone where it has no namespace, since making pairs costs."""
 
 
 class Read:
@@ -133,24 +136,23 @@ class Read:
         if isinstance(block, TooLong):
             self._on_too_long(block)
             return
-        rows: dict[tuple[str, str | None], list[Raw]] = {}
+        rows: _Rows = defaultdict(list)
         for message in decode(block):
-            record = message.record if type(message) is Message else None
+            record = message.record
             if record is not None and message.type == "RECORD":  # type: ignore[union-attr] # a record has a message
-                key = (record.stream, record.namespace)
-                if key in rows:
-                    rows[key].append(record.data)
-                else:
-                    rows[key] = [record.data]
+                rows[record.stream if record.namespace is None else (record.stream, record.namespace)].append(
+                    record.data
+                )
                 continue
-            # Order matters between a stream's records and what is said about them.
-            self._flush(rows)
+            # Order matters between a stream's records and what is said about them: a log line says nothing.
+            if type(message) is not Message or message.type != "LOG":
+                self._flush(rows)
             self._on_message(message)
         self._flush(rows)
 
-    def _flush(self, rows: dict[tuple[str, str | None], list[Raw]]) -> None:
-        for (name, namespace), data in rows.items():
-            lane = self._lanes.find(StreamId(name, namespace))
+    def _flush(self, rows: _Rows) -> None:
+        for key, data in rows.items():
+            lane = self._lanes.find(StreamId(key) if isinstance(key, str) else StreamId(*key))
             before = lane.refused
             lane.add(data)
             if lane.refused > before:

@@ -1,13 +1,12 @@
 """What Bulker would refuse a whole request for, found before it is sent."""
 
-from operator import itemgetter
+import struct
 
 from msgspec import Raw
 
 from sidecar.bulker import LINE_BYTES
 
-_SHORT_ROW_BYTES = 100
-_FIRST_BYTE = itemgetter(0)
+_FIRST_BYTE = struct.Struct("c").unpack_from
 
 
 def is_clean(rows: list[Raw], block: bytes) -> bool:
@@ -15,7 +14,7 @@ def is_clean(rows: list[Raw], block: bytes) -> bool:
 
     That they are JSON, and each on a line of its own, is the decoder's work.
     """
-    return len(block) <= LINE_BYTES and _are_objects(rows, block) and _is_utf8(block)
+    return len(block) <= LINE_BYTES and _are_objects(rows) and _is_utf8(block)
 
 
 def fault(row: bytes) -> str:
@@ -29,13 +28,10 @@ def fault(row: bytes) -> str:
     return "" if _is_utf8(row) else "it is not valid UTF-8"
 
 
-def _are_objects(rows: list[Raw], block: bytes) -> bool:
-    # Searching the block costs by its size, looking at each row by their number.
-    if len(block) < _SHORT_ROW_BYTES * len(rows):
-        return block.startswith(b"{") and block.count(b"\n{") == len(rows) - 1
+def _are_objects(rows: list[Raw]) -> bool:
     try:
-        return set(map(_FIRST_BYTE, map(memoryview, rows))) == {ord("{")}  # type: ignore[arg-type] # Raw is a buffer
-    except IndexError:
+        return [*map(_FIRST_BYTE, rows)].count((b"{",)) == len(rows)
+    except struct.error:
         return False
 
 
