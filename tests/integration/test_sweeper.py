@@ -373,8 +373,9 @@ def test_the_function_says_what_is_missing(database: TestDatabase) -> None:
 @pytest.mark.parametrize("allowed", ["true", "false"])
 def test_an_event_without_a_token_is_a_hint_where_that_is_allowed(database: TestDatabase, allowed: str) -> None:
     """ApiServerSource sends no token. Whatever else comes without one, or with a wrong one, is refused."""
-    environ = {"SYNCCTL_DATABASE_URL": database.url, "SYNCCTL_EVENTS_WITHOUT_TOKEN": allowed}
-    with running("sweeper", token="right", **environ) as server:
+    with running(
+        "sweeper", token="right", SYNCCTL_DATABASE_URL=database.url, SYNCCTL_EVENTS_WITHOUT_TOKEN=allowed
+    ) as server:
         headers = {name.title().replace("-", "_"): value for name, value in EVENT.items()}
         structured = {"Content_Type": "application/cloudevents+json"}
         refused = [
