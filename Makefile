@@ -26,12 +26,17 @@ serve: .venv/ready ## run all functions, Postgres and the warehouse on this mach
 test: .venv/ready ## run every test that needs no cluster
 	$(BIN)/python -m pytest --ignore tests/cluster -n $(WORKERS) --dist loadgroup
 
+.PHONY: test-faults
+test-faults: .venv/ready ## provoke every fault of docs/faults.md that needs no cluster
+	$(BIN)/python -m pytest --ignore tests/cluster -m fault -n $(WORKERS) --dist loadgroup
+
 .PHONY: check
-check: .venv/ready ## ruff, mypy strict, import directions
+check: .venv/ready ## ruff, mypy strict, import directions, docs/faults.md
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.faults --check
 
 .PHONY: format
 format: .venv/ready ## let ruff format and mend what it can

@@ -260,17 +260,32 @@ def _explain(error: ValidationError) -> str:
 
 
 _current: Settings | None = None
+_version: tuple[int, ...] = ()
+"""Of the config file that `_current` was read with; () where there is none."""
 
 
 def use(settings: Settings | None) -> None:
     """Makes `current` return these settings: how the embedded edition (and tests) bring their own."""
-    global _current  # noqa: PLW0603 - one per process
-    _current = settings
+    global _current, _version
+    _current, _version = settings, ()
 
 
 def current() -> Settings:
-    """This process's settings, read from the environment at the first call."""
-    global _current  # noqa: PLW0603 - one per process, as in use()
-    if _current is None:
-        _current = Settings.load()
+    """This process's settings, read at the first call, and again once the config file is another one.
+
+    So a password that is changed in a mounted Secret reaches functions that run.
+    """
+    global _current, _version
+    if _current is None or (_version and _version != _file_version()):
+        version = _file_version()
+        _current, _version = Settings.load(), version
     return _current
+
+
+def _file_version() -> tuple[int, ...]:
+    folder = os.environ.get(_CONFIG_PATH, "").strip()  # noqa: TID251 - the one place
+    try:
+        found = (Path(folder) / CONFIG_FILE).stat() if folder else None
+    except OSError:
+        return (-1,)  # reading it then says what is wrong
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if found else ()

@@ -97,6 +97,7 @@ def test_pages(verbs: KubernetesCluster, namespace: str):
     assert {one["metadata"]["uid"] for one in verbs.list_pods()} == uids
 
 
+@pytest.mark.fault(37)
 def test_refusals(verbs: KubernetesCluster, namespace: str):
     """Pod Security, validation and a quota are told apart, in the cluster's own words."""
     with pytest.raises(Refused, match="violates PodSecurity"):
@@ -129,6 +130,7 @@ def with_token(cluster: ClusterSettings, token: str) -> str:
     return json.dumps(config, indent=1)
 
 
+@pytest.mark.fault(9)
 def test_rights_and_credentials(cluster: ClusterSettings, namespace: str):
     """An account without rights is told which roles are missing; a wrong token, where it comes from."""
     token = kube.kubectl("create", "token", "default", "-n", namespace).strip()
@@ -146,6 +148,7 @@ def test_rights_and_credentials(cluster: ClusterSettings, namespace: str):
 
 
 @pytest.mark.usefixtures("connectors")
+@pytest.mark.fault(76)
 def test_a_log_is_bytes(verbs: KubernetesCluster, namespace: str):
     """Latin-1 and NUL come through as they are; a container that has not started has none."""
     task = key()

@@ -36,6 +36,7 @@ def test_functions_ready(deployed: Stack):
     assert ready == dict.fromkeys(NAMES, "True")
 
 
+@pytest.mark.fault(66)
 def test_sweeper_is_inside_only(deployed: Stack):
     """The sweeper has no address outside the cluster."""
     service = kube.get("ksvc", "sweeper", FUNCTIONS)

@@ -26,12 +26,14 @@ def pod_soon(task_id: str) -> dict[str, Any]:
     return kube.wait_for("the pod is there", lambda: pod_of(task_id), 30)
 
 
+@pytest.mark.fault(30)
 def test_source_out_of_memory(deployed: Stack):
     """A connector that is OOM-killed fails with its memory limit in the reason."""
     task = deployed.start("eat")["taskId"]
     failed(deployed, task, pod_soon(task), "source ran out of memory at 2Gi")
 
 
+@pytest.mark.fault(32)
 def test_image_cannot_be_pulled(deployed: Stack):
     """An image that no registry has fails with the image's name, after a grace for registries that recover."""
     query = {"package": "dev.local/nowhere", "version": "1", **ids()}
@@ -41,6 +43,7 @@ def test_image_cannot_be_pulled(deployed: Stack):
 
 
 @pytest.mark.parametrize("package", ["Airbyte/Source-Faker", "a b", "dev.local/x;reboot", "../x"])
+@pytest.mark.fault(33)
 def test_image_name_that_is_invalid(deployed: Stack, package: str):
     """What is no image's name is refused before anything is made."""
     query = {"package": package, "version": "1", **ids()}
@@ -50,6 +53,7 @@ def test_image_name_that_is_invalid(deployed: Stack, package: str):
     assert pod_of(query["taskId"]) is None
 
 
+@pytest.mark.fault(35)
 def test_unschedulable(deployed: Stack):
     """A pod that no node takes fails at the init time-out, with the scheduler's words."""
     with stack.variant("read", "read-nowhere", SYNCCTL_KUBERNETES_NODE_SELECTOR="{disk: none}"):
@@ -85,6 +89,7 @@ def test_task_takes_too_long(deployed: Stack):
     failed(deployed, task, pod, "ran longer than", "SYNCCTL_TASK_TIMEOUT_HOURS")
 
 
+@pytest.mark.fault(26)
 def test_node_pressure_eviction(deployed: Stack):
     """A pod that its node evicted for lack of memory fails with the node's words. The node's part is played here:
     its status is written through the API, as a kubelet under pressure writes it.
@@ -107,6 +112,7 @@ def test_node_pressure_eviction(deployed: Stack):
     failed(deployed, task, pod, "evicted", "low on resource: memory", seconds=180)
 
 
+@pytest.mark.fault(29)
 def test_pod_deleted_by_hand(deployed: Stack):
     """A running pod that somebody deletes by force fails as gone."""
     task = deployed.start("hang")["taskId"]
@@ -115,6 +121,7 @@ def test_pod_deleted_by_hand(deployed: Stack):
     failed(deployed, task, pod, seconds=180)
 
 
+@pytest.mark.fault(26, 28)
 def test_pod_evicted_through_the_api(deployed: Stack):
     """An eviction (a drained node) fails the task, and says that it was not the connector."""
     task = deployed.start("hang")["taskId"]
@@ -126,6 +133,7 @@ def test_pod_evicted_through_the_api(deployed: Stack):
     failed(deployed, task, pod, seconds=180)
 
 
+@pytest.mark.fault(3)
 def test_quota_used_up_then_freed(deployed: Stack):
     """A task over the quota is answered 429 with Retry-After, leaves no pod, and starts when there is room."""
     quota = {
@@ -149,6 +157,7 @@ def test_quota_used_up_then_freed(deployed: Stack):
     assert deployed.ended(query["taskId"])["status"] == "SUCCESS"
 
 
+@pytest.mark.fault(48)
 def test_postgres_restarts_in_the_middle(deployed: Stack):
     """A sync goes on through a restart of Postgres, and no row is lost."""
     query = deployed.start("rows", count=60, every=2, pause=0.5)

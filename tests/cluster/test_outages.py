@@ -55,6 +55,7 @@ def patient_sweeper(deployed: Stack) -> Iterator[None]:
     kube.run(*update, "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS-")
 
 
+@pytest.mark.fault(5)
 def test_apiserver_restarts_in_a_burst(deployed: Stack, patient_sweeper: None, restarting_apiserver: None):
     """Of 50 starts across a restart of the API server, each runs exactly once, some after a safe repetition."""
     tasks = [
@@ -85,6 +86,7 @@ def test_apiserver_restarts_in_a_burst(deployed: Stack, patient_sweeper: None, r
     kube.wait_for("no pod of the burst is left", lambda: not left(), 180, 1)
 
 
+@pytest.mark.fault(31)
 def test_sidecar_killed(deployed: Stack):
     """A sidecar that is killed never means success, and nothing of the task is left."""
     query = deployed.start("rows", count=1000, every=2, pause=0.5)

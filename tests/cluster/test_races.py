@@ -17,6 +17,7 @@ def cancel(deployed: Stack, query: dict[str, str]) -> httpx.Response:
     return deployed.call("cancel", "GET", **{key: query[key] for key in ("package", "syncId", "taskId")})
 
 
+@pytest.mark.fault(23)
 def test_same_read_many_times_at_once(deployed: Stack):
     """Concurrent duplicates of one request get the same answer and one pod between them."""
     query = {"package": TEST, "version": TEST_VERSION, "tableNamePrefix": "same_", **ids()}

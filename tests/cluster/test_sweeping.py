@@ -75,12 +75,14 @@ def test_events_alone_where_a_token_is_wanted(deployed: Stack, no_cronjob: None,
     assert deployed.client.post(f"http://{_inside()}/sweeper", headers=headers).status_code == 401
 
 
+@pytest.mark.fault(14)
 def test_cronjob_alone(deployed: Stack, no_events: None):
     """With the ApiServerSource deleted, the CronJob makes the verdict and the deletion."""
     finish_one(deployed)
     fail_one(deployed)
 
 
+@pytest.mark.fault(15)
 def test_forged_and_odd_events(deployed: Stack, no_cronjob: None):
     """An event about a pod that does not exist, or is not ours, or is no event at all, changes nothing."""
     query = deployed.start("hang")

@@ -20,6 +20,7 @@ def _postmaster(home: Path) -> int:
     return int((home / "postgres/data/postmaster.pid").read_text().splitlines()[0])
 
 
+@pytest.mark.fault(83)
 def test_a_killed_postgres_comes_back(edition: Served) -> None:
     """kill -9 of the database: requests are answered again a moment later, and a read then succeeds."""
     killed = _postmaster(edition.home)

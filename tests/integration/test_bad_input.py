@@ -145,6 +145,7 @@ def test_a_get_body_means_nothing(spec: Server):
         assert spec.ask("GET", f"/spec?{IMAGE}", body).status == 503
 
 
+@pytest.mark.fault(62)
 def test_a_body_over_the_limit_is_refused_however_it_is_sent(check: Server):
     """The limit itself passes; one byte more is 413, also in chunks, and the sender gets to read it."""
     target = f"/check?{IMAGE}&storageKey=k"
@@ -158,6 +159,7 @@ def test_a_body_over_the_limit_is_refused_however_it_is_sent(check: Server):
     assert "SYNCCTL_MAX_BODY_BYTES" in by_length.error
 
 
+@pytest.mark.fault(62)
 def test_a_body_announced_over_the_limit_is_refused_without_waiting_for_it(read: Server):
     """The answer comes although the body never does."""
     _refused(read.raw(_head("Content-Length: 99999999999"), b"{", hang_up=True), 413)
@@ -186,6 +188,7 @@ def test_malformed_chunks_are_the_callers_fault(read: Server, wire: bytes):
     _refused(read.raw(_head("Transfer-Encoding: chunked"), wire, hang_up=True), 400, "The body cannot be read")
 
 
+@pytest.mark.fault(62)
 def test_a_body_that_ends_early_is_not_taken_for_whole(read: Server):
     """Even where what has arrived is a good request."""
     _refused(read.raw(_head(f"Content-Length: {len(GOOD) + 1}"), GOOD, hang_up=True), 400, "The body broke off")

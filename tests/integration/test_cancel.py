@@ -57,6 +57,7 @@ def runs(place: Site, task_id: str) -> bool:
     return rows == [{"state": "RUNNING"}]
 
 
+@pytest.mark.fault(80)
 def test_a_running_read_is_cancelled(waiting: Site, database: TestDatabase) -> None:
     """Both tables say CANCELLED, whatever its sidecar says later; the sync is free again."""
     body = {"catalog": catalog("plants")}
@@ -109,6 +110,7 @@ def test_a_sweep_does_not_cut_a_cancelled_pod_s_grace(waiting: Site) -> None:
     assert graces <= {30}
 
 
+@pytest.mark.fault(22)
 def test_what_is_over_stays_as_it_is(ending: Site, database: TestDatabase) -> None:
     """The answer says what it had come to."""
     started = ending.start(other_task("spec"))
@@ -141,6 +143,7 @@ class Gate:
         return self._real.create_pod(pod)
 
 
+@pytest.mark.fault(80)
 def test_cancelled_between_row_and_pod(waiting: Site, database: TestDatabase) -> None:
     """The pod that comes too late is swept away; the row stays CANCELLED."""
     cluster.use(Gate(waiting.pods, lambda: state(waiting, "task-1")))
@@ -173,6 +176,7 @@ def test_the_sweep_does_what_a_cancel_could_not(waiting: Site, database: TestDat
     assert database.rows("SELECT status FROM source_task") == [{"status": "CANCELLED"}]
 
 
+@pytest.mark.fault(22)
 def test_of_cancel_and_finish_the_first_wins(waiting: Site, database: TestDatabase) -> None:
     """Raced many times: one outcome in both tables, and the answer names it."""
     for number in range(12):

@@ -15,6 +15,7 @@ def _rows(stream: str, *ids: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("exit_code", [1, 137, None])
+@pytest.mark.fault(41)
 def test_defect_01_mute_death_is_no_success(rig: Rig, bulker: Recorder, exit_code: int | None) -> None:
     """A source that dies without a word: not SUCCESS, and its cut full refresh replaces nothing."""
     rig.give(catalog=catalog("plants"), config={})
@@ -70,6 +71,7 @@ def test_defect_06_a_spec_error_makes_way_for_a_spec_and_never_replaces_one(rig:
         pytest.param(b"\xff\xfe\x00 \x80", id="not UTF-8"),
     ],
 )
+@pytest.mark.fault(42, 44, 45)
 def test_defect_08_nothing_that_is_printed_ends_the_run(rig: Rig, bulker: Recorder, odd: Any) -> None:
     """Whatever else comes, the rows around it are stored and a final row is written."""
     rig.give(catalog=catalog("plants"), config={})
@@ -111,6 +113,7 @@ def test_defect_09_incomplete_is_no_success_and_commits_no_cut_refresh(rig: Rig,
     assert rig.streams["beds"]["status"] == "SUCCESS"
 
 
+@pytest.mark.fault(56)
 def test_defect_09_a_refused_stream_state_does_not_block_the_others(rig: Rig, bulker: Recorder) -> None:
     """Bulker refuses one stream: its state stays unsaved, the other stream's is saved."""
     rig.give(catalog=catalog("plants", "beds", incremental=True), state=[{"type": "STREAM"}], config={})
@@ -183,6 +186,7 @@ def test_defect_13_holds_without_our_tables_too(rig: Rig, database: TestDatabase
     assert rig.task["status"] == "SUCCESS"
 
 
+@pytest.mark.fault(44)
 def test_defect_15_a_row_over_the_limit_costs_one_row(rig: Rig, bulker: Recorder) -> None:
     """Bulker takes 1,048,575 bytes a row: a longer one is named, events count what is stored."""
     rig.give(catalog=catalog("plants"), config={})

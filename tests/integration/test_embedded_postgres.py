@@ -159,6 +159,7 @@ def test_stop_ends_open_sessions_and_may_be_repeated(folder: Path) -> None:
         pass
 
 
+@pytest.mark.fault(83)
 def test_owner_is_killed(folder: Path) -> None:
     """When the owner dies by SIGKILL its server ends too, and what was committed is there afterwards."""
     with start_owner(folder) as owner:

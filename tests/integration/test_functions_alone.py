@@ -58,6 +58,7 @@ def test_health_is_told_to_everyone(served: tuple[str, Server]):
     assert server.ask("HEAD", "/health", token="").status == 200
 
 
+@pytest.mark.fault(48)
 def test_each_function_answers_at_its_name_and_at_the_root(served: tuple[str, Server]):
     """The same request by both paths comes to the same answer: here that Postgres cannot be reached."""
     name, server = served
@@ -70,6 +71,7 @@ def test_each_function_answers_at_its_name_and_at_the_root(served: tuple[str, Se
         assert b"hunter2" not in answer.body
 
 
+@pytest.mark.fault(66)
 def test_each_configured_token_opens(served: tuple[str, Server]):
     """Also the last one, before the line break; 401 otherwise, whatever the path and method."""
     name, server = served

@@ -100,6 +100,7 @@ def test_a_zero_exit_code_is_not_lost(cluster: KubernetesCluster, api: KubeApi) 
     assert found["status"]["containerStatuses"][0]["state"] == ended
 
 
+@pytest.mark.fault(8)
 def test_deleting_what_is_gone_is_success(cluster: KubernetesCluster, api: KubeApi) -> None:
     """Nothing of that name, or another pod of that name, which stays."""
     cluster.delete_pod("p", "uid-p", 8)
@@ -112,10 +113,11 @@ def test_pages_are_put_together(cluster: KubernetesCluster, api: KubeApi) -> Non
     """By label, page by page."""
     api.pods = {f"p{n}": made(f"p{n}") for n in range(5)}
     assert [one["metadata"]["name"] for one in cluster.list_pods()] == [f"p{n}" for n in range(5)]
-    assert [one.query.get("continue") for one in api.asked] == [None, "2", "4"]
+    assert [one.query.get("continue") for one in api.asked] == [None, "p1", "p3"]
     assert {one.query["labelSelector"] for one in api.asked} == {"jitsu.com/creator=bulker-sync-controller"}
 
 
+@pytest.mark.fault(10)
 def test_an_expired_token_starts_the_list_anew(cluster: KubernetesCluster, api: KubeApi) -> None:
     """Every pod once, and none is taken for absent; a list that never ends in time is an error."""
     api.pods = {f"p{n}": made(f"p{n}") for n in range(5)}
@@ -127,6 +129,7 @@ def test_an_expired_token_starts_the_list_anew(cluster: KubernetesCluster, api: 
         list(cluster.list_pods())
 
 
+@pytest.mark.fault(10)
 def test_a_list_that_breaks_off_is_an_error(cluster: KubernetesCluster, api: KubeApi) -> None:
     """Half a list must not look like a whole one."""
     api.pods = {f"p{n}": made(f"p{n}") for n in range(5)}
@@ -144,6 +147,7 @@ BUSY = [
 
 
 @pytest.mark.parametrize("fault", BUSY, ids=["429", "503", "500", "reset"])
+@pytest.mark.fault(4, 5)
 def test_get_and_delete_are_repeated(cluster: KubernetesCluster, api: KubeApi, fault: Answer) -> None:
     """They mean the same the second time."""
     api.pods["p"] = made("p")
@@ -155,6 +159,7 @@ def test_get_and_delete_are_repeated(cluster: KubernetesCluster, api: KubeApi, f
     assert api.pods == {}
 
 
+@pytest.mark.fault(4)
 def test_what_stays_busy_is_told(cluster: KubernetesCluster, api: KubeApi) -> None:
     """After a few attempts, as an error of ours that holds nothing of the library's."""
     api.fail = lambda *_: BUSY[2]
@@ -166,6 +171,7 @@ def test_what_stays_busy_is_told(cluster: KubernetesCluster, api: KubeApi) -> No
 
 
 @pytest.mark.parametrize("fault", BUSY, ids=["429", "503", "500", "reset"])
+@pytest.mark.fault(4, 5)
 def test_a_post_is_never_sent_twice(cluster: KubernetesCluster, api: KubeApi, fault: Answer) -> None:
     """An unknown outcome is settled by name: nothing there, so the error stands, and a repeat is the caller's."""
     api.fail = failing(fault)
@@ -187,6 +193,7 @@ def _carried_out(api: KubeApi, answer: Answer) -> Callable[[Asked, int], Answer 
 
 
 @pytest.mark.parametrize("fault", [None, status(504, "Timeout", "request timed out")], ids=["reset", "504"])
+@pytest.mark.fault(7)
 def test_an_unknown_outcome_is_settled_by_name(cluster: KubernetesCluster, api: KubeApi, fault: Answer) -> None:
     """The pod is there, and it is this task's."""
     api.fail = _carried_out(api, fault)
@@ -194,6 +201,7 @@ def test_an_unknown_outcome_is_settled_by_name(cluster: KubernetesCluster, api: 
     assert api.verbs() == ["POST pods", "GET pods/p"]
 
 
+@pytest.mark.fault(1)
 def test_the_pod_of_another_task_is_a_conflict(cluster: KubernetesCluster, api: KubeApi) -> None:
     """Also where the answer got lost."""
     api.pods["p"] = made("p", task="other")
@@ -207,6 +215,7 @@ def test_the_pod_of_another_task_is_a_conflict(cluster: KubernetesCluster, api: 
         cluster.create_pod(pod())
 
 
+@pytest.mark.fault(7)
 def test_a_secret_whose_outcome_is_unknown_is_not_sent_again(cluster: KubernetesCluster, api: KubeApi) -> None:
     """Nobody may read Secrets; the repeated request then meets its own."""
     api.fail = _carried_out(api, None)
@@ -218,6 +227,7 @@ def test_a_secret_whose_outcome_is_unknown_is_not_sent_again(cluster: Kubernetes
         cluster.create_secret(SECRET)
 
 
+@pytest.mark.fault(2)
 def test_a_contended_quota_is_asked_again(cluster: KubernetesCluster, api: KubeApi) -> None:
     """409 Conflict, unlike 409 AlreadyExists, says that nothing was done."""
     busy = status(409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "q": the object has been modified')
@@ -245,6 +255,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("code", "said", "error", "words"), REFUSALS, ids=[f"{c}-{w}" for c, _, _, w in REFUSALS])
+@pytest.mark.fault(9, 37)
 def test_refusals_are_told_apart(
     cluster: KubernetesCluster, api: KubeApi, code: int, said: str, error: type[SyncError], words: str
 ) -> None:
@@ -273,6 +284,7 @@ def test_nobody_listens(api: KubeApi) -> None:
         kubernetes.connect(settings(api.kubeconfig, context="")).get_pod("p")
 
 
+@pytest.mark.fault(6)
 def test_a_server_that_hangs(cluster: KubernetesCluster, api: KubeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every call has a time limit; for a creation that is an unknown outcome."""
     monkeypatch.setattr(client, "READ_SECONDS", 0.2)

@@ -70,6 +70,7 @@ def test_owner_killed(tmp_path: Path) -> None:
         assert cluster.get_pod("p") is None
 
 
+@pytest.mark.fault(84)
 def test_owner_and_all_our_processes_killed(tmp_path: Path) -> None:
     """Even with every process of ours killed at once, the next owner ends what they looked after."""
     token = small.token()
@@ -89,6 +90,7 @@ def test_owner_and_all_our_processes_killed(tmp_path: Path) -> None:
         assert small.status(cluster)["reason"] == "NodeLost"
 
 
+@pytest.mark.fault(27, 86)
 def test_runner_killed(tmp_path: Path) -> None:
     """A killed runner counts as a lost node: containers end, also strays without our variables."""
     token = small.token()
@@ -117,6 +119,7 @@ def test_runner_killed_while_the_pod_is_deleted(tmp_path: Path) -> None:
         assert not small.marked({created["metadata"]["uid"]})
 
 
+@pytest.mark.fault(86)
 def test_supervisor_killed(tmp_path: Path) -> None:
     """A container whose supervisor is killed is killed too; the other one goes on."""
     token = small.token()
@@ -132,6 +135,7 @@ def test_supervisor_killed(tmp_path: Path) -> None:
         assert "running" in small.state(small.status(cluster), "sidecar")
 
 
+@pytest.mark.fault(84)
 def test_leftovers_are_repaired(tmp_path: Path) -> None:
     """A start ends recorded processes, but never one whose pid was merely reused, and tidies the rest."""
     with small.opened(tmp_path) as cluster:

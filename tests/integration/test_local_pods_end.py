@@ -66,6 +66,7 @@ def test_delete_kills_after_the_grace_period(cluster: LocalCluster) -> None:
     assert not small.running(token)
 
 
+@pytest.mark.fault(8)
 def test_delete_of_another_uid_or_of_none_does_nothing(cluster: LocalCluster) -> None:
     """A late delete never hits a newer pod of the same name."""
     cluster.create_pod(small.pod(source=POLITE))

@@ -101,6 +101,7 @@ def test_permanent_failure(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("image", "first"), [("test/flaky:1", "The index cannot be reached."), ("test/broken:1", "ValueError: unexpected")]
 )
+@pytest.mark.fault(32)
 def test_passing_failure_is_tried_again(tmp_path: Path, image: str, first: str) -> None:
     """Trouble that may pass is tried again, and the first message stays while it lasts."""
     seen = set()
@@ -119,6 +120,7 @@ def test_passing_failure_is_tried_again(tmp_path: Path, image: str, first: str) 
 
 
 @pytest.mark.parametrize("image", ["Bad Name", "test/UPPER:1", "test/x:", "-x", "test/$(id):1"])
+@pytest.mark.fault(33)
 def test_malformed_image(tmp_path: Path, image: str) -> None:
     """A name that no container runtime could read is reported as such, and nothing is tried."""
     with with_resolver(tmp_path) as cluster:

@@ -53,6 +53,7 @@ def test_exit_codes_are_reported(cluster: LocalCluster) -> None:
     assert small.log(cluster) == "why\n"
 
 
+@pytest.mark.fault(36)
 def test_failed_init_fails_the_pod(cluster: LocalCluster) -> None:
     """Where init fails nothing else starts, and its log is kept."""
     cluster.create_pod(small.pod(init="echo broken; exit 3", source="echo never"))
@@ -86,6 +87,7 @@ def test_pod_waits_for_its_secret(cluster: LocalCluster) -> None:
     assert small.log(cluster) == '{"a":1}/pipes $(X) $$'
 
 
+@pytest.mark.fault(34)
 def test_missing_key_is_named(cluster: LocalCluster) -> None:
     """A variable from a key that the Secret lacks keeps the container waiting, with the key's name."""
     env = [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "s", "key": "absent"}}}]

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from common.commands import Command
 from common.pods import manifest
 from common.pods.containers import PodSettings
@@ -68,6 +70,7 @@ def started(folder: Path, connector: str) -> Iterator[tuple[LocalCluster, dict[s
         yield cluster, created
 
 
+@pytest.mark.fault(68)
 def test_read_from_the_manifest(tmp_path: Path) -> None:
     """The connector gets its files, the sidecar its pipes, credentials and the exit code, all letter for letter."""
     with started(tmp_path, "once.py") as (cluster, _):

@@ -28,6 +28,7 @@ def _run(script: str, folder: Path) -> None:
     subprocess.run(["sh", "-c", _here(script, folder)], check=True, timeout=20)
 
 
+@pytest.mark.fault(71)
 def test_pods_init_runs_twice(tmp_path: Path) -> None:
     """After a node's restart init runs on what the first run left: pipes, an old exit code, half a configuration."""
     script = scripts.init(with_files=True)
@@ -96,6 +97,7 @@ class _Source:
 
 
 @pytest.mark.parametrize("code", [0, 1, 7])
+@pytest.mark.fault(40)
 def test_the_exit_code_is_left_in_a_file(tmp_path: Path, code: int) -> None:
     """Output goes into the pipes, the arguments are the protocol's, the exit code appears whole."""
     with _Source(tmp_path, f"sh -c 'echo \"$@\"; echo problem >&2; exit {code}' connector") as source:
@@ -106,6 +108,7 @@ def test_the_exit_code_is_left_in_a_file(tmp_path: Path, code: int) -> None:
     assert (tmp_path / "pipes/exit-code").read_text() == f"{code}\n"
 
 
+@pytest.mark.fault(72)
 def test_cancel_signal_reaches_the_connector(tmp_path: Path) -> None:
     """SIGTERM to the wrapper (process 1 of a container) reaches the connector; its own exit code is kept."""
     connector = CASES / "cancel-signal-stops-at-the-shell/connector.py"

@@ -69,6 +69,7 @@ def test_a_request_as_bulker_wants_it() -> None:
 
 
 @pytest.mark.parametrize("then", ["close", "reset", "hang", "read on"])
+@pytest.mark.fault(56)
 def test_an_early_refusal_gives_its_text(then: str) -> None:
     """A 400 in the middle of a large upload that keeps sending: Bulker's words, whatever it does after them."""
     over = threading.Event()
@@ -138,6 +139,7 @@ def test_a_refusal_of_a_small_request_gives_its_text() -> None:
         (b"", "hung up"),
     ],
 )
+@pytest.mark.fault(56, 57)
 def test_nothing_but_bulkers_own_200_is_a_success(raw: bytes, says: str) -> None:
     """Every other answer is an error that repeats it, at most 500 characters."""
 
@@ -189,6 +191,7 @@ def test_an_interim_answer_is_not_the_answer() -> None:
 
 
 @pytest.mark.parametrize("hard", [True, False])
+@pytest.mark.fault(59)
 def test_a_connection_that_breaks_is_an_error(hard: bool) -> None:
     """Reset or closed in the middle of an upload, without a word."""
 
@@ -205,6 +208,7 @@ def test_a_connection_that_breaks_is_an_error(hard: bool) -> None:
         _upload(_bulker(url))
 
 
+@pytest.mark.fault(58)
 def test_a_bulker_that_stops_reading_is_given_up_in_time() -> None:
     """A half-open connection: the upload stalls, and the deadline ends it; no deadline is for ever."""
     over = threading.Event()
@@ -220,6 +224,7 @@ def test_a_bulker_that_stops_reading_is_given_up_in_time() -> None:
 
 
 @pytest.mark.parametrize("trickle", [True, False])
+@pytest.mark.fault(58)
 def test_an_answer_that_does_not_come_is_given_up_in_time(trickle: bool) -> None:
     """Silence after the body, or a byte now and then: the deadline is for the whole answer."""
     over = threading.Event()
@@ -239,6 +244,7 @@ def test_an_answer_that_does_not_come_is_given_up_in_time(trickle: bool) -> None
         over.set()
 
 
+@pytest.mark.fault(57)
 def test_a_bulker_that_comes_up_late_is_waited_for() -> None:
     """Connecting is tried again; nothing had been sent."""
     with contextlib.closing(socket.socket()) as listener:
@@ -251,6 +257,7 @@ def test_a_bulker_that_comes_up_late_is_waited_for() -> None:
         request.abort()
 
 
+@pytest.mark.fault(57)
 def test_a_bulker_that_is_not_there_is_an_error_that_names_it() -> None:
     """Refused four times; at once where the task is to stop; a name that does not exist."""
     with contextlib.closing(socket.socket()) as listener:

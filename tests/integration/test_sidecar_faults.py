@@ -53,6 +53,7 @@ def _leaks(text: str) -> list[str]:
     return [line for line in text.splitlines() if any(piece in line for piece in pieces)]
 
 
+@pytest.mark.fault(70)
 def test_no_secret_of_the_configuration_is_shown_anywhere(rig: Rig, bulker: Recorder) -> None:
     """Log lines, noise, stderr, errors of streams and of the run, Bulker's words: in no table and no output, ever."""
     rig.give(catalog=catalog("plants", "beds"), config=CONFIG)
@@ -85,6 +86,7 @@ def test_words_that_are_secrets_rename_no_stream(rig: Rig, bulker: Recorder) -> 
 
 
 @pytest.mark.parametrize("passed", ["SUCCEEDED", "FAILED"])
+@pytest.mark.fault(70)
 def test_a_checks_answer_repeats_no_secret(rig: Rig, passed: str) -> None:
     """Neither its description nor its result, in whatever member or spelling."""
     rig.give(config=CONFIG)
@@ -127,6 +129,7 @@ def test_a_result_is_kept_letter_for_letter(rig: Rig) -> None:
     ids=["Latin-1", "half a pair", "NUL", "1E400000", "deep"],
 )
 @pytest.mark.parametrize("command", ["spec", "discover"])
+@pytest.mark.fault(46)
 def test_a_result_that_postgres_cannot_hold_still_ends_in_a_row(rig: Rig, spec: bytes, command: str) -> None:
     """Kept with replacements, or FAILED with the reason; never RUNNING for ever."""
     rig.database.rows("UPDATE syncctl_task SET command = :c", c=command)
@@ -243,6 +246,7 @@ _REFUSALS: list[tuple[str, Any, str]] = [
 
 @pytest.mark.parametrize(("odd", "why"), [pytest.param(odd, why, id=name) for name, odd, why in _REFUSALS])
 @pytest.mark.parametrize("around", [1, 5000])
+@pytest.mark.fault(45)
 def test_a_record_that_cannot_be_sent_is_named_and_alone(
     tmp_path: Path, bulker: Recorder, odd: Any, why: str, around: int
 ) -> None:

@@ -301,6 +301,7 @@ def away(postgres: Postgres) -> Iterator[Absent]:
     deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(_streams, _plan, _plan)
+@pytest.mark.fault(47)
 def test_whatever_fails_no_row_is_lost_unsaid(
     tmp_path: Path, bulker: Recorder, away: Absent, streams: list[Stream], first: Plan, second: Plan
 ) -> None:

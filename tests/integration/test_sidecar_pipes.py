@@ -65,6 +65,7 @@ def test_a_connector_may_write_in_any_pieces(plants: Rig, bulker: Recorder, chun
     assert plants.task["status"] == "SUCCESS"
 
 
+@pytest.mark.fault(43)
 def test_a_last_line_that_is_cut_is_not_silently_lost(plants: Rig, bulker: Recorder) -> None:
     """Half a record at the end: refused by its number; a whole one without its line feed: stored."""
     data = lines([*_rows(1), status("plants", "COMPLETE")]) + lines(_rows(2))[:-12]
@@ -74,6 +75,7 @@ def test_a_last_line_that_is_cut_is_not_silently_lost(plants: Rig, bulker: Recor
     assert bulker.rows("plants") == [{"id": 1}]
 
 
+@pytest.mark.fault(40)
 def test_a_child_that_holds_the_pipe_open_is_not_waited_for(plants: Rig, bulker: Recorder) -> None:
     """The connector is gone with exit code 0, a forgotten child is silent and keeps its stdout: done after the drain."""
     with plants.start(DRAIN_SECONDS="1") as sidecar:
@@ -93,6 +95,7 @@ def test_a_child_that_holds_the_pipe_open_is_not_waited_for(plants: Rig, bulker:
     assert any("kept the connector's output open after it had ended" in line for line in plants.log)
 
 
+@pytest.mark.fault(40)
 def test_a_child_that_goes_on_talking_is_not_listened_to_for_ever(
     fifos: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +115,7 @@ def test_a_child_that_goes_on_talking_is_not_listened_to_for_ever(
 
 
 @pytest.mark.parametrize("code", [0, 127])
+@pytest.mark.fault(39)
 def test_a_source_that_never_opens_its_pipes_ends_by_its_exit_code(plants: Rig, bulker: Recorder, code: int) -> None:
     """A command that is not there: the row has the exit code, and does not wait for a pipe."""
     plants.leave(code)
@@ -136,6 +140,7 @@ def test_either_pipe_may_be_opened_first(plants: Rig, bulker: Recorder) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"one\n", b"\xff", b"0 1"])
+@pytest.mark.fault(41)
 def test_an_exit_code_that_cannot_be_read_is_none(plants: Rig, bulker: Recorder, content: bytes) -> None:
     """Not success, and no crash."""
     plants.exit_code_file.write_bytes(content)
@@ -184,6 +189,7 @@ def test_sigterm_is_a_checkpoint(plants: Rig, bulker: Recorder) -> None:
     assert [row["id"] for row in bulker.rows("plants")] == [1, 2, 3]
 
 
+@pytest.mark.fault(58)
 def test_sigterm_does_not_wait_for_a_bulker_that_hangs(plants: Rig, bulker: Recorder) -> None:
     """The final row is written within the grace period, with what Bulker did not do."""
     over = threading.Event()

@@ -47,6 +47,7 @@ def _saved(database: TestDatabase) -> dict[str, Any]:
         (b'{"c":1', "22P02"),
     ],
 )
+@pytest.mark.fault(77)
 def test_a_state_that_postgres_cannot_hold_is_never_changed(
     db: Database, database: TestDatabase, value: bytes, why: str
 ) -> None:
@@ -142,6 +143,7 @@ def test_of_a_key_that_a_state_repeats_the_last_value_counts(db: Database) -> No
     assert db.transact(lambda db: states.load(db, SYNC)) == [("plants", b'{"c": 2, "long": 1}')]
 
 
+@pytest.mark.fault(78)
 def test_a_sync_has_one_kind_of_state(db: Database) -> None:
     """The newest; what is handed back is of this kind alone."""
     configured = decode_catalog(json.dumps(catalog("plants", "beds", incremental=True)).encode())
@@ -220,6 +222,7 @@ def test_what_postgres_will_never_take_does_not_keep_others_waiting(db: Database
 
 
 @pytest.mark.parametrize("how", ["cut", "hang"])
+@pytest.mark.fault(48)
 def test_postgres_away_in_the_middle_holds_no_row_up(rig: Rig, bulker: Recorder, gate: Proxy, how: str) -> None:
     """Rows go on to Bulker; states, log lines and the outcome come when it is back."""
     rig.environment["DATABASE_URL"] = gate.url
@@ -246,6 +249,7 @@ def test_postgres_away_in_the_middle_holds_no_row_up(rig: Rig, bulker: Recorder,
     assert [line for line in rig.log if line.endswith(" %s")] == [f"INFO {number} %s" for number in range(2, 12)]
 
 
+@pytest.mark.fault(48)
 def test_postgres_away_for_good_ends_the_run_without_a_row(rig: Rig, bulker: Recorder, gate: Proxy) -> None:
     """Exit code 2 in time: the sweep concludes; nothing waits for ever."""
     rig.environment["DATABASE_URL"] = gate.url
@@ -263,6 +267,7 @@ def test_postgres_away_for_good_ends_the_run_without_a_row(rig: Rig, bulker: Rec
     assert bulker.rows("plants") == [{"id": 1}]
 
 
+@pytest.mark.fault(48)
 def test_postgres_away_at_the_start_is_waited_for(rig: Rig, bulker: Recorder, gate: Proxy) -> None:
     """Nothing is read before it is there; then the run goes its way."""
     gate.cut()

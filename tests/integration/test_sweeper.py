@@ -105,6 +105,7 @@ def test_an_event_makes_it_look_at_one_pod(waiting: Site, shown: Shown, database
     assert rows["t2"]["status"] == "RUNNING"
 
 
+@pytest.mark.fault(12, 13, 15)
 def test_an_event_decides_nothing(waiting: Site, database: TestDatabase) -> None:
     """Doubled, forged, about what is not there or is not ours: the pod is read again, and it goes on."""
     waiting.start(read_task())
@@ -117,6 +118,7 @@ def test_an_event_decides_nothing(waiting: Site, database: TestDatabase) -> None
     assert database.rows("SELECT status FROM source_task") == [{"status": "RUNNING"}]
 
 
+@pytest.mark.fault(15)
 def test_a_pod_without_our_label_is_not_touched(waiting: Site, shown: Shown) -> None:
     """An event may name any pod of the namespace."""
     waiting.start(read_task())
@@ -139,6 +141,7 @@ def test_an_event_about_a_deleted_pod_looks_at_its_row(waiting: Site, shown: Sho
     assert "pod is gone: it was deleted from outside" in row["description"]
 
 
+@pytest.mark.fault(16)
 def test_a_flood_of_events_about_one_pod_is_two_looks(waiting: Site, shown: Shown) -> None:
     """Those that come during a look are answered at once, and one more look follows."""
     waiting.start(read_task())
@@ -163,6 +166,7 @@ def test_a_flood_of_events_about_one_pod_is_two_looks(waiting: Site, shown: Show
     assert shown.gets == [pod, pod]
 
 
+@pytest.mark.fault(17)
 def test_two_sweepers_at_once_are_harmless(waiting: Site, shown: Shown, database: TestDatabase) -> None:
     """Every task is concluded once, with one reason, and no pod is left."""
     for number in range(6):
@@ -186,6 +190,7 @@ def test_two_sweepers_at_once_are_harmless(waiting: Site, shown: Shown, database
     wait_for(lambda: not list(waiting.pods.list_pods()), 30, "no pod")
 
 
+@pytest.mark.fault(20)
 def test_a_poison_pod_costs_itself_alone(waiting: Site, shown: Shown, database: TestDatabase) -> None:
     """Without readable annotations its row is found by its name; without a row too it is cleared away and counted."""
     for number in "123":
@@ -213,6 +218,7 @@ def test_a_pod_without_a_row_is_adopted(waiting: Site, shown: Shown, database: T
     assert database.rows("SELECT status FROM source_task") == [{"status": "FAILED"}]
 
 
+@pytest.mark.fault(10)
 def test_a_cluster_that_fails_in_the_middle_of_a_list_concludes_no_absence(
     waiting: Site, database: TestDatabase
 ) -> None:
@@ -232,6 +238,7 @@ def test_a_cluster_that_fails_in_the_middle_of_a_list_concludes_no_absence(
     assert database.rows("SELECT DISTINCT status FROM source_task") == [{"status": "RUNNING"}]
 
 
+@pytest.mark.fault(3)
 def test_a_task_that_waits_for_a_quota_has_until_the_init_time_out(waiting: Site, database: TestDatabase) -> None:
     """Its request may be repeated; only then it fails, with the quota's words."""
     waiting.start(read_task())
@@ -249,6 +256,7 @@ def test_a_task_that_waits_for_a_quota_has_until_the_init_time_out(waiting: Site
     )
 
 
+@pytest.mark.fault(75)
 def test_the_first_pull_error_is_kept(waiting: Site, shown: Shown, database: TestDatabase) -> None:
     """Older clusters replace the registry's text by BackOff's own; a waiting task shows what it waits for."""
     waiting.start(read_task())
@@ -284,6 +292,7 @@ def test_a_running_pod_that_is_stopped_gets_time_to_save(waiting: Site, shown: S
     assert shown.deleted == [(pod, waiting.settings.container_grace_shutdown_seconds)]
 
 
+@pytest.mark.fault(38)
 def test_a_silent_sidecar_is_only_judged_by_who_could_have_heard_it(
     waiting: Site, shown: Shown, database: TestDatabase
 ) -> None:
@@ -324,6 +333,7 @@ def test_a_call_goes_on_while_anything_is_active(waiting: Site, shown: Shown, da
     assert summary.last.active == 0
 
 
+@pytest.mark.fault(21)
 def test_a_call_ends_before_its_time_is_over(waiting: Site) -> None:
     """An active task is left to the next call."""
     waiting.start(read_task())
@@ -332,6 +342,7 @@ def test_a_call_ends_before_its_time_is_over(waiting: Site) -> None:
     assert (summary.sweeps, summary.last.active) == (1, 1)
 
 
+@pytest.mark.fault(14)
 def test_the_last_sweep_shows_in_the_list_of_tasks(waiting: Site) -> None:
     """Its age and counts; null before the first one."""
     assert list_tasks(waiting.settings, TaskQuery())["lastSweep"] is None
@@ -352,7 +363,7 @@ def test_a_database_of_an_older_version_is_brought_up(
     empty_database.rows("DROP TABLE newjitsu.syncctl_sweep")
     empty_database.rows("DROP INDEX newjitsu.syncctl_task_pod")
     empty_database.rows("DELETE FROM newjitsu.syncctl_migration WHERE version >= 2")
-    empty_database.rows("DROP TABLE IF EXISTS newjitsu.syncctl_config")
+    empty_database.rows("DROP TABLE IF EXISTS newjitsu.syncctl_config, newjitsu.syncctl_state")
     older = Settings.load({"SYNCCTL_DATABASE_URL": empty_database.url})
     assert keep_sweeping(older).sweeps == 1
     assert empty_database.rows("SELECT id FROM newjitsu.syncctl_sweep") == [{"id": 1}]
@@ -370,6 +381,7 @@ def test_the_function_says_what_is_missing(database: TestDatabase) -> None:
         assert server.ask("POST", "/sweeper", json.dumps(EVENT)).status == 400
 
 
+@pytest.mark.fault(15, 66)
 @pytest.mark.parametrize("allowed", ["true", "false"])
 def test_an_event_without_a_token_is_a_hint_where_that_is_allowed(database: TestDatabase, allowed: str) -> None:
     """ApiServerSource sends no token. Whatever else comes without one, or with a wrong one, is refused."""

@@ -82,6 +82,7 @@ def test_the_second_read_resumes_from_the_saved_state(good: Site, bulker: Record
     assert [bulk.mode for bulk in bulker.requests] == ["replace_table", "batch", "replace_table", "batch"]
 
 
+@pytest.mark.fault(78)
 def test_full_sync_forgets_the_saved_states(good: Site, bulker: Recorder) -> None:
     """fullSync=true reads from the beginning, and replaces the table."""
     body = _streams("plants", incremental=True)
@@ -111,6 +112,7 @@ def test_the_other_commands_leave_their_results(good: Site, database: TestDataba
     ]
 
 
+@pytest.mark.fault(1)
 def test_defect_02_repeating_a_read_does_not_touch_the_running_task(waiting: Site, database: TestDatabase) -> None:
     """The same taskId and request: the same answer, one pod; another request under it is a conflict."""
     task = read_task(body=_streams("plants"))
@@ -122,6 +124,7 @@ def test_defect_02_repeating_a_read_does_not_touch_the_running_task(waiting: Sit
     assert database.rows("SELECT status FROM source_task") == [{"status": "RUNNING"}]
 
 
+@pytest.mark.fault(23, 81)
 def test_twelve_starts_of_one_sync_at_once_make_one_task(waiting: Site, database: TestDatabase) -> None:
     """Exactly one is accepted; the others are told which task is in their way; repeats of the winner are answered."""
     answers: dict[str, Any] = {}
@@ -162,6 +165,7 @@ class Broken:
 
 
 @pytest.mark.parametrize("verb", ["create_pod", "create_secret"])
+@pytest.mark.fault(37)
 def test_defect_03_a_failed_creation_leaks_nothing(waiting: Site, database: TestDatabase, verb: str) -> None:
     """Refused for good: the row says CREATE_FAILED, and neither pod nor Secret stays behind."""
     cluster.use(Broken(waiting.pods, verb, Refused("no such policy")))
@@ -179,6 +183,7 @@ def test_defect_03_a_failed_creation_leaks_nothing(waiting: Site, database: Test
 
 @pytest.mark.parametrize("verb", ["create_pod", "create_secret"])
 @pytest.mark.parametrize("error", [QuotaExceeded("exceeded quota"), ClusterUnavailable("away"), TimedOut("unknown")])
+@pytest.mark.fault(3)
 def test_what_may_pass_leaves_the_task_pending_and_a_repeat_starts_it(
     good: Site, database: TestDatabase, verb: str, error: SyncError
 ) -> None:
@@ -200,6 +205,7 @@ def _try_run(place: Site) -> Any:
         return None
 
 
+@pytest.mark.fault(1, 18)
 def test_a_start_that_died_between_pod_and_secret_is_finished_by_a_repeat(good: Site) -> None:
     """The repeated request adopts the pod that is there and adds its Secret."""
 
@@ -214,6 +220,7 @@ def test_a_start_that_died_between_pod_and_secret_is_finished_by_a_repeat(good: 
     assert good.run(read_task(body=_streams("plants")))["state"] == "SUCCESS"
 
 
+@pytest.mark.fault(14, 29)
 def test_defect_04_a_row_whose_pod_vanished_fails(waiting: Site, database: TestDatabase) -> None:
     """Deleted from outside: after a grace period the row says so, and the sync can start again."""
     waiting.start(read_task())
@@ -238,6 +245,7 @@ def test_defect_07_rows_are_there_before_the_answer(waiting: Site, database: Tes
     assert database.rows("SELECT status FROM source_task") == [{"status": "RUNNING"}]
 
 
+@pytest.mark.fault(54)
 def test_defect_16_an_unreadable_start_time_still_times_out(waiting: Site, database: TestDatabase) -> None:
     """The pod's own creation time decides."""
     waiting.start(read_task())
@@ -256,6 +264,7 @@ def test_defect_16_an_unreadable_start_time_still_times_out(waiting: Site, datab
     assert (row["status"], "ran longer than 48 h" in row["description"]) == ("FAILED", True)
 
 
+@pytest.mark.fault(79)
 def test_streams_that_would_share_a_table_are_refused_by_name(waiting: Site, database: TestDatabase) -> None:
     """Neither row nor pod is left."""
     two = catalog("a.b", "b")
@@ -267,6 +276,7 @@ def test_streams_that_would_share_a_table_are_refused_by_name(waiting: Site, dat
     assert list(waiting.pods.list_pods()) == []
 
 
+@pytest.mark.fault(61)
 def test_a_payload_that_fits_no_secret_leaves_nothing(waiting: Site, database: TestDatabase) -> None:
     """TooLarge before any row is written."""
     import random
@@ -276,6 +286,7 @@ def test_a_payload_that_fits_no_secret_leaves_nothing(waiting: Site, database: T
     assert database.rows("SELECT * FROM syncctl_task") == []
 
 
+@pytest.mark.fault(19)
 def test_a_dead_start_without_a_pod_is_failed_by_the_sweep(waiting: Site, database: TestDatabase) -> None:
     """A row that never got its pod does not stay RUNNING."""
     cluster.use(Broken(waiting.pods, "create_pod", KeyboardInterrupt()))
@@ -289,6 +300,7 @@ def test_a_dead_start_without_a_pod_is_failed_by_the_sweep(waiting: Site, databa
     assert "never created" in row["description"]
 
 
+@pytest.mark.fault(30)
 def test_out_of_memory_is_named_with_its_limit(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
     """A source that takes more than its limit is killed, and the row says what to do."""
     hungry = connector(
@@ -326,6 +338,7 @@ def test_tasks_are_listed_newest_first_page_by_page(good: Site) -> None:
         get_task(good.settings, "no-such-task")
 
 
+@pytest.mark.fault(76)
 def test_a_log_that_is_not_utf_8_is_shown(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
     """Latin-1 and NUL on stderr reach the row readable."""
     raw = Path(__file__).parent.parent / "reports/cases/pods-log-tail-is-not-utf-8/log.bin"
@@ -361,6 +374,7 @@ def test_a_start_that_never_came_to_be_is_not_answered_as_if_it_had(waiting: Sit
         waiting.start(read_task())
 
 
+@pytest.mark.fault(79)
 def test_a_stream_cannot_take_the_name_of_a_whole_state(waiting: Site) -> None:
     """Its state would be handed back as another kind."""
     with pytest.raises(Refused, match="_GLOBAL_STATE"):

@@ -85,6 +85,7 @@ def test_a_file_that_another_program_holds_is_waited_for(warehouse: Running):
     assert warehouse.sql("FROM t ORDER BY ALL") == [(1,), (3,)]
 
 
+@pytest.mark.fault(85)
 def test_a_process_that_dies_leaves_the_table_as_it_was(tmp_path):
     """Killed in the middle of a request; what it left beside the file is gone at the next start."""
     path = tmp_path / "w.duckdb"
@@ -108,6 +109,7 @@ def test_a_process_that_dies_leaves_the_table_as_it_was(tmp_path):
     warehouse.close()
 
 
+@pytest.mark.fault(85)
 def test_a_process_that_dies_while_it_commits_leaves_the_old_rows_or_the_new(tmp_path):
     """Never a mixture, never none, and the file opens again."""
     path = tmp_path / "w.duckdb"

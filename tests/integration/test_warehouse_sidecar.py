@@ -38,6 +38,7 @@ def _send_for_long(request: BulkRequest, lines: list[bytes]) -> None:
         request.send(lines, len(lines))
 
 
+@pytest.mark.fault(60)
 def test_what_the_sidecar_takes_back_is_not_stored(warehouse: Running):
     """The table stays as it was, and the next request finds the warehouse ready."""
     warehouse.bulk("t", [{"id": 1}])

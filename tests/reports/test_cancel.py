@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from common.tasks.cancel import cancel
 from common.tasks.report import get_task
 from common.tasks.requests import CancelQuery
@@ -19,6 +21,7 @@ CASE = CASES / "cancel-signal-stops-at-the-shell"
 GRACE = "40"
 
 
+@pytest.mark.fault(72)
 def test_cancel_signal_stops_at_the_shell(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
     """The connector hears SIGTERM, its last state is saved, the row says CANCELLED, and all is gone before the grace."""
     body = {"catalog": json.loads((CASE / "catalog.json").read_text())}

@@ -27,6 +27,7 @@ def _verdict(pod: dict[str, Any], now: float = NOW) -> Verdict:
     return verdict
 
 
+@pytest.mark.fault(26, 73)
 def test_pods_failed_without_container_status_evicted() -> None:
     """Infrastructure, retryable, with the node's message."""
     verdict = _verdict(_pod("pods-failed-without-container-status", "evicted.json"))
@@ -35,6 +36,7 @@ def test_pods_failed_without_container_status_evicted() -> None:
     assert "low on resource: ephemeral-storage. Threshold quantity: 2Gi, available: 1310Mi" in verdict.reason
 
 
+@pytest.mark.fault(73)
 def test_pods_failed_without_container_status_bare() -> None:
     """Infrastructure, naming the node, and that Kubernetes gave no reason."""
     verdict = _verdict(_pod("pods-failed-without-container-status", "bare.json"))

@@ -1,11 +1,14 @@
 """Connector output that other systems choked on."""
 
+import pytest
+
 from tests.reports.conftest import CASES, Replay
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder
 from tests.support.rig import SYNC
 
 
+@pytest.mark.fault(67)
 def test_protocol_nan_and_infinity(replay: Replay, bulker: Recorder) -> None:
     """NaN costs one record, named by stream and number; the neighbours and the other stream are whole."""
     rig = replay("protocol-nan-and-infinity")
@@ -19,6 +22,7 @@ def test_protocol_nan_and_infinity(replay: Replay, bulker: Recorder) -> None:
     assert not any("-Infinity" in line for line in rig.log)
 
 
+@pytest.mark.fault(42)
 def test_protocol_json_that_is_no_message(replay: Replay, bulker: Recorder) -> None:
     """null, numbers, arrays and unknown types are odd lines, not errors of a stream."""
     rig = replay("protocol-json-that-is-no-message")
@@ -31,6 +35,7 @@ def test_protocol_json_that_is_no_message(replay: Replay, bulker: Recorder) -> N
     assert not any("Error" in line for line in rig.log)
 
 
+@pytest.mark.fault(67)
 def test_protocol_deep_nesting(replay: Replay, bulker: Recorder) -> None:
     """A record nested too deep is refused alone; those around it in the same chunk are stored."""
     rig = replay("protocol-deep-nesting")
@@ -76,6 +81,7 @@ def test_catalog_nested_and_composite_keys(replay: Replay, bulker: Recorder) -> 
     assert {bulk.mode for bulk in bulker.requests} == {"batch"}
 
 
+@pytest.mark.fault(46, 77)
 def test_postgres_nul_in_state_and_log(replay: Replay, database: TestDatabase) -> None:
     """A cursor with a NUL is kept byte for byte, beside jsonb; logs show it; the other stream is not concerned."""
     rig = replay("postgres-nul-in-state-and-log")
@@ -86,6 +92,7 @@ def test_postgres_nul_in_state_and_log(replay: Replay, database: TestDatabase) -
     assert "INFO page token was x\u2400y" in rig.log
 
 
+@pytest.mark.fault(41)
 def test_sigkill_while_sidecar_waits(replay: Replay, bulker: Recorder) -> None:
     """No exit code is not success: what was acknowledged counts, a cut full refresh does not."""
     rig = replay("protocol-json-that-is-no-message", exit_code=None)

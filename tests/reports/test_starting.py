@@ -17,6 +17,7 @@ from tests.support.served import Served, processes_of, served
 from tests.support.site import PACKAGE, python, read_task, site
 
 
+@pytest.mark.fault(78)
 def test_state_full_refresh_done_marker(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
     """A full refresh is never given its own done marker; a caller's state is passed on, and an empty result said."""
     folder = CASES / "state-full-refresh-done-marker"
@@ -32,6 +33,7 @@ def test_state_full_refresh_done_marker(tmp_path: Path, database: TestDatabase, 
     assert len(bulker.requests) == 2
 
 
+@pytest.mark.fault(69)
 def test_config_token_with_a_line_break(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
     """Settings that end in a line break, as Secrets made with echo do, work as if they did not."""
     given = json.loads((CASES / "config-token-with-a-line-break/settings.env.json").read_text())
@@ -54,6 +56,7 @@ def edition(tmp_path: Path) -> Iterator[Served]:
         yield up
 
 
+@pytest.mark.fault(23)
 def test_concurrency_started_many_times_at_once(edition: Served) -> None:
     """Twelve starts of one sync by HTTP: one is accepted, eleven are told which, repeats get the first answer."""
     script = CASES / "concurrency-started-many-times-at-once/burst.py"
@@ -95,6 +98,7 @@ def _until_it_ticks(up: Served) -> None:
     wait_for(emitted, 40, "a first record")
 
 
+@pytest.mark.fault(84)
 def test_a_killed_edition_leaves_nothing_and_the_next_one_repairs(tmp_path: Path) -> None:
     """kill -9 in the middle of a sync: no process stays, the next start fails the row with a reason, and works."""
     home, images = tmp_path / "home", {GARDEN: python(TICKS / "connector.py")}

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.reports.conftest import CASES
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder
@@ -27,6 +29,7 @@ def test_chatty_is_no_stall(tmp_path: Path, database: TestDatabase, bulker: Reco
     assert len(bulker.rows("reports")) == 2
 
 
+@pytest.mark.fault(39)
 def test_silent_is_a_stall_and_nothing_stays(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
     """FAILED with how long nothing came and what came last; the process group is gone, the table untouched."""
     with site(tmp_path, database, bulker.url, {PACKAGE: python(CONNECTOR, "120", "silent")}, **STALL) as running:

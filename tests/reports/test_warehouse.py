@@ -88,6 +88,7 @@ def test_protocol_deep_nesting(into: Into) -> None:
     assert rig.task["status"] == ("SUCCESS" if len(ids) == 4 else "PARTIAL")
 
 
+@pytest.mark.fault(67)
 def test_protocol_nan_and_infinity(into: Into) -> None:
     """Both neighbours of the NaN record and the other stream are in their tables."""
     into.play("protocol-nan-and-infinity")
@@ -95,6 +96,7 @@ def test_protocol_nan_and_infinity(into: Into) -> None:
     assert into.query("SELECT id, name FROM plants ORDER BY id") == [(1, "fern"), (2, "NaN")]
 
 
+@pytest.mark.fault(46)
 def test_postgres_nul_in_state_and_log(into: Into) -> None:
     """A NUL in a row's text does not cost the row."""
     into.play("postgres-nul-in-state-and-log")

@@ -43,6 +43,8 @@ class Server(Struct, frozen=True):
     port: int
     log: Path
     token: str = ""
+    process: Any = None
+    """Its Popen."""
 
     def ask(
         self, method: str, target: str, body: bytes | str = b"", *, token: str | None = None, **headers: str
@@ -82,7 +84,7 @@ def running(name: str, *, token: str = "", source: Path | None = None, **environ
                 command, cwd=ROOT, env=_environ(environ, token), stdout=file, stderr=subprocess.STDOUT
             )
         try:
-            yield Server(_port(process, log), log, token)
+            yield Server(_port(process, log), log, token, process)
         finally:
             process.terminate()
             process.wait(_TIMEOUT_SECONDS)

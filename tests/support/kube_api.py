@@ -120,10 +120,11 @@ contexts:
         return 201, self.pods.get(name, body)
 
     def _list(self, query: dict[str, str]) -> Answer:
-        start, limit = int(query.get("continue") or 0), int(query["limit"])
-        names = sorted(self.pods)
-        more = {"continue": str(start + limit)} if start + limit < len(names) else {}
-        return 200, {"items": [self.pods[name] for name in names[start : start + limit]], "metadata": more}
+        """A page goes on behind the last name of the one before, so what is deleted meanwhile moves nothing."""
+        names = sorted(name for name in self.pods if name > query.get("continue", ""))
+        page = names[: int(query["limit"])]
+        more = {"continue": page[-1]} if len(page) < len(names) else {}
+        return 200, {"items": [self.pods[name] for name in page], "metadata": more}
 
     def _log(self, name: str, container: str) -> Answer:
         log = self.logs.get(f"{name}/{container}")

@@ -1,15 +1,19 @@
-"""A TCP proxy that can be cut, or made to swallow everything: a database that is away for a while."""
+"""A TCP proxy that can be cut, or made to swallow everything: a database that is away for a while, or in the middle."""
 
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 
 class Proxy:
-    """Forwards until `cut` (connections are closed, new ones refused at once) or `hang` (nothing moves any more)."""
+    """Forwards until `cut` (connections are closed, new ones refused at once) or `hang` (nothing moves any more).
+
+    `lose_answer_to` is shown what a client sends: where it says so, the server gets that and carries it out, and the
+    connection breaks with the answer.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -17,6 +21,7 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._pairs: list[tuple[socket.socket, socket.socket | None]] = []
         self._away = self._hangs = False
+        self.lose_answer_to: Callable[[bytes], bool] = lambda _: False
         credentials = parts.netloc.rpartition("@")[0]
         address = f"{credentials}@127.0.0.1:{self._listener.getsockname()[1]}"
         self.url = urlunsplit(parts._replace(netloc=address))
@@ -54,16 +59,28 @@ class Proxy:
             server = None if self._hangs else socket.create_connection(self._target)
             self._pairs.append((client, server))
             if server is not None:
-                for left, right in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=(left, right), daemon=True).start()
+                lost = threading.Event()
+                threading.Thread(target=self._pump, args=(client, server, lost, self._ask), daemon=True).start()
+                threading.Thread(target=self._pump, args=(server, client, lost, self._answer), daemon=True).start()
 
-    def _pump(self, left: socket.socket, right: socket.socket) -> None:
+    def _pump(
+        self, left: socket.socket, right: socket.socket, lost: threading.Event, go_on: Callable[..., bool]
+    ) -> None:
         with contextlib.suppress(OSError):
-            while data := left.recv(65536):
+            while (data := left.recv(65536)) and go_on(data, lost):
                 if self._hangs:
                     return
                 right.sendall(data)
             right.shutdown(socket.SHUT_RDWR)
+            left.shutdown(socket.SHUT_RDWR)
+
+    def _ask(self, data: bytes, lost: threading.Event) -> bool:
+        if self.lose_answer_to(data):
+            lost.set()
+        return True
+
+    def _answer(self, _: bytes, lost: threading.Event) -> bool:
+        return not lost.is_set()
 
     def _drop(self) -> None:
         pairs, self._pairs = self._pairs, []

@@ -103,6 +103,7 @@ def test_a_healthy_pod_goes_on():
 # What the node or the control plane did (26 to 29, 73).
 
 
+@pytest.mark.fault(26)
 def test_evicted_for_want_of_disk():
     """The node's message, the platform's fault, and that it may be tried again."""
     said = "The node was low on resource: ephemeral-storage. Threshold quantity: 2Gi, available: 1310Mi."
@@ -140,6 +141,7 @@ def test_failed_without_any_reason():
 
 
 @pytest.mark.parametrize("reason", ["EvictionByEvictionAPI", "PreemptionByScheduler", "DeletionByTaintManager"])
+@pytest.mark.fault(28)
 def test_disruption_target_is_the_platform_s(reason: str):
     """What the containers' exit codes look like then does not matter."""
     target = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "because of the platform"}
@@ -149,6 +151,7 @@ def test_disruption_target_is_the_platform_s(reason: str):
     assert "because of the platform" in verdict.reason
 
 
+@pytest.mark.fault(27)
 def test_a_lost_node():
     """Phase Unknown, reason NodeLost, or a deletion that nobody confirms; never before its time."""
     for made in (pod("Unknown", source=RUNS, sidecar=RUNS), pod("Failed", reason="NodeLost")):
@@ -169,6 +172,7 @@ def test_a_pod_that_is_being_deleted_is_left_to_end():
     assert judge(made, Clock(BEGAN + 49 * 3600), Limits(init_seconds=180, task_seconds=3600)) is None
 
 
+@pytest.mark.fault(29)
 def test_deleted_from_outside():
     """Its containers were told to stop: that is no failure of the connector."""
     made = pod("Failed", source=ended(143), sidecar=ended(137))
@@ -195,6 +199,7 @@ def test_the_pod_s_own_deadline():
 # Memory, signals, exit codes (30, 31, 36).
 
 
+@pytest.mark.fault(30)
 def test_source_out_of_memory():
     """With its limit and what to do; at once, since the sidecar cannot know it."""
     for phase, sidecar in (("Running", RUNS), ("Failed", ended(0, when=311)), ("Failed", ended(2, when=299))):
@@ -207,6 +212,7 @@ def test_source_out_of_memory():
 
 
 @pytest.mark.parametrize("code", [0, 120, 141])
+@pytest.mark.fault(31)
 def test_sidecar_out_of_memory_is_never_success(code: int):
     """A source that then finds its pipes broken is not to blame."""
     made = pod("Failed", source=ended(code, when=301), sidecar=ended(137, "OOMKilled", when=301))
@@ -252,6 +258,7 @@ def test_an_image_without_a_shell():
     assert "POSIX shell" in verdict.reason
 
 
+@pytest.mark.fault(36)
 def test_init_that_fails():
     """Its log is asked for, in either phase."""
     for phase in ("Pending", "Failed"):
@@ -269,6 +276,7 @@ def starting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
     return pod("Pending", source=waits(reason, message), sidecar=RUNS, **more)
 
 
+@pytest.mark.fault(32)
 def test_a_pull_that_fails_has_a_grace():
     """Registries recover; then the image and the registry's text are named, and what that asks for."""
     said = f'Back-off pulling image "{IMAGE}": ErrImagePull: rpc error: code = NotFound: {IMAGE}: not found'
@@ -300,6 +308,7 @@ def test_the_pull_s_grace_begins_on_the_node():
     assert "cannot be used" in seen(late, 155 + 61).reason
 
 
+@pytest.mark.fault(33)
 def test_an_image_name_that_is_none_fails_at_once():
     """Waiting cannot help."""
     said = 'Failed to apply default image tag "Airbyte/Source": couldn\'t parse image name: must be lowercase'
@@ -309,6 +318,7 @@ def test_an_image_name_that_is_none_fails_at_once():
     assert verdict.reason.endswith("Correct package and version.")
 
 
+@pytest.mark.fault(34)
 def test_a_missing_secret_names_the_key():
     """The Secret comes a moment after the pod, so it has a grace."""
     said = "couldn't find key DATABASE_URL in Secret sync-tasks/source-garden-read-1f-config"
@@ -326,6 +336,7 @@ def test_a_container_that_cannot_be_created():
     assert "source could not be created: CreateContainerError: context deadline exceeded" in seen(made, 80).reason
 
 
+@pytest.mark.fault(35)
 def test_unschedulable_until_the_init_time_out():
     """The scheduler's own message."""
     said = "0/3 nodes are available: 3 Insufficient memory."
@@ -361,6 +372,7 @@ def test_the_task_s_time_out():
     assert "SYNCCTL_TASK_TIMEOUT_HOURS" in verdict.reason
 
 
+@pytest.mark.fault(54)
 def test_a_pod_is_never_older_than_its_row():
     """An API server whose clock is a day behind the database's times nothing out."""
     made = pod("Running", source=RUNS, sidecar=RUNS)
@@ -369,6 +381,7 @@ def test_a_pod_is_never_older_than_its_row():
     assert goes_on(creating, 86_400, row_age=20)
 
 
+@pytest.mark.fault(38)
 def test_a_sidecar_that_hangs():
     """Both run, and nobody has heard of the sidecar for longer than a stall may last."""
     made = pod("Running", source=RUNS, sidecar=RUNS)
@@ -380,6 +393,7 @@ def test_a_sidecar_that_hangs():
     assert judge(made, Clock(BEGAN + 9000, silence=8000), unlimited) is None
 
 
+@pytest.mark.fault(74)
 def test_injected_containers_are_not_judged():
     """A mesh's proxy neither fails our pod nor keeps it alive."""
     made = pod("Running", source=RUNS, sidecar=RUNS)

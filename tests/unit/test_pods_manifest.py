@@ -173,6 +173,7 @@ def test_defect_14_no_secret_is_in_the_pod() -> None:
     assert "planted" not in json.dumps(manifest.pod(TASK, PAYLOAD, SETTINGS))
 
 
+@pytest.mark.fault(61)
 def test_a_large_payload_is_compressed() -> None:
     """What is over 1 MiB as it is goes into the Secret compressed, under names that the init container knows."""
     payload = structs.replace(PAYLOAD, catalog=b'{"streams":[' + b" " * 3_000_000 + b"]}")
@@ -183,6 +184,7 @@ def test_a_large_payload_is_compressed() -> None:
     assert {"key": "catalog.gz", "path": "catalog.json.gz"} in volume["secret"]["items"]
 
 
+@pytest.mark.fault(61)
 def test_what_fits_no_secret_is_refused_by_name() -> None:
     """The largest part is named."""
     import random
@@ -212,6 +214,7 @@ def test_names_never_collide(a: tuple[str, str, str], b: tuple[str, str, str]) -
 
 
 @given(st.text(alphabet="$(){}ABC_ x", max_size=40))
+@pytest.mark.fault(68)
 def test_the_kubelet_gives_env_values_back_as_they_were(text: str) -> None:
     """$(NAME) in a caller's text is not expanded. The expansion here is the kubelet's rule, written small."""
     environment = {"A": "1", "ABC_": "2"}

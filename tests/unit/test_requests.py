@@ -119,6 +119,7 @@ def test_task_ids_are_the_callers_own(task_id: str):
     assert requests.parse_task_id(_query(logs="7"), task_id) == (task_id, 7)
 
 
+@pytest.mark.fault(65)
 def test_an_illegal_image_is_refused_for_good():
     """With 422, before the body is looked at."""
     with pytest.raises(Refused, match=r"^package: "):

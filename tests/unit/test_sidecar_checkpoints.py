@@ -159,6 +159,7 @@ def test_a_first_run_that_fails_behind_a_state_says_that_it_replaced_the_table(m
     assert "old rows are replaced by the 2 stored so far, the next run adds the rest" in error
 
 
+@pytest.mark.fault(47)
 def test_a_shared_state_is_saved_only_with_its_rows_when_the_source_dies(make: Make, bulker: Recorder) -> None:
     """The rows before it are committed first, also those of a stream that will not complete."""
     for message in (shared({"lsn": 1}), legacy({"lsn": 1})):
@@ -170,6 +171,7 @@ def test_a_shared_state_is_saved_only_with_its_rows_when_the_source_dies(make: M
         assert len(reading.saves) == 1
 
 
+@pytest.mark.fault(47)
 def test_a_shared_state_waits_for_a_full_refresh(make: Make, bulker: Recorder) -> None:
     """It covers rows that only the end of the table's replacement makes safe."""
     reading = make(_mixed(), state=STARTED, commit_seconds=0, commit_bytes=1)
@@ -182,6 +184,7 @@ def test_a_shared_state_waits_for_a_full_refresh(make: Make, bulker: Recorder) -
 
 
 @pytest.mark.parametrize("fails", ["source", "bulker"])
+@pytest.mark.fault(60)
 def test_a_shared_state_is_held_back_for_good_by_lost_rows(make: Make, bulker: Recorder, fails: str) -> None:
     """A stream's rows are lost: neither this state nor a later one is saved, and the reason says why."""
     reading = make(_mixed(), state=STARTED)
@@ -227,6 +230,7 @@ def test_a_state_never_leaps_over_rows_that_were_given_up(make: Make, bulker: Re
     assert "(2 emitted, 1 stored)" in reading.streams["plants"]["error"]
 
 
+@pytest.mark.fault(60)
 def test_a_refused_stream_keeps_its_old_state_and_the_others_go_on(make: Make, bulker: Recorder) -> None:
     """After Bulker's refusal no state of that stream is saved any more."""
     bulker.answer = _refuse("plants")
@@ -447,6 +451,7 @@ def test_a_stream_without_records_makes_no_request(make: Make, bulker: Recorder,
     assert (bool(warned), "note" in reading.streams["plants"]) == (not incremental, not incremental)
 
 
+@pytest.mark.fault(77)
 def test_a_state_that_cannot_be_kept_makes_its_stream_partial(tmp_path: Path, bulker: Recorder) -> None:
     """The rows are there; the row says that the next run reads from the state before."""
     reading = Reading(
@@ -503,6 +508,7 @@ def _global(parts: dict[str, Any], value: Any = None) -> bytes:
         ([("beds", b'{"__ab_full_refresh_sync_complete":true}')], None),
     ],
 )
+@pytest.mark.fault(78)
 def test_what_is_handed_back_on_a_resume(saved: list[tuple[str, bytes]], handed: list[str] | None) -> None:
     """Nothing for a stream that begins anew, no null, no "done" marker, in a GLOBAL state either."""
     given = resume_states(_CATALOG, saved)

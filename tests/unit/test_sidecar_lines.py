@@ -80,6 +80,7 @@ def test_a_state_may_be_longer_than_a_record() -> None:
     assert line.size > LINE_BYTES
 
 
+@pytest.mark.fault(44)
 def test_a_line_without_end_is_never_held() -> None:
     """100 MB of noise without a line feed, some of it in tiny pieces: a few megabytes of memory at most."""
     reader = LineReader()

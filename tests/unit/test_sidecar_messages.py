@@ -69,6 +69,7 @@ def _between(line: bytes) -> bytes:
         (b'50%...{"type":"RECORD","record":{"stream":"plants","data":{"id":5', "not valid JSON"),
     ],
 )
+@pytest.mark.fault(67)
 def test_a_broken_record_costs_itself_alone(line: bytes, why: str) -> None:
     """It is named by its stream and a reason without a piece of it; its neighbours in the block are whole."""
     [bad] = _bad(_between(line))

@@ -186,6 +186,7 @@ def test_settings_that_cannot_be_used_are_told(get: _Function, monkeypatch: pyte
     assert "SYNCCTL_TASK_TIMEOUT_HOURS" in answer.json["error"]
 
 
+@pytest.mark.fault(82)
 def test_a_long_query_is_refused(get: _Function):
     """414, and the use case never sees it."""
     assert get.client.get("/?a=" + "x" * web.MAX_QUERY_BYTES).status_code == 414

@@ -1,0 +1,23 @@
+"""`python -m tests.faults` writes docs/faults.md; with --check it only says whether that is what it should be."""
+
+import sys
+
+from tests.faults import catalogue
+
+
+def main(arguments: list[str]) -> int:
+    """1 where a fault has no test, or the document is stale."""
+    parts, tests = catalogue.load(), catalogue.marked()
+    wrong = catalogue.problems(parts, tests)
+    text = catalogue.document(parts, tests)
+    if arguments != ["--check"]:
+        catalogue.DOCUMENT.write_text(text, encoding="utf-8")
+    elif not catalogue.DOCUMENT.exists() or catalogue.DOCUMENT.read_text(encoding="utf-8") != text:
+        wrong.append("docs/faults.md is stale; run .venv/bin/python -m tests.faults.")
+    for line in wrong:
+        sys.stderr.write(f"{line}\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

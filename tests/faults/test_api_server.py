@@ -1,0 +1,122 @@
+"""Whole starts and sweeps before a stand-in for the Kubernetes API that fails as API servers fail."""
+
+import pytest
+
+from common.errors import ClusterUnavailable, Conflict, QuotaExceeded
+from common.settings import Settings
+from common.tasks.start import start
+from common.tasks.sweep import sweep
+from tests.support.databases import TestDatabase
+from tests.support.deployed import environment
+from tests.support.kube_api import Answer, Asked, KubeApi, made, status
+from tests.support.site import read_task
+
+
+@pytest.fixture
+def settings(database: TestDatabase, api: KubeApi) -> Settings:
+    return Settings.load(environment(database.url, api))
+
+
+def _states(database: TestDatabase) -> list[str]:
+    return [row["state"] for row in database.rows("SELECT state FROM syncctl_task ORDER BY task_id")]
+
+
+@pytest.mark.fault(1)
+def test_a_pod_of_this_task_is_used_and_another_one_is_not(
+    settings: Settings, database: TestDatabase, api: KubeApi
+) -> None:
+    """Its row is PENDING and its pod there: it gets its Secret. Where the name is another task's: refused for good."""
+    api.fail = lambda asked, _: status(503, "ServiceUnavailable", "no") if asked.path.endswith("/secrets") else False
+    with pytest.raises(ClusterUnavailable):
+        start(read_task(), settings)
+    api.fail = lambda *_: False
+    assert start(read_task(), settings).task_id == "task-1"
+    [name] = api.pods
+    assert api.secrets == {f"{name}-config"}
+    api.pods[name] = made(name, task="another")
+    database.rows("DELETE FROM syncctl_task")
+    with pytest.raises(Conflict, match="exists already"):
+        start(read_task(), settings)
+    assert _states(database) == ["FAILED"]
+
+
+@pytest.mark.fault(3)
+def test_a_quota_that_is_freed_lets_the_same_request_through(
+    settings: Settings, database: TestDatabase, api: KubeApi
+) -> None:
+    """PENDING with the quota's words while it is used up; then the pod is made."""
+    words = 'pods "p" is forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2'
+    api.fail = lambda asked, _: status(403, "Forbidden", words) if asked.method == "POST" else False
+    with pytest.raises(QuotaExceeded):
+        start(read_task(), settings)
+    [row] = database.rows("SELECT state, reason FROM syncctl_task")
+    assert (row["state"], "exceeded quota: q" in row["reason"]) == ("PENDING", True)
+    assert sweep(settings).concluded == 0
+    api.fail = lambda *_: False
+    start(read_task(), settings)
+    assert len(api.pods) == 1
+
+
+@pytest.mark.fault(7, 49)
+@pytest.mark.parametrize("kind", ["pods", "secrets"])
+def test_a_connection_that_breaks_after_the_post_makes_nothing_twice(
+    settings: Settings, database: TestDatabase, api: KubeApi, kind: str
+) -> None:
+    """Carried out, and the answer lost: the pod is found at once, the Secret by a repetition."""
+
+    def fail(asked: Asked, _: int) -> Answer | bool:
+        if asked.method != "POST" or not asked.path.endswith(kind):
+            return False
+        api.answer(asked)
+        return None
+
+    api.fail = fail
+    if kind == "secrets":
+        with pytest.raises(ClusterUnavailable):
+            start(read_task(), settings)
+        assert _states(database) == ["PENDING"]
+        api.fail = lambda *_: False
+    assert start(read_task(), settings).task_id == "task-1"
+    assert (len(api.pods), len(api.secrets)) == (1, 1)
+    assert all(asked.method != "DELETE" for asked in api.asked)
+
+
+@pytest.mark.fault(11)
+def test_a_pod_that_the_list_leaves_out_is_asked_for_by_name(
+    settings: Settings, database: TestDatabase, api: KubeApi
+) -> None:
+    """However old its row: nothing is concluded while the pod is there. The list is asked for without a cache's leave."""
+    start(read_task(), settings)
+    database.rows("UPDATE syncctl_task SET created_at = now() - interval '1 hour'")
+
+    def stale(asked: Asked, _: int) -> Answer | bool:
+        return (200, {"items": [], "metadata": {}}) if asked.path.endswith("/pods") else False
+
+    api.fail = stale
+    assert (sweep(settings).orphaned_rows, _states(database)) == (0, ["PENDING"])
+    lists = [asked.query for asked in api.asked if asked.method == "GET" and asked.path.endswith("/pods")]
+    assert lists
+    assert all("resourceVersion" not in query for query in lists)
+    api.pods.clear()
+    assert (sweep(settings).orphaned_rows, _states(database)) == (1, ["FAILED"])
+
+
+@pytest.mark.fault(10, 21)
+def test_a_sweep_that_breaks_off_leaves_less_to_do(settings: Settings, database: TestDatabase, api: KubeApi) -> None:
+    """Six hundred ended pods, and a server that is gone after the first page: that page is done, and no row is lost."""
+    database.rows(
+        "INSERT INTO syncctl_task (task_id, command, sync_id, package, version, pod_name, request_hash, state, created_at)"
+        " SELECT n, 'read', n, 'p', '1', 'p' || n, 'h', 'RUNNING', now() - interval '1 hour'"
+        " FROM (SELECT lpad(i::text, 3, '0') AS n FROM generate_series(0, 599) i) s"
+    )
+    evicted = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
+    api.pods = {f"p{n:03}": {**made(f"p{n:03}", task=f"{n:03}"), "status": evicted} for n in range(600)}
+    api.fail = lambda asked, _: None if asked.query.get("continue") == "p249" else False
+    with pytest.raises(ClusterUnavailable, match="listing"):
+        sweep(settings)
+    assert _states(database) == ["FAILED"] * 250 + ["RUNNING"] * 350
+    assert len(api.pods) == 350
+    api.fail = lambda *_: False
+    swept = sweep(settings)
+    assert (swept.pods, swept.concluded, swept.deleted, swept.orphaned_rows) == (350, 350, 350, 0)
+    assert set(_states(database)) == {"FAILED"}
