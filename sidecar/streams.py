@@ -242,6 +242,8 @@ class Lane:
         elif lost:
             self._until = min(self._until, self.safe)
             why += f": {ack.processed} arrived there, and it does not say what became of the others"
+        else:
+            why += f", of {ack.processed} that arrived there"
         self.fail(why)
 
     def _die(self, error: BulkerError) -> None:
