@@ -86,16 +86,11 @@ def _stay(task_id: str) -> float:
 def _watched() -> Iterator[tuple[str, dict[str, Any]]]:
     """Events of task pods as they come."""
     command = ["kubectl", "get", "pods", "-n", kube.TASKS, "-l", kube.CREATOR, "--watch", "-o", "json"]
-    decoder, buffer = json.JSONDecoder(), ""
     with subprocess.Popen([*command, "--output-watch-events"], stdout=subprocess.PIPE, text=True) as watch:
         assert watch.stdout is not None
         try:
             for line in watch.stdout:
-                buffer += line
-                if line.rstrip() != "}":  # an event's own end, by kubectl's indentation
-                    continue
-                event, _ = decoder.raw_decode(buffer)
-                buffer = ""
+                event = json.loads(line)  # one line each
                 yield event["type"], event["object"]
         finally:
             watch.terminate()

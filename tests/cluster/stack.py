@@ -151,6 +151,17 @@ def variant(function: str, name: str, **environment: str) -> Iterator[None]:
         kube.kubectl("delete", "ksvc", name, "-n", FUNCTIONS)
 
 
+@contextmanager
+def sweeper_with(setting: str) -> Iterator[None]:
+    """The deployed sweeper with one more setting (NAME=value) for the length of the block."""
+    update = ["kn", "service", "update", "sweeper", "-n", FUNCTIONS, "--env"]
+    kube.run(*update, setting)
+    try:
+        yield
+    finally:
+        kube.run(*update, f"{setting.partition('=')[0]}-")
+
+
 def deploy(settings: ClusterSettings) -> Stack:
     """Builds the images, applies the development overlay, and every function by its own file with kn."""
     tags = {name: _digest(folders) for name, folders in _SOURCES.items()}

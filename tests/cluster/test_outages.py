@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.cluster import kube
-from tests.cluster.kube import CREATOR, FUNCTIONS, TASKS
+from tests.cluster.kube import CREATOR, TASKS
 from tests.cluster.settings import ClusterSettings
-from tests.cluster.stack import TEST, TEST_VERSION, Stack, catalog, ids, nothing_left, started
+from tests.cluster.stack import TEST, TEST_VERSION, Stack, catalog, ids, nothing_left, started, sweeper_with
 from tests.cluster.tool.settings import KUBECONFIG
 
 pytestmark = [pytest.mark.usefixtures("connectors", "own_cluster"), pytest.mark.timeout(900)]
@@ -49,10 +49,8 @@ def restarting_apiserver() -> Iterator[None]:
 @pytest.fixture
 def patient_sweeper(deployed: Stack) -> Iterator[None]:
     """Two cores start fifty pods one after the other: the last ones take minutes."""
-    update = ["kn", "service", "update", "sweeper", "-n", FUNCTIONS, "--env"]
-    kube.run(*update, "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS=900")
-    yield
-    kube.run(*update, "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS-")
+    with sweeper_with("SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS=900"):
+        yield
 
 
 @pytest.mark.fault(5)

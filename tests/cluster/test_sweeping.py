@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster import kube
 from tests.cluster.kube import FUNCTIONS, TASKS
-from tests.cluster.stack import Stack, nothing_left, pod_of
+from tests.cluster.stack import Stack, nothing_left, pod_of, sweeper_with
 
 pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(600)]
 
@@ -42,10 +42,8 @@ def no_events(deployed: Stack) -> Iterator[None]:
 @pytest.fixture
 def token(deployed: Stack) -> Iterator[None]:
     """The sweeper wants a token, which the ApiServerSource does not have."""
-    update = ["kn", "service", "update", "sweeper", "-n", FUNCTIONS, "--env"]
-    kube.run(*update, "SYNCCTL_AUTH_TOKENS=secret")
-    yield
-    kube.run(*update, "SYNCCTL_AUTH_TOKENS-")
+    with sweeper_with("SYNCCTL_AUTH_TOKENS=secret"):
+        yield
 
 
 def finish_one(deployed: Stack) -> None:
