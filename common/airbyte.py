@@ -252,6 +252,42 @@ def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes
     return b"[" + b",".join(messages) + b"]" if messages else None
 
 
+def later_states(catalog: Catalog, given: bytes | None, saved: Iterable[tuple[str, bytes]]) -> bytes | None:
+    """What a run is given that goes on for one which was given `given` and saved `saved` of its own: the newest of
+    each stream. A state of all streams stands alone.
+    """
+    saved = list(saved)
+    newer = resume_states(catalog, saved)
+    if newer is None:
+        return given
+    if any(key in {GLOBAL_STATE_KEY, LEGACY_STATE_KEY} for key, _ in saved):
+        return newer
+    messages = msgspec.json.decode(newer, type=list[Raw])
+    known = named_streams(newer) or frozenset()
+    older = _stream_messages(given or b"") or []
+    kept = [raw for raw, stream in older if stream not in known]
+    return b"[" + b",".join(bytes(raw) for raw in [*kept, *messages]) + b"]"
+
+
+def named_streams(state: bytes) -> frozenset[StreamId] | None:
+    """The streams that a state is of; None where it is one of all streams (or of an unknown shape)."""
+    messages = _stream_messages(state)
+    return None if messages is None else frozenset(stream for _, stream in messages)
+
+
+def _stream_messages(state: bytes) -> list[tuple[Raw, StreamId]] | None:
+    """An array of STREAM messages, each with its stream; None for anything else."""
+    try:
+        raws = msgspec.json.decode(state, type=list[Raw])
+        states = [msgspec.json.decode(raw, type=State) for raw in raws]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    if any(one.stream is None for one in states):
+        return None
+    ids = [one.stream.stream_descriptor for one in states if one.stream is not None]
+    return [(raw, StreamId(one.name, one.namespace or None)) for raw, one in zip(raws, ids, strict=True)]
+
+
 def _usable(catalog: Catalog, shared: bytes) -> bytes | None:
     """A GLOBAL state without the parts of streams that must begin anew; as it is where there are none."""
     try:

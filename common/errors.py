@@ -17,7 +17,8 @@ SyncError                    500
 │   └── StoreUnavailable
 │       └── TablesMissing         the database has no tables of ours yet (never leaves common.store)
 ├── TimedOut                 504
-└── BulkerError              502  the destination refused rows or broke the connection
+└── BulkerError              502  the destination refused rows
+    └── BulkerAway                or could not be reached, broke the connection, or is in trouble itself
 
 Messages are sentences for users: what happened, where, and what to do next. None ever holds a secret.
 """
@@ -132,3 +133,7 @@ class BulkerError(SyncError):
     """The destination refused rows, or the connection to it broke; holds its own words."""
 
     status = HTTPStatus.BAD_GATEWAY
+
+
+class BulkerAway(BulkerError):
+    """Bulker cannot be reached, broke the connection, or has a trouble of its own (5xx): it may pass."""

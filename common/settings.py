@@ -151,6 +151,15 @@ class Settings(BaseModel):
     )
     container_init_timeout_seconds: int = Field(180, ge=1, description="How long a task pod may take to start.")
     task_timeout_hours: float = Field(48, gt=0, description="How long a task may run.")
+    task_retries: int = Field(
+        2,
+        ge=0,
+        description="How often a read is started again by itself after a trouble of the platform, of Bulker or "
+        "Postgres, or one that its connector calls transient; 0 is never.",
+    )
+    task_retry_pause_seconds: float = Field(
+        10, ge=0, description="How long the first of these starts waits; each further one twice as long."
+    )
     stall_timeout_seconds: int = Field(
         3600, ge=0, description="How long a connector may send nothing at all before its task fails; 0 is for ever."
     )

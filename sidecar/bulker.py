@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from common.errors import BulkerError
+from common.errors import BulkerAway, BulkerError
 from sidecar.wire import Answer, Until, Wire
 
 LINE_BYTES = 1_048_575
@@ -18,6 +18,9 @@ _ANSWER_SECONDS = 1800.0
 """Bulker cuts a request at 30 minutes; a commit into a slow warehouse may take long."""
 _CONNECT_TRIES = 4
 _EXCERPT = 500
+_SERVER_ERROR = 500
+_PASSING = frozenset({408, 429})
+"""Answers, beside all from 500 on, that say nothing against the rows."""
 
 
 class Mode(StrEnum):
@@ -80,7 +83,7 @@ class Bulker(Struct, frozen=True):
             pause = self.pause_seconds * 2**attempt
             try:
                 return BulkRequest(self, target)
-            except BulkerError:
+            except BulkerAway:
                 wakes = time.monotonic() + pause
                 if attempt == _CONNECT_TRIES or self.until(wakes) < wakes:
                     raise
@@ -152,7 +155,8 @@ class BulkRequest:
     def _refusal(self, answer: Answer) -> BulkerError:
         parsed = _parse(answer.body)
         text = (parsed.error if parsed else None) or answer.body.decode("utf-8", "replace").strip() or "no text"
-        return BulkerError(f"Bulker at {self._wire.where} answered {answer.status}: {text[:_EXCERPT]}")
+        kind = BulkerAway if answer.status in _PASSING or answer.status >= _SERVER_ERROR else BulkerError
+        return kind(f"Bulker at {self._wire.where} answered {answer.status}: {text[:_EXCERPT]}")
 
 
 def _broken(where: str, what: str, error: Exception) -> BulkerError:
@@ -164,7 +168,9 @@ def _broken(where: str, what: str, error: Exception) -> BulkerError:
         reason = "its answer was cut off, or is no HTTP"
     else:
         reason = getattr(error, "strerror", None) or type(error).__name__
-    return BulkerError(f"The request to Bulker at {where} could not be {what}: {reason}.")
+    # What cannot be sent at all (a token that no header holds, a certificate that is not trusted) stays so.
+    kind = BulkerError if isinstance(error, ValueError) else BulkerAway
+    return kind(f"The request to Bulker at {where} could not be {what}: {reason}.")
 
 
 def _parse(body: bytes) -> _Body | None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
+from common.reasons import Kind
 from sidecar.lanes import Lanes
 from sidecar.streams import Lane, PendingState
 
@@ -57,7 +58,7 @@ class Checkpoints:
         if lane.dead:
             return
         if lane.leaps:
-            lane.fail(_LEAPS)
+            lane.fail(_LEAPS, Kind.STATE_LOST)
             return
         lane.pending = PendingState(state, lane.reached)
         if self._due(lane):
@@ -101,7 +102,7 @@ class Checkpoints:
         if pending is None:
             return
         if lane.safe < pending.covers:
-            lane.fail(_LEAPS)
+            lane.fail(_LEAPS, Kind.STATE_LOST)
             return
         self._store(lane.id.key, pending.state, [lane])
 
@@ -163,7 +164,9 @@ class Checkpoints:
     def _store(self, key: str, state: bytes, lanes: Sequence[Lane]) -> None:
         def refused(why: str) -> None:
             for lane in lanes:
-                lane.fail(f"its state could not be saved, the next run reads from the one before: {why}")
+                lane.fail(
+                    f"its state could not be saved, the next run reads from the one before: {why}", Kind.STATE_LOST
+                )
 
         self._save(key, state, refused)
 

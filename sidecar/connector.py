@@ -5,7 +5,9 @@ from collections import deque
 import msgspec
 from msgspec import Raw
 
+from common import reasons
 from common.airbyte import Log, Trace, TraceError
+from common.reasons import Kind
 from sidecar.journal import Journal
 from sidecar.lines import TooLong
 from sidecar.messages import BadLine, Fault
@@ -26,6 +28,8 @@ class Connector:
     def __init__(self, package: str, journal: Journal) -> None:
         self.error = ""
         """The first error that names no stream."""
+        self.error_kind: Kind | None = None
+        """What the first error of all says of itself: those after it are summaries, and often of another type."""
         self.fatal = ""
         self.last = ""
         """What it said last, for a run that goes silent."""
@@ -70,6 +74,7 @@ class Connector:
         if trace.type == "ERROR" and trace.error:
             said = sentence(trace.error)
             self._say("ERROR", said)
+            self.error_kind = self.error_kind or reasons.of_trace(trace.error.failure_type)
             # The first one is the cause; what follows are summaries.
             if trace.error.stream_descriptor is None and not self.error:
                 self.error = self._kept(said)
@@ -104,6 +109,15 @@ class Connector:
         code = "an unknown exit code" if exit_code is None else f"exit code {exit_code}"
         said = "\n".join(self._last_words).strip()
         return f"The connector ended with {code}" + (f". It last said:\n{said}" if said else " and printed nothing.")
+
+    def kind(self, end: End) -> Kind:
+        """What a source came to that did not end well: its own word first, then what its end looks like."""
+        if end.stalled_seconds:
+            return Kind.STALLED
+        if end.stopped:
+            return Kind.STOPPED
+        said = Kind.SOURCE_ERROR if self.fatal else None
+        return self.error_kind or said or reasons.of_exit(end.exit_code)
 
     def why_ended(self, end: End, *, expects_exit_code: bool) -> str:
         """Why what the connector did not complete was not completed."""

@@ -48,6 +48,8 @@ class Journal(threading.Thread):
         self._over = False
         self._deadline = 0.0
         self._post = Post(settings) if settings.bulker_logs_connection_id and settings.bulker_url else None
+        self.on_over: Callable[[], None] = lambda: None
+        """Called where the task, or this attempt of it, is concluded already."""
         self.ours = True
         """Whether the syncctl_ tables exist: another controller's database may not have them."""
 
@@ -164,4 +166,7 @@ class Journal(threading.Thread):
 
     def _tell(self, db: Database) -> bool:
         streams = self._progress()
-        return db.transact(lambda db: tasks.progress(db, self._task, streams, ours=self.ours))
+        goes_on = db.transact(lambda db: tasks.progress(db, self._task, streams, ours=self.ours))
+        if not goes_on:
+            self.on_over()
+        return goes_on

@@ -21,7 +21,7 @@ class Lanes:
         catalog: Catalog,
         prefix: str,
         *,
-        resumes: bool,
+        resumes: Callable[[StreamId], bool],
         bulker: Bulker,
         hide: Callable[[str], str],
         unknown: Callable[[str], None],
@@ -30,7 +30,12 @@ class Lanes:
         send_bytes = max(min(SEND_BYTES, room), _LEAST_SEND_BYTES)
         self._lanes = {
             stream.id: Lane(
-                stream, stream.table(prefix), resumes=resumes, bulker=bulker, hide=hide, send_bytes=send_bytes
+                stream,
+                stream.table(prefix),
+                resumes=resumes(stream.id),
+                bulker=bulker,
+                hide=hide,
+                send_bytes=send_bytes,
             )
             for stream in catalog.streams
         }

@@ -1,28 +1,30 @@
 """What a read came to: the source's exit code, its streams' statuses and Bulker's acknowledgements together."""
 
-import json
 from collections.abc import Sequence
-from typing import Any
 
 from msgspec import Struct
 
+from common import reasons
 from common.airbyte import StreamStatus
+from common.reasons import Failure, Kind
 from common.store import Outcome, TaskState
+from common.store.tasks import describe_read
 from sidecar.pipes import End
 from sidecar.streams import Lane, Status
 
 
 class Run(Struct, frozen=True):
-    """How the source ended. `statuses`: whether it reports STREAM_STATUS at all (older ones do not); `spoke`:
-    whether it sent any record, state or status (one that said nothing has not read anything, whatever its exit
-    code); `stated`: whether it sent a state; `errored`: whether it reported an error of the whole run.
+    """How the source ended, and `cause`, where it did not end well. `statuses`: whether it reports STREAM_STATUS at all
+    (older ones do not); `spoke`: whether it sent any record, state or status (one that said nothing has not read
+    anything, whatever its exit code); `stated`: whether it sent a state; `errored`: whether it reported an error of
+    the whole run.
     """
 
     end: End
     expects_exit_code: bool
     statuses: bool
     spoke: bool
-    cause: str
+    cause: Failure
     stated: bool = False
     errored: bool = False
     lost_records: int = 0
@@ -53,13 +55,32 @@ def of_read(run: Run, lanes: Sequence[Lane], problem: str = "") -> Outcome:
     if reason and not any(lane.error for lane in lanes):
         # The caller's console shows only what stands beside a stream.
         for lane in lanes:
-            lane.fail(reason)
+            lane.fail(reason, _kind(run, lanes, problem))
+    streams = {lane.id.key: lane.report() for lane in lanes}
+    failure = None if state is TaskState.SUCCESS else Failure(_kind(run, lanes, problem), reason)
     return Outcome(
         state,
         reason=reason,
-        description=_description(lanes, reason),
-        streams={lane.id.key: lane.report() for lane in lanes},
+        description=describe_read(streams, reason),
+        streams=streams,
+        failure=failure,
+        cause=run.cause.message,
+        provisional=failure is not None and (failure.rule.retry or unexplained(run.end)),
     )
+
+
+def unexplained(end: End) -> bool:
+    """Whether the platform may know better why the source ended: it was killed, or stopped from outside."""
+    return end.stopped or (not end.stalled_seconds and reasons.of_exit(end.exit_code) is Kind.SOURCE_KILLED)
+
+
+def _kind(run: Run, lanes: Sequence[Lane], problem: str) -> Kind:
+    """The task's kind: how the source ended, else what the first stream with an error has."""
+    if not run.clean:
+        return run.cause.kind
+    if kind := next((lane.kind for lane in lanes if lane.kind), None):
+        return kind
+    return Kind.ROWS_REFUSED if run.lost_records else Kind.STATE_LOST if problem else Kind.INCOMPLETE
 
 
 def _status(lane: Lane, run: Run) -> Status:
@@ -69,9 +90,9 @@ def _status(lane: Lane, run: Run) -> Status:
     if not lane.selected and lane.emitted:
         lane.fail("the catalog does not select this stream: its records were dropped")
     elif not done:
-        lane.fail(_why_incomplete(lane, run))
+        lane.fail(_why_incomplete(lane, run), Kind.INCOMPLETE if run.clean else run.cause.kind)
     elif lane.stored + lane.refused != lane.emitted:
-        lane.fail(f"{lane.emitted} records were emitted and {lane.stored} stored")
+        lane.fail(f"{lane.emitted} records were emitted and {lane.stored} stored", Kind.ROWS_REFUSED)
     if lane.replaced and not (done and lane.stored + lane.refused == lane.emitted):
         lane.error += _table_now(lane)
     lane.note = _note(lane) if done else ""
@@ -103,7 +124,7 @@ def _why_incomplete(lane: Lane, run: Run) -> str:
     if run.statuses and run.clean:
         said = lane.reported.value if lane.reported else "no status"
         return f"the source did not complete this stream (its last word was {said})"
-    return run.cause
+    return run.cause.message
 
 
 def _overall(run: Run, lanes: Sequence[Lane], problem: str) -> TaskState:
@@ -121,21 +142,9 @@ def _reason(run: Run, lanes: Sequence[Lane], problem: str) -> str:
     if run.lost_records:
         parts.append(f"{run.lost_records} record lines could not be read and name no stream")
     if not run.clean:
-        parts.insert(0, run.cause)
+        parts.insert(0, run.cause.message)
     bad = [lane for lane in lanes if lane.status is not Status.SUCCESS]
     parts += [f"{lane.id.key}: {lane.error}" for lane in bad[:5] if lane.error not in parts]
     if len(bad) > 5:
         parts.append(f"and {len(bad) - 5} more streams")
     return "; ".join(parts)
-
-
-def _description(lanes: Sequence[Lane], reason: str) -> str:
-    """The caller's form (docs/contract.md B): counts by stream, else the reason."""
-    if not lanes:
-        return f"ERROR: {reason}" if reason else ""
-    return json.dumps({lane.id.key: _caller_counts(lane) for lane in lanes})
-
-
-def _caller_counts(lane: Lane) -> dict[str, Any]:
-    counts: dict[str, Any] = {"events": lane.stored, "bytes": lane.bytes, "status": str(lane.status)}
-    return counts | ({"error": lane.error} if lane.error else {})

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from common import airbyte, reasons
 from common.airbyte import (
     ABSENT,
     GLOBAL_STATE_KEY,
@@ -20,6 +21,7 @@ from common.airbyte import (
     StreamStatus,
     Trace,
 )
+from common.reasons import Failure
 from common.store import Outcome
 from sidecar import envelope, outcome
 from sidecar.bulker import Bulker
@@ -43,6 +45,17 @@ _Rows = defaultdict[str | tuple[str, str], list[Raw]]
 """A block's rows, by stream: its name alone where it has no namespace, since making pairs costs."""
 
 
+def _resuming(settings: Settings) -> Callable[[StreamId], bool]:
+    """Which streams add to their tables: all of a run with a state. But where a task began from nothing, those alone
+    that a later attempt of it is given a state of: the others have not replaced their tables yet.
+    """
+    state = settings.file("state").strip()
+    if state in {b"", b"{}"}:
+        return lambda _: False
+    named = airbyte.named_streams(state) if settings.anew else None
+    return lambda stream: named is None or stream in named
+
+
 class Read:
     """One run of `read`. Records go through `on_stdout` by the block; everything else is rare."""
 
@@ -60,7 +73,7 @@ class Read:
         self._lanes = Lanes(
             catalog,
             settings.table_name_prefix,
-            resumes=settings.file("state").strip() not in {b"", b"{}"},
+            resumes=_resuming(settings),
             bulker=Bulker(
                 settings.bulker_url, settings.bulker_auth_token, settings.sync_id, settings.task_id, until=until
             ),
@@ -95,7 +108,8 @@ class Read:
         """
         for block in self._lines.flush():
             self._on_block(block)
-        run = self._run(end, self._connector.why_ended(end, expects_exit_code=self._expects_exit_code))
+        why = self._connector.why_ended(end, expects_exit_code=self._expects_exit_code)
+        run = self._run(end, Failure(self._connector.kind(end), why))
         for lane in self._lanes.known:
             if outcome.complete(lane, run):
                 self._checkpoints.commit(lane)
@@ -105,14 +119,15 @@ class Read:
         insist()
         return self._conclude(run)
 
-    def break_off(self, why: str) -> Outcome:
+    def break_off(self, why: Failure) -> Outcome:
         """Something of ours failed: nothing more is committed or saved; the accounting so far stands."""
         for lane in self._lanes.known:
             lane.abort()
-            lane.fail(why)
-        return self._conclude(self._run(End(stopped=True), why))
+            lane.fail(why.message, why.kind)
+        found = self._conclude(self._run(End(stopped=True), why))
+        return msgspec.structs.replace(found, provisional=why.rule.retry)
 
-    def _run(self, end: End, cause: str) -> outcome.Run:
+    def _run(self, end: End, cause: Failure) -> outcome.Run:
         return outcome.Run(
             end=end,
             expects_exit_code=self._expects_exit_code,
@@ -202,7 +217,7 @@ class Read:
         if trace.type == "ERROR" and trace.error and trace.error.stream_descriptor:
             lane = self._lanes.find(trace.error.stream_descriptor)
             lane.touched = True
-            lane.fail(self._journal.hide(sentence(trace.error)))
+            lane.fail(self._journal.hide(sentence(trace.error)), reasons.of_trace(trace.error.failure_type))
         if trace.type != "STREAM_STATUS" or trace.stream_status is None:
             return
         lane = self._lanes.find(trace.stream_status.stream_descriptor)

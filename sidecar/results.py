@@ -8,11 +8,13 @@ from msgspec import Raw
 
 from common.airbyte import ABSENT, ConnectionStatus, Message
 from common.commands import Command
+from common.reasons import Failure, Kind
 from common.store import Outcome, TaskState
 from sidecar.connector import Connector
 from sidecar.lines import LINE_BYTES, LineReader, TooLong
 from sidecar.masks import Masks
 from sidecar.messages import BadLine, Fault, decode
+from sidecar.outcome import unexplained
 from sidecar.pipes import End
 
 _EXPECTED = {Command.SPEC: "SPEC", Command.CHECK: "CONNECTION_STATUS", Command.DISCOVER: "CATALOG"}
@@ -78,7 +80,7 @@ class Results:
             self._connector.odd("a message of the unknown type", message.type)
 
     def _nothing(self, end: End) -> Outcome:
-        reason = self._connector.reason(end.exit_code)
+        reason, kind = self._connector.reason(end.exit_code), self._connector.kind(end)
         if end.stalled_seconds:
             said = f"; it last said: {self._connector.last}" if self._connector.last else ""
             reason = f"The connector sent nothing for {end.stalled_seconds:.0f} s and was stopped{said}"
@@ -86,15 +88,23 @@ class Results:
             reason = "The task was stopped from outside (SIGTERM) before the connector had answered."
         elif end.exit_code == 0 and not self._connector.error and not self._connector.fatal:
             reason = f"The connector ended without its {_EXPECTED[self._command]} message. {reason}"
+            kind = Kind.NO_RESULT
         prefix = "" if self._command is Command.DISCOVER else "FAILED: "
-        return Outcome(TaskState.FAILED, reason=reason, description=prefix + reason)
+        return Outcome(
+            TaskState.FAILED,
+            reason=reason,
+            description=prefix + reason,
+            failure=Failure(kind, reason),
+            provisional=unexplained(end),
+        )
 
     def _checked(self) -> Outcome:
         try:
             status = msgspec.json.decode(self._masks.hide_json(bytes(self._found)), type=ConnectionStatus)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             reason = "The connector's CONNECTION_STATUS message has no status."
-            return Outcome(TaskState.FAILED, reason=reason, description=f"FAILED: {reason}")
+            failure = Failure(Kind.NO_RESULT, reason)
+            return Outcome(TaskState.FAILED, reason=reason, description=f"FAILED: {reason}", failure=failure)
         passed = status.status == "SUCCEEDED"
         said = status.message or ("" if passed else "The connector refused the configuration and gave no reason.")
         return Outcome(
@@ -103,4 +113,5 @@ class Results:
             description=said,
             result=self._masks.hide_json(bytes(self._found)),
             check_status="SUCCESS" if passed else status.status,
+            failure=None if passed else Failure(Kind.CONFIG_ERROR, said),
         )

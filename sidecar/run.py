@@ -10,7 +10,8 @@ import msgspec
 
 from common import airbyte
 from common.commands import Command
-from common.errors import SyncError
+from common.errors import SyncError, TablesMissing, TimedOut, Unavailable
+from common.reasons import POSTGRES_AWAY_EXIT, Failure, Kind
 from common.store import Database, Outcome, StoreError, TaskState, states, tasks
 from sidecar import masks
 from sidecar.connector import Connector
@@ -30,7 +31,9 @@ _log = logging.getLogger(__name__)
 
 
 def main(environ: Mapping[str, str] | None = None) -> int:
-    """Runs one task; returns the process's exit code: 0 once the outcome is in the database, else 2."""
+    """Runs one task; returns the process's exit code: 0 once the outcome is in the database, 3 where Postgres
+    stayed away, else 2.
+    """
     output = logging.StreamHandler(sys.stderr)
     logging.basicConfig(level=logging.INFO, handlers=[output], format="%(levelname)s : %(message)s")
     for stream in (sys.stdout, sys.stderr):
@@ -66,6 +69,7 @@ class _Task:
         self._given_hash = ""
         self._consumer: Read | Results | None = None
         self._journal = Journal(settings, secrets, self._progress)
+        self._journal.on_over = self._stop.demand
 
     def run(self) -> int:
         self._stop.listen()
@@ -73,14 +77,16 @@ class _Task:
         try:
             outcome = self._watch()
         except SyncError as error:
-            outcome = self._broken(error.message)
+            kind = Kind.POSTGRES_AWAY if _is_away(error) else Kind.SIDECAR_FAILED
+            outcome = self._broken(Failure(kind, error.message))
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that the run is over
             _log.exception("The sidecar failed.")
-            outcome = self._broken(f"the sidecar itself failed ({type(error).__name__}); its pod's log has the details")
-        done = self._conclude(outcome)
+            text = f"the sidecar itself failed ({type(error).__name__}); its pod's log has the details"
+            outcome = self._broken(Failure(Kind.SIDECAR_FAILED, text))
+        code = self._conclude(outcome)
         self._journal.close(self._stop.storing_seconds(self._settings.grace_seconds / 2))
         self._stop.close()
-        return 0 if done else 2
+        return code
 
     def _progress(self) -> dict[str, object] | None:
         return self._consumer.progress() if self._consumer else None
@@ -144,17 +150,23 @@ class _Task:
     def _on_config_lost(self, why: str) -> None:
         self._journal.log("WARN", f"The configuration that the connector changed could not be kept: {why}.")
 
-    def _broken(self, reason: str) -> Outcome:
+    def _broken(self, failure: Failure) -> Outcome:
         """The outcome where something of ours failed; with the streams' accounting where there is one."""
         if isinstance(self._consumer, Read):
             try:
-                return self._consumer.break_off(reason)
+                return self._consumer.break_off(failure)
             except Exception:  # noqa: BLE001 - as above
                 _log.exception("The streams could not be accounted for.")
-        return Outcome(TaskState.FAILED, reason=reason, description=f"ERROR: {reason}")
+        return Outcome(
+            TaskState.FAILED,
+            reason=failure.message,
+            description=f"ERROR: {failure.message}",
+            failure=failure,
+            provisional=failure.rule.retry,
+        )
 
-    def _conclude(self, outcome: Outcome) -> bool:
-        """Writes the outcome. False where Postgres stays away: the sweeper then finds the pod without one."""
+    def _conclude(self, outcome: Outcome) -> int:
+        """Writes the outcome; returns our exit code. Where Postgres stays away, the sweep finds the pod without one."""
         if outcome.state is not TaskState.SUCCESS:
             self._journal.log("WARN" if outcome.state is TaskState.PARTIAL else "ERROR", outcome.reason)
         self._journal.flush(self._stop.storing_seconds(_FLUSH_SECONDS))
@@ -166,25 +178,34 @@ class _Task:
                 _log.exception("The outcome could not be written.")
                 reason = f"what the connector answered cannot be stored: {error.message}"
                 return self._write_plain(db, reason)
-            except SyncError:
+            except SyncError as error:
                 _log.exception("The outcome could not be written.")
-                return False
+                return POSTGRES_AWAY_EXIT if _is_away(error) else 2
             except Exception as error:  # noqa: BLE001 - as above
                 _log.exception("The outcome could not be written.")
                 return self._write_plain(db, f"the sidecar itself failed ({type(error).__name__})")
-        return True
+        return 0
 
     def _write(self, db: Database, outcome: Outcome) -> None:
-        ours = self._journal.ours
-        db.transact(lambda db: tasks.conclude(db, self._settings.task, outcome, ours=ours))
+        """As a proposal where a sweep may know better and looks: in our tables, and in a pod of ours."""
+        ours, task = self._journal.ours, self._settings.task
+        awaited = ours and outcome.provisional and bool(self._settings.exit_code_file)
+        if not (awaited and db.transact(lambda db: tasks.propose(db, task, outcome))):
+            db.transact(lambda db: tasks.conclude(db, task, outcome, ours=ours))
 
-    def _write_plain(self, db: Database, reason: str) -> bool:
+    def _write_plain(self, db: Database, reason: str) -> int:
         prefix = "" if self._settings.command is Command.DISCOVER else "FAILED: "
         if self._settings.command is Command.READ:
             prefix = "ERROR: "
         try:
-            self._write(db, Outcome(TaskState.FAILED, reason=reason, description=prefix + reason))
-        except SyncError:
+            failure = Failure(Kind.SIDECAR_FAILED, reason)
+            self._write(db, Outcome(TaskState.FAILED, reason=reason, description=prefix + reason, failure=failure))
+        except SyncError as error:
             _log.exception("Nor could a plain one.")
-            return False
-        return True
+            return POSTGRES_AWAY_EXIT if _is_away(error) else 2
+        return 0
+
+
+def _is_away(error: SyncError) -> bool:
+    """Whether Postgres is only out of reach, and not without our tables."""
+    return isinstance(error, Unavailable | TimedOut) and not isinstance(error, TablesMissing)

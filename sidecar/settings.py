@@ -36,6 +36,10 @@ class Settings(Struct, frozen=True, rename="upper"):
     storage_key: str = ""
     started_by: str = ""
     started_at: str = ""
+    attempt: int = 1
+    """Which start of the task this is."""
+    anew: bool = False
+    """A later attempt of a task whose first one began from nothing: streams without a state begin anew."""
     stall_timeout_seconds: int = 0
     """How long the source may send nothing at all; 0 is for ever."""
     grace_seconds: int = 60
@@ -72,6 +76,7 @@ class Settings(Struct, frozen=True, rename="upper"):
             storage_key=self.storage_key,
             started_by=self.started_by,
             started_at=_unix(self.started_at),
+            attempt=self.attempt,
         )
 
     def file(self, name: str) -> bytes:

@@ -1,5 +1,6 @@
 """SIGTERM: once it has come, whatever waits has a deadline, so that the end is written within the grace period."""
 
+import contextlib
 import signal
 import socket
 import time
@@ -25,6 +26,12 @@ class Stop:
         """Takes SIGTERM over; from the main thread only."""
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._on_signal)
+
+    def demand(self) -> None:
+        """The same from inside, as where nobody waits for this run any more; from any thread."""
+        self._on_signal(0, None)
+        with contextlib.suppress(OSError):
+            self._wake.send(b"x")
 
     def close(self) -> None:
         """Lets go of the sockets, not of the signal: a late SIGTERM must not cut the last words off."""

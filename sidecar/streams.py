@@ -9,7 +9,8 @@ from typing import Any
 from msgspec import Raw, Struct
 
 from common.airbyte import ConfiguredStream, StreamId, StreamStatus
-from common.errors import BulkerError
+from common.errors import BulkerAway, BulkerError
+from common.reasons import Kind
 from sidecar import schema
 from sidecar.bulker import Ack, Bulker, BulkRequest, Mode, Target
 from sidecar.rows import fault, is_clean
@@ -68,6 +69,8 @@ class Lane:
         self.last_was_state = False
         self.status = Status.PENDING
         self.error = ""
+        self.kind: Kind | None = None
+        """What the error is; None without one."""
         self.note = ""
         """What is worth knowing about a success."""
         self.pending: PendingState | None = None
@@ -167,15 +170,16 @@ class Lane:
             self.touched, self.last_was_state = True, False
             number = self.emitted
         self.refused += 1
-        self.fail(f"record {number} of stream {self.id.key} was refused: {why}")
+        self.fail(f"record {number} of stream {self.id.key} was refused: {why}", Kind.ROWS_REFUSED)
 
     def miss(self) -> None:
         """The source has sent more rows since its last state than came."""
         self._until = min(self._until, self.reached - self.since_state)
         self._missed += 1
 
-    def fail(self, why: str) -> None:
+    def fail(self, why: str, kind: Kind = Kind.INCOMPLETE) -> None:
         """Keeps the first reason why the stream is not a plain success."""
+        self.kind = self.kind or kind
         self.error = self.error or (why if len(why) <= _ERROR_CHARACTERS else f"{why[:_ERROR_CHARACTERS]} ...")
 
     def send(self) -> None:
@@ -244,11 +248,11 @@ class Lane:
             why += f": {ack.processed} arrived there, and it does not say what became of the others"
         else:
             why += f", of {ack.processed} that arrived there"
-        self.fail(why)
+        self.fail(why, Kind.ROWS_REFUSED)
 
     def _die(self, error: BulkerError) -> None:
         """Nothing more can be sent for this stream: Bulker has rolled the open request back."""
-        self.fail(self._hide(error.message))
+        self.fail(self._hide(error.message), Kind.BULKER_AWAY if isinstance(error, BulkerAway) else Kind.BULKER_REFUSED)
         self.dead = True
         self.pending = None
         self._until = min(self._until, self.safe)

@@ -50,6 +50,8 @@ def finish(screen: Screen, task: Task) -> None:
     screen.show(views.heading(task))
     if task.reason:
         screen.say(task.reason)
+    for line in views.why(task):
+        screen.say(line, "dim")
 
 
 def _each(looks: Iterable[Look], tell: Callable[[Look], None]) -> Task:
@@ -73,20 +75,26 @@ def _redraw(screen: Screen, looks: Iterable[Look], *, logs: bool) -> Task:
 
 def _plain(screen: Screen, *, logs: bool) -> Callable[[Look], None]:
     told: dict[str, StreamProgress] = {}
-    state = [""]
+    state = [("", 1)]
 
     def tell(look: Look) -> None:
         if logs:
             _lines(screen, look)
-        if look.task.state != state[0] and not is_final(look.task):
-            state[0] = look.task.state
-            screen.say(f"task {visible(look.task.task_id)} is {visible(look.task.state)}")
+        now = (look.task.state, look.task.attempt)
+        if now != state[0] and not is_final(look.task):
+            state[0] = now
+            screen.say(f"task {visible(look.task.task_id)} is {visible(look.task.state)}{_attempt(look.task)}")
         for name, progress in (look.task.streams or {}).items():
             if told.get(name) != progress and (progress.emitted or name in told):
                 screen.say(_sentence(name, progress, look.task))
             told[name] = progress
 
     return tell
+
+
+def _attempt(task: Task) -> str:
+    """Why it is not the first one, where it is not."""
+    return f", attempt {task.attempt} after {visible(task.attempts[-1].kind)}" if task.attempts else ""
 
 
 def _sentence(name: str, progress: StreamProgress, task: Task) -> str:

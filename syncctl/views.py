@@ -9,7 +9,7 @@ from rich.text import Text
 from syncctl import figures
 from syncctl.catalogs import Offered
 from syncctl.screen import STATE_STYLES, Grid, visible
-from syncctl.wire import LogLine, Task
+from syncctl.wire import Failure, LogLine, Task
 
 _LEVEL_STYLES = {"ERROR": "red", "FATAL": "bold red", "ERRSTD": "yellow", "WARN": "yellow", "DEBUG": "dim"}
 
@@ -68,6 +68,22 @@ def heading(task: Task) -> Text:
     text.append("  ").append(visible(task.state), STATE_STYLES.get(task.state, ""))
     details = [f"task {task.task_id}", f"sync {task.sync_id}" if task.sync_id else "", _took(task)]
     return text.append("  " + visible(" · ".join(filter(None, details))), "dim")
+
+
+def why(task: Task) -> list[str]:
+    """What ended a task beside the words of its reason: earlier attempts, the kind, and what to do."""
+    lines = [
+        f"attempt {earlier.attempt} ended {figures.clock(earlier.ended_at)} ({_kind_of(earlier)}): {earlier.message}"
+        for earlier in task.attempts
+    ]
+    if failure := task.failure:
+        known = failure.advice.lower() in (task.reason or "").lower()
+        lines.append(_kind_of(failure) + ("" if known else f": {failure.advice}"))
+    return lines
+
+
+def _kind_of(failure: Failure) -> str:
+    return f"{failure.origin}, {failure.kind}"
 
 
 def line(log: LogLine) -> Text:

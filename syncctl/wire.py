@@ -30,6 +30,17 @@ class LogLine(Struct, frozen=True):
     message: str = ""
 
 
+class Failure(Struct, frozen=True, rename="camel"):
+    """Why a task, or an attempt of it (then with its number and end), ended as it did."""
+
+    kind: str = ""
+    origin: str = ""
+    message: str = ""
+    advice: str = ""
+    attempt: int = 0
+    ended_at: str | None = None
+
+
 class Task(Struct, frozen=True, rename="camel"):
     """One run. Times are RFC 3339; `result` and `logs` come only when a single task is asked for."""
 
@@ -45,6 +56,9 @@ class Task(Struct, frozen=True, rename="camel"):
     updated_at: str | None = None
     finished_at: str | None = None
     streams: dict[str, StreamProgress] | None = None
+    failure: Failure | None = None
+    attempt: int = 1
+    attempts: list[Failure] = []
     result: Raw = ABSENT
     logs: list[Raw] = []
     raw: Raw = ABSENT

@@ -1,6 +1,6 @@
-"""The seam between us and whatever runs pods: six verbs over wire-shaped dicts.
+"""The seam between us and whatever runs pods: seven verbs over wire-shaped dicts.
 
-`common.cluster` implements them over the Kubernetes API; `embedded` implements the same six over local
+`common.cluster` implements them over the Kubernetes API; `embedded` implements the same seven over local
 processes. Code above the seam cannot tell which it has.
 """
 
@@ -27,6 +27,10 @@ class Cluster(Protocol):
 
     def create_secret(self, secret: Object) -> None:
         """Creates a Secret; raises Conflict if one of that name exists."""
+        ...
+
+    def read_secret(self, name: str) -> dict[str, bytes] | None:
+        """A Secret's values, or None; for the one who starts a task again, and nobody else."""
         ...
 
     def get_pod(self, name: str) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The six verbs of `common.cluster.Cluster` over the Kubernetes API."""
+"""The seven verbs of `common.cluster.Cluster` over the Kubernetes API."""
 
 import random
 import threading
@@ -58,6 +58,11 @@ class KubernetesCluster:
     def create_secret(self, secret: Object) -> None:
         """See Cluster. An unknown outcome is raised: whoever starts tasks may read no Secret; a repeat is Conflict."""
         self._create("secrets", secret)
+
+    def read_secret(self, name: str) -> dict[str, bytes] | None:
+        """See Cluster."""
+        data = self._api.call("GET", self._path("secrets", name), doing=f"reading the Secret {name}", none_on={404})
+        return None if data is None else objects.read_secret(data)
 
     def get_pod(self, name: str) -> dict[str, Any] | None:
         """See Cluster."""

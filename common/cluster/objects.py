@@ -99,6 +99,12 @@ class Pod(_Part, frozen=True):
     status: _Status | None = None
 
 
+class _Secret(Struct, frozen=True):
+    """A Secret's values, which the API sends in base64, as msgspec reads bytes."""
+
+    data: dict[str, bytes] = {}
+
+
 class _PageMetadata(Struct, frozen=True):
     continue_token: str = field(default="", name="continue")
 
@@ -120,6 +126,14 @@ def read_pod(data: bytes) -> dict[str, Any]:
     return as_dict(_decode_pod(data))
 
 
+def read_secret(data: bytes) -> dict[str, bytes]:
+    """A Secret's values; raises OutcomeUnknown where the bytes are none."""
+    try:
+        return _SECRET.decode(data).data
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _unreadable() from error
+
+
 def read_page(data: bytes) -> Page:
     """A page; raises OutcomeUnknown where the bytes are none."""
     try:
@@ -139,4 +153,5 @@ def _unreadable() -> OutcomeUnknown:
     return OutcomeUnknown("What answered for Kubernetes did not send a pod; check that nothing stands in between.")
 
 
+_SECRET = msgspec.json.Decoder(_Secret)
 _POD, _PAGE = msgspec.json.Decoder(Pod), msgspec.json.Decoder(Page)

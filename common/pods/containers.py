@@ -34,10 +34,12 @@ class PodSettings(Struct, frozen=True):
     source_run_as_root: bool = False
 
 
-def _mounts(files: list[str], *, payload: bool = False) -> list[dict[str, Any]]:
+def _mounts(files: list[str], *, payload: bool = False, resumes: bool = False) -> list[dict[str, Any]]:
     mounts: list[dict[str, Any]] = [{"name": "pipes", "mountPath": "/pipes"}]
     if files and payload:
         mounts.append({"name": "configmap", "mountPath": "/configmap", "readOnly": True})
+    if resumes:
+        mounts.append({"name": "resume", "mountPath": "/resume", "readOnly": True})
     if files:
         mounts.append({"name": "config", "mountPath": "/config"})
     return mounts
@@ -52,13 +54,13 @@ def _security(user: int | None, *, read_only_root: bool) -> dict[str, Any]:
     }
 
 
-def init(settings: PodSettings, files: list[str]) -> dict[str, Any]:
+def init(settings: PodSettings, files: list[str], *, resumes: bool) -> dict[str, Any]:
     # The sidecar's image: one less to pull.
     return {
         "name": INIT,
         "image": settings.sidecar_image,
-        "command": ["sh", "-c", scripts.init(with_files=bool(files))],
-        "volumeMounts": _mounts(files, payload=True),
+        "command": ["sh", "-c", scripts.init(with_files=bool(files), resumes=resumes)],
+        "volumeMounts": _mounts(files, payload=True, resumes=resumes),
         "resources": {
             "requests": {"cpu": "10m", "memory": "16Mi"},
             "limits": {"cpu": "1", "memory": "128Mi"},
@@ -86,7 +88,9 @@ def source(task: TaskKey, settings: PodSettings, files: list[str]) -> dict[str, 
     }
 
 
-def sidecar(task: TaskKey, settings: PodSettings, prefix: str, files: list[str], secret: str) -> dict[str, Any]:
+def sidecar(
+    task: TaskKey, settings: PodSettings, prefix: str, files: list[str], secret: str, *, anew: bool
+) -> dict[str, Any]:
     plain = {
         "STDOUT_PIPE_FILE": _STDOUT,
         "STDERR_PIPE_FILE": _STDERR,
@@ -105,6 +109,8 @@ def sidecar(task: TaskKey, settings: PodSettings, prefix: str, files: list[str],
         "BULKER_LOGS_CONNECTION_ID": settings.bulker_logs_connection_id,
         "STALL_TIMEOUT_SECONDS": str(settings.stall_timeout_seconds),
         "GRACE_SECONDS": str(settings.grace_seconds),
+        "ATTEMPT": str(task.attempt) if task.attempt > 1 else "",
+        "ANEW": "true" if anew else "",
     }
     return {
         "name": SIDECAR,

@@ -5,13 +5,13 @@ comes before what its containers look like, and a container that was killed befo
 """
 
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 
 from msgspec import Struct
 
 from common.pods import words
 from common.pods.containers import INIT, SIDECAR, SOURCE
 from common.pods.words import Status, unix_seconds
+from common.reasons import POSTGRES_AWAY_EXIT, Failure, Kind
 
 GRACE_SECONDS = 60.0
 """How long a trouble that may pass (a pull, a Secret that is just being made) is left alone."""
@@ -24,23 +24,29 @@ _NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"})
 _CREATE = frozenset({"CreateContainerError", "RunContainerError"})
-_KILLED = 137
+_KILLED, _SIGNALLED = 137, 128
 
 
-class Origin(StrEnum):
-    """Whose fault it is."""
-
-    SOURCE = "source"
-    DESTINATION = "destination"
-    PLATFORM = "platform"
-    USER = "user"
+# Kinds by the reason that the kubelet gives a pod, or the control plane its DisruptionTarget.
+_PLATFORM = {
+    "Evicted": Kind.EVICTED,
+    "Preempting": Kind.PREEMPTED,
+    "Terminated": Kind.NODE_SHUTDOWN,
+    "NodeShutdown": Kind.NODE_SHUTDOWN,
+    "Shutdown": Kind.NODE_SHUTDOWN,
+    "NodeLost": Kind.NODE_LOST,
+}
+_DISRUPTION = {"PreemptionByScheduler": Kind.PREEMPTED, "DeletionByPodGC": Kind.NODE_LOST}
+# Whatever a container is ended by: the sidecar's and init's ends are the platform's, not the connector's.
+_KILLED_KIND = {INIT: Kind.INIT_FAILED, SOURCE: Kind.SOURCE_KILLED, SIDECAR: Kind.SIDECAR_KILLED}
+_MEMORY_KIND = {INIT: Kind.INIT_FAILED, SOURCE: Kind.OUT_OF_MEMORY, SIDECAR: Kind.SIDECAR_MEMORY}
+_EXIT_KIND = {INIT: Kind.INIT_FAILED, SOURCE: Kind.SOURCE_EXIT, SIDECAR: Kind.SIDECAR_FAILED}
 
 
 class Verdict(Struct, frozen=True):
     """What a sweep concludes about a pod that is over, or has to be."""
 
-    reason: str
-    origin: Origin = Origin.PLATFORM
+    failure: Failure
     prefix: str = "FAILED"
     """The first word of the caller's description: FAILED or INIT_TIMEOUT (contract.md B)."""
     wants_log: str = ""
@@ -49,9 +55,9 @@ class Verdict(Struct, frozen=True):
     """The containers ended in order: the sidecar has written its own, better row."""
 
     @property
-    def retryable(self) -> bool:
-        """Whether the same task, started again as it is, may well succeed."""
-        return self.origin is Origin.PLATFORM
+    def reason(self) -> str:
+        """What happened and what to do, in one text."""
+        return self.failure.sentence
 
 
 class Limits(Struct, frozen=True):
@@ -67,7 +73,9 @@ class Clock(Struct, frozen=True):
 
     now: float
     row_age: float | None = None
-    """Since the row was made; no pod of it can be older, whatever the API server's clock says."""
+    """Since the row was made, or its attempt began; no pod can be older, whatever the API server's clock says."""
+    task_age: float | None = None
+    """Since the row was made, where attempts came before this one: the time limit is for all of them."""
     silence: float | None = None
     """Since the sidecar last reported; None where it never did."""
 
@@ -77,20 +85,36 @@ def judge(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
     status = pod.get("status") or {}
     phase = status.get("phase") or "Pending"
     if phase == "Succeeded":
-        return Verdict("The pod ended.", clean_end=True)
+        return _ended_well()
     if phase == "Failed":
         return _failed(pod, status)
     if phase == "Unknown":
-        return Verdict(words.node_lost(pod))
+        return _verdict(Kind.NODE_LOST, words.node_lost(pod))
     if pod["metadata"].get("deletionTimestamp"):
         return _ending(pod, clock.now)
     age = clock.now - unix_seconds(pod["metadata"].get("creationTimestamp"), clock.now)
     age = age if clock.row_age is None else min(age, clock.row_age)
-    if age > limits.task_seconds:
-        return Verdict(words.too_long(limits.task_seconds), Origin.USER)
+    if max(age, clock.task_age or 0) > limits.task_seconds:
+        return _verdict(Kind.TASK_TIMEOUT, words.too_long(limits.task_seconds))
     if phase == "Running":
         return _running(pod, clock, limits)
     return _pending(pod, clock, age, limits)
+
+
+def doomed(pod: Status) -> Failure | None:
+    """Why a pod that still ends in its grace period was told to: by the platform; None for any other."""
+    target = words.disruption_reason(pod)
+    if not pod["metadata"].get("deletionTimestamp") or not target:
+        return None
+    return Failure(_DISRUPTION.get(target, Kind.EVICTED), words.disruption(pod))
+
+
+def _verdict(kind: Kind, message: str, *, wants_log: str = "", clean_end: bool = False) -> Verdict:
+    return Verdict(Failure(kind, message), wants_log=wants_log, clean_end=clean_end)
+
+
+def _ended_well() -> Verdict:
+    return _verdict(Kind.SIDECAR_FAILED, "The pod ended.", clean_end=True)
 
 
 def describe_waiting(pod: Status) -> str:
@@ -120,21 +144,21 @@ def _state(container: Status | None, kind: str) -> Status:
 def _failed(pod: Status, status: Status) -> Verdict:
     reason, said = str(status.get("reason") or ""), str(status.get("message") or "").strip()
     if reason == "DeadlineExceeded":
-        return Verdict("The pod passed its deadline and was stopped by Kubernetes.", Origin.USER)
+        return _verdict(Kind.TASK_TIMEOUT, "The pod passed its deadline and was stopped by Kubernetes.")
     if reason == "NodeLost" and not said:
-        return Verdict(words.node_lost(pod))
+        return _verdict(Kind.NODE_LOST, words.node_lost(pod))
     if reason or said:
-        return Verdict(words.platform(pod, reason, said))
-    if disruption := words.disruption(pod):
-        return Verdict(disruption)
+        return _verdict(_PLATFORM.get(reason, Kind.NODE_REFUSED), words.platform(pod, reason, said))
+    if target := words.disruption_reason(pod):
+        return _verdict(_DISRUPTION.get(target, Kind.EVICTED), words.disruption(pod))
     ours = _containers(pod)
     if pod["metadata"].get("deletionTimestamp") and _was_stopped(ours):
-        return Verdict("The pod was deleted from outside while the task ran. Start the task again.")
+        return _verdict(Kind.DELETED, "The pod was deleted from outside while the task ran.")
     if verdict := _ended(pod, ours):
         return verdict
     if _exit_codes(ours) == [0, 0]:
-        return Verdict("The pod ended.", clean_end=True)
-    return Verdict(words.no_reason(pod))
+        return _ended_well()
+    return _verdict(Kind.NO_REASON, words.no_reason(pod))
 
 
 def _exit_codes(ours: Mapping[str, Status]) -> list[int]:
@@ -170,24 +194,27 @@ def _ended(pod: Status, ours: Mapping[str, Status]) -> Verdict | None:
 def _why(pod: Status, name: str, ended: Status) -> Verdict:
     """One container that ended badly."""
     reason, code = ended.get("reason"), ended.get("exitCode", 0)
-    origin = Origin.SOURCE if name == SOURCE else Origin.PLATFORM
     if reason == _OUT_OF_MEMORY:
-        return Verdict(words.out_of_memory(pod, name), origin)
+        return _verdict(_MEMORY_KIND[name], words.out_of_memory(pod, name))
     if reason == _UNKNOWN_STATUS:
-        return Verdict(words.lost_track(pod, name))
+        return _verdict(Kind.NODE_LOST, words.lost_track(pod, name))
     if reason in _NEVER_RAN:
-        return Verdict(words.never_ran(name, ended), Origin.USER if name == SOURCE else Origin.PLATFORM)
+        return _verdict(Kind.IMAGE_UNUSABLE if name == SOURCE else Kind.NOT_CREATED, words.never_ran(name, ended))
     if code == _KILLED:
-        return Verdict(words.killed(pod, name), origin, wants_log=name)
+        return _verdict(_KILLED_KIND[name], words.killed(pod, name), wants_log=name)
+    if name == SIDECAR and code == POSTGRES_AWAY_EXIT:
+        text = "sidecar could not write how the task ended: Postgres stayed away."
+        return _verdict(Kind.POSTGRES_AWAY, text, wants_log=name)
     said = str(ended.get("message") or "").strip()
     text = f"{name} ended with exit code {code}{': ' + said if said else ''}."
-    return Verdict(text, origin, wants_log=name, clean_end=name == SOURCE)
+    kind = _KILLED_KIND[name] if code > _SIGNALLED and name == SIDECAR else _EXIT_KIND[name]
+    return _verdict(kind, text, wants_log=name, clean_end=name == SOURCE)
 
 
 def _ending(pod: Status, now: float) -> Verdict | None:
     """A pod that is being deleted has its grace; then its node should have confirmed."""
     due = unix_seconds(pod["metadata"]["deletionTimestamp"], now)
-    return Verdict(words.node_lost(pod)) if now - due > STUCK_SECONDS else None
+    return _verdict(Kind.NODE_LOST, words.node_lost(pod)) if now - due > STUCK_SECONDS else None
 
 
 def _running(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
@@ -196,13 +223,14 @@ def _running(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
     source, sidecar = (_state(ours.get(name), "terminated") for name in (SOURCE, SIDECAR))
     if sidecar and source:
         # Something injected goes on; ours is done.
-        return _ended(pod, ours) or Verdict("The pod ended.", clean_end=True)
+        return _ended(pod, ours) or _ended_well()
     if sidecar:
-        return _ended(pod, ours) or Verdict("sidecar ended while the source was still running.", wants_log=SIDECAR)
+        text = "sidecar ended while the source was still running."
+        return _ended(pod, ours) or _verdict(Kind.SIDECAR_FAILED, text, wants_log=SIDECAR)
     if source:
         return _draining(pod, source, clock)
     if 0 < limits.silence_seconds < (clock.silence or 0):
-        return Verdict(words.silent(clock.silence or 0), wants_log=SIDECAR)
+        return _verdict(Kind.SIDECAR_SILENT, words.silent(clock.silence or 0), wants_log=SIDECAR)
     return None
 
 
@@ -218,9 +246,8 @@ def _draining(pod: Status, source: Status, clock: Clock) -> Verdict | None:
         return None
     if source.get("exitCode"):
         return why
-    return Verdict(
-        f"sidecar did not finish within {words.span(DRAIN_SECONDS)} after the source had ended.", wants_log=SIDECAR
-    )
+    text = f"sidecar did not finish within {words.span(DRAIN_SECONDS)} after the source had ended."
+    return _verdict(Kind.SIDECAR_SILENT, text, wants_log=SIDECAR)
 
 
 def _pending(pod: Status, clock: Clock, age: float, limits: Limits) -> Verdict | None:
@@ -237,11 +264,14 @@ def _pending(pod: Status, clock: Clock, age: float, limits: Limits) -> Verdict |
         waiting = _state(container, "waiting")
         reason = waiting.get("reason")
         if reason in _HOPELESS or (reason in _IMAGE and not patient):
-            return Verdict(words.image_trouble(pod, name, waiting), Origin.USER)
+            kind = Kind.IMAGE_NAME if reason in _HOPELESS else words.image_kind(waiting)
+            return _verdict(kind, words.image_trouble(pod, name, waiting))
         if reason == "CreateContainerConfigError" and not patient:
-            return Verdict(words.not_configured(name, waiting))
+            return _verdict(Kind.NOT_CONFIGURED, words.not_configured(name, waiting))
         if reason in _CREATE and not patient:
-            return Verdict(words.not_created(name, waiting))
+            return _verdict(Kind.NOT_CREATED, words.not_created(name, waiting))
     if age > limits.init_seconds:
-        return Verdict(words.not_started(pod, limits.init_seconds, describe_waiting(pod)), prefix="INIT_TIMEOUT")
+        kind = Kind.UNSCHEDULABLE if words.unschedulable(pod) else Kind.NOT_STARTED
+        text = words.not_started(pod, limits.init_seconds, describe_waiting(pod))
+        return Verdict(Failure(kind, text), prefix="INIT_TIMEOUT")
     return None

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -32,11 +33,13 @@ class Payload(Struct, frozen=True):
 def pod_name(task: TaskKey) -> str:
     """A DNS label that no other task has: readable words, then a hash of everything that makes the task.
 
-    Every run of spec, check and discover has a task id of its own, so only a repeated read meets its own pod.
+    Every run of spec, check and discover has a task id of its own, so only a repeated read meets its own pod. Each
+    attempt has a name of its own; the first one's is that of the task.
     """
     words = re.sub(r"[^a-z0-9]+", "-", task.package.rsplit("/", 1)[-1].lower()).strip("-")[:30].strip("-")
-    identity = json.dumps([task.command, task.package, task.version, task.sync_id, task.task_id])
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:20]
+    identity = [task.command, task.package, task.version, task.sync_id, task.task_id]
+    identity += [str(task.attempt)] if task.attempt > 1 else []
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:20]
     return "-".join(part for part in (words, str(task.command), digest) if part)
 
 
@@ -45,21 +48,54 @@ def secret_name(pod: str) -> str:
     return f"{pod}-config"
 
 
+def resume_secret_name(pod: str) -> str:
+    """The Secret that a later attempt waits for: what it goes on from."""
+    return f"{pod}-resume"
+
+
 def secret(task: TaskKey, payload: Payload, settings: PodSettings, owner: dict[str, Any]) -> dict[str, Any]:
     """The task's Secret, owned by its pod (`owner`: the created pod), so that it goes when the pod goes."""
     name = pod_name(task)
     files = {_file_key(key, compressed=_compressed(payload)): value for key, value in _files(payload).items()}
     values = files | {key: value.encode() for key, value in _credentials(settings).items()}
+    return _secret(secret_name(name), settings.namespace, values, _reference(name, owner))
+
+
+def resume_secret(task: TaskKey, payload: Payload, settings: PodSettings, owner: dict[str, Any]) -> dict[str, Any]:
+    """What a later attempt gets in the place of what the first one was given, under the names of the files; raises
+    TooLarge where no Secret can hold it.
+    """
+    check_size(payload)
+    suffix = ".json.gz" if _compressed(payload) else ".json"
+    values = {part + suffix: value for part, value in _files(payload).items()}
+    name = pod_name(task)
+    return _secret(resume_secret_name(name), settings.namespace, values, _reference(name, owner))
+
+
+def opened(values: Mapping[str, bytes]) -> Payload:
+    """The payload that `secret` put into a Secret of these values."""
+
+    def part(name: str) -> bytes | None:
+        return gzip.decompress(values[f"{name}.gz"]) if f"{name}.gz" in values else values.get(name)
+
+    return Payload(part("config"), part("catalog"), part("state"))
+
+
+def _reference(name: str, owner: dict[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": owner["metadata"]["uid"]}
+
+
+def _secret(name: str, namespace: str, values: Mapping[str, bytes], owner: dict[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "type": "Opaque",
         "immutable": True,
         "metadata": {
-            "name": secret_name(name),
-            "namespace": settings.namespace,
+            "name": name,
+            "namespace": namespace,
             "labels": dict(LABELS),
-            "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": name, "uid": owner["metadata"]["uid"]}],
+            "ownerReferences": [owner],
         },
         "data": {key: base64.b64encode(value).decode() for key, value in values.items()},
     }
@@ -104,12 +140,12 @@ def pod(task: TaskKey, payload: Payload, settings: PodSettings, *, prefix: str =
                 "seccompProfile": {"type": "RuntimeDefault"},
                 **({} if settings.source_run_as_root else {"runAsNonRoot": True}),
             },
-            "initContainers": [containers.init(settings, files)],
+            "initContainers": [containers.init(settings, files, resumes=task.attempt > 1)],
             "containers": [
                 containers.source(task, settings, files),
-                containers.sidecar(task, settings, prefix, files, secret_name(name)),
+                containers.sidecar(task, settings, prefix, files, secret_name(name), anew=_anew(task, payload)),
             ],
-            "volumes": _volumes(name, payload, files),
+            "volumes": _volumes(name, payload, files, resumes=task.attempt > 1),
         },
     }
 
@@ -126,8 +162,14 @@ def annotations(task: TaskKey, prefix: str) -> dict[str, str]:
         "TableNamePrefix": prefix,
         "StartedBy": task.started_by,
         "StartedAt": scripts.rfc3339(task.started_at),
+        "Attempt": str(task.attempt) if task.attempt > 1 else "",
     }
     return {key: value for key, value in values.items() if value}
+
+
+def _anew(task: TaskKey, payload: Payload) -> bool:
+    """Whether this is a later attempt of a task that began from nothing (`payload` is the first one's)."""
+    return task.attempt > 1 and (payload.state or b"").strip() in {b"", b"{}"}
 
 
 def _raw(payload: Payload) -> dict[str, bytes]:
@@ -154,7 +196,7 @@ def _credentials(settings: PodSettings) -> dict[str, str]:
     return dict(zip(CREDENTIALS, (settings.database_url, settings.bulker_auth_token), strict=True))
 
 
-def _volumes(name: str, payload: Payload, files: list[str]) -> list[dict[str, Any]]:
+def _volumes(name: str, payload: Payload, files: list[str], *, resumes: bool) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": "pipes", "emptyDir": {"sizeLimit": "16Mi"}}]
     if not files:
         return volumes
@@ -165,6 +207,7 @@ def _volumes(name: str, payload: Payload, files: list[str]) -> list[dict[str, An
         *volumes,
         {"name": "configmap", "secret": secret_volume},
         {"name": "config", "emptyDir": {"sizeLimit": "64Mi"}},
+        *([{"name": "resume", "secret": {"secretName": resume_secret_name(name)}}] if resumes else []),
     ]
 
 

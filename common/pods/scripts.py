@@ -13,7 +13,7 @@ rm -f /pipes/stdout /pipes/stderr /pipes/exit-code /pipes/exit-code.new
 mkfifo -m 666 /pipes/stdout /pipes/stderr
 """
 _INIT_FILES = """\
-for file in /configmap/*; do
+for file in /configmap/*{resumed}; do
     name=${file##*/}
     case $name in
         *.gz) name=${name%.gz}; gunzip -c "$file" > "/config/$name.new" ;;
@@ -45,9 +45,12 @@ exit "$code"
 """
 
 
-def init(*, with_files: bool) -> str:
-    """Makes the pipes, and copies (or unpacks) the configuration to where connectors expect it."""
-    return _INIT_PIPES + (_INIT_FILES if with_files else "")
+def init(*, with_files: bool, resumes: bool = False) -> str:
+    """Makes the pipes, and copies (or unpacks) the configuration to where connectors expect it; `resumes`: what a
+    later attempt goes on from takes the place of the first one's state.
+    """
+    files = _INIT_FILES.replace("{resumed}", " /resume/*" if resumes else "")
+    return _INIT_PIPES + (files if with_files else "")
 
 
 def source(command: Command) -> str:

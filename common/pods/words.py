@@ -1,22 +1,20 @@
-"""Sentences about pods, for users: what happened, where, and what to do next. Pure."""
+"""Sentences about pods, for users: what happened and where; what to do is in common.reasons. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from common.pods.containers import SOURCE
+from common.reasons import Kind
 
 Status = Mapping[str, Any]
 
 BEING_MADE = frozenset({"PodInitializing", "ContainerCreating"})
-_AGAIN = "Start the task again: it goes on from the last saved state."
-# What a registry's or runtime's text asks for.
-_ADVICE = (
-    (r"not found|manifest unknown|does not exist", "Check the image's name and tag."),
-    (r"unauthorized|denied|forbidden|401|403", "Give the tasks' service account imagePullSecrets for this registry."),
-    (r"no such host|i/o timeout|connection refused|unreachable", "The node cannot reach the registry."),
-    (r"parse|invalid reference", "Correct package and version."),
+# What a registry's or runtime's text tells; the first that fits.
+_IMAGE_TROUBLE = (
+    (r"unauthorized|denied|forbidden|401|403", Kind.IMAGE_ACCESS),
+    (r"no such host|i/o timeout|connection refused|unreachable", Kind.IMAGE_PULL),
+    (r"not found|manifest unknown|does not exist|parse|invalid reference", Kind.IMAGE_NAME),
 )
 
 
@@ -46,8 +44,7 @@ def platform(pod: Status, reason: str, said: str) -> str:
     """The node, or the control plane, ended the pod."""
     where = f" on node {_node(pod)}" if _node(pod) else ""
     reason = "evicted" if reason == "Evicted" else reason or "no reason given"
-    text = f"The platform ended the pod{where} ({reason}): {(said or 'no message').rstrip('.')}."
-    return text if "start the task again" in said.lower() else f"{text} {_AGAIN}"
+    return f"The platform ended the pod{where} ({reason}): {(said or 'no message').rstrip('.')}."
 
 
 def disruption(pod: Status) -> str:
@@ -56,46 +53,47 @@ def disruption(pod: Status) -> str:
     return platform(pod, f"DisruptionTarget, {found.get('reason')}", str(found.get("message") or "")) if found else ""
 
 
+def disruption_reason(pod: Status) -> str:
+    """Who ended the pod on the control plane's behalf: the DisruptionTarget's reason; "" without one."""
+    found = _condition(pod, "DisruptionTarget", "True")
+    return str(found.get("reason") or "unknown") if found else ""
+
+
 def node_lost(pod: Status) -> str:
     """Nobody hears of the node any more."""
     name = f" {_node(pod)}" if _node(pod) else ""
-    return f"The node{name} of the pod is lost (node lost): it no longer answers for the pod. {_AGAIN}"
+    return f"The node{name} of the pod is lost (node lost): it no longer answers for the pod."
 
 
 def lost_track(pod: Status, name: str) -> str:
     """The node came back without the container."""
     where = f" {_node(pod)}" if _node(pod) else ""
-    return f"The node{where} lost track of {name}, as after a restart of the node. {_AGAIN}"
+    return f"The node{where} lost track of {name}, as after a restart of the node."
 
 
 def no_reason(pod: Status) -> str:
     """Failed, and that is all that is known."""
     return (
-        f"The pod failed on node {_node(pod) or 'unknown'} and Kubernetes gave no reason; nothing of it ran to its "
-        f"end. {_AGAIN}"
+        f"The pod failed on node {_node(pod) or 'unknown'} and Kubernetes gave no reason; nothing of it ran to its end."
     )
 
 
 def too_long(seconds: float) -> str:
     """Over the time limit for tasks."""
-    return (
-        f"The task ran longer than {span(seconds)} and was stopped; raise SYNCCTL_TASK_TIMEOUT_HOURS, or read fewer "
-        "streams at once."
-    )
+    return f"The task ran longer than {span(seconds)} and was stopped."
 
 
 def silent(seconds: float) -> str:
     """A sidecar that hangs."""
     return (
         f"sidecar has not reported for {span(seconds)} and was stopped: it hangs, or cannot reach Postgres "
-        f"(SYNCCTL_SIDECAR_DATABASE_URL). {_AGAIN}"
+        f"(SYNCCTL_SIDECAR_DATABASE_URL)."
     )
 
 
 def out_of_memory(pod: Status, name: str) -> str:
     """OOMKilled."""
-    remedy = "raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read" if name == SOURCE else "read"
-    return f"{name} ran out of memory at {_memory_limit(pod, name)}; {remedy} fewer streams at once."
+    return f"{name} ran out of memory at {_memory_limit(pod, name)}."
 
 
 def killed(pod: Status, name: str) -> str:
@@ -105,25 +103,29 @@ def killed(pod: Status, name: str) -> str:
 
 def never_ran(name: str, ended: Status) -> str:
     """The runtime could not run the command."""
-    return f"{name} could not be started: {both(ended)}. The image has to have a POSIX shell (sh) for our command."
+    return f"{name} could not be started: {both(ended).rstrip('.')}."
 
 
 def image_trouble(pod: Status, name: str, waiting: Status) -> str:
     """No image, no container."""
+    return f"The image {_image(pod, name)} of {name} cannot be used: {both(waiting).rstrip('.')}."
+
+
+def image_kind(waiting: Status) -> Kind:
+    """Whether the name, the right to it or the way to it is the trouble; what nobody knows may pass."""
     text = both(waiting)
-    advice = next((advice for pattern, advice in _ADVICE if re.search(pattern, text, re.IGNORECASE)), "")
-    return f"The image {_image(pod, name)} of {name} cannot be used: {text.rstrip('.')}. {advice}".rstrip()
+    return next((kind for pattern, kind in _IMAGE_TROUBLE if re.search(pattern, text, re.IGNORECASE)), Kind.IMAGE_PULL)
 
 
 def not_configured(name: str, waiting: Status) -> str:
     """A Secret, or one of its keys, is missing."""
     said = str(waiting.get("message") or "no message").rstrip(".")
-    return f"{name} could not be configured: {said}. It was not made, or deleted by hand; start the task again."
+    return f"{name} could not be configured: {said}."
 
 
 def not_created(name: str, waiting: Status) -> str:
     """The node's container runtime refused."""
-    return f"{name} could not be created: {both(waiting).rstrip('.')}. {_AGAIN}"
+    return f"{name} could not be created: {both(waiting).rstrip('.')}."
 
 
 def not_started(pod: Status, seconds: float, waits_for: str) -> str:
@@ -133,8 +135,7 @@ def not_started(pod: Status, seconds: float, waits_for: str) -> str:
     if any(_states(pod, "waiting")):
         return (
             f"The pod did not start within {span(seconds)}: its containers were still being made on node "
-            f"{_node(pod) or 'unknown'}. An image may be large (raise SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS), or its "
-            "Secret may be missing."
+            f"{_node(pod) or 'unknown'}. An image may be large, or its Secret may be missing."
         )
     return f"The pod did not start within {span(seconds)}: Kubernetes gave no reason."
 

@@ -18,7 +18,7 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _RETRIED = frozenset({"40001", "40P01"})  # serialization failure, deadlock: run the transaction again
 _RECONNECT = frozenset({"25006", "57P01", "57P02", "57P03"})  # read-only after a failover, shutdowns
-_MISSING = frozenset({"42P01", "3F000"})  # undefined table, no schema to create in
+_MISSING = frozenset({"42P01", "42703", "3F000"})  # undefined table or column, no schema to create in
 _NETWORK_WORDS = ("network error", "communication error", "create a connection", "closed", "SSL")
 _UNHOLDABLE = ("22", "54")  # data exceptions, and limits of the program such as depth and size
 _PAUSE_SECONDS = 0.5
@@ -186,7 +186,7 @@ def _from_server(fields: object) -> SyncError:
     report = fields if isinstance(fields, dict) else {"M": str(fields)}
     code, message = str(report.get("C", "")), str(report.get("M", ""))
     if code in _MISSING:
-        return TablesMissing(f"The database lacks a table: {message}.")
+        return TablesMissing(f"The database lacks a table or column: {message}.")
     if code in _RETRIED or code in _RECONNECT:
         return _TryAgain(f"Postgres asks to try again: {message}.")
     if code == "57014":

@@ -10,24 +10,24 @@ VALUES (:task_id, :command, :sync_id, :storage_key, :package, :version, :pod_nam
         :started_by, :table_name_prefix, date_trunc('second', now()))
 ON CONFLICT DO NOTHING
 RETURNING task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
-          0 AS age_seconds, false AS ran;
+          0 AS age_seconds, false AS ran, attempt;
 
 -- name: find_task
 SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
-       extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran
+       extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran, attempt
 FROM syncctl_task WHERE task_id = :task_id;
 
 -- name: find_active
 -- The task that holds the slot of a request.
 SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
-       extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran
+       extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran, attempt
 FROM syncctl_task
 WHERE state IN ('PENDING', 'RUNNING') AND command = :command
   AND sync_id = :sync_id AND package = :package AND version = :version AND storage_key = :storage_key;
 
 -- name: find_active_read
 SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
-       extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran
+       extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran, attempt
 FROM syncctl_task
 WHERE state IN ('PENDING', 'RUNNING') AND command = 'read' AND sync_id = :sync_id;
 
@@ -50,25 +50,50 @@ UPDATE syncctl_task SET state = 'RUNNING', reason = '', started_at = coalesce(st
 WHERE task_id = ANY(:task_ids::text[]) AND state = 'PENDING';
 
 -- name: finish_task
--- The first terminal state wins; a terminal row never changes again.
+-- The first terminal state wins; a terminal row never changes again. An earlier attempt has no say (attempt 0: whoever
+-- cancels), unless it came to a good end after all while the next one has not begun.
 UPDATE syncctl_task
-SET state = :state, reason = :reason, streams = coalesce(:streams::jsonb, streams),
-    updated_at = now(), finished_at = now()
+SET state = :state, reason = :reason, failure = :failure::jsonb, streams = coalesce(:streams::jsonb, streams),
+    proposal = NULL, resume_at = NULL, updated_at = now(), finished_at = now()
 WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING')
+  AND (:attempt IN (0, attempt) OR (:state = 'SUCCESS' AND attempt = :attempt + 1 AND resume_at IS NOT NULL))
 RETURNING task_id;
+
+-- name: propose
+-- What an attempt came to, for the sweep to conclude once it has seen how the pod ended.
+UPDATE syncctl_task SET proposal = :proposal, streams = coalesce(:streams::jsonb, streams), updated_at = now()
+WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :attempt
+RETURNING task_id;
+
+-- name: begin_attempt
+-- One of several sweepers at once wins. The counts begin anew; the pod waits until resume_at.
+UPDATE syncctl_task
+SET attempt = attempt + 1, pod_name = :pod_name, state = 'PENDING', reason = :reason, streams = '{}', proposal = NULL,
+    attempts = attempts || jsonb_build_array(:failure::jsonb || jsonb_build_object(
+        'attempt', attempt, 'endedAt', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))),
+    resume_at = now() + :pause_seconds * interval '1 second', attempt_at = now(), updated_at = now()
+WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :attempt
+RETURNING task_id;
+
+-- name: release_attempt
+-- Its state is there: from now on its pod is judged like any other.
+UPDATE syncctl_task SET resume_at = NULL, attempt_at = now(), updated_at = now()
+WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :attempt AND resume_at IS NOT NULL;
 
 -- name: report_progress
 UPDATE syncctl_task
 SET state = 'RUNNING', started_at = coalesce(started_at, now()), updated_at = now(),
     streams = coalesce(:streams::jsonb, streams), reason = CASE state WHEN 'PENDING' THEN '' ELSE reason END
-WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING');
+WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :attempt;
 
 -- name: note_trouble
 -- Why a pending task has no pod yet, or what its pod waits for.
 UPDATE syncctl_task SET reason = :reason, updated_at = now() WHERE task_id = :task_id AND state = 'PENDING';
 
--- name: task_is_terminal
-SELECT state FROM syncctl_task WHERE task_id = :task_id AND state NOT IN ('PENDING', 'RUNNING');
+-- name: task_is_over
+-- For this attempt, or as a whole.
+SELECT state FROM syncctl_task
+WHERE task_id = :task_id AND (state NOT IN ('PENDING', 'RUNNING') OR (:attempt > 0 AND attempt > :attempt));
 
 -- name: heartbeat_read
 UPDATE source_task SET updated_at = now() WHERE task_id = :task_id AND status = 'RUNNING';
@@ -161,6 +186,16 @@ UNION ALL
 SELECT stream, state::text AS state, updated_at FROM syncctl_state WHERE sync_id = :sync_id
 ORDER BY timestamp;
 
+-- name: load_states_of_task
+-- Those that were saved since the task was accepted.
+WITH task AS (SELECT accepted_at FROM syncctl_task WHERE task_id = :task_id)
+SELECT stream, state::text AS state, timestamp FROM source_state, task
+WHERE sync_id = :sync_id AND timestamp > accepted_at
+UNION ALL
+SELECT stream, state::text AS state, updated_at FROM syncctl_state, task
+WHERE sync_id = :sync_id AND updated_at > accepted_at
+ORDER BY timestamp;
+
 -- name: clear_states
 DELETE FROM source_state WHERE sync_id = :sync_id;
 
@@ -179,6 +214,11 @@ RETURNING given_hash;
 
 -- name: find_config
 SELECT config, given_hash FROM syncctl_config WHERE sync_id = :sync_id;
+
+-- name: changed_config
+-- Only if it was changed since the task was accepted, and so by a run of it.
+SELECT config FROM syncctl_config
+WHERE sync_id = :sync_id AND updated_at > (SELECT accepted_at FROM syncctl_task WHERE task_id = :task_id);
 
 -- name: forget_config
 DELETE FROM syncctl_config WHERE sync_id = :sync_id;
@@ -201,7 +241,7 @@ ORDER BY timestamp DESC, id DESC LIMIT :limit;
 -- name: list_tasks
 -- Newest first; the cursor is the (created_at, task_id) of the last row seen.
 SELECT task_id, command, sync_id, storage_key, package, version, state, reason, streams::text AS streams, started_by,
-       created_at, started_at, updated_at, finished_at
+       created_at, started_at, updated_at, finished_at, failure::text AS failure, attempt, attempts::text AS attempts
 FROM syncctl_task
 WHERE (:sync_id = '' OR sync_id = :sync_id) AND (:state = '' OR state = :state)
   AND (:command = '' OR command = :command)
@@ -210,14 +250,15 @@ ORDER BY created_at DESC, task_id DESC LIMIT :limit;
 
 -- name: get_task
 SELECT t.task_id, command, sync_id, storage_key, package, version, state, reason, streams::text AS streams,
-       started_by, created_at, started_at, updated_at, finished_at, r.result::text AS result
+       started_by, created_at, started_at, updated_at, finished_at, failure::text AS failure, attempt,
+       attempts::text AS attempts, r.result::text AS result
 FROM syncctl_task t LEFT JOIN syncctl_result r ON r.task_id = t.task_id
 WHERE t.task_id = :task_id;
 
 -- name: active_tasks
 -- For the sweep: rows that a pod should stand behind; all, or those of one pod.
-SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by,
-       extract(epoch FROM created_at)::bigint AS started_at,
+SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by, attempt, proposal,
+       table_name_prefix, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::float AS age_seconds,
        extract(epoch FROM now() - updated_at)::float AS idle_seconds
 FROM syncctl_task
@@ -225,15 +266,19 @@ WHERE state IN ('PENDING', 'RUNNING') AND (:pod_name = '' OR pod_name = :pod_nam
 ORDER BY created_at;
 
 -- name: tasks_of_pods
--- For the sweep: what is known of a page of pods. silent_seconds: since the sidecar last reported, where it does
--- (another one than ours may not).
-SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by,
-       extract(epoch FROM created_at)::bigint AS started_at,
+-- For the sweep: what is known of a page of pods, by their names, and by the tasks that they name themselves: a task's
+-- earlier pods are not its pod any more. silent_seconds: since the sidecar last reported, where it does (another one
+-- than ours may not). attempt_seconds: since the attempt could begin; waits_seconds: until it may.
+SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by, attempt, proposal,
+       table_name_prefix, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::float AS age_seconds,
+       extract(epoch FROM now() - updated_at)::float AS idle_seconds,
+       CASE WHEN attempt > 1 THEN extract(epoch FROM now() - attempt_at)::float END AS attempt_seconds,
+       extract(epoch FROM resume_at - now())::float AS waits_seconds,
        extract(epoch FROM now() - finished_at)::float AS finished_seconds,
        CASE WHEN state = 'RUNNING' AND streams <> '{}'
             THEN extract(epoch FROM now() - updated_at)::float END AS silent_seconds
-FROM syncctl_task WHERE pod_name = ANY(:pod_names::text[]);
+FROM syncctl_task WHERE pod_name = ANY(:pod_names::text[]) OR task_id = ANY(:task_ids::text[]);
 
 -- name: task_to_cancel
 SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, started_by,

@@ -2,7 +2,7 @@
 
 from common import airbyte
 from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
-from common.store.database import Database, StoreError
+from common.store.database import Database, Row, StoreError
 
 _WHOLE = frozenset({GLOBAL_STATE_KEY, LEGACY_STATE_KEY})
 
@@ -29,13 +29,22 @@ def save(db: Database, sync_id: str, key: str, state: bytes) -> None:
 
 def load(db: Database, sync_id: str) -> list[tuple[str, bytes]]:
     """The saved states of a sync, (key, JSON) each, oldest first; only those of the newest one's kind."""
-    rows = [(row["stream"], row["state"].encode()) for row in db.run("load_states", sync_id=sync_id)]
+    return _newest_kind(db.run("load_states", sync_id=sync_id))
+
+
+def _newest_kind(found: list[Row]) -> list[tuple[str, bytes]]:
+    rows = [(row["stream"], row["state"].encode()) for row in found]
     if not rows:
         return []
     newest = rows[-1][0]
     if newest in _WHOLE:
         return rows[-1:]
     return list(dict(row for row in rows if row[0] not in _WHOLE).items())
+
+
+def of_task(db: Database, sync_id: str, task_id: str) -> list[tuple[str, bytes]]:
+    """Those that were saved since a task of ours was accepted, as `load` gives them."""
+    return _newest_kind(db.run("load_states_of_task", sync_id=sync_id, task_id=task_id))
 
 
 def clear(db: Database, sync_id: str) -> None:
@@ -67,6 +76,12 @@ def kept_config(db: Database, sync_id: str, given: bytes) -> bytes:
         return str(rows[0]["config"]).encode()
     db.run("forget_config", sync_id=sync_id)
     return given
+
+
+def changed_config(db: Database, sync_id: str, task_id: str) -> bytes | None:
+    """What the connector made of its configuration since a task of ours was accepted; None where it is unchanged."""
+    rows = db.run("changed_config", sync_id=sync_id, task_id=task_id)
+    return str(rows[0]["config"]).encode() if rows else None
 
 
 def _text(document: bytes) -> str:

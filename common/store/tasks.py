@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from common.commands import Command
+from common.reasons import Failure
 from common.store.database import Database, Row
 
 NUL = "\u2400"
@@ -44,6 +45,8 @@ class TaskKey(Struct, frozen=True):
     started_by: str = ""
     started_at: int = 0
     """Unix seconds: when the row was made; the timestamp of every row of this run."""
+    attempt: int = 1
+    """Which start of the task this is; 0 stands for whichever is the current one."""
 
 
 class TaskRow(Struct, frozen=True):
@@ -58,6 +61,7 @@ class TaskRow(Struct, frozen=True):
     age_seconds: int
     ran: bool
     """Whether its pod ever ran."""
+    attempt: int
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -69,7 +73,8 @@ class Outcome(Struct, frozen=True):
     """How a task ended.
 
     `description` goes to the caller's table as contract.md B words it, `reason` to ours in full; `streams` is
-    the per-stream accounting by stream key, `result` what a spec, check or discover found.
+    the per-stream accounting by stream key, `result` what a spec, check or discover found. Whatever is no success
+    has a `failure`.
     """
 
     state: TaskState
@@ -78,6 +83,15 @@ class Outcome(Struct, frozen=True):
     streams: dict[str, Any] | None = None
     result: bytes | None = None
     check_status: str = ""
+    failure: Failure | None = None
+    cause: str = ""
+    """What the streams' errors say of the source's end: the platform may know better."""
+    provisional: bool = False
+    """The platform may explain this end better, or the task may be started again: the sweep concludes it."""
+
+    def __post_init__(self) -> None:
+        if self.failure is None and self.state is not TaskState.SUCCESS:
+            raise ValueError(f"An outcome that is {self.state} has to say why.")
 
 
 def clean(text: str) -> str:
@@ -139,14 +153,45 @@ def started_by_json(text: str) -> str | None:
 
 
 def progress(db: Database, task: TaskKey, streams: dict[str, Any] | None, *, ours: bool = True) -> bool:
-    """Tells that the task runs, and how far it is. False where the task is concluded: nobody waits for it."""
+    """Tells that the task runs, and how far it is. False where the task (or this attempt) is concluded."""
     if ours:
-        db.run("report_progress", task_id=task.task_id, streams=_json(streams))
-        if db.run("task_is_terminal", task_id=task.task_id):
+        db.run("report_progress", task_id=task.task_id, attempt=task.attempt, streams=_json(streams))
+        if db.run("task_is_over", task_id=task.task_id, attempt=task.attempt):
             return False
     if task.command is Command.READ:
         db.run("heartbeat_read", task_id=task.task_id)
     return True
+
+
+def describe_read(streams: dict[str, Any], reason: str) -> str:
+    """A read's description in the caller's form (docs/contract.md B24): counts by stream, else the reason."""
+    if not streams:
+        return f"ERROR: {reason}" if reason else ""
+    return json.dumps({key: _caller_counts(report) for key, report in streams.items()})
+
+
+def _caller_counts(report: dict[str, Any]) -> dict[str, Any]:
+    counts = {"events": report["stored"], "bytes": report["bytes"], "status": report["status"]}
+    return counts | ({"error": report["error"]} if report["error"] else {})
+
+
+def propose(db: Database, task: TaskKey, outcome: Outcome) -> bool:
+    """Keeps what an attempt came to beside its row, for the sweep to conclude. False where no row waits for it."""
+    proposal = msgspec.json.encode(outcome).decode()
+    parameters = {"task_id": task.task_id, "attempt": task.attempt, "streams": _json(outcome.streams)}
+    return bool(db.run("propose", proposal=proposal, **parameters))
+
+
+def proposed(text: str | None) -> Outcome | None:
+    """What `propose` kept, if it did."""
+    return None if text is None else msgspec.json.decode(text, type=Outcome)
+
+
+def begin_attempt(db: Database, task: TaskKey, failure: Failure, *, pod_name: str, reason: str, pause: float) -> bool:
+    """Makes the attempt after `task.attempt` the current one. False where the task is over or somebody else did."""
+    known = _json(failure.as_json())
+    parameters = {"task_id": task.task_id, "attempt": task.attempt, "pod_name": pod_name, "reason": clean(reason)}
+    return bool(db.run("begin_attempt", failure=known, pause_seconds=pause, **parameters))
 
 
 def conclude(db: Database, task: TaskKey, outcome: Outcome, *, ours: bool = True) -> bool:
@@ -156,10 +201,11 @@ def conclude(db: Database, task: TaskKey, outcome: Outcome, *, ours: bool = True
     """
     if ours:
         won = db.run(
-            "finish_task", task_id=task.task_id, state=str(outcome.state), reason=clean(outcome.reason),
-            streams=_json(outcome.streams),
+            "finish_task", task_id=task.task_id, attempt=task.attempt, state=str(outcome.state),
+            reason=clean(outcome.reason), streams=_json(outcome.streams),
+            failure=_json(outcome.failure.as_json() if outcome.failure else None),
         )  # fmt: skip
-        if not won and db.run("task_is_terminal", task_id=task.task_id):
+        if not won and db.run("task_is_over", task_id=task.task_id, attempt=task.attempt):
             return False
         if won and outcome.result is not None:
             db.run("save_result", task_id=task.task_id, result=outcome.result.decode())

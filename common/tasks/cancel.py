@@ -9,6 +9,7 @@ from common import cluster
 from common.commands import Command
 from common.errors import NotFound, SyncError
 from common.pods.manifest import LABELS
+from common.reasons import Failure, Kind
 from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskState, tasks
 from common.store.database import Row
@@ -53,10 +54,16 @@ def _conclude(db: Database, query: CancelQuery) -> tuple[Row, TaskState]:
     if state.final:
         return row, state
     names = ("task_id", "package", "version", "sync_id", "storage_key", "started_by", "started_at")
-    key = TaskKey(command=Command(row["command"]), **{name: row[name] for name in names})
+    # Whichever attempt it is by now: a cancel comes before a pending one.
+    key = TaskKey(command=Command(row["command"]), attempt=0, **{name: row[name] for name in names})
     # The rows of a spec and a check have no word for it but FAILED.
     failed = key.command in {Command.SPEC, Command.CHECK}
-    outcome = Outcome(TaskState.CANCELLED, reason=REASON, description=f"FAILED: {REASON}" if failed else REASON)
+    outcome = Outcome(
+        TaskState.CANCELLED,
+        reason=REASON,
+        description=f"FAILED: {REASON}" if failed else REASON,
+        failure=Failure(Kind.CANCELLED, REASON),
+    )
     if tasks.conclude(db, key, outcome):
         _log.info("Task cancelled.", extra={"action": "cancel", "task_id": key.task_id})
         return row, TaskState.CANCELLED

@@ -67,6 +67,9 @@ def _task(row: Row) -> dict[str, Any]:
         "finishedAt": _stamp(row["finished_at"]),
         "startedBy": row["started_by"],
         "streams": msgspec.json.decode(row["streams"]),
+        "failure": msgspec.json.decode(row["failure"]) if row["failure"] else None,
+        "attempt": row["attempt"],
+        "attempts": msgspec.json.decode(row["attempts"]),
     }
 
 

@@ -12,13 +12,14 @@ from common.errors import Conflict, QuotaExceeded, Refused, SyncError, TimedOut,
 from common.pods import manifest
 from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
+from common.reasons import Failure, Kind
 from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskRow, TaskState, states, tasks
 from common.tasks.requests import NewTask
 
 _log = logging.getLogger(__name__)
 
-_MAY_PASS = (QuotaExceeded, Unavailable, TimedOut)
+MAY_PASS = (QuotaExceeded, Unavailable, TimedOut)
 _RESERVED = frozenset({airbyte.GLOBAL_STATE_KEY, airbyte.LEGACY_STATE_KEY})
 CREATE_FAILED = "CREATE_FAILED: "
 """The caller's console shows this word for a task whose pod could not be made (contract.md B)."""
@@ -52,7 +53,7 @@ def start(task: NewTask, settings: Settings) -> Started:
         if not created:
             if row.state is TaskState.FAILED and not row.ran:
                 raise Conflict(f"Task {row.task_id} could not be started before: {row.reason}. Use a new taskId.")
-            if row.state is not TaskState.PENDING:
+            if row.state is not TaskState.PENDING or row.attempt > 1:
                 return answer
         _make_pod(db, key, payload, settings, task.table_name_prefix)
     _log.info("Task accepted.", extra={"action": "start", "task_id": key.task_id})
@@ -149,8 +150,8 @@ def _refuse_shared_tables(task: NewTask) -> None:
 def _make_pod(db: Database, key: TaskKey, payload: Payload, settings: Settings, prefix: str) -> None:
     """Makes the pod, or says in the task's row why there is none."""
     try:
-        _ensure_pod(cluster.connect(settings), key, payload, pod_settings(settings), prefix)
-    except _MAY_PASS as error:
+        ensure_pod(cluster.connect(settings), key, payload, pod_settings(settings), prefix)
+    except MAY_PASS as error:
         # Or it has happened after all: the row stays PENDING, so that the same request, repeated, goes on from
         # what is there. A sweep fails the row if nobody does.
         reason = tasks.clean(error.message)
@@ -158,12 +159,13 @@ def _make_pod(db: Database, key: TaskKey, payload: Payload, settings: Settings, 
         raise
     except SyncError as error:
         text = f"{CREATE_FAILED}{error.message}"
-        outcome = Outcome(TaskState.FAILED, reason=text, description=text)
+        failure = Failure(Kind.CREATE_FAILED, error.message)
+        outcome = Outcome(TaskState.FAILED, reason=text, description=text, failure=failure)
         db.transact(lambda db: tasks.conclude(db, key, outcome))
         raise
 
 
-def _ensure_pod(where: Cluster, key: TaskKey, payload: Payload, settings: PodSettings, prefix: str) -> None:
+def ensure_pod(where: Cluster, key: TaskKey, payload: Payload, settings: PodSettings, prefix: str) -> None:
     """Makes what is missing of pod and Secret. Whoever dies in between: the next one goes on from there."""
     wanted = manifest.pod(key, payload, settings, prefix=prefix)
     try:
@@ -179,7 +181,7 @@ def _ensure_pod(where: Cluster, key: TaskKey, payload: Payload, settings: PodSet
         where.create_secret(manifest.secret(key, payload, settings, pod))
     except Conflict:
         return
-    except _MAY_PASS:
+    except MAY_PASS:
         raise  # the pod waits for its Secret, and a repeat brings it
     except SyncError:
         where.delete_pod(wanted["metadata"]["name"], pod["metadata"]["uid"], 1)

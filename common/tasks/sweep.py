@@ -119,10 +119,12 @@ def _pages(where: Cluster) -> Iterator[list[dict[str, Any]]]:
 def _look_at(sweeper: Sweeper, db: Database, pods: list[dict[str, Any]], *, isolate: bool = True) -> list[Look]:
     """One statement for the rows behind a page of pods, and one for those that turn out to run."""
     names = [pod["metadata"]["name"] for pod in pods]
-    rows = {row["pod_name"]: row for row in db.transact(lambda db: db.run("tasks_of_pods", pod_names=names))}
+    ids = [task_id for pod in pods if (task_id := _task_id(pod))]
+    found = db.transact(lambda db: db.run("tasks_of_pods", pod_names=names, task_ids=ids))
+    rows, by_id = {row["pod_name"]: row for row in found}, {row["task_id"]: row for row in found}
     looks = []
     for pod in pods:
-        row = rows.get(pod["metadata"]["name"])
+        row = rows.get(pod["metadata"]["name"]) or by_id.get(_task_id(pod))
         try:
             looks.append(sweeper.look(pod, row))
         except SyncError:
@@ -133,6 +135,11 @@ def _look_at(sweeper: Sweeper, db: Database, pods: list[dict[str, Any]], *, isol
     if running := [look.runs_now for look in looks if look.runs_now]:
         db.transact(lambda db: db.run("mark_running", task_ids=running))
     return looks
+
+
+def _task_id(pod: dict[str, Any]) -> str:
+    """The task that a pod says it is of: its row's pod may be another one by now."""
+    return str((pod["metadata"].get("annotations") or {}).get("TaskID") or "")
 
 
 def _isolated(sweeper: Sweeper, row: Row) -> bool:

@@ -1,4 +1,4 @@
-"""Pods as local processes: the six verbs of `common.cluster.Cluster` without Kubernetes.
+"""Pods as local processes: the seven verbs of `common.cluster.Cluster` without Kubernetes.
 
 `cluster.LocalCluster` (in the serving process) keeps one folder and one `runner` process per pod, "the
 kubelet of that pod". The runner forks one `supervisor` per container, which owns everything that container

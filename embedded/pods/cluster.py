@@ -1,4 +1,4 @@
-"""The six verbs of `common.cluster.Cluster` over local processes."""
+"""The seven verbs of `common.cluster.Cluster` over local processes."""
 
 import fcntl
 import json
@@ -33,8 +33,8 @@ _PASSED_ON = re.compile(r"PATH|LANG|LC_[A-Z]+|TZ")
 _CLOSE_GRACE_SECONDS = 5.0
 _DISK_PAUSE_SECONDS = 2.0
 _CLOSE_PATIENCE_SECONDS = 15.0
-_STOPPED = "The embedded edition was stopped while this task ran; start the task again when it is up."
-_CRASHED = "The process that ran this pod was killed (no memory left, or by hand); start the task again."
+_STOPPED = "The embedded edition was stopped while this task ran."
+_CRASHED = "The process that ran this pod was killed (no memory left, or by hand)."
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +101,10 @@ class LocalCluster:
                     self._secrets.create(secret)
                 except OSError as exc:
                     raise ClusterUnavailable(f"The task's Secret could not be written: {exc.strerror}.") from exc
+
+    def read_secret(self, name: str) -> dict[str, bytes] | None:
+        """See Cluster."""
+        return self._secrets.read(name)
 
     def get_pod(self, name: str) -> dict[str, Any] | None:
         """See Cluster."""

@@ -7,7 +7,7 @@ from embedded.pods import folders, processes, status
 from embedded.pods.folders import PodFolder, delete_tree, write_json
 from embedded.pods.secret_files import SecretFiles
 
-_RESTARTED = "The machine's runner ended (crash or restart); start the task again."
+_RESTARTED = "The machine's runner ended (crash or restart)."
 
 _log = logging.getLogger(__name__)
 

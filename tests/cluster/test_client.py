@@ -1,4 +1,4 @@
-"""The six verbs against a real API server, in a namespace of their own."""
+"""The seven verbs against a real API server, in a namespace of their own."""
 
 import json
 from collections.abc import Iterator
@@ -71,6 +71,8 @@ def test_a_task_s_life(verbs: KubernetesCluster, namespace: str):
     settings = PodSettings("dev.local/none:1", namespace, "postgresql://h/d", "http://b", "t")
     secret = manifest.secret(task, Payload(b"{}", b"{}", b"{}"), settings, created)
     verbs.create_secret(secret)
+    assert (verbs.read_secret(f"{name}-config") or {})["config"] == b"{}"
+    assert verbs.read_secret("no-such-secret") is None
     with pytest.raises(Conflict, match="already exists"):
         verbs.create_pod(wanted)
     with pytest.raises(Conflict):

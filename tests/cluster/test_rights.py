@@ -13,7 +13,11 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     f"{FUNCTIONS}:discover": STARTER,
     f"{FUNCTIONS}:read": STARTER,
     f"{FUNCTIONS}:cancel": {"pods": {"get", "delete"}},
-    f"{FUNCTIONS}:sweeper": {"pods": {"list", "get", "delete"}, "pods/log": {"get"}},
+    f"{FUNCTIONS}:sweeper": {
+        "pods": {"list", "get", "create", "delete"},
+        "pods/log": {"get"},
+        "secrets": {"get", "create"},
+    },
     f"{FUNCTIONS}:pod-events": {"pods": {"get", "list", "watch"}},
     f"{FUNCTIONS}:tasks": {},
     f"{TASKS}:task": {},

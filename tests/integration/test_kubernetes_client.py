@@ -1,5 +1,6 @@
 """The Kubernetes client against a server that fails as API servers fail."""
 
+import base64
 import subprocess
 import sys
 import threading
@@ -45,7 +46,7 @@ def settings(config: str, context: str = "used") -> Settings:
 
 @pytest.fixture
 def cluster(api: KubeApi) -> KubernetesCluster:
-    """The six verbs, with pages of two."""
+    """The seven verbs, with pages of two."""
     return KubernetesCluster(client.connect(settings(api.kubeconfig)), NAMESPACE, page=2)
 
 
@@ -55,7 +56,12 @@ def pod(name: str = "p", task: str = "t") -> dict[str, Any]:
     return whole
 
 
-SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "p-config"}}
+SECRET: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "p-config"},
+    "data": {"config": base64.b64encode('{"key": "kéy"}'.encode()).decode()},
+}
 
 
 def failing(*answers: Answer) -> Callable[[Asked, int], Answer | bool]:
@@ -63,7 +69,7 @@ def failing(*answers: Answer) -> Callable[[Asked, int], Answer | bool]:
     return lambda _, number: answers[number] if number < len(answers) else False
 
 
-def test_the_six_verbs(cluster: KubernetesCluster, api: KubeApi) -> None:
+def test_the_seven_verbs(cluster: KubernetesCluster, api: KubeApi) -> None:
     """What is sent: paths, credentials, preconditions; what comes back: wire-shaped dicts of the fields we use."""
     created = cluster.create_pod(pod())
     assert created["metadata"]["uid"] == "uid-p"
@@ -74,6 +80,8 @@ def test_the_six_verbs(cluster: KubernetesCluster, api: KubeApi) -> None:
     assert "managedFields" not in found["metadata"]
     assert found["metadata"]["annotations"]["TaskID"] == "t"
     assert cluster.get_pod("other") is None
+    assert cluster.read_secret("other") is None
+    assert cluster.read_secret(SECRET["metadata"]["name"]) == {"config": b'{"key": "k\xc3\xa9y"}'}
     api.logs["p/source"] = b"caf\xe9\n\0"
     assert cluster.read_log("p", "source", 50) == b"caf\xe9\n\0"
     assert cluster.read_log("p", "sidecar", 50) == b""

@@ -185,7 +185,7 @@ def test_close_ends_all_pods_in_order(tmp_path: Path) -> None:
         for name in ("p", "q"):
             status = small.status(cluster, name)
             assert (status["phase"], status["reason"]) == ("Failed", "NodeShutdown")
-            assert "start the task again" in status["message"]
+            assert "edition was stopped" in status["message"]
         with pytest.raises(ClusterUnavailable, match="stopping"):
             cluster.create_pod(small.pod("r"))
     with small.opened(tmp_path) as cluster:  # what it left can be concluded later

@@ -182,6 +182,7 @@ def test_sigterm_is_a_checkpoint(plants: Rig, bulker: Recorder) -> None:
         sidecar.send_signal(signal.SIGTERM)
         assert sidecar.wait(30) == 0
         os.close(out)
+    plants.sweep()
     assert plants.task["status"] == "PARTIAL"
     assert plants.ours["reason"].startswith("the task was stopped from outside (SIGTERM)")
     assert "stopped from outside" in plants.streams["plants"]["error"]
@@ -203,6 +204,7 @@ def test_sigterm_does_not_wait_for_a_bulker_that_hangs(plants: Rig, bulker: Reco
         assert sidecar.wait(30) == 0
         over.set()
         os.close(out)
+    plants.sweep()
     assert plants.task["status"] == "FAILED"
     assert "it did not answer in time" in plants.streams["plants"]["error"]
     assert plants.states == {}
@@ -219,6 +221,7 @@ def test_a_source_that_ends_on_sigterm_ends_the_run_at_once(plants: Rig, bulker:
         os.close(out)
         plants.leave(143)
         assert sidecar.wait(30) == 0
+    plants.sweep()
     assert plants.task["status"] == "PARTIAL"
     assert plants.states == {"plants": {"c": 1}}
 

@@ -10,6 +10,7 @@ import pytest
 
 from common.airbyte import decode_catalog, resume_states
 from common.errors import StoreUnavailable
+from common.reasons import POSTGRES_AWAY_EXIT
 from common.store import Database, StoreError, states
 from sidecar import keeper
 from sidecar.keeper import Keeper
@@ -251,7 +252,7 @@ def test_postgres_away_in_the_middle_holds_no_row_up(rig: Rig, bulker: Recorder,
 
 @pytest.mark.fault(48)
 def test_postgres_away_for_good_ends_the_run_without_a_row(rig: Rig, bulker: Recorder, gate: Proxy) -> None:
-    """Exit code 2 in time: the sweep concludes; nothing waits for ever."""
+    """Exit code 3 in time: the sweep concludes, and knows why; nothing waits for ever."""
     rig.environment["DATABASE_URL"] = gate.url
     rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
     with rig.start(STORE_PATIENCE_SECONDS="1", GRACE_SECONDS="2") as sidecar:
@@ -262,7 +263,7 @@ def test_postgres_away_for_good_ends_the_run_without_a_row(rig: Rig, bulker: Rec
             gate.cut()
             out.write(lines([state("plants", {"c": 1}), status("plants", "COMPLETE")]))
         rig.leave(0)
-        assert sidecar.wait(60) == 2
+        assert sidecar.wait(60) == POSTGRES_AWAY_EXIT
     assert rig.task["status"] == "RUNNING"
     assert bulker.rows("plants") == [{"id": 1}]
 

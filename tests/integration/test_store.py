@@ -8,9 +8,11 @@ import pytest
 
 from common.commands import Command
 from common.errors import SettingsError, StoreUnavailable, TablesMissing
+from common.reasons import Failure, Kind
 from common.store import Database, Outcome, TaskKey, TaskState, dsn, queries, states, tasks
 from tests.support.databases import TestDatabase
 
+WHY = Failure(Kind.SOURCE_EXIT, "it ended")
 READ = TaskKey(
     command=Command.READ, task_id="t1", package="airbyte/source-garden", version="1", sync_id="s1",
     started_by='{"trigger":"manual"}', started_at=1_790_000_000,
@@ -29,7 +31,8 @@ def _begin(db: Database, task: TaskKey, digest: str = "h") -> tuple[tasks.TaskRo
 
 
 def _conclude(db: Database, task: TaskKey, state: TaskState, **fields: Any) -> bool:
-    return db.transact(lambda db: tasks.conclude(db, task, Outcome(state, **fields)))
+    failure = None if state is TaskState.SUCCESS else WHY
+    return db.transact(lambda db: tasks.conclude(db, task, Outcome(state, failure=failure, **fields)))
 
 
 def test_tables_are_made_where_they_are_missing_and_never_altered(empty_database: TestDatabase) -> None:
@@ -140,6 +143,17 @@ def test_a_second_read_of_a_running_sync_gets_the_row_in_its_way(db: Database, d
     assert _begin(db, other)[1]
 
 
+def test_the_states_of_a_task_are_those_saved_since_it_was_accepted(db: Database) -> None:
+    """Whichever table holds them; an older one is what the task was given, or has been told to forget."""
+    db.transact(lambda db: states.save(db, "s1", "old", b'{"n": 1}'))
+    _begin(db, READ)
+    assert db.transact(lambda db: states.of_task(db, "s1", "t1")) == []
+    db.transact(lambda db: states.save(db, "s1", "new", b'{"n": 9007199254740993}'))
+    db.transact(lambda db: states.save(db, "s1", "odd", b'{"n": "\\u0000"}'))
+    found = dict(db.transact(lambda db: states.of_task(db, "s1", "t1")))
+    assert found == {"new": b'{"n": 9007199254740993}', "odd": b'{"n": "\\u0000"}'}
+
+
 def test_a_final_row_never_changes(db: Database, database: TestDatabase) -> None:
     """The first conclusion wins in both tables."""
     _begin(db, READ)
@@ -157,7 +171,11 @@ def test_a_check_s_result_is_kept_over_a_later_verdict(db: Database, database: T
     found = b'{"status":"SUCCEEDED"}'
     _begin(db, CHECK)
     _conclude(db, CHECK, TaskState.SUCCESS, description="fine", result=found, check_status="SUCCESS")
-    db.transact(lambda db: tasks.conclude(db, CHECK, Outcome(TaskState.FAILED, description="FAILED: x"), ours=False))
+    db.transact(
+        lambda db: tasks.conclude(
+            db, CHECK, Outcome(TaskState.FAILED, description="FAILED: x", failure=WHY), ours=False
+        )
+    )
     assert database.rows("SELECT status, description FROM source_check") == [
         {"status": "SUCCESS", "description": "fine"}
     ]
@@ -168,7 +186,9 @@ def test_a_discovery_shows_running_then_its_catalog(db: Database, database: Test
     _begin(db, DISCOVER)
     assert database.rows("SELECT status, description FROM source_catalog") == [{"status": "RUNNING", "description": ""}]
     _conclude(db, DISCOVER, TaskState.SUCCESS, result=b'{"streams":[{"n":9223372036854775807}]}')
-    db.transact(lambda db: tasks.conclude(db, DISCOVER, Outcome(TaskState.FAILED, description="late"), ours=False))
+    db.transact(
+        lambda db: tasks.conclude(db, DISCOVER, Outcome(TaskState.FAILED, description="late", failure=WHY), ours=False)
+    )
     [row] = database.rows("SELECT status, description, catalog::text AS catalog FROM source_catalog")
     assert (row["status"], row["description"]) == ("SUCCESS", "")
     assert "9223372036854775807" in row["catalog"]

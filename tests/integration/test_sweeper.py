@@ -28,8 +28,9 @@ EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "de
 
 @pytest.fixture
 def waiting(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
-    """A connector that does nothing until it is stopped."""
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, WAITS)}) as place:
+    """A connector that does nothing until it is stopped; nothing is started again (test_retries.py does that)."""
+    commands = {PACKAGE: connector(tmp_path, WAITS)}
+    with site(tmp_path, database, bulker.url, commands, SYNCCTL_TASK_RETRIES="0") as place:
         yield place
 
 
@@ -252,7 +253,8 @@ def test_a_task_that_waits_for_a_quota_has_until_the_init_time_out(waiting: Site
     assert waiting.sweep().orphaned_rows == 1
     [row] = database.rows("SELECT description FROM source_task")
     assert row["description"] == (
-        "INIT_TIMEOUT: The task's pod could not be created within 3 min: exceeded quota: pods=2"
+        "INIT_TIMEOUT: The task's pod could not be created within 3 min: exceeded quota: pods=2; raise the namespace's "
+        "quota, or run fewer tasks at once."
     )
 
 
@@ -278,7 +280,7 @@ def test_the_first_pull_error_is_kept(waiting: Site, shown: Shown, database: Tes
     waiting.sweep()
     [row] = database.rows("SELECT reason FROM syncctl_task")
     assert "ImagePullBackOff" in row["reason"]
-    assert "It began with source: ErrImagePull: manifest unknown." in row["reason"]
+    assert "It began with source: ErrImagePull: manifest unknown; " in row["reason"]
 
 
 def test_a_running_pod_that_is_stopped_gets_time_to_save(waiting: Site, shown: Shown, database: TestDatabase) -> None:
@@ -364,6 +366,8 @@ def test_a_database_of_an_older_version_is_brought_up(
     empty_database.rows("DROP INDEX newjitsu.syncctl_task_pod")
     empty_database.rows("DELETE FROM newjitsu.syncctl_migration WHERE version >= 2")
     empty_database.rows("DROP TABLE IF EXISTS newjitsu.syncctl_config, newjitsu.syncctl_state")
+    for column in ("attempt", "failure", "proposal", "attempts", "accepted_at", "attempt_at", "resume_at"):
+        empty_database.rows(f"ALTER TABLE newjitsu.syncctl_task DROP COLUMN {column}")
     older = Settings.load({"SYNCCTL_DATABASE_URL": empty_database.url})
     assert keep_sweeping(older).sweeps == 1
     assert empty_database.rows("SELECT id FROM newjitsu.syncctl_sweep") == [{"id": 1}]

@@ -309,7 +309,8 @@ def test_out_of_memory_is_named_with_its_limit(tmp_path: Path, database: TestDat
     with site(tmp_path, database, bulker.url, {PACKAGE: hungry}) as running:
         task = running.run(read_task(body=_streams("plants")))
     assert task["state"] == "FAILED"
-    assert "no exit code" in task["reason"] or "ran out of memory at 2Gi" in task["reason"]
+    assert "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read" in task["reason"]
+    assert (task["failure"]["kind"], task["attempts"]) == ("out_of_memory", [])
 
 
 def test_a_connector_that_cannot_be_installed_says_so(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:

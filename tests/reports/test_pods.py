@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from common.pods import words
-from common.pods.diagnosis import Clock, Limits, Origin, Verdict, judge
+from common.pods.diagnosis import Clock, Limits, Verdict, judge
+from common.reasons import Origin
 from tests.reports.conftest import CASES
 from tests.support.recorder import Recorder
 from tests.support.rig import Rig, catalog, record, state, status
@@ -31,7 +32,11 @@ def _verdict(pod: dict[str, Any], now: float = NOW) -> Verdict:
 def test_pods_failed_without_container_status_evicted() -> None:
     """Infrastructure, retryable, with the node's message."""
     verdict = _verdict(_pod("pods-failed-without-container-status", "evicted.json"))
-    assert (verdict.origin, verdict.retryable, verdict.clean_end) == (Origin.PLATFORM, True, False)
+    assert (verdict.failure.rule.origin, verdict.failure.rule.retry, verdict.clean_end) == (
+        Origin.PLATFORM,
+        True,
+        False,
+    )
     assert "evicted" in verdict.reason
     assert "low on resource: ephemeral-storage. Threshold quantity: 2Gi, available: 1310Mi" in verdict.reason
 
@@ -40,7 +45,11 @@ def test_pods_failed_without_container_status_evicted() -> None:
 def test_pods_failed_without_container_status_bare() -> None:
     """Infrastructure, naming the node, and that Kubernetes gave no reason."""
     verdict = _verdict(_pod("pods-failed-without-container-status", "bare.json"))
-    assert (verdict.origin, verdict.retryable, verdict.clean_end) == (Origin.PLATFORM, True, False)
+    assert (verdict.failure.rule.origin, verdict.failure.rule.retry, verdict.clean_end) == (
+        Origin.PLATFORM,
+        True,
+        False,
+    )
     assert "Kubernetes gave no reason" in verdict.reason
     assert "node-7" in verdict.reason
 
@@ -49,8 +58,8 @@ def test_pods_sigkill_while_sidecar_waits() -> None:
     """Failed minutes after the source's end at most, not at the task's time-out."""
     pod = _pod("pods-sigkill-while-sidecar-waits")
     verdict = _verdict(pod)
-    assert verdict.reason == "source was killed (signal 9; often memory: limit 2Gi)."
-    assert verdict.origin is Origin.SOURCE
+    assert verdict.failure.message == "source was killed (signal 9; often memory: limit 2Gi)."
+    assert verdict.failure.rule.origin is Origin.SOURCE
     assert judge(pod, Clock(NOW - 190), LIMITS) is None
 
 

@@ -59,6 +59,7 @@ class KubeApi:
     url: str = ""
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
+    secret_data: dict[str, dict[str, str]] = field(default_factory=dict)
     logs: dict[str, bytes] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     fail: Callable[[Asked, int], Answer | bool] = lambda _asked, _number: False
@@ -97,6 +98,8 @@ contexts:
             return self._create(kind, asked.body)
         if not name:
             return self._list(asked.query)
+        if kind == "secrets":
+            return (200, {"data": self.secret_data[name]}) if name in self.secrets else status(404, "NotFound", name)
         pod = self.pods.get(name)
         if pod is None:
             return status(404, "NotFound", f'pods "{name}" not found')
@@ -115,6 +118,7 @@ contexts:
             return status(409, "AlreadyExists", f'{kind} "{name}" already exists')
         if kind == "secrets":
             self.secrets.add(name)
+            self.secret_data[name] = dict(body.get("data") or {})
         else:
             self.pods[name] = {**body, "metadata": {**body["metadata"], "uid": f"uid-{name}"}}
         return 201, self.pods.get(name, body)

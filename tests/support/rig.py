@@ -1,6 +1,7 @@
 """The sidecar alone, for real: its process, two named pipes, an exit-code file, a Postgres, some Bulker."""
 
 import contextlib
+import functools
 import json
 import os
 import subprocess
@@ -10,6 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from common.errors import TablesMissing
+from common.store import Database, tasks
+from common.tasks.retries import key_of_row
 from tests.support.databases import TestDatabase
 
 TASK, SYNC = "task-1", "sync-1"
@@ -89,7 +93,17 @@ class Rig:
                 for at in range(0, len(data), chunk or max(len(data), 1)):
                     _write_all(pipe.fileno(), data[at : at + chunk] if chunk else data)
             self.leave(exit_code)
-            return process.wait(seconds)
+            code = process.wait(seconds)
+        self.sweep()
+        return code
+
+    def sweep(self) -> None:
+        """Concludes what the sidecar has proposed, as a sweep that finds its pod ended and starts nothing again."""
+        with Database(self.database.url, make_tables=False) as db, contextlib.suppress(TablesMissing):
+            rows = db.transact(lambda db: db.run("active_tasks", pod_name=""))
+            for row in rows:
+                if proposal := tasks.proposed(row["proposal"]):
+                    db.transact(functools.partial(tasks.conclude, task=key_of_row(row), outcome=proposal))
 
     def leave(self, exit_code: int | None) -> None:
         """Leaves the exit code as the source's wrapper does."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.airbyte import Catalog, StreamId, decode_catalog, resume_states
+from common.airbyte import Catalog, StreamId, decode_catalog, later_states, named_streams, resume_states
 
 
 def _catalog(*streams: tuple[str, str | None, str]) -> Catalog:
@@ -84,3 +84,39 @@ def test_a_catalog_is_a_catalog_or_an_error(raw: bytes) -> None:
     """Nothing else happens, whatever the bytes."""
     with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
         assert isinstance(decode_catalog(raw), Catalog)
+
+
+def _message(name: str, state: str) -> str:
+    return f'{{"type":"STREAM","stream":{{"stream_descriptor":{{"name":"{name}"}},"stream_state":{state}}}}}'
+
+
+def test_a_later_attempt_gets_the_newest_state_of_each_stream() -> None:
+    """What the task has saved itself, over what it was given; a stream without a newer state keeps the old one."""
+    catalog = _catalog(("a", None, "incremental"), ("b", None, "incremental"), ("c", None, "full_refresh"))
+    given = f"[{_message('a', '1')},{_message('b', '2')}]".encode()
+    assert later_states(catalog, given, []) == given
+    assert later_states(catalog, b"{}", []) == b"{}"
+    found = later_states(catalog, given, [("b", b'{"n":9007199254740993}'), ("c", b'{"n":4}')])
+    assert found == ("[" + _message("a", "1") + "," + _message("b", '{"n":9007199254740993}') + "]").encode()
+    assert later_states(catalog, b"{}", [("a", b"7")]) == f"[{_message('a', '7')}]".encode()
+
+
+def test_a_state_of_all_streams_stands_alone() -> None:
+    """It covers what was given; the two kinds are never mixed."""
+    catalog = _catalog(("a", None, "incremental"))
+    given = f"[{_message('a', '1')}]".encode()
+    assert later_states(catalog, given, [("_LEGACY_STATE", b'{"a":2}')]) == b'{"a":2}'
+    shared = b'{"shared_state":{"lsn":5},"stream_states":[]}'
+    found = later_states(catalog, given, [("_GLOBAL_STATE", shared)])
+    assert found == b'[{"type":"GLOBAL","global":' + shared + b"}]"
+    assert later_states(catalog, b'{"a":1}', [("a", b"3")]) == f"[{_message('a', '3')}]".encode()
+
+
+@pytest.mark.parametrize(
+    ("state", "names"),
+    [(f"[{_message('a', '1')}]", {"a"}), ("[]", set()), ('{"a":1}', None), ('[{"type":"GLOBAL","global":{}}]', None)],
+)
+def test_which_streams_a_state_is_of(state: str, names: set[str] | None) -> None:
+    """None: of all."""
+    found = named_streams(state.encode())
+    assert (None if found is None else {stream.name for stream in found}) == names

@@ -8,8 +8,9 @@ import pytest
 
 from common.cluster.kubernetes import SELECTOR
 from common.pods import words
-from common.pods.diagnosis import DRAIN_SECONDS, Clock, Limits, Origin, Verdict, describe_waiting, judge
+from common.pods.diagnosis import DRAIN_SECONDS, Clock, Limits, Verdict, describe_waiting, doomed, judge
 from common.pods.manifest import LABELS
+from common.reasons import POSTGRES_AWAY_EXIT, Kind, Origin
 
 BORN = "2026-09-21T10:00:00Z"
 BEGAN = words.unix_seconds(BORN, 0)
@@ -86,8 +87,8 @@ def test_a_clean_end():
     """Whatever the sidecar wrote stands."""
     assert seen(pod("Succeeded", source=ended(0), sidecar=ended(0))).clean_end
     verdict = seen(pod("Failed", source=ended(1), sidecar=ended(0)))
-    assert (verdict.clean_end, verdict.origin) == (True, Origin.SOURCE)
-    assert verdict.reason == "source ended with exit code 1."
+    assert (verdict.clean_end, verdict.failure.rule.origin) == (True, Origin.SOURCE)
+    assert verdict.failure.message == "source ended with exit code 1."
 
 
 def test_a_healthy_pod_goes_on():
@@ -109,10 +110,14 @@ def test_evicted_for_want_of_disk():
     said = "The node was low on resource: ephemeral-storage. Threshold quantity: 2Gi, available: 1310Mi."
     made = copy.deepcopy(POD) | {"status": {"phase": "Failed", "reason": "Evicted", "message": said}}
     verdict = seen(made)
-    assert (verdict.origin, verdict.retryable, verdict.clean_end) == (Origin.PLATFORM, True, False)
+    assert (verdict.failure.rule.origin, verdict.failure.rule.retry, verdict.clean_end) == (
+        Origin.PLATFORM,
+        True,
+        False,
+    )
     assert verdict.reason.startswith("The platform ended the pod on node node-7 (evicted): The node was low on")
     assert "ephemeral-storage" in verdict.reason
-    assert "Start the task again" in verdict.reason
+    assert "start the task again" in verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -128,7 +133,7 @@ def test_evicted_for_want_of_disk():
 def test_the_node_refuses_or_ends_a_pod(reason: str, said: str):
     """No container ever had a status."""
     verdict = seen({**POD, "status": {"phase": "Failed", "reason": reason, "message": said}})
-    assert verdict.retryable
+    assert verdict.failure.rule.retry
     assert reason in verdict.reason
     assert said.rstrip(".") in verdict.reason
 
@@ -136,7 +141,7 @@ def test_the_node_refuses_or_ends_a_pod(reason: str, said: str):
 def test_failed_without_any_reason():
     """Never success, never still running."""
     verdict = seen({**POD, "status": {"phase": "Failed"}})
-    assert verdict.retryable
+    assert verdict.failure.rule.retry
     assert "node node-7 and Kubernetes gave no reason" in verdict.reason
 
 
@@ -146,7 +151,7 @@ def test_disruption_target_is_the_platform_s(reason: str):
     """What the containers' exit codes look like then does not matter."""
     target = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "because of the platform"}
     verdict = seen(pod("Failed", source=ended(143), sidecar=ended(0), conditions=[target]))
-    assert verdict.retryable
+    assert verdict.failure.rule.retry
     assert f"DisruptionTarget, {reason}" in verdict.reason
     assert "because of the platform" in verdict.reason
 
@@ -156,7 +161,7 @@ def test_a_lost_node():
     """Phase Unknown, reason NodeLost, or a deletion that nobody confirms; never before its time."""
     for made in (pod("Unknown", source=RUNS, sidecar=RUNS), pod("Failed", reason="NodeLost")):
         verdict = seen(made)
-        assert verdict.retryable
+        assert verdict.failure.rule.retry
         assert "node-7 of the pod is lost (node lost)" in verdict.reason
     stuck = pod("Running", source=RUNS, sidecar=RUNS)
     stuck["metadata"]["deletionTimestamp"] = at(300)
@@ -178,7 +183,7 @@ def test_deleted_from_outside():
     made = pod("Failed", source=ended(143), sidecar=ended(137))
     made["metadata"]["deletionTimestamp"] = at(305)
     verdict = seen(made)
-    assert verdict.retryable
+    assert verdict.failure.kind is Kind.DELETED  # somebody wanted it: nothing starts it again
     assert "deleted from outside" in verdict.reason
 
 
@@ -186,7 +191,7 @@ def test_a_restarted_node_lost_track_of_a_container():
     """ContainerStatusUnknown comes with exit code 137, and is no want of memory."""
     state = ended(137, "ContainerStatusUnknown", message="The container could not be located when the pod was deleted")
     verdict = seen(pod("Failed", source=state, sidecar=ended(0)))
-    assert verdict.retryable
+    assert verdict.failure.rule.retry
     assert "node-7 lost track of source" in verdict.reason
 
 
@@ -204,7 +209,7 @@ def test_source_out_of_memory():
     """With its limit and what to do; at once, since the sidecar cannot know it."""
     for phase, sidecar in (("Running", RUNS), ("Failed", ended(0, when=311)), ("Failed", ended(2, when=299))):
         verdict = seen(pod(phase, source=ended(137, "OOMKilled"), sidecar=sidecar), 301)
-        assert verdict.origin is Origin.SOURCE
+        assert verdict.failure.rule.origin is Origin.SOURCE
         assert verdict.reason == (
             "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read fewer streams at once."
         )
@@ -217,16 +222,16 @@ def test_sidecar_out_of_memory_is_never_success(code: int):
     """A source that then finds its pipes broken is not to blame."""
     made = pod("Failed", source=ended(code, when=301), sidecar=ended(137, "OOMKilled", when=301))
     verdict = seen(made)
-    assert (verdict.origin, verdict.clean_end) == (Origin.PLATFORM, False)
+    assert (verdict.failure.rule.origin, verdict.clean_end) == (Origin.PLATFORM, False)
     assert verdict.reason.startswith("sidecar ran out of memory at 512Mi")
 
 
 def test_a_killed_sidecar_is_to_blame_for_what_follows():
     """SIGKILL in the same second as the source's broken pipe, or an earlier crash."""
     made = pod("Failed", source=ended(141, when=300), sidecar=ended(137, when=300))
-    assert seen(made).reason == "sidecar was killed (signal 9; often memory: limit 512Mi)."
+    assert seen(made).failure.message == "sidecar was killed (signal 9; often memory: limit 512Mi)."
     made = pod("Failed", source=ended(1, when=302), sidecar=ended(2, when=300))
-    assert (seen(made).reason, seen(made).wants_log) == ("sidecar ended with exit code 2.", "sidecar")
+    assert (seen(made).failure.message, seen(made).wants_log) == ("sidecar ended with exit code 2.", "sidecar")
     assert "sidecar ended" in seen(pod("Running", source=RUNS, sidecar=ended(0))).reason
 
 
@@ -235,7 +240,7 @@ def test_a_killed_source_does_not_wait_for_the_task_s_time_out():
     made = pod("Running", source=ended(137), sidecar=RUNS)
     assert goes_on(made, 300 + DRAIN_SECONDS - 1)
     verdict = seen(made, 300 + DRAIN_SECONDS + 1)
-    assert verdict.reason == "source was killed (signal 9; often memory: limit 2Gi)."
+    assert verdict.failure.message == "source was killed (signal 9; often memory: limit 2Gi)."
 
 
 def test_a_sidecar_that_reports_may_take_its_time():
@@ -252,7 +257,7 @@ def test_an_image_without_a_shell():
     """The runtime's own words; the sidecar would wait for its pipes for ever."""
     message = 'failed to create containerd task: exec: "sh": executable file not found in $PATH: unknown'
     verdict = seen(pod("Running", source=ended(128, "StartError", message=message), sidecar=RUNS), 301)
-    assert verdict.origin is Origin.USER
+    assert verdict.failure.rule.origin is Origin.USER
     assert "source could not be started: StartError" in verdict.reason
     assert "executable file not found" in verdict.reason
     assert "POSIX shell" in verdict.reason
@@ -264,7 +269,7 @@ def test_init_that_fails():
     for phase in ("Pending", "Failed"):
         made = pod(phase, init=ended(1, when=5), source=waits("PodInitializing"), sidecar=waits("PodInitializing"))
         verdict = seen(made, 10)
-        assert verdict.reason == "init ended with exit code 1."
+        assert verdict.failure.message == "init ended with exit code 1."
         assert verdict.wants_log == "init"
 
 
@@ -282,16 +287,16 @@ def test_a_pull_that_fails_has_a_grace():
     said = f'Back-off pulling image "{IMAGE}": ErrImagePull: rpc error: code = NotFound: {IMAGE}: not found'
     assert goes_on(starting("ErrImagePull", said), 40)
     verdict = seen(starting("ImagePullBackOff", said), 75)
-    assert verdict.origin is Origin.USER
+    assert verdict.failure.rule.origin is Origin.USER
     assert verdict.reason.startswith(f"The image {IMAGE} of source cannot be used: ImagePullBackOff: {said}")
-    assert verdict.reason.endswith("Check the image's name and tag.")
+    assert verdict.reason.endswith("check the image's name and tag.")
 
 
 @pytest.mark.parametrize(
     ("said", "advice"),
     [
         ("pull access denied, repository requires authorization: 401 Unauthorized", "imagePullSecrets"),
-        ("dial tcp: lookup registry.example.com: no such host", "cannot reach the registry"),
+        ("dial tcp: lookup registry.example.com: no such host", "the nodes reach the registry"),
     ],
 )
 def test_what_a_registry_says_leads_to_advice(said: str, advice: str):
@@ -313,9 +318,9 @@ def test_an_image_name_that_is_none_fails_at_once():
     """Waiting cannot help."""
     said = 'Failed to apply default image tag "Airbyte/Source": couldn\'t parse image name: must be lowercase'
     verdict = seen(starting("InvalidImageName", said), 5)
-    assert verdict.origin is Origin.USER
+    assert verdict.failure.rule.origin is Origin.USER
     assert "InvalidImageName" in verdict.reason
-    assert verdict.reason.endswith("Correct package and version.")
+    assert verdict.reason.endswith("check the image's name and tag.")
 
 
 @pytest.mark.fault(34)
@@ -325,8 +330,8 @@ def test_a_missing_secret_names_the_key():
     made = pod("Pending", source=RUNS, sidecar=waits("CreateContainerConfigError", said))
     assert goes_on(made, 30)
     verdict = seen(made, 80)
-    assert verdict.reason.startswith(f"sidecar could not be configured: {said}.")
-    assert verdict.retryable
+    assert verdict.reason.startswith(f"sidecar could not be configured: {said}; ")
+    assert verdict.failure.kind is Kind.NOT_CONFIGURED  # without its Secret there is nothing to start again with
 
 
 def test_a_container_that_cannot_be_created():
@@ -346,7 +351,8 @@ def test_unschedulable_until_the_init_time_out():
     assert goes_on(made, 179)
     verdict = seen(made, 181)
     assert verdict.prefix == "INIT_TIMEOUT"
-    assert verdict.reason == f"The pod did not start within 3 min: no node takes it ({said})."
+    assert verdict.failure.message == f"The pod did not start within 3 min: no node takes it ({said})."
+    assert verdict.failure.kind is Kind.UNSCHEDULABLE
     assert describe_waiting(made) == f"no node takes it ({said})"
 
 
@@ -424,3 +430,66 @@ def test_unreadable_times_do_not_stop_a_verdict(broken: Any):
 def test_the_label_is_one():
     """common.cluster cannot import common.pods, so it names the label itself."""
     assert ",".join(f"{key}={value}" for key, value in LABELS.items()) == SELECTOR
+
+
+def _target(reason: str) -> dict[str, Any]:
+    return {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "drained"}
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        ({**POD, "status": {"phase": "Failed", "reason": "Evicted"}}, Kind.EVICTED),
+        ({**POD, "status": {"phase": "Failed", "reason": "Preempting"}}, Kind.PREEMPTED),
+        ({**POD, "status": {"phase": "Failed", "reason": "Terminated", "message": "shutdown"}}, Kind.NODE_SHUTDOWN),
+        ({**POD, "status": {"phase": "Failed", "reason": "NodeLost", "message": "gone"}}, Kind.NODE_LOST),
+        ({**POD, "status": {"phase": "Failed", "reason": "OutOfcpu"}}, Kind.NODE_REFUSED),
+        ({**POD, "status": {"phase": "Failed", "reason": "DeadlineExceeded"}}, Kind.TASK_TIMEOUT),
+        ({**POD, "status": {"phase": "Failed"}}, Kind.NO_REASON),
+        ({**POD, "status": {"phase": "Unknown"}}, Kind.NODE_LOST),
+        (pod("Failed", source=ended(143), conditions=[_target("EvictionByEvictionAPI")]), Kind.EVICTED),
+        (pod("Failed", source=ended(143), conditions=[_target("PreemptionByScheduler")]), Kind.PREEMPTED),
+        (pod("Failed", source=ended(137, "OOMKilled"), sidecar=ended(0)), Kind.OUT_OF_MEMORY),
+        (pod("Failed", source=ended(0), sidecar=ended(137, "OOMKilled")), Kind.SIDECAR_MEMORY),
+        (pod("Failed", source=ended(137), sidecar=ended(0)), Kind.SOURCE_KILLED),
+        (pod("Failed", source=ended(1), sidecar=ended(0)), Kind.SOURCE_EXIT),
+        (pod("Running", source=RUNS, sidecar=ended(137)), Kind.SIDECAR_KILLED),
+        (pod("Running", source=RUNS, sidecar=ended(139)), Kind.SIDECAR_KILLED),
+        (pod("Failed", source=ended(0), sidecar=ended(2)), Kind.SIDECAR_FAILED),
+        (pod("Failed", source=ended(0), sidecar=ended(POSTGRES_AWAY_EXIT)), Kind.POSTGRES_AWAY),
+        (pod("Running", source=ended(0, when=10), sidecar=RUNS), Kind.SIDECAR_SILENT),
+        (pod("Failed", source=ended(128, "StartError"), sidecar=ended(0)), Kind.IMAGE_UNUSABLE),
+        (pod("Failed", source=ended(0), sidecar=ended(128, "StartError")), Kind.NOT_CREATED),
+        (pod("Failed", init=ended(1)), Kind.INIT_FAILED),
+        (pod("Pending", source=waits("InvalidImageName"), sidecar=RUNS), Kind.IMAGE_NAME),
+        (pod("Pending", source=waits("ErrImagePull", "manifest unknown"), sidecar=RUNS), Kind.IMAGE_NAME),
+        (pod("Pending", source=waits("ErrImagePull", "401 Unauthorized"), sidecar=RUNS), Kind.IMAGE_ACCESS),
+        (pod("Pending", source=waits("ErrImagePull", "i/o timeout"), sidecar=RUNS), Kind.IMAGE_PULL),
+        (pod("Pending", source=waits("ErrImagePull", "503 Service Unavailable"), sidecar=RUNS), Kind.IMAGE_PULL),
+        (pod("Pending", source=waits("CreateContainerConfigError"), sidecar=RUNS), Kind.NOT_CONFIGURED),
+        (pod("Pending", source=waits("CreateContainerError"), sidecar=RUNS), Kind.NOT_CREATED),
+        (pod("Pending", source=waits("PodInitializing")), Kind.NOT_STARTED),
+    ],
+)
+def test_every_end_of_a_pod_is_of_one_kind(made: Part, kind: Kind):
+    """What is started again, and what a caller is told to do, follows from it."""
+    assert seen(made, 400).failure.kind is kind
+
+
+def test_a_pod_that_the_platform_ends_is_known_before_it_has_ended():
+    """A drained pod is gone soon after, and its Secret with it; one that somebody deletes is nobody's trouble."""
+    made = pod("Running", source=RUNS, sidecar=RUNS, conditions=[_target("EvictionByEvictionAPI")])
+    assert doomed(made) is None
+    made["metadata"]["deletionTimestamp"] = at(360)
+    found = doomed(made)
+    assert found is not None
+    assert (found.kind, "drained" in found.message) == (Kind.EVICTED, True)
+    made["status"]["conditions"] = []
+    assert doomed(made) is None
+
+
+def test_the_time_limit_is_for_all_attempts_together():
+    """A later attempt's pod is young, and its task is not."""
+    made = pod("Running", source=RUNS, sidecar=RUNS)
+    assert goes_on(made, 310, row_age=200.0, task_age=47 * 3600.0)
+    assert seen(made, 310, row_age=200.0, task_age=49 * 3600.0).failure.kind is Kind.TASK_TIMEOUT

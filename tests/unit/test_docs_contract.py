@@ -180,7 +180,7 @@ def test_limits_are_the_code_s() -> None:
 
 
 def _pod() -> dict[str, Any]:
-    words = {"task_id": "t", "sync_id": "s", "storage_key": "k", "started_by": "me"}
+    words: dict[str, Any] = {"task_id": "t", "sync_id": "s", "storage_key": "k", "started_by": "me"}
     key = TaskKey(command=Command.READ, package="a/b", version="1", started_at=1, **words)
     given = PodSettings("i", "n", "postgresql://h", "http://b", "t", bulker_logs_connection_id="l")
     return manifest.pod(key, Payload(b"{}", b"{}", b"{}"), given, prefix="p_")

@@ -245,3 +245,32 @@ def test_a_connector_that_may_run_as_root_keeps_its_images_user() -> None:
     assert (source["securityContext"].get("runAsUser"), source["resources"]["limits"]["memory"]) == (None, "4Gi")
     assert source["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert [c["securityContext"]["runAsUser"] for c in (*spec["initContainers"], sidecar)] == [65532, 65532]
+
+
+def test_a_later_attempt_waits_for_what_it_goes_on_from() -> None:
+    """Another pod and Secret; a second Secret's files come over the first one's, and the sidecar knows its number."""
+    again = structs.replace(TASK, attempt=2)
+    made = manifest.pod(again, PAYLOAD, SETTINGS)
+    name = made["metadata"]["name"]
+    assert name != NAME
+    assert made["metadata"]["annotations"]["Attempt"] == "2"
+    assert {"name": "resume", "secret": {"secretName": f"{name}-resume"}} in made["spec"]["volumes"]
+    [init] = made["spec"]["initContainers"]
+    assert {"name": "resume", "mountPath": "/resume", "readOnly": True} in init["volumeMounts"]
+    assert "for file in /configmap/* /resume/*; do" in init["command"][2]
+    assert "/resume" not in json.dumps(manifest.pod(TASK, PAYLOAD, SETTINGS))
+    sidecar = {one["name"]: one.get("value") for one in made["spec"]["containers"][1]["env"]}
+    assert (sidecar["ATTEMPT"], sidecar["ANEW"]) == ("2", "true")
+    resumed = manifest.pod(again, structs.replace(PAYLOAD, state=b"[1]"), SETTINGS)
+    assert "ANEW" not in json.dumps(resumed["spec"]["containers"][1]["env"])
+
+
+@pytest.mark.parametrize("size", [10, 3_000_000])
+def test_a_secret_gives_back_what_was_put_into_it(size: int) -> None:
+    """Compressed or not: the next attempt is given the same."""
+    payload = Payload(b'{"a":"' + b"x" * size + b'"}', b'{"streams":[]}', b"{}")
+    owner = {"metadata": {"uid": "u"}}
+    secret = manifest.secret(TASK, payload, SETTINGS, owner)
+    assert manifest.opened({key: base64.b64decode(value) for key, value in secret["data"].items()}) == payload
+    later = manifest.resume_secret(structs.replace(TASK, attempt=3), Payload(state=payload.config), SETTINGS, owner)
+    assert list(later["data"]) == ["state.json.gz" if size > 10 else "state.json"]

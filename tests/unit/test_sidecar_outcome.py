@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from common.airbyte import ConfiguredStream, Stream, StreamStatus
+from common.reasons import Failure, Kind
 from common.store import TaskState
 from sidecar import outcome
 from sidecar.bulker import Bulker
@@ -33,7 +34,7 @@ def _run(end: End | None = None, **more: Any) -> Run:
         "statuses": True,
         "spoke": True,
         "stated": True,
-        "cause": "the cause",
+        "cause": Failure(Kind.SOURCE_EXIT, "the cause"),
     } | more
     return Run(end=end or End(exit_code=0), **given)
 
@@ -150,3 +151,41 @@ def test_a_very_long_error_keeps_its_numbers() -> None:
     outcome.of_read(_run(), [lane])
     assert len(lane.error) < 2500
     assert lane.error.endswith("(3 emitted, 1 stored)")
+
+
+@pytest.mark.parametrize(
+    ("run", "lane", "kind"),
+    [
+        ({"end": CRASH}, {"reported": StreamStatus.RUNNING}, Kind.SOURCE_EXIT),
+        ({"end": CRASH}, {"error": "away", "kind": Kind.BULKER_AWAY}, Kind.SOURCE_EXIT),
+        ({}, {"error": "away", "kind": Kind.BULKER_AWAY, "dead": True, "stored": 0}, Kind.BULKER_AWAY),
+        ({}, {"error": "no", "kind": Kind.BULKER_REFUSED, "dead": True, "stored": 0}, Kind.BULKER_REFUSED),
+        ({}, {"stored": 2}, Kind.ROWS_REFUSED),
+        ({}, {"reported": StreamStatus.INCOMPLETE}, Kind.INCOMPLETE),
+        ({}, {"late": 1}, Kind.INCOMPLETE),
+        ({"lost_records": 1}, {}, Kind.ROWS_REFUSED),
+    ],
+)
+def test_every_end_of_a_read_is_of_one_kind(run: dict[str, Any], lane: dict[str, Any], kind: Kind) -> None:
+    """How the source ended comes first, then what the first stream with an error has."""
+    found = outcome.of_read(_run(**run), [_lane("beds"), _lane(**lane)])
+    assert found.failure is not None
+    assert (found.failure.kind, found.failure.message) == (kind, found.reason)
+    assert found.provisional is found.failure.rule.retry
+
+
+def test_a_success_has_no_failure_and_a_problem_of_the_whole_does() -> None:
+    """A state of all streams that could not be saved costs no row."""
+    assert outcome.of_read(_run(), [_lane()]).failure is None
+    found = outcome.of_read(_run(), [_lane()], "the state of all streams was not saved").failure
+    assert found is not None
+    assert found.kind is Kind.STATE_LOST
+
+
+@pytest.mark.parametrize(
+    ("end", "open_"),
+    [(UNKNOWN, True), (End(exit_code=137), True), (STOP, True), (CRASH, False), (STALL, False), (End(0), False)],
+)
+def test_what_the_platform_may_explain_better(end: End, open_: bool) -> None:
+    """A source that was killed, and a stop from outside: the pod's status has the reason, the pipes have not."""
+    assert outcome.unexplained(end) is open_

@@ -342,3 +342,30 @@ def test_every_command_teaches_by_example(command: str) -> None:
     done = run("", command, "--help", env={"SYNCCTL_URL": "http://127.0.0.1:1"})
     assert done.code == 0
     assert f"syncctl {command}" in done.out.split("Examples:")[1]
+
+
+def test_a_task_shows_what_ended_it_and_its_attempts(server: StandIn) -> None:
+    """Kind, origin and what to do, unless the reason says that already; earlier attempts in their order."""
+    earlier = {"attempt": 1, "kind": "evicted", "origin": "platform", "message": "no disk [/]", "advice": "Again."}
+    failure = {"kind": "stalled", "origin": "source", "message": "silent", "advice": "Raise the limit."}
+    members: dict[str, Any] = {
+        "failure": failure,
+        "attempt": 2,
+        "attempts": [earlier | {"endedAt": "2026-11-24T10:05:02.000Z"}],
+    }
+    server.courses["t1"] = [task(state="FAILED", reason="silent for 9 s", **members)]
+    shown = run(server.url, "tasks", "t1").out
+    assert "attempt 1 ended 2026-11-24 10:05:02 (platform, evicted): no disk [/]\n" in shown
+    assert "source, stalled: Raise the limit.\n" in shown
+    server.courses["t1"] = [task(state="FAILED", reason="silent; raise the limit.", **members)]
+    assert "source, stalled\n" in run(server.url, "tasks", "t1").out
+
+
+def test_following_tells_of_another_attempt(server: StandIn, config: str, tmp_path: Path) -> None:
+    """A line when it begins, with what ended the one before."""
+    again: dict[str, Any] = {"attempt": 2, "attempts": [{"attempt": 1, "kind": "node_lost"}]}
+    server.courses["t1"] = [task(state="RUNNING"), task(state="PENDING", **again), task(**again)]
+    (tmp_path / "c.json").write_text(json.dumps({"streams": [USERS]}))
+    files = ("-c", config, "--catalog", str(tmp_path / "c.json"))
+    out = run(server.url, "read", IMAGE, *files, "--task", "t1", "-f").out
+    assert "task t1 is PENDING, attempt 2 after node_lost\n" in out
