@@ -135,6 +135,21 @@ def nothing_left(pod: dict[str, Any], seconds: float = 120) -> None:
     kube.wait_for(f"the Secret of {name} is gone", lambda: kube.get("secret", f"{name}-config") is None, 60)
 
 
+def started_again(deployed: Stack, task_id: str, pod: dict[str, Any], kind: str, *words: str) -> None:
+    """The read runs once more in another pod, with what ended the first one beside it; both pods go with a cancel."""
+    query = f"SELECT attempt, attempts FROM newjitsu.syncctl_task WHERE task_id = '{task_id}' AND attempt = 2"
+    [row] = kube.wait_for("another attempt", lambda: deployed.rows(query), 150)
+    [first] = row["attempts"]
+    assert first["kind"] == kind, first
+    assert all(word in first["message"] for word in words), first
+    nothing_left(pod, 150)
+    again = started(task_id, 150)
+    assert again["metadata"]["annotations"]["Attempt"] == "2"
+    assert deployed.task(task_id)["status"] == "RUNNING"
+    assert deployed.call("cancel", "POST", taskId=task_id).status_code == 200
+    nothing_left(again, 150)
+
+
 @contextmanager
 def variant(function: str, name: str, **environment: str) -> Iterator[None]:
     """A function beside the deployed one, with other settings, for the length of the block."""

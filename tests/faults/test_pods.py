@@ -37,7 +37,8 @@ out(type="TRACE", trace={"type": "STREAM_STATUS", "emitted_at": 1.5, "stream_sta
 
 @pytest.fixture
 def flooding(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, FLOOD)}) as place:
+    commands = {PACKAGE: connector(tmp_path, FLOOD)}
+    with site(tmp_path, database, bulker.url, commands, SYNCCTL_TASK_RETRIES="0") as place:
         yield place
 
 

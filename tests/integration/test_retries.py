@@ -178,6 +178,7 @@ def test_another_command_is_never_started_again(make: Make) -> None:
     assert (task["state"], task["failure"]["kind"], task["attempts"]) == ("FAILED", "transient_error", [])
 
 
+@pytest.mark.fault(31)
 def test_a_killed_sidecar_s_read_goes_on_from_its_state(make: Make, tmp_path: Path, bulker: Recorder) -> None:
     """A first run: the stream with a state adds to its table, the one without begins anew, and no row is there twice."""
     with make(TWO_STREAMS) as place:
@@ -239,6 +240,7 @@ def test_a_repeated_request_does_not_disturb_an_attempt(make: Make) -> None:
         assert len(list(place.pods.list_pods())) == 1
 
 
+@pytest.mark.fault(17)
 def test_several_sweepers_at_once_make_one_attempt(make: Make, tmp_path: Path) -> None:
     """Of four, one moves the row on; the others change nothing."""
     with make(FAILS_ONCE) as place:
@@ -389,6 +391,7 @@ class Drained:
         self._real.delete_pod(name, uid, grace_seconds)
 
 
+@pytest.mark.fault(28)
 def test_a_drained_pod_s_read_is_carried_over_while_the_pod_still_ends(make: Make, tmp_path: Path) -> None:
     """The next pod is made at once, since the old one takes its Secret along; it runs only when the old one is gone."""
     with make(HANGS_ONCE) as place:
@@ -417,6 +420,7 @@ def _proposal(rig: Rig) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(("exit_code", "kind"), [(137, "source_killed"), (None, "source_killed")])
 def test_a_killed_source_s_end_is_only_proposed(rig: Rig, exit_code: int | None, kind: str) -> None:
     """The rows stay active: the pod's status will say whether it was memory."""
@@ -444,6 +448,7 @@ def test_without_our_tables_every_end_is_written_at_once(rig: Rig, database: Tes
     assert "exit code 137" in rig.task["description"]
 
 
+@pytest.mark.fault(56, 57)
 def test_a_bulker_that_is_away_is_a_reason_to_try_again(rig: Rig, bulker: Recorder) -> None:
     """And one that refuses is none."""
     for code, kind, provisional in ((500, "bulker_away", True), (400, "bulker_refused", False)):
@@ -463,6 +468,7 @@ def test_a_bulker_that_is_away_is_a_reason_to_try_again(rig: Rig, bulker: Record
         rig.exit_code_file.unlink()
 
 
+@pytest.mark.fault(27)
 def test_a_superseded_sidecar_ends_and_says_nothing(rig: Rig, database: TestDatabase) -> None:
     """On a node that was lost it may go on: once it sees that the task is at its next attempt, it stops by itself."""
     rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
