@@ -403,6 +403,8 @@ def test_a_drained_pod_s_read_is_carried_over_while_the_pod_still_ends(make: Mak
             place.sweep()
         assert shown(place)["attempt"] == 2
         assert len(list(place.pods.list_pods())) == 2
+        held = "SELECT resume_at IS NOT NULL AND resume_at <= now() AS held FROM syncctl_task"
+        assert place.database.rows(held) == [{"held": True}]  # not by the pause: by the pod that still ends
         assert (len(runs(tmp_path)), drained.deleted) == (1, [])
         place.pods.delete_pod(old["metadata"]["name"], old["metadata"]["uid"], 5)
         task = place.finish("task-1")
