@@ -196,8 +196,8 @@ def test_signals_meant_for_everybody_leave_the_order_to_the_owner(cluster: Local
     """A TERM to the runner and its supervisors, as a service manager sends it, ends no container."""
     cluster.create_pod(small.pod(source=POLITE, sidecar=POLITE))
     ready(cluster, "source", "sidecar")
-    mains = {pid for pid in small.marked({uid(cluster)}) if "sh" in psutil.Process(pid).name()}
-    ours = {pid for pid in small.marked({uid(cluster)}) if "python" in psutil.Process(pid).name()}
+    mains = small.marked({uid(cluster)}, "sh")
+    ours = small.marked({uid(cluster)}, "python")
     assert len(ours) == 3
     for pid in ours:
         psutil.Process(pid).send_signal(signal.SIGTERM)

@@ -144,12 +144,13 @@ def running(token: str) -> set[int]:
     return found
 
 
-def marked(uids: set[str]) -> set[int]:
-    """The processes of pods."""
+def marked(uids: set[str], named: str = "") -> set[int]:
+    """The processes of pods, or those of them whose program's name has a word in it."""
     found = set()
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.environ().get(MARKER) in uids and process.status() != psutil.STATUS_ZOMBIE:
+            ours = process.environ().get(MARKER) in uids and named in process.name()
+            if ours and process.status() != psutil.STATUS_ZOMBIE:
                 found.add(process.pid)
     return found
 
