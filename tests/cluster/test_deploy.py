@@ -1,6 +1,8 @@
 """The project's own files on a real cluster: everything gets ready, wakes up, works, and goes back to sleep."""
 
 import json
+import shutil
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -20,6 +22,7 @@ from tests.cluster.stack import (
     replicas,
     variant,
 )
+from tests.cluster.tool import builds
 
 pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(600)]
 
@@ -118,6 +121,38 @@ def test_one_base_url(deployed: Stack):
     assert json.loads(kube.kubectl("get", "--raw", f"{proxy}/tasks"))["ok"] is True
     with pytest.raises(kube.CommandFailed, match="could not find the requested resource"):
         kube.kubectl("get", "--raw", f"{proxy}/sweeper")
+
+
+@pytest.fixture
+def gateway_api() -> Iterator[None]:
+    """The Gateway API's resources, for the length of a test where the cluster has none."""
+    route, grant = (f"{name}.gateway.networking.k8s.io" for name in ("httproutes", "referencegrants"))
+    if kube.kubectl("get", "crd", route, grant, "--ignore-not-found"):
+        yield
+        return
+    if not shutil.which("go"):
+        pytest.skip("the cluster has no Gateway API, and this machine no Go to get its definitions with")
+    files = [f"-f={file}" for file in builds.gateway_api().glob("*.yaml")]
+    kube.kubectl("apply", "--server-side", *files)
+    try:
+        kube.kubectl("wait", "--for=condition=Established", f"crd/{route}", f"crd/{grant}", "--timeout=60s")
+        yield
+    finally:
+        kube.kubectl("delete", *files)
+
+
+@pytest.mark.usefixtures("gateway_api")
+def test_gateway_api_route(deployed: Stack):
+    """The API server accepts the HTTPRoute, which leads to every function but the sweeper, by the host that Knative
+    knows it by. (Nothing here implements a Gateway: the nginx variant is what carries requests.)
+    """
+    accepted = kube.kubectl("apply", "--dry-run=server", "-o", "json", "-k", str(ROOT / "knative/gateway/httproute"))
+    (route,) = [item for item in json.loads(accepted)["items"] if item["kind"] == "HTTPRoute"]
+    hosts = {
+        rule["matches"][0]["path"]["value"]: rule["filters"][0]["urlRewrite"]["hostname"]
+        for rule in route["spec"]["rules"]
+    }
+    assert hosts == {f"/{name}": f"{name}.{FUNCTIONS}.svc.cluster.local" for name in NAMES if name != "sweeper"}
 
 
 def test_connector_as_another_user(deployed: Stack):

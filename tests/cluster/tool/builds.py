@@ -1,5 +1,6 @@
 """What is built once and kept in the cache: Debian packages, Go programs, Envoy."""
 
+import json
 import re
 import shutil
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.cluster.tool.processes import digest, lock, phase, run, succeeds
-from tests.cluster.tool.settings import CACHE, ENVOY_VERSION, HERE, PACKAGES, environment
+from tests.cluster.tool.settings import CACHE, ENVOY_VERSION, GATEWAY_API_VERSION, HERE, PACKAGES, environment
 
 _COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
 
@@ -110,6 +111,12 @@ def envoy() -> Path:
         (output / "envoy").chmod(0o755)
 
     return once(CACHE / f"envoy-{ENVOY_VERSION}", make) / "envoy"
+
+
+def gateway_api() -> Path:
+    """Folder of the Gateway API's standard resource definitions, from its Go module."""
+    found = go("addons", "mod", "download", "-json", f"sigs.k8s.io/gateway-api@{GATEWAY_API_VERSION}")
+    return Path(json.loads(found)["Dir"]) / "config" / "crd" / "standard"
 
 
 def go(module: str, *arguments: str) -> str:

@@ -29,7 +29,7 @@ KUBECONFIG = RUN / "kubeconfig" / "admin"
 ONLY_IMAGES = STATE / "only-images"
 """There while containerd's database holds images and no container."""
 
-ENVOY_VERSION = "1.40.0"  # go.mod pins everything else
+ENVOY_VERSION, GATEWAY_API_VERSION = "1.40.0", "v1.6.3"  # go.mod pins everything else
 PACKAGES = (
     "buildah",
     "ca-certificates",
