@@ -2,6 +2,9 @@
 
 Every round waits until no function has an instance, then asks each once. Prints medians, and ratios to the bare one.
 
+`python -m tests.cluster.measure exec [ROUNDS]`: from exec to the first answer of each function, in a pod with their image
+and limits.
+
 `python -m tests.cluster.measure events [TASKS]`: from the end of a pod's last container to its deletion, as a watch
 sees them.
 """
@@ -24,6 +27,28 @@ import functions_framework
 def bare(request):
     return "ok"
 """
+_EXEC = """\
+import http.client, json, os, subprocess, sys, time
+for name in sys.argv[1:]:
+    source = "/bare/main.py" if name == "bare" else f"/app/functions/{name}/main.py"
+    began = time.perf_counter()
+    command = ["functions-framework", "--target", name, "--source", source, "--port", "9999"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while True:
+        try:
+            connection = http.client.HTTPConnection("127.0.0.1", 9999, timeout=30)
+            connection.request("GET", "/health")
+            if connection.getresponse().status == 200:
+                break
+        except OSError:
+            time.sleep(0.002)
+        if time.perf_counter() - began > 60:
+            sys.exit(f"{name} did not answer within a minute")
+    print(json.dumps([name, time.perf_counter() - began]), flush=True)
+    process.terminate()
+    process.wait()
+"""
+"""In the pod of `exec`."""
 _REQUESTS = {"tasks": "GET", "spec": "GET", "cancel": "GET", "check": "POST", "discover": "POST", "read": "POST"}
 """What each is asked without any parameter: an answer that authenticates, parses, and (tasks) asks Postgres."""
 
@@ -37,6 +62,8 @@ def main() -> None:
     running = stack.deploy(cluster)
     if what == "cold":
         cold(running, *count)
+    elif what == "exec":
+        executed(*count)
     else:
         stack.ensure_connectors(cluster)
         events(running, *count)
@@ -52,11 +79,51 @@ def cold(running: Stack, rounds: int = 3) -> None:
         for name, found in times.items():
             found.append(_ask(running, name))
     kube.kubectl("delete", "ksvc/bare", "configmap/bare", "-n", FUNCTIONS)
+    _tell(times, "from zero")
+
+
+def executed(rounds: int = 7) -> None:
+    """Exec to the first answer: the part of a cold start that is ours. One after another, on one whole core."""
+    names = ["bare", *NAMES]
+    metadata = {"name": "cold-exec", "namespace": FUNCTIONS}
+    kube.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": _exec_spec(names * rounds)})
+    try:
+        kube.wait_for("the pod's end", _has_ended, 600)
+        lines = kube.kubectl("logs", "cold-exec", "-n", FUNCTIONS).splitlines()
+    finally:
+        kube.kubectl("delete", "pod/cold-exec", "configmap/bare", "-n", FUNCTIONS)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for line in lines:
+        name, seconds = json.loads(line)
+        times[name].append(seconds)
+    _tell(times, "from exec")
+
+
+def _exec_spec(names: list[str]) -> dict[str, Any]:
+    """The pod of a function, running other words, and without what only Knative knows."""
+    read = kube.get("ksvc", "read", FUNCTIONS)
+    assert read is not None
+    spec = _bare_spec()
+    (container,) = spec["containers"]
+    container["command"] = ["python3", "-c", _EXEC, *names]
+    container["envFrom"] = read["spec"]["template"]["spec"]["containers"][0]["envFrom"]
+    container.pop("readinessProbe")
+    for known_to_knative in ("containerConcurrency", "timeoutSeconds"):
+        spec.pop(known_to_knative, None)
+    return {**spec, "restartPolicy": "Never"}
+
+
+def _has_ended() -> bool:
+    pod = kube.get("pod", "cold-exec", FUNCTIONS)
+    return pod is not None and pod["status"]["phase"] in {"Succeeded", "Failed"}
+
+
+def _tell(times: dict[str, list[float]], since: str) -> None:
     bare = statistics.median(times["bare"])
     for name, found in times.items():
         middle = statistics.median(found)
         spread = f"{min(found):.2f}-{max(found):.2f}"
-        sys.stdout.write(f"{name:<9} {middle:5.2f} s from zero ({spread}), {middle / bare:4.2f} x bare\n")
+        sys.stdout.write(f"{name:<9} {middle:5.2f} s {since} ({spread}), {middle / bare:4.2f} x bare\n")
 
 
 def events(running: Stack, tasks: int = 20) -> None:
@@ -104,8 +171,8 @@ def _ask(running: Stack, name: str) -> float:
     return took
 
 
-def _deploy_bare() -> None:
-    """The same image, resources and probes, without anything of ours."""
+def _bare_spec() -> dict[str, Any]:
+    """The pod of a function that does nothing: the same image, resources and probes, without anything of ours."""
     read = kube.get("ksvc", "read", FUNCTIONS)
     assert read is not None
     spec = read["spec"]["template"]["spec"]
@@ -118,14 +185,20 @@ def _deploy_bare() -> None:
     container["volumeMounts"].append({"name": "bare", "mountPath": "/bare"})
     spec["volumes"].append({"name": "bare", "configMap": {"name": "bare"}})
     metadata = {"name": "bare", "namespace": FUNCTIONS}
+    kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"main.py": _BARE}})
+    return dict(spec)
+
+
+def _deploy_bare() -> None:
+    metadata = {"name": "bare", "namespace": FUNCTIONS}
+    template = {"spec": _bare_spec()}
     kube.apply(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"main.py": _BARE}},
         {
             "apiVersion": "serving.knative.dev/v1",
             "kind": "Service",
             "metadata": metadata,
-            "spec": {"template": {"spec": spec}},
-        },
+            "spec": {"template": template},
+        }
     )
     kube.kubectl("wait", "--for=condition=Ready", "ksvc/bare", "-n", FUNCTIONS, "--timeout=90s")
 
