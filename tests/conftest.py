@@ -9,9 +9,12 @@ import pytest
 from common.store import Database
 from embedded import settings
 from embedded.postgres import Postgres
-from tests.support.databases import TestDatabase
+from tests.support.canaries import no_file_keeps_a_secret, pytest_runtest_makereport
+from tests.support.databases import TestDatabase, plant_password
 from tests.support.recorder import Recorder, recorder
 from tests.support.rig import Rig
+
+__all__ = ["no_file_keeps_a_secret", "pytest_runtest_makereport"]  # found here by pytest
 
 # A shell that starts the tests in the background leaves SIGINT ignored, and programs inherit that: those under
 # test have to be interruptible all the same.
@@ -22,6 +25,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A server with one template database that has all tables."""
     with Postgres.start(tmp_path_factory.mktemp("postgres")) as server:
+        server.url = plant_password(server.url)
         TestDatabase.make_template(server.url)
         yield server
 

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import canaries
 from tests.support.functions import Answer, Server, running
 
-TOKEN = "caller-token-1"
+TOKEN = canaries.TOKEN
 NOWHERE = "postgresql://app:app@127.0.0.1:1/app?sslmode=disable"
 IMAGE = "package=airbyte/source-faker&version=1.2.3"
 TARGET = f"/read?{IMAGE}&syncId=s&taskId=t"

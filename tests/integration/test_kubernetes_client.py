@@ -23,6 +23,7 @@ from common.errors import (
     TooLarge,
 )
 from common.settings import Settings
+from tests.support import canaries
 from tests.support.kube_api import NAMESPACE, Answer, Asked, KubeApi, kube_api, made, status
 
 ROOT = Path(__file__).parents[2]
@@ -93,7 +94,7 @@ def test_the_seven_verbs(cluster: KubernetesCluster, api: KubeApi) -> None:
     assert log.query == {"container": "source", "tailLines": "50", "limitBytes": str(256 * 1024)}
     assert api.asked[-1].body["gracePeriodSeconds"] == 8
     for one in api.asked:
-        assert one.headers["authorization"] == "Bearer planted-cluster-token"
+        assert one.headers["authorization"] == f"Bearer {canaries.TOKEN}"
         assert one.headers["user-agent"] == "sync-functions"
 
 

@@ -14,6 +14,7 @@ from sidecar import journal
 from sidecar.journal import Journal
 from sidecar.masks import Masks
 from sidecar.settings import Settings
+from tests.support import canaries
 from tests.support.databases import TestDatabase
 from tests.support.odd_servers import answer, odd_server, read_head
 from tests.support.reading import Reading
@@ -43,13 +44,13 @@ def _spellings() -> list[str]:
         base64.b64encode(f"gardener:{SECRET}".encode()).decode(),
         *KEY.splitlines()[1:3],
         json.dumps(KEY),
-        "bulker-token-1",
+        canaries.BULKER,
     ]
 
 
 def _leaks(text: str) -> list[str]:
     """The lines that hold a spelling, or a tell-tale piece of one."""
-    pieces = ("s3cret", "MIIEvQ", "EFAASC", "bulker-token-1", base64.b64encode(SECRET.encode()).decode()[:14])
+    pieces = ("s3cret", "MIIEvQ", "EFAASC", canaries.BULKER, base64.b64encode(SECRET.encode()).decode()[:14])
     return [line for line in text.splitlines() if any(piece in line for piece in pieces)]
 
 

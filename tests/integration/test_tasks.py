@@ -12,6 +12,7 @@ from common import cluster
 from common.errors import ClusterUnavailable, Conflict, NotFound, QuotaExceeded, Refused, SyncError, TimedOut, TooLarge
 from common.tasks.report import get_task, list_tasks
 from common.tasks.requests import TaskQuery
+from tests.support import canaries
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder, wait_for
 from tests.support.rig import catalog
@@ -57,7 +58,7 @@ def test_a_read_from_start_to_end_leaves_only_its_rows(good: Site, bulker: Recor
     assert bulker.rows("gar_plants") == [{"id": 0}, {"id": 1}, {"id": 2}]
     assert bulker.requests[0].path == "/bulk/sync-1"
     assert bulker.requests[0].query["taskId"] == ["task-1"]
-    assert bulker.requests[0].headers["Authorization"] == "Bearer planted-bulker-token"
+    assert bulker.requests[0].headers["Authorization"] == f"Bearer {canaries.BULKER}"
     assert database.rows("SELECT status FROM source_task") == [{"status": "SUCCESS"}]
     assert [p for p in (good.pods._pods.parent / "secrets").iterdir() if p.suffix != ".lock"] == []
 

@@ -1,5 +1,7 @@
 """A database per test, cloned from a template: 30 ms instead of creating every table."""
 
+from collections.abc import Mapping
+from contextlib import closing
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -7,8 +9,13 @@ from uuid import uuid4
 from pg8000.native import Connection  # noqa: TID251 - tests look past the product's own store
 
 from common.store import Database, dsn
+from tests.support import canaries
 
 _TEMPLATE = "sync_template"
+_TABLES = """SELECT table_schema, table_name FROM information_schema.tables
+WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'"""
+_OWNED = {"syncctl_config": "t.sync_id || t.config_hash || t.given_hash"}
+"""What is not a secret's own of a table where one belongs: a configuration that a connector changed is kept as it is."""
 
 
 class TestDatabase:
@@ -36,21 +43,42 @@ class TestDatabase:
 
     def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """Runs one statement on a connection of its own."""
-        connection = Connection(**dsn.parse(self.url))
-        try:
-            rows = connection.run(sql, **parameters) or []
-            columns = [column["name"] for column in connection.columns or ()]
-        finally:
-            connection.close()
-        return [dict(zip(columns, row, strict=True)) for row in rows]
+        with closing(Connection(**dsn.parse(self.url))) as connection:
+            return _rows(connection, sql, **parameters)
+
+    def refuse_secrets(self, *secrets: str, owned: Mapping[str, str] = _OWNED) -> None:
+        """Fails if a table holds a secret (the planted one by default), in any column but those that own it."""
+        wanted = canaries.pattern(*(secrets or (canaries.MARK,)))
+        with closing(Connection(**dsn.parse(self.url))) as connection:
+            parts = [
+                f"SELECT '{name}' AS place, line FROM (SELECT {owned.get(name, 't::text')} AS line FROM "
+                f'"{schema}"."{name}" t) AS lines WHERE line ~ :wanted'
+                for schema, name in (row.values() for row in _rows(connection, _TABLES))
+            ]
+            found = _rows(connection, " UNION ALL ".join(parts), wanted=wanted.pattern.decode()) if parts else []
+        for row in found:
+            canaries.refuse(f"the table {row['place']}", row["line"], search=wanted)
 
     def drop(self) -> None:
-        """Removes it, whoever is still connected."""
+        """Removes it, whoever is still connected, once no secret is seen in it."""
+        self.refuse_secrets()
         _admin(self._server_url, f"DROP DATABASE {self.name} WITH (FORCE)")
 
 
 def _named(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def plant_password(server_url: str) -> str:
+    """Gives the server's role the planted password; the URL that is right from then on."""
+    _admin(server_url, f"ALTER ROLE {urlsplit(server_url).username} PASSWORD '{canaries.DATABASE}'")
+    return server_url.replace(f":{urlsplit(server_url).password}@", f":{canaries.DATABASE}@")
+
+
+def _rows(connection: Connection, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+    rows = connection.run(sql, **parameters) or []
+    columns = [column["name"] for column in connection.columns or ()]
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _admin(server_url: str, sql: str) -> None:

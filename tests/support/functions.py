@@ -16,6 +16,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from tests.support import canaries
+
 ROOT = Path(__file__).parents[2]
 _START_SECONDS = 60
 _TIMEOUT_SECONDS = 30
@@ -68,7 +70,9 @@ class Server(Struct, frozen=True):
                 connection.shutdown(socket.SHUT_WR)
             response = http.client.HTTPResponse(connection, method=method)
             response.begin()
-            return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+            answer = Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
+        canaries.refuse("an answer", answer.body, repr(answer.headers))
+        return answer
 
 
 @contextmanager
@@ -88,11 +92,18 @@ def running(name: str, *, token: str = "", source: Path | None = None, **environ
         finally:
             process.terminate()
             process.wait(_TIMEOUT_SECONDS)
+        canaries.refuse("the function's output", log.read_bytes())
 
 
 def _environ(given: Mapping[str, str], token: str) -> dict[str, str]:
     kept: dict[str, str] = {k: v for k, v in os.environ.items() if not k.startswith("SYNCCTL_")}  # noqa: TID251 - a child gets the tests' own
-    return {**kept, **given, "GUNICORN_LOG_LEVEL": "info", **({"SYNCCTL_AUTH_TOKENS": token} if token else {})}
+    return {
+        "SYNCCTL_BULKER_AUTH_TOKEN": canaries.BULKER,
+        **kept,
+        **given,
+        "GUNICORN_LOG_LEVEL": "info",
+        **({"SYNCCTL_AUTH_TOKENS": token} if token else {}),
+    }
 
 
 def _port(process: subprocess.Popen[bytes], log: Path) -> int:

@@ -15,6 +15,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
+from tests.support import canaries
+
 NAMESPACE = "sync-tasks"
 _PATH = f"/api/v1/namespaces/{NAMESPACE}/"
 
@@ -78,7 +80,7 @@ clusters:
     cluster: {{server: "http://127.0.0.1:1"}}
 users:
   - name: us
-    user: {{token: planted-cluster-token}}
+    user: {{token: {canaries.TOKEN}}}
 contexts:
   - name: used
     context: {{cluster: here, user: us}}
@@ -152,6 +154,7 @@ def kube_api() -> Iterator[KubeApi]:
         server.shutdown()
         server.server_close()
         thread.join()
+    canaries.refuse("a pod", *(json.dumps(asked.body) for asked in api.asked if asked.path.endswith("/pods")))
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -14,6 +14,7 @@ from typing import Any
 from common.errors import TablesMissing
 from common.store import Database, tasks
 from common.tasks.retries import key_of_row
+from tests.support import canaries
 from tests.support.databases import TestDatabase
 
 TASK, SYNC = "task-1", "sync-1"
@@ -32,13 +33,14 @@ class Rig:
             os.mkfifo(pipe)
         self.environment = {
             "COMMAND": "read", "PACKAGE": "airbyte/source-garden", "PACKAGE_VERSION": "1.4.0",
-            "DATABASE_URL": database.url, "BULKER_URL": bulker_url, "BULKER_AUTH_TOKEN": "bulker-token-1",
+            "DATABASE_URL": database.url, "BULKER_URL": bulker_url, "BULKER_AUTH_TOKEN": canaries.BULKER,
             "STDOUT_PIPE_FILE": str(self.stdout), "STDERR_PIPE_FILE": str(self.stderr),
             "EXIT_CODE_FILE": str(self.exit_code_file), "CONFIG_FOLDER": str(folder / "config"),
             "SYNC_ID": SYNC, "TASK_ID": TASK, "STARTED_AT": "2026-09-01T10:00:00Z",
             "DRAIN_SECONDS": "3", "STORE_PATIENCE_SECONDS": "20",
         }  # fmt: skip
         self.output = b""
+        self.give(config={"api_key": canaries.CONFIG})
 
     def give(self, **files: Any) -> None:
         """Writes config, catalog or state."""
@@ -79,6 +81,7 @@ class Rig:
             reader.join()
             if process.stdout:
                 process.stdout.close()
+        canaries.refuse("the sidecar's output", self.output)
 
     def play(
         self, output: bytes | Sequence[Any], *, exit_code: int | None = 0, stderr: bytes = b"", chunk: int = 0,

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from tests.support import canaries
+from tests.support.databases import TestDatabase
 from tests.support.recorder import wait_for
 
 _BIN = Path(sys.executable).parent
@@ -27,7 +29,13 @@ class Served:
     def __init__(self, home: Path, process: "subprocess.Popen[str]") -> None:
         self.home, self.process = home, process
         self.output: list[str] = []
+        self.answers: list[bytes] = []
         self.url = self.token = ""
+
+    @property
+    def said(self) -> list[str]:
+        """Its output without the line that hands over the token, on purpose."""
+        return [line for line in self.output if not line.lstrip().startswith("export SYNCCTL_URL=")]
 
     def ask(
         self, path: str, body: Any = None, method: str = "", token: str | None = None, **query: str
@@ -39,9 +47,12 @@ class Served:
         request = urllib.request.Request(target, data, headers, method=method or ("GET" if data is None else "POST"))
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:
-                return answer.status, json.loads(answer.read())
+                status, said = answer.status, answer.read()
         except urllib.error.HTTPError as refused:
-            return refused.code, json.loads(refused.read())
+            status, said = refused.code, refused.read()
+        canaries.refuse("an answer", said)
+        self.answers.append(said)
+        return status, json.loads(said)
 
     def finish(self, task_id: str, seconds: float = 90.0) -> dict[str, Any]:
         """Polls a task to its end."""
@@ -87,6 +98,12 @@ class Served:
             return False
         return self.rows(f"SELECT count(*) FROM information_schema.tables WHERE table_name = '{name}'") == [(1,)]
 
+    def database(self) -> TestDatabase:
+        """A look into the edition's own Postgres."""
+        folder = self.home / "postgres"
+        port = (folder / "data/postmaster.pid").read_text().splitlines()[3]
+        return TestDatabase(f"postgresql://sync:{(folder / 'password').read_text().strip()}@127.0.0.1:{port}/", "sync")
+
     def idle(self) -> None:
         """Waits until no pod is left."""
         wait_for(lambda: not list((self.home / "pods/pods").iterdir()), 30, "no pod")
@@ -94,7 +111,10 @@ class Served:
 
 @contextlib.contextmanager
 def served(home: Path, images: Mapping[str, str], **environment: str) -> Iterator[Served]:
-    """Starts an edition on a free port and stops it as Ctrl-C does."""
+    """Starts an edition on a free port and stops it as Ctrl-C does; it opens to the planted token."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (home / "token").exists():
+        (home / "token").write_text(canaries.TOKEN)
     arguments = [f"--image={image}={command}" for image, command in images.items()]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("SYNCCTL_")}  # noqa: TID251 - a child gets the tests' own
     process = subprocess.Popen(
@@ -108,6 +128,7 @@ def served(home: Path, images: Mapping[str, str], **environment: str) -> Iterato
         running.url = wait_for(lambda: _find(running), 60, "the edition's address")
         running.token = (home / "token").read_text().strip()
         yield running
+        running.database().refuse_secrets()
     finally:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -118,6 +139,7 @@ def served(home: Path, images: Mapping[str, str], **environment: str) -> Iterato
         reader.join()
         if process.stdout:
             process.stdout.close()
+    canaries.refuse("the edition's output", *running.said)
 
 
 def _collect(process: "subprocess.Popen[str]", output: list[str]) -> None:

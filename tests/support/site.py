@@ -18,6 +18,7 @@ from common.tasks.start import Started, start
 from common.tasks.sweep import Swept, sweep
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images
+from tests.support import canaries
 from tests.support.databases import TestDatabase
 from tests.support.recorder import wait_for
 
@@ -38,7 +39,7 @@ class Query:
 
 def read_task(task: str = "task-1", sync: str = "sync-1", body: Any = None, **query: str) -> NewTask:
     """A parsed POST /read."""
-    given = {"config": {"api_key": "planted-key"}, "catalog": {"streams": []}} | (body or {})
+    given = {"config": {"api_key": canaries.CONFIG}, "catalog": {"streams": []}} | (body or {})
     parameters = {"package": PACKAGE, "version": VERSION, "syncId": sync, "taskId": task} | query
     return parse_read(Query(**parameters), json.dumps(given).encode())
 
@@ -49,7 +50,7 @@ def other_task(command: str, key: str = "key-1") -> NewTask:
     if command == "spec":
         return parse_spec(Query(**image))
     parse = parse_check if command == "check" else parse_discover
-    return parse(Query(storageKey=key, **image), json.dumps({"config": {"api_key": "planted-key"}}).encode())
+    return parse(Query(storageKey=key, **image), json.dumps({"config": {"api_key": canaries.CONFIG}}).encode())
 
 
 class Site:
@@ -96,7 +97,7 @@ def site(
         {
             "SYNCCTL_DATABASE_URL": database.url,
             "SYNCCTL_BULKER_URL": bulker_url,
-            "SYNCCTL_BULKER_AUTH_TOKEN": "planted-bulker-token",
+            "SYNCCTL_BULKER_AUTH_TOKEN": canaries.BULKER,
             "SYNCCTL_SIDECAR_IMAGE": SIDECAR,
             "SYNCCTL_CONTAINER_GRACE_SHUTDOWN_SECONDS": "10",
         }

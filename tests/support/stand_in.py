@@ -13,7 +13,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-TOKEN = "a-token"
+from tests.support import canaries
+
+TOKEN = canaries.TOKEN
 BROKEN = -1
 """As a status: the connection is closed without an answer."""
 

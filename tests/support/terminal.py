@@ -12,6 +12,7 @@ from typing import NamedTuple
 from typer.testing import CliRunner
 
 from syncctl.main import app
+from tests.support import canaries
 from tests.support.stand_in import TOKEN
 
 COMMAND = (sys.executable, "-c", "from syncctl.main import app; app()")
@@ -37,14 +38,14 @@ def run(url: str, *arguments: str, stdin: str = "", env: Mapping[str, str] | Non
     done = CliRunner().invoke(app, arguments, input=stdin, env=environment(url, **(env or {})))
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
-    return Ran(done.exit_code, done.stdout, done.stderr)
+    return _ran(done.exit_code, done.stdout, done.stderr)
 
 
 def run_in_pipe(url: str, *arguments: str) -> Ran:
     """Runs to the end as a process of its own, with pipes."""
     with running(url, *arguments) as process:
         out, err = process.communicate(timeout=_TIMEOUT)
-    return Ran(process.returncode, out, err)
+    return _ran(process.returncode, out, err)
 
 
 def run_in_terminal(url: str, *arguments: str) -> Ran:
@@ -58,7 +59,7 @@ def run_in_terminal(url: str, *arguments: str) -> Ran:
     code = process.wait(_TIMEOUT)
     reader.join(_TIMEOUT)
     os.close(master)
-    return Ran(code, output.decode(), "")
+    return _ran(code, output.decode(), "")
 
 
 @contextmanager
@@ -77,6 +78,11 @@ def running(url: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             yield process
         finally:
             process.kill()
+
+
+def _ran(code: int, out: str, err: str) -> Ran:
+    canaries.refuse("what syncctl printed", out, err)
+    return Ran(code, out, err)
 
 
 def _drain(master: int, output: bytearray) -> None:

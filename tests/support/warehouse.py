@@ -13,8 +13,9 @@ import duckdb  # noqa: TID251 - tests look past the product's own store
 
 from embedded.warehouse.server import WarehouseServer
 from embedded.warehouse.warehouse import Warehouse
+from tests.support import canaries
 
-TOKEN = "the-token"
+TOKEN = canaries.BULKER
 
 
 class Running:

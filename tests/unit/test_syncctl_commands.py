@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.stand_in import StandIn, line, stand_in, stream, task
+from tests.support.stand_in import TOKEN, StandIn, line, stand_in, stream, task
 from tests.support.terminal import run, running
 
 IMAGE = "airbyte/source-faker:7.2.1"
@@ -306,7 +306,7 @@ def test_nobody_there_exits_5() -> None:
 
 def test_the_embedded_editions_token_is_found(server: StandIn, tmp_path: Path) -> None:
     """On its own machine nobody has to copy the token that `syncctl serve` wrote down."""
-    (tmp_path / "token").write_text("a-token\n")
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
     done = run(server.url, "tasks", env={"SYNCCTL_HOME": str(tmp_path), "SYNCCTL_TOKEN": ""})
     assert done.code == 0, done.err
 
