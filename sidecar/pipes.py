@@ -6,7 +6,6 @@ import selectors
 import time
 from collections.abc import Iterator
 from enum import StrEnum
-from pathlib import Path
 from typing import Self
 
 from msgspec import Struct
@@ -20,6 +19,7 @@ _PIPE_BYTES = 1024 * 1024
 _TICK_SECONDS = 0.5
 _LOOK_SECONDS = 0.1
 _CODE_PAUSE_SECONDS = 0.02
+_CODE_BYTES = 16
 _HELD_OPEN_SECONDS = 60.0
 """How long whatever a connector left behind may go on talking, not counting the time we need to listen."""
 
@@ -141,9 +141,17 @@ class Pipes:
         if not self._settings.exit_code_file:
             return None
         try:
-            return int(Path(self._settings.exit_code_file).read_text())
+            # The connector may write there too: a link or a pipe in its place must not hold us up.
+            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(self._settings.exit_code_file, flags)
+        except OSError:
+            return None
+        try:
+            return int(os.read(descriptor, _CODE_BYTES))
         except (OSError, ValueError):
             return None
+        finally:
+            os.close(descriptor)
 
 
 def _widen(descriptor: int) -> None:

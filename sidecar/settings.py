@@ -1,6 +1,8 @@
 """The sidecar's environment: the variables of the original sidecar (docs/contract.md C) and a few of ours."""
 
+import gzip
 import os
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +40,8 @@ class Settings(Struct, frozen=True, rename="upper"):
     started_at: str = ""
     attempt: int = 1
     """Which start of the task this is."""
+    resume_folder: str = ""
+    """Where a later attempt finds what takes the place of the first one's files."""
     anew: bool = False
     """A later attempt of a task whose first one began from nothing: streams without a state begin anew."""
     stall_timeout_seconds: int = 0
@@ -82,11 +86,17 @@ class Settings(Struct, frozen=True, rename="upper"):
     def file(self, name: str) -> bytes:
         """One of the files the connector was given (config, catalog, state); b"" where there is none."""
         try:
-            return (Path(self.config_folder) / f"{name}.json").read_bytes()
-        except FileNotFoundError:
-            return b""
-        except OSError as error:
-            raise SettingsError(f"The task's {name}.json cannot be read: {error.strerror}.") from error
+            for folder in filter(None, (self.resume_folder, self.config_folder)):
+                plain = Path(folder) / f"{name}.json"
+                packed = plain.with_suffix(".json.gz")
+                if packed.exists():
+                    return gzip.decompress(packed.read_bytes())
+                if plain.exists():
+                    return plain.read_bytes()
+        except (OSError, EOFError, zlib.error) as error:
+            reason = getattr(error, "strerror", None) or "it is no gzip"
+            raise SettingsError(f"The task's {name}.json cannot be read: {reason}.") from error
+        return b""
 
 
 def _is_address(url: str) -> bool:

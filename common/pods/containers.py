@@ -95,7 +95,7 @@ def sidecar(
         "STDOUT_PIPE_FILE": _STDOUT,
         "STDERR_PIPE_FILE": _STDERR,
         "EXIT_CODE_FILE": _EXIT_CODE,
-        "CONFIG_FOLDER": "/config",
+        "CONFIG_FOLDER": "/configmap",
         "BULKER_URL": settings.bulker_url,
         "PACKAGE": task.package,
         "PACKAGE_VERSION": task.version,
@@ -110,6 +110,7 @@ def sidecar(
         "STALL_TIMEOUT_SECONDS": str(settings.stall_timeout_seconds),
         "GRACE_SECONDS": str(settings.grace_seconds),
         "ATTEMPT": str(task.attempt) if task.attempt > 1 else "",
+        "RESUME_FOLDER": "/resume" if task.attempt > 1 else "",
         "ANEW": "true" if anew else "",
     }
     return {
@@ -119,7 +120,8 @@ def sidecar(
             *({"name": key, "value": scripts.literal(value)} for key, value in plain.items() if value),
             *({"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}} for key in CREDENTIALS),
         ],
-        "volumeMounts": _mounts(files),
+        # The Secret itself: what is in /config, the connector may have changed.
+        "volumeMounts": _mounts(files, payload=True, resumes=task.attempt > 1),
         "resources": {
             "requests": {"cpu": "100m", "memory": "128Mi"},
             "limits": {"cpu": "1", "memory": "512Mi"},

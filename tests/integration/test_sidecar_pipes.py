@@ -56,6 +56,23 @@ def _read(settings: Settings, stop: Stop, slow: float = 0.0) -> tuple[dict[Origi
     return got, reading.end
 
 
+@pytest.mark.parametrize("odd", ["pipe", "link", "folder"])
+def test_what_is_no_exit_code_is_none(plants: Rig, odd: str) -> None:
+    """A connector that puts something else in its place holds nothing up, and is no success."""
+    code = plants.exit_code_file
+    match odd:
+        case "pipe":
+            os.mkfifo(code)
+        case "link":
+            other = plants.folder / "other"
+            other.write_text("0\n")
+            code.symlink_to(other)
+        case _:
+            code.mkdir()
+    assert plants.play([*_rows(1), status("plants", "COMPLETE")], exit_code=None, DRAIN_SECONDS="1") == 0
+    assert plants.task["status"] == "PARTIAL"
+
+
 @pytest.mark.parametrize("chunk", [1, 7, 4096])
 def test_a_connector_may_write_in_any_pieces(plants: Rig, bulker: Recorder, chunk: int) -> None:
     """Byte by byte, or cut in the middle of a character."""

@@ -33,6 +33,7 @@ NAME = manifest.pod_name(TASK)
 def test_the_pod_is_exactly_this() -> None:
     """The whole pod of a read, every field."""
     mounts = [{"name": "pipes", "mountPath": "/pipes"}, {"name": "config", "mountPath": "/config"}]
+    with_secret = [mounts[0], {"name": "configmap", "mountPath": "/configmap", "readOnly": True}, mounts[1]]
     strict = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     assert manifest.pod(TASK, PAYLOAD, SETTINGS, prefix="gar_") == {
         "apiVersion": "v1",
@@ -61,9 +62,7 @@ def test_the_pod_is_exactly_this() -> None:
                     "name": "init",
                     "image": "example/sidecar:1",
                     "command": ["sh", "-c", scripts.init(with_files=True)],
-                    "volumeMounts": [
-                        mounts[0], {"name": "configmap", "mountPath": "/configmap", "readOnly": True}, mounts[1],
-                    ],
+                    "volumeMounts": with_secret,
                     "resources": {
                         "requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "128Mi"},
                     },
@@ -93,7 +92,7 @@ def test_the_pod_is_exactly_this() -> None:
                         {"name": "STDOUT_PIPE_FILE", "value": "/pipes/stdout"},
                         {"name": "STDERR_PIPE_FILE", "value": "/pipes/stderr"},
                         {"name": "EXIT_CODE_FILE", "value": "/pipes/exit-code"},
-                        {"name": "CONFIG_FOLDER", "value": "/config"},
+                        {"name": "CONFIG_FOLDER", "value": "/configmap"},
                         {"name": "BULKER_URL", "value": "http://bulker:3042"},
                         {"name": "PACKAGE", "value": "airbyte/source-garden"},
                         {"name": "PACKAGE_VERSION", "value": "1.4.0"},
@@ -110,7 +109,7 @@ def test_the_pod_is_exactly_this() -> None:
                             for key in ("DATABASE_URL", "BULKER_AUTH_TOKEN")
                         ),
                     ],
-                    "volumeMounts": mounts,
+                    "volumeMounts": with_secret,
                     "resources": {
                         "requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"},
                     },
@@ -133,6 +132,15 @@ def test_the_pod_is_exactly_this() -> None:
             ],
         },
     }  # fmt: skip
+
+
+def test_the_sidecar_has_a_copy_of_its_own() -> None:
+    """What it reads of configuration and catalog, the connector cannot write: that folder is not even in its container."""
+    source, sidecar = manifest.pod(TASK, PAYLOAD, SETTINGS)["spec"]["containers"]
+    [folder] = [variable["value"] for variable in sidecar["env"] if variable["name"] == "CONFIG_FOLDER"]
+    [mount] = [mount for mount in sidecar["volumeMounts"] if mount["mountPath"] == folder]
+    assert mount["readOnly"]
+    assert mount["name"] not in {mount["name"] for mount in source["volumeMounts"]}
 
 
 def test_the_secret_is_exactly_this() -> None:
@@ -259,8 +267,9 @@ def test_a_later_attempt_waits_for_what_it_goes_on_from() -> None:
     assert {"name": "resume", "mountPath": "/resume", "readOnly": True} in init["volumeMounts"]
     assert "for file in /configmap/* /resume/*; do" in init["command"][2]
     assert "/resume" not in json.dumps(manifest.pod(TASK, PAYLOAD, SETTINGS))
+    assert {"name": "resume", "mountPath": "/resume", "readOnly": True} in made["spec"]["containers"][1]["volumeMounts"]
     sidecar = {one["name"]: one.get("value") for one in made["spec"]["containers"][1]["env"]}
-    assert (sidecar["ATTEMPT"], sidecar["ANEW"]) == ("2", "true")
+    assert (sidecar["ATTEMPT"], sidecar["RESUME_FOLDER"], sidecar["ANEW"]) == ("2", "/resume", "true")
     resumed = manifest.pod(again, structs.replace(PAYLOAD, state=b"[1]"), SETTINGS)
     assert "ANEW" not in json.dumps(resumed["spec"]["containers"][1]["env"])
 

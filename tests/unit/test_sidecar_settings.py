@@ -1,5 +1,6 @@
 """The sidecar's environment, as either controller sets it."""
 
+import gzip
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,26 @@ def test_a_file_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert settings.file("config") == b""
     (tmp_path / "config.json").write_bytes(b'{"a":1}')
     assert settings.file("config") == b'{"a":1}'
+
+
+def test_a_packed_file_is_unpacked(tmp_path: Path) -> None:
+    """What does not fit a Secret otherwise is in it as gzip; what is no gzip is named."""
+    settings = Settings.load(NEEDED | {"CONFIG_FOLDER": str(tmp_path)})
+    (tmp_path / "catalog.json.gz").write_bytes(gzip.compress(b'{"streams":[]}'))
+    assert settings.file("catalog") == b'{"streams":[]}'
+    for broken in (b"no gzip", gzip.compress(b"{}")[:-9], gzip.compress(b"{}")[:10] + b"xxxxxxxx"):
+        (tmp_path / "catalog.json.gz").write_bytes(broken)
+        with pytest.raises(SettingsError, match=r"catalog\.json cannot be read"):
+            settings.file("catalog")
+
+
+def test_a_later_attempt_has_the_later_files(tmp_path: Path) -> None:
+    """What is in its second Secret takes the place of the first attempt's, packed or not; the rest stays."""
+    first, later = tmp_path / "first", tmp_path / "later"
+    for folder in (first, later):
+        folder.mkdir()
+    for name in ("config", "catalog", "state"):
+        (first / f"{name}.json").write_bytes(b'"first"')
+    (later / "state.json.gz").write_bytes(gzip.compress(b'"later"'))
+    settings = Settings.load(NEEDED | {"CONFIG_FOLDER": str(first), "RESUME_FOLDER": str(later)})
+    assert [settings.file(name) for name in ("config", "catalog", "state")] == [b'"first"', b'"first"', b'"later"']
