@@ -50,6 +50,13 @@ def _url(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _without_password(value: str) -> str:
+    # It is in the manifest of every task's pod, and nothing sends it.
+    if "@" in urlsplit(value).netloc:
+        raise ValueError(f"expected no user or password in it; {PREFIX}BULKER_AUTH_TOKEN is what Bulker gets")
+    return value
+
+
 def _tokens(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if text and not text.replace(",", "").strip():
@@ -75,7 +82,7 @@ def _image_patterns(value: str) -> str:
 
 
 _DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
-_HttpUrl = Annotated[str, _url("http", "https")]
+_HttpUrl = Annotated[str, _url("http", "https"), AfterValidator(_without_password)]
 _MemoryLimit = Annotated[str, AfterValidator(_memory_limit)]
 _Tokens = Annotated[SecretStr, AfterValidator(_tokens)]
 _ImagePatterns = Annotated[str, AfterValidator(_image_patterns)]

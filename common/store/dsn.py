@@ -21,8 +21,8 @@ def parse(url: str) -> dict[str, Any]:
     """Arguments for `pg8000.native.Connection`; raises SettingsError that never repeats the URL."""
     try:
         parts = urlsplit(url)
-        port = parts.port
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+        port = int(options.pop("port", "") or parts.port or 5432)
     except ValueError:
         raise SettingsError(f"The database URL cannot be parsed; {_EXPECTED}.") from None
     if parts.scheme not in {"postgres", "postgresql"}:
@@ -36,7 +36,6 @@ def parse(url: str) -> dict[str, Any]:
         "tcp_keepalive": True,
     }
     host = options.pop("host", "") or unquote(parts.hostname or "localhost")
-    port = int(options.pop("port", "") or port or 5432)
     if host.startswith("/"):
         arguments["unix_sock"] = f"{host}/.s.PGSQL.{port}"
     else:

@@ -257,7 +257,15 @@ def test_defect_17_every_part_of_the_url_is_honoured(url: str, expected: dict[st
 
 
 @pytest.mark.parametrize(
-    "url", ["", "mysql://u@h/d", "postgresql://h:x/d", "postgresql://h/d?sslmode=maybe", "postgresql://h/d?sesame=1"]
+    "url",
+    [
+        "",
+        "mysql://u@h/d",
+        "postgresql://h:x/d",
+        "postgresql://h/d?sslmode=maybe",
+        "postgresql://h/d?sesame=1",
+        "postgresql:///d?host=/run/pg&port=planted",
+    ],
 )
 def test_an_unusable_url_is_named_without_its_value(url: str) -> None:
     """What was expected is said; the URL, which holds a password, is not."""

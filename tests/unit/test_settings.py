@@ -134,6 +134,14 @@ def test_a_memory_limit_that_no_connector_can_live_with_is_refused(limit: str):
     assert Settings.load({"SYNCCTL_SOURCE_MEMORY_LIMIT": "3Gi"}).source_memory_limit == "3Gi"
 
 
+@pytest.mark.parametrize("url", ["http://u:hunter2@bulker:3042", "https://hunter2@bulker", "http://@bulker"])
+def test_bulkers_address_holds_no_password(url: str):
+    """It would be in the manifest of every task's pod, for everybody who may look at pods."""
+    with pytest.raises(SettingsError, match="SYNCCTL_BULKER_URL: expected no user or password") as caught:
+        Settings.load({"SYNCCTL_BULKER_URL": url})
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", ["airbyte/source-*", "a/b, registry.example.com:5000/team/*", "[::1]:5000/x", "*/x"])
 def test_patterns_of_images_are_taken(text: str):
     """Names with stars, with or without a registry."""
