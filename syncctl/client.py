@@ -16,7 +16,7 @@ from msgspec import Raw
 from syncctl import wire
 from syncctl.errors import DeploymentError, RequestRefused, Unreachable
 from syncctl.image import Image
-from syncctl.settings import is_local
+from syncctl.settings import is_local, shown
 
 BRISK = (0.2, 0.6)
 """Seconds between attempts when somebody waits for a first answer."""
@@ -44,12 +44,12 @@ class Deployment:
     """
 
     def __init__(self, url: str, token: str = "", report: Callable[[str], None] = lambda _: None) -> None:
-        self.url = url.rstrip("/")
+        self.url = shown(url).rstrip("/")
         self._report = report
         # Without TLS there is no certificate to check, and loading the authorities costs a tenth of a second;
         # a proxy for the outside world cannot reach this machine.
         self._http = httpx.Client(
-            base_url=self.url,
+            base_url=url.rstrip("/"),
             headers=_headers(token),
             timeout=TIMEOUT,
             verify=url.startswith("https:"),

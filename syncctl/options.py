@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import typer
 
 from syncctl.image import Image, parse_image
+from syncctl.settings import shown
 
 DEFAULT_PORT = 3043
 DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
@@ -19,7 +20,7 @@ def _url(text: str) -> str:
     except ValueError:
         usable = False
     if not usable or not text.strip().isprintable():
-        raise typer.BadParameter(f"'{text}' is no address. Write it as http://HOST:PORT or https://HOST.")
+        raise typer.BadParameter(f"'{shown(text)}' is no address. Write it as http://HOST:PORT or https://HOST.")
     return text.strip()
 
 

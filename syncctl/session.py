@@ -10,7 +10,7 @@ from common.errors import SyncError
 from syncctl.client import Deployment
 from syncctl.outcome import ExitCode
 from syncctl.screen import Screen
-from syncctl.settings import saved_token
+from syncctl.settings import saved_token, shown
 
 
 @contextmanager
@@ -44,5 +44,5 @@ def _decoded(screen: Screen, url: str) -> Iterator[None]:
     try:
         yield
     except msgspec.MsgspecError as exc:
-        screen.fail(f"{url} sent something that this version of syncctl cannot read: {exc}. --json may show it.")
+        screen.fail(f"{shown(url)} sent something that this version of syncctl cannot read: {exc}. --json may show it.")
         raise typer.Exit(ExitCode.UNREACHABLE) from exc

@@ -21,6 +21,13 @@ def is_local(url: str) -> bool:
     return urlsplit(url).hostname in LOOPBACK
 
 
+def shown(url: str) -> str:
+    """The address as it may be shown: a password for what stands in front of a deployment stays unsaid."""
+    scheme, separator, rest = url.strip().partition("://")
+    front, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{front.rpartition('@')[2]}{slash}{path}"
+
+
 def saved_token(url: str) -> str:
     """The token that an embedded edition of this user wrote down; none for addresses elsewhere."""
     try:

@@ -40,6 +40,20 @@ def test_a_look_at_a_task_is_repeated(server: StandIn, deployment: Deployment, f
     assert deployment.task("t1").state == "SUCCESS"
 
 
+@pytest.mark.parametrize(
+    "fault", [LOST, (302, {"Location": "http://elsewhere.test/"}, b""), (404, {}, b"?"), (200, {}, b"?")]
+)
+def test_a_password_in_the_address_is_sent_and_never_shown(server: StandIn, fault: Fault) -> None:
+    """It is for what stands in front of the deployment; no error repeats it."""
+    server.faults = [fault]
+    with Deployment(server.url.replace("://", "://gardener:planted-1@")) as deployment:
+        with pytest.raises((Unreachable, RequestRefused)) as caught:
+            deployment.check(IMAGE, "key", Raw(b"{}"))
+        assert server.url in str(caught.value)
+        assert "planted-1" not in str(caught.value)
+    assert server.requests[-1].headers["Authorization"].startswith("Basic ")
+
+
 def test_a_lost_read_is_repeated_with_the_same_task(server: StandIn, deployment: Deployment) -> None:
     """The same taskId starts nothing twice, so an unknown outcome is settled by asking again."""
     server.faults = [LOST]

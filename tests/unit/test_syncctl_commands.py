@@ -268,6 +268,7 @@ def test_cancel_names_what_it_ends(server: StandIn) -> None:
         (("read", IMAGE, "--config", "-", "--catalog", "-"), "Only one of"),
         (("tasks", "--url", "ftp://here"), "is no address"),
         (("tasks", "--url", "http://[::1"), "is no address"),
+        (("tasks", "--url", "ftp://u:planted-1@here"), "'ftp://here' is no address"),
         (("tasks", "--status", "done"), "'done'"),
         (("serve", "--image", "x"), "IMAGE=COMMAND"),
         (("frobnicate",), "frobnicate"),
