@@ -106,10 +106,10 @@ def parse_read(query: Query, body: bytes) -> NewTask:
     image = _image(given)
     if given.get("fullSync", "") not in {"", "true", "false"}:
         raise BadRequest("fullSync: expected true or false.")
-    if any(part in {"", ".", ".."} for part in given["taskId"].split("/")):
-        raise BadRequest(
-            "taskId: has an empty part, `.` or `..` between slashes; GET /tasks/<taskId> could not find it."
-        )
+    for name in ("syncId", "taskId"):
+        # Both become a part of a path, and whatever stands between may take such parts away (RFC 3986, 5.2.4).
+        if any(part in {"", ".", ".."} for part in given[name].split("/")):
+            raise BadRequest(f"{name}: has an empty part, `.` or `..` between slashes; in a URL it would get lost.")
     payload = bodies.members(body, required=("config", "catalog"), optional=("state",))
     return NewTask(
         Command.READ,

@@ -119,6 +119,15 @@ def test_task_ids_are_the_callers_own(task_id: str):
     assert requests.parse_task_id(_query(logs="7"), task_id) == (task_id, 7)
 
 
+@pytest.mark.parametrize("name", ["syncId", "taskId"])
+@pytest.mark.parametrize("value", ["..", ".", "../post/x", "a/../b", "a//b", "/a", "a/"])
+def test_ids_that_a_url_would_lose_are_refused(name: str, value: str):
+    """What stands between the parts of the system may shorten such a path, and lead to another one."""
+    with pytest.raises(BadRequest, match=f"^{name}: has an empty part") as caught:
+        _read(_body(), **{name: value})
+    assert value not in caught.value.message or value in {".", ".."}
+
+
 @pytest.mark.fault(65)
 def test_an_illegal_image_is_refused_for_good():
     """With 422, before the body is looked at."""
