@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Iterator
+from enum import IntEnum
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -14,7 +15,8 @@ MASK = "********"
 _SHORTEST = 4
 """Shorter values are words that logs are full of; hiding them would hide everything else."""
 _SECRET_KEY = re.compile(
-    r"pass|pwd|secret|token|key|credential|auth|private|cert|signature|cookie|session|jwt|sas|dsn|conn|salt|pin\b",
+    r"pass|pwd|secret|token|key|creds?\b|credential|auth|bearer|private|cert|signature|cookie|session|jwt|sas|dsn|conn"
+    r"|salt|hmac|webhook|(?:\b|_)(?:pw|otp)\b|pin\b",
     re.IGNORECASE,
 )
 _PUBLIC_KEY = re.compile(
@@ -23,13 +25,30 @@ _PUBLIC_KEY = re.compile(
     re.IGNORECASE,
 )
 """Keys such as auth_type or primary_key: what they hold is a word, unless it does not look like one."""
+_OPEN_KEY = re.compile(
+    r"user|host|port|mail|ur[il]|endpoint|region|account|database|schema|path|date|version", re.IGNORECASE
+)
+"""What a group of secrets, such as credentials, holds beside them."""
+_NUMBER_KEY = re.compile(r"pass|pwd|secret", re.IGNORECASE)
+_SHORTEST_NUMBER = 6
 _WORDS = re.compile(r"[A-Za-z]+(?:[ .:/_-][A-Za-z]+)*(?:[0-9](?:\.[0-9])?)?")
 _PUBLIC_VALUES = frozenset({"true", "false", "null", "none", "oauth2.0", "oauth", "bearer", "basic", "client"})
-_LABELS = ("name", "key", "header")
+_VALUES = ("value", "val")
+_LABELS = ("name", "key", "header", "parameter", "param", "field")
 _ASSIGNED = re.compile(
     r"(?:passw(?:or)?d|pwd|secret|token|(?:api|access|account|shared|private)_?key|sig(?:nature)?)=([^;&\s\"']+)",
     re.IGNORECASE,
 )
+_IN_URL = re.compile(r"//[^/@:\s]*:([^/\s]+)@")
+_TOLD = (
+    re.compile(
+        r"(?:passw(?:or)?d|passphrase|pwd|secret|token|auth(?:orization)?|key|sig(?:nature)?)[\"']?\s*[=:]\s*[\"']?"
+        r"(?:(?:bearer|basic|token)\s+)?([^;&\s\"',]+)",
+        re.IGNORECASE,
+    ),
+    re.compile(r"//([^/@:\s]+)@|jdbc:[^@\s]*/([^/@\s]+)@"),
+)
+"""Less sure signs: what they point at counts unless it looks like a word."""
 _SCHEME = re.compile(r"(?:bearer|basic|token)\s+(\S+)", re.IGNORECASE)
 
 
@@ -59,7 +78,7 @@ class Masks:
 
     def learn(self, config: bytes) -> None:
         """Hides a changed configuration's secrets too: connectors renew tokens while they run."""
-        self._add(_leaves(_decoded(config), secret=False))
+        self._add(_leaves(_decoded(config)))
 
     def _add(self, secrets: Iterable[str]) -> None:
         # Replaced as a whole: another thread may be reading.
@@ -81,7 +100,7 @@ class MaskedFormatter(logging.Formatter):
 
 def of_config(raw: bytes, *others: str) -> Masks:
     """The secrets of a connector's configuration, and others we hold ourselves (URLs give their password)."""
-    found = set(_leaves(_decoded(raw), secret=False))
+    found = set(_leaves(_decoded(raw)))
     for other in others:
         found.update(list(_within(other)) or [other])
     return Masks(found)
@@ -121,24 +140,45 @@ def _decoded(raw: bytes) -> Any:
     return {}
 
 
-def _leaves(value: Any, *, secret: bool) -> Iterator[str]:
-    """Strings under a key that sounds secret, and passwords within strings anywhere."""
+class _Found(IntEnum):
+    """What a string's place says of it."""
+
+    NOTHING = 0
+    IF_ODD = 1
+    """Among secrets: it counts unless it looks like a word."""
+    SECRET = 2
+
+
+def _leaves(value: Any, place: _Found = _Found.NOTHING) -> Iterator[str]:
+    """Strings under a key that sounds secret, odd ones beside them, and passwords within strings anywhere."""
     if isinstance(value, dict):
         labelled = any(isinstance(value.get(label), str) and _SECRET_KEY.search(value[label]) for label in _LABELS)
         for key, inner in value.items():
-            hides = bool(_SECRET_KEY.search(str(key))) and not _is_public(str(key), inner)
-            # A group such as "credentials" holds public words too; its own keys decide.
-            yield from _leaves(inner, secret=(hides or (labelled and key == "value")) and not isinstance(inner, dict))
+            yield from _leaves(inner, _Found.SECRET if labelled and key in _VALUES else _place(str(key), inner, place))
     elif isinstance(value, list):
         for inner in value:
-            yield from _leaves(inner, secret=secret)
+            yield from _leaves(inner, place)
     elif isinstance(value, str):
-        if secret and value.lower() not in _PUBLIC_VALUES:
+        if place is _Found.SECRET and value.lower() not in _PUBLIC_VALUES:
             yield value
             yield from _SCHEME.findall(value)
+        elif place is _Found.IF_ODD and not _looks_like_a_word(value):
+            yield value
         yield from _within(value)
         if value.lstrip().startswith(("{", "[")):
             yield from _embedded(value)
+    elif place is _Found.SECRET and type(value) is int and len(str(value)) >= _SHORTEST_NUMBER:
+        yield str(value)
+
+
+def _place(key: str, value: Any, around: _Found) -> _Found:
+    if isinstance(value, int | float):
+        # Numbers under most such keys are limits and times.
+        return _Found.SECRET if _NUMBER_KEY.search(key) else _Found.NOTHING
+    if _SECRET_KEY.search(key) and not _is_public(key, value):
+        # A group such as "credentials" holds public words too.
+        return _Found.IF_ODD if isinstance(value, dict) else _Found.SECRET
+    return _Found.NOTHING if _PUBLIC_KEY.search(key) or _OPEN_KEY.search(key) else min(around, _Found.IF_ODD)
 
 
 def _is_public(key: str, value: Any) -> bool:
@@ -148,7 +188,7 @@ def _is_public(key: str, value: Any) -> bool:
 def _embedded(text: str) -> Iterator[str]:
     """Service accounts and the like: JSON in a string."""
     try:
-        yield from _leaves(json.loads(text), secret=False)
+        yield from _leaves(json.loads(text))
     except (ValueError, RecursionError):
         return
 
@@ -159,7 +199,9 @@ def _within(text: str) -> Iterator[str]:
         password = urlsplit(text).password
     except ValueError:
         password = None
-    for one in [*([password] if password else []), *_ASSIGNED.findall(text)]:
+    sure = [*([password] if password else []), *_IN_URL.findall(text), *_ASSIGNED.findall(text)]
+    told = (found[found.lastindex or 0] for sign in _TOLD for found in sign.finditer(text))
+    for one in (*sure, *(one for one in told if not _looks_like_a_word(one))):
         yield one
         yield unquote(one)
 

@@ -94,6 +94,25 @@ def test_a_key_of_several_lines_is_hidden_line_by_line(key: str) -> None:
         ({"headers": [{"name": "Authorization", "value": "Bearer planted-1"}]}, "planted-1"),
         ({"auth_header": "Bearer planted-1"}, "planted-1"),
         ({"auth_type": "x9-odd-value!"}, "x9-odd-value!"),
+        ({"bearer": "planted-1"}, "planted-1"),
+        ({"login": {"pw": "planted-1"}}, "planted-1"),
+        ({"creds": "planted-1"}, "planted-1"),
+        ({"webhook_url": "https://h.test/services/T1/planted-1"}, "https://h.test/services/T1/planted-1"),
+        ({"credentials": {"value": "planted-1"}}, "planted-1"),
+        ({"authorization": {"Bearer": "planted-1"}}, "planted-1"),
+        ({"api_keys": {"production": ["planted-1"]}}, "planted-1"),
+        ({"secrets": [{"a": {"b": "planted-1"}}]}, "planted-1"),
+        ({"parameters": [{"parameter": "api_key", "value": "planted-1"}]}, "planted-1"),
+        ({"parameters": [{"name": "token", "val": "planted-1"}]}, "planted-1"),
+        ({"password": 123456789}, "123456789"),
+        ({"headers": ["X-Api-Key: planted-1", "Accept: */*"]}, "planted-1"),
+        ({"command": "curl -H 'Authorization: Bearer planted-1' https://h.test"}, "planted-1"),
+        ({"settings": "[db]\npassword = planted-1\n"}, "planted-1"),
+        ({"source": "https://planted-1@h.test/x"}, "planted-1"),
+        ({"source": "https://h.test/x?key=planted-1"}, "planted-1"),
+        ({"source": "jdbc:mysql://u:planted-1@h.test/x"}, "planted-1"),
+        ({"source": "jdbc:oracle:thin:u/planted-1@h.test:1521/x"}, "planted-1"),
+        ({"note": "see postgres://u:planted-1@h.test/x"}, "planted-1"),
     ],
 )
 def test_secrets_are_found_wherever_they_stand(config: Any, secret: str) -> None:
@@ -116,11 +135,21 @@ def test_our_own_secrets_are_hidden_too() -> None:
         {"host": "orders.example.test", "user": "customer", "start_date": "2024-01-01"},
         {"password": "", "token": "abc", "secret": None, "api_key": True, "pin": 12345},
         {"credentials": {"auth_method": "oauth2.0", "type": "client"}},
+        {
+            "credentials": {
+                "host": "db-1.example.test",
+                "user": "svc-1-reader",
+                "client_id": "id-1234-5678",
+                "port": 54321,
+            }
+        },
+        {"source": "https://gardener@h.test/x", "session_timeout": 3600000, "query": "key = 'customer'"},
     ],
 )
 def test_words_are_left_alone(config: Any) -> None:
     """What only names a kind of secret, and values so short that a log is full of them."""
     text = "Service SSH tunnel OAuth Credentials customer orders updated abc True 12345 oauth2.0 client 2024-01-01"
+    text += " db-1.example.test svc-1-reader id-1234-5678 54321 gardener 3600000"
     assert _of(config).hide(text) == text
 
 
