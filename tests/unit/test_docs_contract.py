@@ -179,8 +179,8 @@ def test_limits_are_the_code_s() -> None:
         assert f"{LINE_BYTES:,} bytes" in _text(row)
 
 
-def _pod() -> dict[str, Any]:
-    words: dict[str, Any] = {"task_id": "t", "sync_id": "s", "storage_key": "k", "started_by": "me"}
+def _pod(attempt: int = 1) -> dict[str, Any]:
+    words: dict[str, Any] = {"task_id": "t", "sync_id": "s", "storage_key": "k", "started_by": "me", "attempt": attempt}
     key = TaskKey(command=Command.READ, package="a/b", version="1", started_at=1, **words)
     given = PodSettings("i", "n", "postgresql://h", "http://b", "t", bulker_logs_connection_id="l")
     return manifest.pod(key, Payload(b"{}", b"{}", b"{}"), given, prefix="p_")
@@ -198,14 +198,14 @@ def test_the_containers_resources_are_the_manifest_s(row: str, kind: str, name: 
 
 
 def test_annotations_and_environment_are_the_manifest_s() -> None:
-    """C3 and C14 name all of them, and C2 the label."""
-    pod = _pod()
+    """C3 and C14 name all of them, those of a later attempt included, and C2 the label."""
+    pod = _pod(attempt=2)
     assert all(f"{key}={value}" in _text("C2") for key, value in pod["metadata"]["labels"].items())
     assert set(pod["metadata"]["annotations"]) <= set(re.findall(r"\w+", _text("C3")))
     [sidecar] = [container for container in pod["spec"]["containers"] if container["name"] == "sidecar"]
     named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", _text("C14"))) - {"A", "NAME", "S"}
     assert {variable["name"] for variable in sidecar["env"]} == {
-        name for name in named if "_" in name or name in {"COMMAND", "PACKAGE"}
+        name for name in named if "_" in name or name in {"COMMAND", "PACKAGE", "ATTEMPT", "ANEW"}
     }
 
 
