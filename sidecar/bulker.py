@@ -17,7 +17,6 @@ _WRITE_SECONDS = 120.0
 _ANSWER_SECONDS = 1800.0
 """Bulker cuts a request at 30 minutes; a commit into a slow warehouse may take long."""
 _CONNECT_TRIES = 4
-_EXCERPT = 500
 _SERVER_ERROR = 500
 _PASSING = frozenset({408, 429})
 """Answers, beside all from 500 on, that say nothing against the rows."""
@@ -156,7 +155,8 @@ class BulkRequest:
         parsed = _parse(answer.body)
         text = (parsed.error if parsed else None) or answer.body.decode("utf-8", "replace").strip() or "no text"
         kind = BulkerAway if answer.status in _PASSING or answer.status >= _SERVER_ERROR else BulkerError
-        return kind(f"Bulker at {self._wire.where} answered {answer.status}: {text[:_EXCERPT]}")
+        # Whole: who shows it masks it before it is cut, since half a secret would not be found.
+        return kind(f"Bulker at {self._wire.where} answered {answer.status}: {text}")
 
 
 def _broken(where: str, what: str, error: Exception) -> BulkerError:

@@ -77,6 +77,15 @@ def test_no_secret_of_the_configuration_is_shown_anywhere(rig: Rig, bulker: Reco
     assert sum("********" in line for line in rig.log) > 30
 
 
+def test_bulkers_words_are_masked_before_they_are_cut(rig: Rig, bulker: Recorder) -> None:
+    """Its long error with the token again and again: wherever it is cut, not even half of a token is left."""
+    rig.give(catalog=catalog("plants"), config={})
+    bulker.answer = lambda _: (401, {"error": "x" * 29 + f"Invalid token: {canaries.BULKER} " * 200})
+    rig.play([record("plants", {"id": 1}), status("plants", "COMPLETE")])
+    assert "Invalid token: ********" in rig.streams["plants"]["error"]
+    assert canaries.BULKER[:10] not in _everything(rig)
+
+
 def test_words_that_are_secrets_rename_no_stream(rig: Rig, bulker: Recorder) -> None:
     """A password that is the name of a stream: tables, states and rows keep the name."""
     rig.give(catalog=catalog("plants", incremental=True), config={"password": "plants"}, state=[{}])
