@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 from pathlib import Path
 
 import psutil
@@ -32,12 +33,13 @@ def test_a_killed_postgres_comes_back(edition: Served) -> None:
 
 
 def test_an_empty_token_file_opens_nothing(tmp_path: Path) -> None:
-    """A crash may leave the file empty: a new token is made, and nobody gets in without it."""
+    """A crash may leave the file empty: a new token is made, and nobody gets in without it; only its user may read it."""
     (tmp_path / "token").write_text("")
     with served(tmp_path, {}) as up:
         assert up.token
         assert up.ask("/tasks")[0] == 200
         assert up.ask("/tasks", token="")[0] == 401
+        assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
 
 
 def test_a_task_id_with_a_slash_is_found_however_it_is_encoded(edition: Served) -> None:

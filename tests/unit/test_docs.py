@@ -17,7 +17,7 @@ from syncctl.main import app
 from syncctl.outcome import ExitCode
 from tests.support.documents import ARCHITECTURE, CONTRACT, README, ROOT, code, console, rows, section
 
-DOCUMENTS = ("README.md", "docs/architecture.md", "docs/contract.md", "docs/faults.md")
+DOCUMENTS = ("README.md", "docs/architecture.md", "docs/contract.md", "docs/faults.md", "docs/security.md")
 CODE = ("common", "embedded", "functions", "sidecar", "syncctl")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 _OPERATORS = frozenset({"|", ">", "&&", ";"})
