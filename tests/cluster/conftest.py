@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster import settings, stack
+from tests.cluster import leaks, settings, stack
 from tests.cluster.settings import ClusterSettings
 from tests.cluster.stack import Stack
 
@@ -20,10 +20,11 @@ def cluster() -> ClusterSettings:
 
 @pytest.fixture(scope="session")
 def deployed(cluster: ClusterSettings) -> Iterator[Stack]:
-    """The project's own files on that cluster, with images of the present code."""
+    """The project's own files on that cluster, with images of the present code; no secret is seen in the end."""
     running = stack.deploy(cluster)
     with running.client:
         yield running
+        leaks.refuse(running)
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,11 @@ import httpx
 from tests.cluster import kube
 from tests.cluster.kube import BACKING, CREATOR, FUNCTIONS, TASKS
 from tests.cluster.settings import ClusterSettings
+from tests.support import canaries
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("spec", "check", "discover", "read", "tasks", "cancel", "sweeper")
-FAKER_VERSION, TEST_VERSION = "7.2.1", "1"
+FAKER_VERSION, TEST_VERSION = "7.2.1", "2"
 FAKER, TEST = "dev.local/source-faker", "dev.local/source-test"
 _PREFIX = "dev.local/sync-functions"
 
@@ -49,7 +50,8 @@ class Stack:
         """Starts a read of the test connector that has to be accepted, or answered as expected."""
         prefix = f"test_{uuid4().hex[:8]}_"
         given = {"tableNamePrefix": prefix, "package": TEST, "version": TEST_VERSION, **ids()}
-        answer = self.call(function, "POST", {"config": {"do": do, **config}, "catalog": catalog("plants")}, **given)
+        body = {"config": {"do": do, "password": canaries.CONFIG, **config}, "catalog": catalog("plants")}
+        answer = self.call(function, "POST", body, **given)
         assert answer.status_code == expected, answer.text
         return given
 

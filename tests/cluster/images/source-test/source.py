@@ -41,6 +41,9 @@ if sys.argv[1] == "spec":
 given = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
 with open(given["--config"], encoding="utf-8") as file:  # noqa: PTH123 - a connector of somebody else
     config = json.load(file)
+# What a careless connector does: tests look whether the secrets in it are seen anywhere.
+say(type="LOG", log={"level": "INFO", "message": f"the configuration is {json.dumps(config)}"})
+sys.stderr.write(f"{config}\n")
 status("STARTED")
 if config["do"] == "eat":
     eaten = []
