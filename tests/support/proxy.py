@@ -22,8 +22,8 @@ class Proxy:
         self._pairs: list[tuple[socket.socket, socket.socket | None]] = []
         self._away = self._hangs = False
         self.lose_answer_to: Callable[[bytes], bool] = lambda _: False
-        credentials = parts.netloc.rpartition("@")[0]
-        address = f"{credentials}@127.0.0.1:{self._listener.getsockname()[1]}"
+        credentials, at, _ = parts.netloc.rpartition("@")
+        address = f"{credentials}{at}127.0.0.1:{self._listener.getsockname()[1]}"
         self.url = urlunsplit(parts._replace(netloc=address))
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
