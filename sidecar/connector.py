@@ -20,6 +20,7 @@ _ODD_CHARACTERS = 200
 _SAID_CHARACTERS = 2000
 """What is kept of a line for the reason of a failure; the log has more of it."""
 _STDERR_LINE_BYTES = 64 * 1024
+_HELD_BACK_BYTES = 16 * 1024
 
 
 class Connector:
@@ -42,10 +43,14 @@ class Connector:
     def on_stderr(self, data: bytes) -> None:
         """Lines of stderr become log lines; never errors."""
         *lines, self._stderr_rest = (self._stderr_rest + data).split(b"\n")
-        if len(self._stderr_rest) > _STDERR_LINE_BYTES:
-            lines, self._stderr_rest = [*lines, self._stderr_rest], b""
         for line in lines:
             self._say("ERRSTD", line.decode("utf-8", "replace").rstrip("\r"))
+        if len(self._stderr_rest) > _STDERR_LINE_BYTES:
+            # Masked before it is cut, and not cut where a secret may have begun that goes on in what follows.
+            text = self._journal.hide(self._stderr_rest.decode("utf-8", "surrogateescape"))
+            masked = text.encode("utf-8", "surrogateescape")
+            self._say("ERRSTD", masked[:-_HELD_BACK_BYTES].decode("utf-8", "replace"))
+            self._stderr_rest = masked[-_HELD_BACK_BYTES:]
 
     def end(self) -> None:
         """The last line may lack its line feed."""

@@ -77,6 +77,21 @@ def test_no_secret_of_the_configuration_is_shown_anywhere(rig: Rig, bulker: Reco
     assert sum("********" in line for line in rig.log) > 30
 
 
+def test_a_secret_at_the_cut_of_an_endless_line_is_masked(rig: Rig) -> None:
+    """What a connector prints to stderr without a line feed is shown in pieces: none holds half of a secret."""
+    rig.give(catalog=catalog("plants"), config={"password": "planted-0123456789"})
+    with rig.start() as sidecar:
+        with rig.stdout.open("wb"), rig.stderr.open("wb", buffering=0) as err:
+            err.write(b"x" * 100_000 + b" planted-01")
+            wait_for(lambda: rig.log, what="the first piece")
+            err.write(b"23456789 " + b"y" * 100_000)
+        rig.leave(1)
+        assert sidecar.wait(60) == 0
+    said = "".join(line.removeprefix("ERRSTD ") for line in rig.log)
+    assert "x ******** y" in said
+    assert "planted-01" not in _everything(rig)
+
+
 def test_bulkers_words_are_masked_before_they_are_cut(rig: Rig, bulker: Recorder) -> None:
     """Its long error with the token again and again: wherever it is cut, not even half of a token is left."""
     rig.give(catalog=catalog("plants"), config={})
