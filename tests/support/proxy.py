@@ -71,8 +71,9 @@ class Proxy:
                 if self._hangs:
                     return
                 right.sendall(data)
-            right.shutdown(socket.SHUT_RDWR)
-            left.shutdown(socket.SHUT_RDWR)
+        for end in (right, left):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
 
     def _ask(self, data: bytes, lost: threading.Event) -> bool:
         if self.lose_answer_to(data):
