@@ -1,13 +1,24 @@
 """Kills a process at one of its steps, a step being what it says to Postgres or to the Kubernetes API, or hears of it."""
 
+import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from typing import Any
 
+from common.settings import Settings
+from common.tasks.start import start
+from common.tasks.sweep import sweep
 from tests.support.kube_api import Answer, Asked, KubeApi
 from tests.support.proxy import Proxy
+from tests.support.site import read_task
+
+# Forked from a process that has imported everything already: an interpreter's start would take most of the time.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload([__name__, "common.cluster.kubernetes", "common.store"])
 
 
 class Steps:
@@ -45,17 +56,15 @@ class Steps:
 
 
 class KillingProxy(Proxy):
-    """A proxy before Postgres that takes Steps; `counts` may leave some connections out, by their mark and first words."""
+    """A proxy before Postgres that takes Steps."""
 
     steps: Steps | None = None
 
-    def __init__(self, url: str) -> None:
-        self.counts: Callable[[threading.Event, bytes], bool] = lambda _connection, _data: True
-        super().__init__(url)
-
     def _ask(self, data: bytes, lost: threading.Event) -> bool:
-        if self.counts(lost, data) and self.steps is not None and self.steps.step():
+        if self.steps is not None and self.steps.step():
             lost.set()
+            if data.startswith(b"X"):  # its goodbye is not answered
+                self.steps.kill()
         return True
 
     def _answer(self, _: bytes, lost: threading.Event) -> bool:
@@ -72,3 +81,26 @@ def killing_proxy(url: str) -> Iterator[KillingProxy]:
         yield running
     finally:
         running.close()
+
+
+def until_killed(work: str, environment: dict[str, Any], gate: KillingProxy, steps: Steps) -> None:
+    """Runs `start` (of read_task()) or `sweep` in a process of its own, until it is done or killed at its step."""
+    ours, theirs = _FORKS.Pipe()
+    process = _FORKS.Process(target=_work, args=(work, environment, theirs))
+    process.start()
+    assert process.pid is not None
+    steps.pid, gate.steps = process.pid, steps
+    ours.send(None)
+    process.join(60)
+    assert process.exitcode == (-signal.SIGKILL if steps.killed.is_set() else 0)
+    for end in (ours, theirs, process):
+        end.close()
+
+
+def _work(work: str, environment: dict[str, Any], begin: Connection) -> None:
+    begin.recv()
+    settings = Settings.load(environment)
+    if work == "start":
+        start(read_task(), settings)
+    else:
+        sweep(settings)

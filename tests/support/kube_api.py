@@ -62,6 +62,8 @@ class KubeApi:
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     secrets: set[str] = field(default_factory=set)
     secret_data: dict[str, dict[str, str]] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    """The uid of the pod that each Secret goes with."""
     logs: dict[str, bytes] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     fail: Callable[[Asked, int], Answer | bool] = lambda _asked, _number: False
@@ -111,6 +113,7 @@ contexts:
             if asked.body["preconditions"]["uid"] != pod["metadata"]["uid"]:
                 return status(409, "Conflict", "Precondition failed: UID in precondition")
             del self.pods[name]
+            self.secrets -= {secret for secret, owner in self.owners.items() if owner == pod["metadata"]["uid"]}
         return 200, pod
 
     def _create(self, kind: str, body: Any) -> Answer:
@@ -121,6 +124,8 @@ contexts:
         if kind == "secrets":
             self.secrets.add(name)
             self.secret_data[name] = dict(body.get("data") or {})
+            for owner in body["metadata"].get("ownerReferences") or ():
+                self.owners[name] = owner["uid"]
         else:
             self.pods[name] = {**body, "metadata": {**body["metadata"], "uid": f"uid-{name}"}}
         return 201, self.pods.get(name, body)
