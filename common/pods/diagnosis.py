@@ -17,6 +17,8 @@ GRACE_SECONDS = 60.0
 """How long a trouble that may pass (a pull, a Secret that is just being made) is left alone."""
 DRAIN_SECONDS = 120.0
 """How long a sidecar may go on in silence after its source ended, before it counts as stuck."""
+UNHEARD_SECONDS = 30.0
+"""How long after its source's end a sidecar may report that nothing has come: it waits 10 s for an exit code."""
 STUCK_SECONDS = 120.0
 """How long after its time a pod that is being deleted may still be there, before its node counts as lost."""
 _OUT_OF_MEMORY, _UNKNOWN_STATUS = "OOMKilled", "ContainerStatusUnknown"
@@ -78,6 +80,8 @@ class Clock(Struct, frozen=True):
     """Since the row was made, where attempts came before this one: the time limit is for all of them."""
     silence: float | None = None
     """Since the sidecar last reported; None where it never did."""
+    heard: bool = True
+    """Whether it has reported a row of its source's."""
 
 
 def judge(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
@@ -239,15 +243,22 @@ def _draining(pod: Status, source: Status, clock: Clock) -> Verdict | None:
     why = _why(pod, SOURCE, source)
     if source.get("reason") in {_OUT_OF_MEMORY, _UNKNOWN_STATUS, *_NEVER_RAN}:
         return why  # what the sidecar cannot know
-    waited = clock.now - unix_seconds(source.get("finishedAt"), clock.now)
-    if clock.silence is not None:
-        waited = min(waited, clock.silence)  # it reports, so it works: a warehouse may take its time
-    if waited <= DRAIN_SECONDS:
+    if not _is_stuck(clock.now - unix_seconds(source.get("finishedAt"), clock.now), clock):
         return None
     if source.get("exitCode"):
         return why
     text = f"sidecar did not finish within {words.span(DRAIN_SECONDS)} after the source had ended."
     return _verdict(Kind.SIDECAR_SILENT, text, wants_log=SIDECAR)
+
+
+def _is_stuck(waited: float, clock: Clock) -> bool:
+    """Whether a sidecar will not end any more, so long after its source did."""
+    if clock.silence is None:
+        return waited > DRAIN_SECONDS
+    if not clock.heard and waited - clock.silence > UNHEARD_SECONDS:
+        # Killed before it had opened its pipes: the sidecar waits for that as for a source that starts slowly.
+        return True
+    return min(waited, clock.silence) > DRAIN_SECONDS  # it reports, so it works: a warehouse may take its time
 
 
 def _pending(pod: Status, clock: Clock, age: float, limits: Limits) -> Verdict | None:

@@ -268,7 +268,7 @@ ORDER BY created_at;
 -- name: tasks_of_pods
 -- For the sweep: what is known of a page of pods, by their names, and by the tasks that they name themselves: a task's
 -- earlier pods are not its pod any more. silent_seconds: since the sidecar last reported, where it does (another one
--- than ours may not). attempt_seconds: since the attempt could begin; waits_seconds: until it may.
+-- than ours may not); heard: with a row of its source's. attempt_seconds: since the attempt could begin; waits_seconds: until it may.
 SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by, attempt, proposal,
        table_name_prefix, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::float AS age_seconds,
@@ -277,7 +277,8 @@ SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state
        extract(epoch FROM resume_at - now())::float AS waits_seconds,
        extract(epoch FROM now() - finished_at)::float AS finished_seconds,
        CASE WHEN state = 'RUNNING' AND streams <> '{}'
-            THEN extract(epoch FROM now() - updated_at)::float END AS silent_seconds
+            THEN extract(epoch FROM now() - updated_at)::float END AS silent_seconds,
+       jsonb_path_exists(streams, '$.*.emitted ? (@ > 0)') AS heard
 FROM syncctl_task WHERE pod_name = ANY(:pod_names::text[]) OR task_id = ANY(:task_ids::text[]);
 
 -- name: task_to_cancel

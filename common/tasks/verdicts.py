@@ -157,11 +157,13 @@ class Sweeper:
     def _clock(self, row: Row | None) -> Clock:
         if row is None:
             return Clock(self._now)
-        silence = row["silent_seconds"] if self._trust_silence else None
+        silence, heard = row["silent_seconds"], row["heard"]
+        if silence is not None and not self._trust_silence:
+            silence, heard = 0.0, True  # it may have had nobody to report to
         if row["attempt_seconds"] is None:
-            return Clock(self._now, row["age_seconds"], silence=silence)
+            return Clock(self._now, row["age_seconds"], silence=silence, heard=heard)
         begun = row["attempt_seconds"] if row["waits_seconds"] is None else 0.0
-        return Clock(self._now, begun, row["age_seconds"], silence)
+        return Clock(self._now, begun, row["age_seconds"], silence, heard)
 
     def _outcome(self, pod: dict[str, Any], row: Row | None, key: TaskKey, verdict: Verdict) -> Outcome:
         proposal = tasks.proposed(row["proposal"]) if row is not None else None

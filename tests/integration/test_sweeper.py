@@ -313,6 +313,25 @@ def test_a_silent_sidecar_is_only_judged_by_who_could_have_heard_it(
     assert "sidecar has not reported for 2 h" in row["description"]
 
 
+@pytest.mark.fault(39, 48)
+def test_a_sidecar_that_drains_is_not_judged_by_what_nobody_could_hear(
+    waiting: Site, shown: Shown, database: TestDatabase
+) -> None:
+    """After Postgres (or every sweeper) was away, a sidecar that has rows to send is left alone, as before."""
+    waiting.start(read_task())
+    pod = name_of(waiting, "task-1")
+    over = {"terminated": {"exitCode": 0, "finishedAt": "2026-01-01T00:00:00Z"}}
+    runs = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+    statuses = [{"name": "source", "state": over}, {"name": "sidecar", "state": runs}]
+    shown.show = {pod: {"status": {"phase": "Running", "containerStatuses": statuses}}}
+    reports = "UPDATE syncctl_task SET state = 'RUNNING', streams = :s::jsonb, updated_at = now()"
+    database.rows(reports, s='{"plants": {"emitted": 5}}')
+    database.rows("DELETE FROM syncctl_sweep")
+    assert [waiting.sweep().concluded for _ in range(2)] == [0, 0]
+    database.rows(reports, s='{"plants": {"emitted": 0}}')
+    assert waiting.sweep().concluded == 1
+
+
 def test_a_call_goes_on_while_anything_is_active(waiting: Site, shown: Shown, database: TestDatabase) -> None:
     """It ends as soon as nothing is, and in any case before its time is over; a failed sweep is repeated."""
     quick = waiting.settings.model_copy(update={"container_status_check_seconds": 0, "sweep_seconds": 60})

@@ -8,7 +8,16 @@ import pytest
 
 from common.cluster.kubernetes import SELECTOR
 from common.pods import words
-from common.pods.diagnosis import DRAIN_SECONDS, Clock, Limits, Verdict, describe_waiting, doomed, judge
+from common.pods.diagnosis import (
+    DRAIN_SECONDS,
+    UNHEARD_SECONDS,
+    Clock,
+    Limits,
+    Verdict,
+    describe_waiting,
+    doomed,
+    judge,
+)
 from common.pods.manifest import LABELS
 from common.reasons import POSTGRES_AWAY_EXIT, Kind, Origin
 
@@ -251,6 +260,17 @@ def test_a_sidecar_that_reports_may_take_its_time():
     verdict = seen(made, 1000, silence=DRAIN_SECONDS + 1)
     assert "did not finish within 2 min after the source had ended" in verdict.reason
     assert "did not finish" in seen(made, 1000).reason
+
+
+@pytest.mark.fault(39)
+def test_a_source_that_was_killed_before_its_sidecar_heard_it():
+    """The sidecar waits for pipes that nobody will open any more; a report from long after the end shows that."""
+    made = pod("Running", source=ended(137), sidecar=RUNS)
+    verdict = judge(made, Clock(BEGAN + 300 + UNHEARD_SECONDS + 5, silence=3, heard=False), LIMITS)
+    assert verdict is not None
+    assert verdict.failure.kind is Kind.SOURCE_KILLED
+    for after, silence in ((UNHEARD_SECONDS - 1, 3), (UNHEARD_SECONDS + 50, 60)):
+        assert judge(made, Clock(BEGAN + 300 + after, silence=silence, heard=False), LIMITS) is None
 
 
 def test_an_image_without_a_shell():
