@@ -23,12 +23,16 @@ serve: .venv/ready ## run all functions, Postgres and the warehouse on this mach
 	@$(BIN)/syncctl serve
 
 .PHONY: test
-test: .venv/ready ## run every test that needs no cluster
-	$(BIN)/python -m pytest --ignore tests/cluster -n $(WORKERS) --dist loadgroup
+test: .venv/ready ## run every test that needs no cluster, but for the kills
+	$(BIN)/python -m pytest --ignore tests/cluster -m "not kills" -n $(WORKERS) --dist loadgroup
 
 .PHONY: test-faults
-test-faults: .venv/ready ## provoke every fault of docs/faults.md that needs no cluster
-	$(BIN)/python -m pytest --ignore tests/cluster -m fault -n $(WORKERS) --dist loadgroup
+test-faults: .venv/ready ## provoke every fault of docs/faults.md that needs no cluster, kills included
+	$(BIN)/python -m pytest --ignore tests/cluster -m "fault or kills" -n $(WORKERS) --dist loadgroup
+
+.PHONY: test-kills
+test-kills: .venv/ready ## kill every part in the middle of a sync, some hundred times
+	$(BIN)/python -m pytest --ignore tests/cluster -m kills -n $(WORKERS) --dist loadgroup
 
 .PHONY: check
 check: .venv/ready ## ruff, mypy strict, import directions, docs/faults.md

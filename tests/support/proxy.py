@@ -19,7 +19,7 @@ class Proxy:
         parts = urlsplit(url)
         self._target = (parts.hostname or "127.0.0.1", parts.port or 5432)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self._pairs: list[tuple[socket.socket, socket.socket | None]] = []
+        self._open: set[socket.socket] = set()
         self._away = self._hangs = False
         self.lose_answer_to: Callable[[bytes], bool] = lambda _: False
         credentials, at, _ = parts.netloc.rpartition("@")
@@ -56,12 +56,27 @@ class Proxy:
             if self._away:
                 client.close()
                 continue
-            server = None if self._hangs else socket.create_connection(self._target)
-            self._pairs.append((client, server))
-            if server is not None:
-                lost = threading.Event()
-                threading.Thread(target=self._pump, args=(client, server, lost, self._ask), daemon=True).start()
-                threading.Thread(target=self._pump, args=(server, client, lost, self._answer), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        """One connection to its end."""
+        ends = [client]
+        try:
+            self._open.add(client)
+            if self._hangs:
+                return
+            ends.append(server := socket.create_connection(self._target))
+            self._open.add(server)
+            lost = threading.Event()
+            back = threading.Thread(target=self._pump, args=(server, client, lost, self._answer), daemon=True)
+            back.start()
+            self._pump(client, server, lost, self._ask)
+            back.join()
+        except OSError:
+            pass  # the server is away
+        finally:
+            if not self._hangs:
+                self._close(ends)
 
     def _pump(
         self, left: socket.socket, right: socket.socket, lost: threading.Event, go_on: Callable[..., bool]
@@ -84,8 +99,11 @@ class Proxy:
         return not lost.is_set()
 
     def _drop(self) -> None:
-        pairs, self._pairs = self._pairs, []
-        for end in [end for pair in pairs for end in pair if end is not None]:
+        self._close(list(self._open))
+
+    def _close(self, ends: list[socket.socket]) -> None:
+        for end in ends:
+            self._open.discard(end)
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
             end.close()

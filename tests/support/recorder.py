@@ -139,11 +139,13 @@ def _ok(bulk: Bulk) -> dict[str, Any]:
     return {"message": "ok", "state": {"status": "COMPLETED", **counts, "processingTimeSec": 0}}
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 20.0, what: str = "the condition") -> Any:
+def wait_for(
+    condition: Callable[[], Any], seconds: float = 20.0, what: str = "the condition", pause: float = 0.02
+) -> Any:
     """Polls until the condition holds; returns its value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
             return value
-        time.sleep(0.02)
+        time.sleep(pause)
     raise AssertionError(f"{what} did not come true within {seconds} s")

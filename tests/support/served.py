@@ -80,17 +80,7 @@ class Served:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Runs SQL on the warehouse's file, as a user would."""
-        import duckdb  # noqa: TID251 - tests look past the product's own code
-
-        def attempt() -> Any:
-            try:
-                with duckdb.connect(str(self.home / "warehouse.duckdb"), read_only=True) as connection:
-                    return [connection.execute(sql).fetchall()]
-            except duckdb.IOException:
-                return None
-
-        found: list[list[tuple[Any, ...]]] = wait_for(attempt, 20, "the warehouse's file")
-        return found[0]
+        return look_into(self.home / "warehouse.duckdb", sql)
 
     def has_table(self, name: str) -> bool:
         """Whether the warehouse has this table; without any, there is no file either."""
@@ -109,18 +99,38 @@ class Served:
         wait_for(lambda: not list((self.home / "pods/pods").iterdir()), 30, "no pod")
 
 
-@contextlib.contextmanager
-def served(home: Path, images: Mapping[str, str], **environment: str) -> Iterator[Served]:
-    """Starts an edition on a free port and stops it as Ctrl-C does; it opens to the planted token."""
+def look_into(warehouse: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Runs SQL on a warehouse's file, once nobody else has it open."""
+    import duckdb  # noqa: TID251 - tests look past the product's own code
+
+    def attempt() -> Any:
+        try:
+            with duckdb.connect(str(warehouse), read_only=True) as connection:
+                return [connection.execute(sql).fetchall()]
+        except duckdb.IOException:
+            return None
+
+    found: list[list[tuple[Any, ...]]] = wait_for(attempt, 20, "the warehouse's file")
+    return found[0]
+
+
+def launched(home: Path, images: Mapping[str, str], **environment: str) -> "subprocess.Popen[str]":
+    """The process of an edition on a free port, which may not be up yet; it opens to the planted token."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (home / "token").exists():
         (home / "token").write_text(canaries.TOKEN)
     arguments = [f"--image={image}={command}" for image, command in images.items()]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("SYNCCTL_")}  # noqa: TID251 - a child gets the tests' own
-    process = subprocess.Popen(
+    return subprocess.Popen(
         [str(_BIN / "syncctl"), "serve", "--port", "0", "--home", str(home), *arguments],
         env=inherited | environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
+
+
+@contextlib.contextmanager
+def served(home: Path, images: Mapping[str, str], **environment: str) -> Iterator[Served]:
+    """Starts an edition on a free port and stops it as Ctrl-C does."""
+    process = launched(home, images, **environment)
     running = Served(home, process)
     reader = threading.Thread(target=_collect, args=(process, running.output))
     reader.start()
