@@ -7,6 +7,7 @@ import pytest
 from tests.cluster import leaks, settings, stack
 from tests.cluster.settings import ClusterSettings
 from tests.cluster.stack import Stack
+from tests.cluster.tool.settings import KUBECONFIG
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +17,13 @@ def cluster() -> ClusterSettings:
     if found is None:
         pytest.skip("no cluster: `make test-cluster` starts one, or set KUBECONFIG and KNATIVE_URL to use another")
     return found
+
+
+@pytest.fixture(scope="session")
+def own_cluster(cluster: ClusterSettings) -> None:
+    """Skips on a cluster whose processes are not ours to kill."""
+    if cluster.kubeconfig != str(KUBECONFIG):
+        pytest.skip("needs the cluster of `make cluster`, whose processes it may kill")
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,10 @@
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 FUNCTIONS, TASKS, BACKING = "sync-functions", "sync-tasks", "sync-backing"
@@ -59,6 +61,20 @@ def wait_for(what: str, look: Callable[[], _Found | None], seconds: float = 90, 
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what}; last seen: {found!r}")
         time.sleep(pause)
+
+
+def first_process(pod: dict[str, Any], container: str) -> int:
+    """A container's first process, as this machine sees it; only on the cluster of `make cluster`."""
+    statuses = pod["status"]["containerStatuses"]
+    number = next(c["containerID"] for c in statuses if c["name"] == container).removeprefix("containerd://")
+    for cgroup in Path("/sys/fs/cgroup").glob(f"*/kubepods/**/{number}/cgroup.procs"):
+        return min(int(pid) for pid in cgroup.read_text().split())
+    raise AssertionError(f"no process of {container} found")
+
+
+def tool(*arguments: str) -> None:
+    """Runs the cluster's tool, in a process of its own: the daemons that it starts must outlive the tests."""
+    run(sys.executable, "-m", "tests.cluster.tool", *arguments)
 
 
 def rights(account: str, namespace: str) -> dict[str, set[str]]:

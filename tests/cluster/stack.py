@@ -169,14 +169,17 @@ def variant(function: str, name: str, **environment: str) -> Iterator[None]:
 
 
 @contextmanager
-def sweeper_with(setting: str) -> Iterator[None]:
-    """The deployed sweeper with one more setting (NAME=value) for the length of the block."""
-    update = ["kn", "service", "update", "sweeper", "-n", FUNCTIONS, "--env"]
-    kube.run(*update, setting)
+def sweeper_with(*settings: str) -> Iterator[None]:
+    """The deployed sweeper with more settings (NAME=value) for the length of the block."""
+
+    def update(*environment: str) -> None:
+        kube.run("kn", "service", "update", "sweeper", "-n", FUNCTIONS, *(f"--env={one}" for one in environment))
+
+    update(*settings)
     try:
         yield
     finally:
-        kube.run(*update, f"{setting.partition('=')[0]}-")
+        update(*(f"{setting.partition('=')[0]}-" for setting in settings))
 
 
 def deploy(settings: ClusterSettings) -> Stack:

@@ -2,20 +2,16 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cluster import kube
 from tests.cluster.kube import CREATOR, TASKS
-from tests.cluster.settings import ClusterSettings
 from tests.cluster.stack import TEST, TEST_VERSION, Stack, catalog, ids, started, started_again, sweeper_with
-from tests.cluster.tool.settings import KUBECONFIG
 
 pytestmark = [pytest.mark.usefixtures("connectors", "own_cluster"), pytest.mark.timeout(900)]
 
@@ -24,21 +20,14 @@ _REPEAT = {429, 500, 502, 503, 504}
 
 
 @pytest.fixture
-def own_cluster(cluster: ClusterSettings) -> None:
-    """Skips on a cluster whose processes are not ours to kill."""
-    if cluster.kubeconfig != str(KUBECONFIG):
-        pytest.skip("needs the cluster of `make cluster`, whose processes it may kill")
-
-
-@pytest.fixture
 def restarting_apiserver() -> Iterator[None]:
     """Ends the API server by force after two seconds, and starts it again three seconds later."""
 
     def restart() -> None:
         time.sleep(2)
-        _tool("kill", "kube-apiserver")
+        kube.tool("kill", "kube-apiserver")
         time.sleep(3)
-        _tool("start", "kube-apiserver")
+        kube.tool("start", "kube-apiserver")
 
     with ThreadPoolExecutor(1) as pool:
         done = pool.submit(restart)
@@ -89,19 +78,5 @@ def test_sidecar_killed(deployed: Stack):
     """A sidecar that is killed never means success: the read is started again, and nothing of either attempt is left."""
     query = deployed.start("rows", count=1000, every=2, pause=0.5)
     pod = started(query["taskId"])
-    os.kill(_process(pod, "sidecar"), signal.SIGKILL)
+    os.kill(kube.first_process(pod, "sidecar"), signal.SIGKILL)
     started_again(deployed, query["taskId"], pod, "sidecar_killed")
-
-
-def _tool(*arguments: str) -> None:
-    # A process of its own: the daemon must outlive the tests.
-    kube.run(sys.executable, "-m", "tests.cluster.tool", *arguments)
-
-
-def _process(pod: dict[str, Any], container: str) -> int:
-    """A container's first process, as this machine sees it."""
-    statuses = pod["status"]["containerStatuses"]
-    number = next(c["containerID"] for c in statuses if c["name"] == container).removeprefix("containerd://")
-    for cgroup in Path("/sys/fs/cgroup").glob(f"*/kubepods/**/{number}/cgroup.procs"):
-        return min(int(pid) for pid in cgroup.read_text().split())
-    raise AssertionError(f"no process of {container} found")

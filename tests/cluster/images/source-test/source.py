@@ -1,7 +1,7 @@
 """A connector that does what its configuration says: `{"do": "eat-memory" | "hang" | "wait-for-rows" | ..., ...}`.
 
-rows     sends `count` rows, a state after every `every` of them, `pause` seconds apart; fails unless it runs as user
-         `user`, where that is given
+rows     sends `count` rows from the given state on, a state after every `every` of them, `pause` seconds apart; fails
+         unless it runs as user `user`, where that is given
 hang     says that it started, and nothing more, until it is told to stop
 eat      takes more memory than any limit allows
 """
@@ -24,9 +24,16 @@ def status(value: str) -> None:
     say(type="TRACE", trace={"type": "STREAM_STATUS", "emitted_at": 1.0, "stream_status": body})
 
 
-def rows(count: int, every: int, pause: float) -> None:
+def reached(path: str) -> int:
+    """How far the state goes."""
+    with open(path, encoding="utf-8") as file:  # noqa: PTH123 - as below
+        states = json.load(file)
+    return int(states[0]["stream"]["stream_state"]["id"]) if states else 0
+
+
+def rows(after: int, count: int, every: int, pause: float) -> None:
     """Sends rows and states."""
-    for number in range(1, count + 1):
+    for number in range(after + 1, count + 1):
         data = {"id": number, "user": os.getuid()}
         say(type="RECORD", record={"stream": "plants", "data": data, "emitted_at": 1})
         if number % every == 0:
@@ -53,5 +60,10 @@ if config["do"] == "hang":
     time.sleep(3600)
 if config.get("user", os.getuid()) != os.getuid():
     sys.exit(f"runs as user {os.getuid()}")
-rows(config.get("count", 10), config.get("every", 5), config.get("pause", 0))
+rows(
+    reached(given["--state"]) if "--state" in given else 0,
+    config.get("count", 10),
+    config.get("every", 5),
+    config.get("pause", 0),
+)
 status("COMPLETE")
