@@ -1,6 +1,7 @@
 """Starts a task: row first, then the pod, then its Secret. Safe to repeat after any interruption."""
 
 import logging
+from typing import Any
 from uuid import uuid4
 
 from msgspec import Struct, structs
@@ -150,7 +151,8 @@ def _refuse_shared_tables(task: NewTask) -> None:
 def _make_pod(db: Database, key: TaskKey, payload: Payload, settings: Settings, prefix: str) -> None:
     """Makes the pod, or says in the task's row why there is none."""
     try:
-        ensure_pod(cluster.connect(settings), key, payload, pod_settings(settings), prefix)
+        where = cluster.connect(settings)
+        pod = ensure_pod(where, key, payload, pod_settings(settings), prefix)
     except MAY_PASS as error:
         # Or it has happened after all: the row stays PENDING, so that the same request, repeated, goes on from
         # what is there. A sweep fails the row if nobody does.
@@ -163,10 +165,21 @@ def _make_pod(db: Database, key: TaskKey, payload: Payload, settings: Settings, 
         outcome = Outcome(TaskState.FAILED, reason=text, description=text, failure=failure)
         db.transact(lambda db: tasks.conclude(db, key, outcome))
         raise
+    _withdraw_if_over(db, where, key, pod, settings.container_grace_shutdown_seconds)
 
 
-def ensure_pod(where: Cluster, key: TaskKey, payload: Payload, settings: PodSettings, prefix: str) -> None:
-    """Makes what is missing of pod and Secret. Whoever dies in between: the next one goes on from there."""
+def _withdraw_if_over(db: Database, where: Cluster, key: TaskKey, pod: dict[str, Any], grace_seconds: int) -> None:
+    """Deletes the pod of a task that was concluded before it was there: whoever cancelled it has seen none."""
+    try:
+        if db.transact(lambda db: db.run("task_is_over", task_id=key.task_id, attempt=key.attempt)):
+            where.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], grace_seconds)
+    except SyncError as error:
+        about = {"action": "start", "task_id": key.task_id}
+        _log.warning("Whether a task was cancelled is left to the sweep: %s", error, extra=about)
+
+
+def ensure_pod(where: Cluster, key: TaskKey, payload: Payload, settings: PodSettings, prefix: str) -> dict[str, Any]:
+    """Makes what is missing of pod and Secret, and returns the pod. Whoever dies in between: the next one goes on."""
     wanted = manifest.pod(key, payload, settings, prefix=prefix)
     try:
         pod = where.create_pod(wanted)
@@ -180,9 +193,10 @@ def ensure_pod(where: Cluster, key: TaskKey, payload: Payload, settings: PodSett
     try:
         where.create_secret(manifest.secret(key, payload, settings, pod))
     except Conflict:
-        return
+        return pod
     except MAY_PASS:
         raise  # the pod waits for its Secret, and a repeat brings it
     except SyncError:
         where.delete_pod(wanted["metadata"]["name"], pod["metadata"]["uid"], 1)
         raise
+    return pod

@@ -11,11 +11,15 @@ import pytest
 from common import cluster
 from common.commands import Command
 from common.errors import ClusterUnavailable, NotFound
+from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskState, tasks
 from common.tasks.cancel import REASON, cancel
 from common.tasks.requests import CancelQuery
+from common.tasks.start import Started, start
 from tests.support.databases import TestDatabase
+from tests.support.deployed import environment
 from tests.support.functions import Server, running
+from tests.support.kube_api import Asked, KubeApi, kube_api
 from tests.support.recorder import Recorder, wait_for
 from tests.support.rig import catalog
 from tests.support.site import PACKAGE, VERSION, Site, connector, other_task, read_task, site
@@ -145,14 +149,76 @@ class Gate:
 
 @pytest.mark.fault(80)
 def test_cancelled_between_row_and_pod(waiting: Site, database: TestDatabase) -> None:
-    """The pod that comes too late is swept away; the row stays CANCELLED."""
+    """The pod that comes too late is deleted by whoever made it; the row stays CANCELLED."""
     cluster.use(Gate(waiting.pods, lambda: state(waiting, "task-1")))
     waiting.start(read_task())
     cluster.use(waiting.pods)
     assert database.rows("SELECT status FROM source_task") == [{"status": "CANCELLED"}]
-    wait_for(lambda: waiting.swept_pods() == [], 30, "no pod")
     nothing_left(waiting)
     assert database.rows("SELECT status FROM source_task") == [{"status": "CANCELLED"}]
+
+
+@pytest.fixture
+def api() -> Iterator[KubeApi]:
+    """A stand-in for the Kubernetes API."""
+    with kube_api() as running:
+        yield running
+
+
+@pytest.mark.fault(80)
+@pytest.mark.parametrize("kind", ["pods", "secrets"])
+def test_cancelled_while_it_starts(database: TestDatabase, api: KubeApi, kind: str) -> None:
+    """Nothing of it runs until the next sweep: whoever started it looks again, once its pod is there."""
+    settings = Settings.load(environment(database.url, api))
+
+    def cancelled(asked: Asked, _: int) -> bool:
+        if asked.method == "POST" and asked.path.endswith(kind):
+            assert cancel(CancelQuery("task-1"), settings).state is TaskState.CANCELLED
+        return False
+
+    api.fail = cancelled
+    assert start(read_task(), settings).task_id == "task-1"
+    assert api.pods == {}
+    [made] = [asked.body["metadata"]["name"] for asked in api.asked if asked.path.endswith("/pods")]
+    assert {asked.body["preconditions"]["uid"] for asked in api.asked if asked.method == "DELETE"} == {f"uid-{made}"}
+    assert database.rows("SELECT status FROM source_task") == [{"status": "CANCELLED"}]
+
+
+@pytest.mark.fault(48)
+def test_a_start_whose_second_look_fails_is_a_start(database: TestDatabase, api: KubeApi) -> None:
+    """Row, pod and Secret are there; Postgres that goes away only then costs the caller nothing."""
+    settings = Settings.load(environment(database.url, api))
+
+    def lost(asked: Asked, _: int) -> bool:
+        if asked.method == "POST" and asked.path.endswith("/secrets"):
+            database.rows(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        return False
+
+    api.fail = lost
+    assert start(read_task(), settings).task_id == "task-1"
+    assert (len(api.pods), len(api.secrets)) == (1, 1)
+
+
+@pytest.mark.fault(19, 23)
+def test_a_start_that_is_repeated_before_its_pod_is_there_makes_one_pod(database: TestDatabase, api: KubeApi) -> None:
+    """The repetition makes pod and Secret; the first one then meets both by their names, and answers the same."""
+    settings = Settings.load(environment(database.url, api))
+    answers = list[Started]()
+
+    def repeated(asked: Asked, number: int) -> bool:
+        if number == 0:
+            assert asked.path.endswith("/pods")
+            answers.append(start(read_task(), settings))
+        return False
+
+    api.fail = repeated
+    answers.append(start(read_task(), settings))
+    assert answers[0] == answers[1]
+    assert (len(api.pods), len(api.secrets), len(database.rows("SELECT 1 FROM source_task"))) == (1, 1, 1)
+    assert api.verbs().count("POST pods") == 2
 
 
 class Away:
