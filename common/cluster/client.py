@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient, Configuration  # noqa: TID251 - the one place
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
+_CONNECTIONS = 32
+"""As many threads as may ask at once: urllib3 opens more, but closes those with a warning each."""
 _BUSY = (429, 500, 502, 503, 504)
 _REPEATABLE = ("GET", "DELETE")
 _SETTING = "SYNCCTL_KUBERNETES_CLIENT_CONFIG"
@@ -69,6 +71,7 @@ def connect(settings: Settings) -> Api:
 
     configuration = Configuration()
     _authenticate(configuration, settings)
+    configuration.connection_pool_maxsize = _CONNECTIONS
     configuration.retries = Retry(
         total=4,
         read=2,

@@ -14,7 +14,7 @@ from common.cluster.objects import Page
 from common.errors import ClusterUnavailable, Conflict, SyncError, TimedOut
 from common.settings import Settings
 
-PAGE = 250
+PAGE = 500
 SELECTOR = "jitsu.com/creator=bulker-sync-controller"
 """Our pods (docs/contract.md C2); common.pods, which makes them, is not imported here."""
 _RESTARTS = 3

@@ -49,15 +49,26 @@ DO UPDATE SET status = excluded.status, description = excluded.description, time
 UPDATE syncctl_task SET state = 'RUNNING', reason = '', started_at = coalesce(started_at, now()), updated_at = now()
 WHERE task_id = ANY(:task_ids::text[]) AND state = 'PENDING';
 
--- name: finish_task
+-- name: finish_tasks
 -- The first terminal state wins; a terminal row never changes again. An earlier attempt has no say (attempt 0: whoever
--- cancels), unless it came to a good end after all while the next one has not begun.
-UPDATE syncctl_task
-SET state = :state, reason = :reason, failure = :failure::jsonb, streams = coalesce(:streams::jsonb, streams),
+-- cancels), unless it came to a good end after all while the next one has not begun. Several at once (a page of a sweep)
+-- are locked in one order, so that two sweepers never wait for each other.
+WITH ended AS (
+    SELECT * FROM unnest(:task_ids::text[], :attempts::int[], :states::text[], :reasons::text[], :failures::text[],
+                         :streams::text[]) AS e (task_id, attempt, state, reason, failure, streams)
+), mine AS (
+    SELECT e.* FROM syncctl_task t JOIN ended e ON e.task_id = t.task_id
+    WHERE t.state IN ('PENDING', 'RUNNING')
+      AND (e.attempt IN (0, t.attempt)
+           OR (e.state = 'SUCCESS' AND t.attempt = e.attempt + 1 AND t.resume_at IS NOT NULL))
+    ORDER BY t.task_id FOR UPDATE OF t
+)
+UPDATE syncctl_task t
+SET state = mine.state, reason = mine.reason, failure = mine.failure::jsonb,
+    streams = coalesce(mine.streams::jsonb, t.streams),
     proposal = NULL, resume_at = NULL, updated_at = now(), finished_at = now()
-WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING')
-  AND (:attempt IN (0, attempt) OR (:state = 'SUCCESS' AND attempt = :attempt + 1 AND resume_at IS NOT NULL))
-RETURNING task_id;
+FROM mine WHERE t.task_id = mine.task_id
+RETURNING t.task_id;
 
 -- name: propose
 -- What an attempt came to, for the sweep to conclude once it has seen how the pod ended.
@@ -75,10 +86,12 @@ SET attempt = attempt + 1, pod_name = :pod_name, state = 'PENDING', reason = :re
 WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :attempt
 RETURNING task_id;
 
--- name: release_attempt
--- Its state is there: from now on its pod is judged like any other.
-UPDATE syncctl_task SET resume_at = NULL, attempt_at = now(), updated_at = now()
-WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :attempt AND resume_at IS NOT NULL;
+-- name: release_attempts
+-- Their states are there: from now on their pods are judged like any other.
+UPDATE syncctl_task t SET resume_at = NULL, attempt_at = now(), updated_at = now()
+FROM unnest(:task_ids::text[], :attempts::int[]) AS released (task_id, attempt)
+WHERE t.task_id = released.task_id AND t.attempt = released.attempt
+  AND t.state IN ('PENDING', 'RUNNING') AND t.resume_at IS NOT NULL;
 
 -- name: report_progress
 UPDATE syncctl_task
@@ -86,27 +99,32 @@ SET state = 'RUNNING', started_at = coalesce(started_at, now()), updated_at = no
     streams = coalesce(:streams::jsonb, streams), reason = CASE state WHEN 'PENDING' THEN '' ELSE reason END
 WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :attempt;
 
--- name: note_trouble
--- Why a pending task has no pod yet, or what its pod waits for.
-UPDATE syncctl_task SET reason = :reason, updated_at = now() WHERE task_id = :task_id AND state = 'PENDING';
+-- name: note_troubles
+-- Why pending tasks have no pod yet, or what their pods wait for.
+UPDATE syncctl_task t SET reason = noted.reason, updated_at = now()
+FROM unnest(:task_ids::text[], :reasons::text[]) AS noted (task_id, reason)
+WHERE t.task_id = noted.task_id AND t.state = 'PENDING';
 
--- name: task_is_over
--- For this attempt, or as a whole.
-SELECT state FROM syncctl_task
-WHERE task_id = :task_id AND (state NOT IN ('PENDING', 'RUNNING') OR (:attempt > 0 AND attempt > :attempt));
+-- name: tasks_over
+-- Of these, the ones that are over: for this attempt (0 stands for any), or as a whole.
+SELECT t.task_id FROM syncctl_task t
+JOIN unnest(:task_ids::text[], :attempts::int[]) AS asked (task_id, attempt) ON asked.task_id = t.task_id
+WHERE t.state NOT IN ('PENDING', 'RUNNING') OR (asked.attempt > 0 AND t.attempt > asked.attempt);
 
 -- name: heartbeat_read
 UPDATE source_task SET updated_at = now() WHERE task_id = :task_id AND status = 'RUNNING';
 
--- name: finish_read
+-- name: finish_reads
 -- Inserts where the row is missing (a sidecar may outlive the caller's clean-up), never over a terminal one.
 INSERT INTO source_task (sync_id, task_id, package, version, started_at, updated_at, started_by, status, description)
-VALUES (:sync_id, :task_id, :package, :version, to_timestamp(:started_at), now(), :started_by::jsonb,
-        :status, :description)
+SELECT sync_id, task_id, package, version, to_timestamp(started_at), now(), started_by::jsonb, status, description
+FROM unnest(:sync_ids::text[], :task_ids::text[], :packages::text[], :versions::text[], :starts::bigint[],
+            :starters::text[], :statuses::text[], :descriptions::text[])
+     AS e (sync_id, task_id, package, version, started_at, started_by, status, description)
+ORDER BY task_id
 ON CONFLICT ON CONSTRAINT source_task_pkey
 DO UPDATE SET updated_at = now(), status = excluded.status, description = excluded.description
-WHERE source_task.status = 'RUNNING'
-RETURNING status;
+WHERE source_task.status = 'RUNNING';
 
 -- name: save_spec
 -- A newer specification replaces an older one or an error: an error must not stick.
@@ -255,14 +273,18 @@ SELECT t.task_id, command, sync_id, storage_key, package, version, state, reason
 FROM syncctl_task t LEFT JOIN syncctl_result r ON r.task_id = t.task_id
 WHERE t.task_id = :task_id;
 
+-- name: active_pods
+-- For the sweep: the pods that rows say should be there.
+SELECT pod_name FROM syncctl_task WHERE state IN ('PENDING', 'RUNNING');
+
 -- name: active_tasks
--- For the sweep: rows that a pod should stand behind; all, or those of one pod.
+-- For the sweep: the rows that these pods should stand behind.
 SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by, attempt, proposal,
        table_name_prefix, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::float AS age_seconds,
        extract(epoch FROM now() - updated_at)::float AS idle_seconds
 FROM syncctl_task
-WHERE state IN ('PENDING', 'RUNNING') AND (:pod_name = '' OR pod_name = :pod_name)
+WHERE state IN ('PENDING', 'RUNNING') AND pod_name = ANY(:pod_names::text[])
 ORDER BY created_at;
 
 -- name: tasks_of_pods

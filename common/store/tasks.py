@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Self
 
@@ -94,6 +95,10 @@ class Outcome(Struct, frozen=True):
             raise ValueError(f"An outcome that is {self.state} has to say why.")
 
 
+End = tuple[TaskKey, Outcome]
+"""A task and how it ended."""
+
+
 def clean(text: str) -> str:
     """Text as Postgres takes it."""
     return text.replace("\0", NUL).encode("utf-8", "replace").decode()
@@ -156,11 +161,26 @@ def progress(db: Database, task: TaskKey, streams: dict[str, Any] | None, *, our
     """Tells that the task runs, and how far it is. False where the task (or this attempt) is concluded."""
     if ours:
         db.run("report_progress", task_id=task.task_id, attempt=task.attempt, streams=_json(streams))
-        if db.run("task_is_over", task_id=task.task_id, attempt=task.attempt):
+        if is_over(db, task):
             return False
     if task.command is Command.READ:
         db.run("heartbeat_read", task_id=task.task_id)
     return True
+
+
+def is_over(db: Database, task: TaskKey) -> bool:
+    """Whether a task, or this attempt of it, is concluded."""
+    return bool(_over(db, [task]))
+
+
+def _over(db: Database, some: Sequence[TaskKey]) -> set[str]:
+    asked = {"task_ids": [task.task_id for task in some], "attempts": [task.attempt for task in some]}
+    return {row["task_id"] for row in db.run("tasks_over", **asked)}
+
+
+def note_troubles(db: Database, reasons: Mapping[str, str]) -> None:
+    """Says of pending tasks, by taskId, why they have no pod yet, or what their pods wait for."""
+    db.run("note_troubles", task_ids=list(reasons), reasons=[clean(reason) for reason in reasons.values()])
 
 
 def describe_read(streams: dict[str, Any], reason: str) -> str:
@@ -199,35 +219,68 @@ def conclude(db: Database, task: TaskKey, outcome: Outcome, *, ours: bool = True
 
     `ours` is False where the syncctl_ tables do not exist (a sidecar launched by another controller).
     """
-    if ours:
-        won = db.run(
-            "finish_task", task_id=task.task_id, attempt=task.attempt, state=str(outcome.state),
-            reason=clean(outcome.reason), streams=_json(outcome.streams),
-            failure=_json(outcome.failure.as_json() if outcome.failure else None),
-        )  # fmt: skip
-        if not won and db.run("task_is_over", task_id=task.task_id, attempt=task.attempt):
-            return False
-        if won and outcome.result is not None:
+    return bool(conclude_all(db, [(task, outcome)], ours=ours))
+
+
+def conclude_all(db: Database, ends: Sequence[End], *, ours: bool = True) -> set[TaskKey]:
+    """Concludes several tasks in a few statements, however many they are; returns those that were not over before."""
+    told = _finish(db, ends) if ours and ends else ends
+    _finish_reads(db, [end for end in told if end[0].command is Command.READ])
+    for task, outcome in told:
+        _tell_caller(db, task, outcome)
+    return {task for task, _ in told}
+
+
+def _finish(db: Database, ends: Sequence[End]) -> list[End]:
+    """In our table; returns what the callers' tables still have to be told, also of tasks that ours does not know."""
+    failures = [outcome.failure.as_json() if outcome.failure else None for _, outcome in ends]
+    won = db.run(
+        "finish_tasks",
+        task_ids=[task.task_id for task, _ in ends],
+        attempts=[task.attempt for task, _ in ends],
+        states=[str(outcome.state) for _, outcome in ends],
+        reasons=[clean(outcome.reason) for _, outcome in ends],
+        failures=[_json(failure) for failure in failures],
+        streams=[_json(outcome.streams) for _, outcome in ends],
+    )
+    ids = {row["task_id"] for row in won}
+    for task, outcome in ends:
+        if task.task_id in ids and outcome.result is not None:
             db.run("save_result", task_id=task.task_id, result=outcome.result.decode())
-    _tell_caller(db, task, outcome)
-    return True
+    lost = [task for task, _ in ends if task.task_id not in ids]
+    over = _over(db, lost) if lost else set()
+    return [end for end in ends if end[0].task_id not in over - ids]
+
+
+def _finish_reads(db: Database, ends: Sequence[End]) -> None:
+    """In the caller's table. Of two ends of one task, as pods without a row may have them, the first one counts."""
+    firsts = list({task.task_id: (task, outcome) for task, outcome in reversed(ends)}.values())
+    if not firsts:
+        return
+    db.run(
+        "finish_reads",
+        sync_ids=[task.sync_id for task, _ in firsts],
+        task_ids=[task.task_id for task, _ in firsts],
+        packages=[task.package for task, _ in firsts],
+        versions=[task.version for task, _ in firsts],
+        starts=[task.started_at for task, _ in firsts],
+        starters=[started_by_json(task.started_by) for task, _ in firsts],
+        statuses=[str(outcome.state) for _, outcome in firsts],
+        descriptions=[clean(outcome.description) for _, outcome in firsts],
+    )
 
 
 def _tell_caller(db: Database, task: TaskKey, outcome: Outcome) -> None:
-    package = {"package": task.package, "version": task.version, "started_at": task.started_at}
-    keyed = package | {"storage_key": task.storage_key}
+    keyed = {"package": task.package, "version": task.version, "started_at": task.started_at}
+    if task.command is not Command.SPEC:
+        keyed["storage_key"] = task.storage_key
     found = _without_nul(outcome.result) if outcome.result is not None else None
     text = clean(outcome.description)
     match task.command:
-        case Command.READ:
-            db.run(
-                "finish_read", sync_id=task.sync_id, task_id=task.task_id, status=str(outcome.state),
-                description=text, started_by=started_by_json(task.started_by), **package,
-            )  # fmt: skip
         case Command.SPEC if found is not None:
-            db.run("save_spec", specs=found, **package)
+            db.run("save_spec", specs=found, **keyed)
         case Command.SPEC:
-            db.run("save_spec_error", error=text, **package)
+            db.run("save_spec_error", error=text, **keyed)
         case Command.CHECK if found is not None:
             db.run("save_check", status=outcome.check_status, description=text, **keyed)
         case Command.CHECK:

@@ -9,10 +9,10 @@ one attempt to the next by a conditional UPDATE. Whoever dies in between: the ne
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from common import airbyte
 from common.cluster import Cluster
@@ -40,16 +40,35 @@ def key_of_row(row: Row) -> TaskKey:
     return TaskKey(command=Command(row["command"]), **{name: row[name] for name in names})
 
 
+class Next(Struct, frozen=True):
+    """The pod and Secret of an attempt after `key`'s are there: the row goes on to it."""
+
+    key: TaskKey
+    failure: Failure
+
+
+class Released(Struct, frozen=True):
+    """An attempt that may begin: its pod, and what its Secret holds (None: no Secret, so that it never starts)."""
+
+    key: TaskKey
+    pod: dict[str, Any]
+    first: Payload | None
+
+
 class Retries:
-    """What is done about attempts in one sweep."""
+    """What is done about attempts in one sweep.
 
-    def __init__(self, where: Cluster, db: Database, settings: Settings, limits: Limits, now: float) -> None:
-        self._where, self._db, self._settings, self._limits, self._now = where, db, settings, limits, now
+    What asks the cluster (`begin`, `adopt`, `release`, `give`) may run in several threads; what reads and writes rows
+    (`go_on`, `later`, `let_go`) takes everything of a page at once.
+    """
 
-    def begin(self, row: Row, failure: Failure) -> bool:
-        """Makes the next attempt, where the task may have one. False where it may not, or what it needs is gone."""
+    def __init__(self, where: Cluster, settings: Settings, limits: Limits, now: float) -> None:
+        self._where, self._settings, self._limits, self._now = where, settings, limits, now
+
+    def begin(self, row: Row, failure: Failure) -> Next | None:
+        """Makes the next attempt's pod. None where the task may have none, or what it needs is gone."""
         if not self._may(row, failure):
-            return False
+            return None
         try:
             return self._begin(key_of_row(row), row["table_name_prefix"], failure)
         except MAY_PASS as error:
@@ -58,26 +77,57 @@ class Retries:
             _log.warning("A task is not started again: %s", error, extra=_about(row))
         except SyncError as error:
             _log.warning("A task cannot be started again: %s", error, extra=_about(row))
-        return False
+        return None
 
-    def adopt(self, row: Row, failure: Failure) -> bool:
-        """Whether the pod of the next attempt is there already, made by a sweeper that then died."""
+    def adopt(self, row: Row, failure: Failure) -> Next | None:
+        """The pod of the next attempt where it is there already, made by a sweeper that then died."""
         if not self._may(row, failure, anyway=True):
-            return False
+            return None
         key = key_of_row(row)
         pod = self._where.get_pod(manifest.pod_name(_next(key)))
-        return pod is not None and self._take_over(key, failure)
+        return None if pod is None else Next(key, failure)
 
-    def release(self, row: Row, pod: dict[str, Any]) -> None:
-        """Gives a waiting attempt its state, once its pause is over and nothing of the attempt before it runs."""
+    def go_on(self, db: Database, some: Sequence[Next]) -> int:
+        """Makes the next attempts the current ones, of those tasks that are not over and that nobody else moved on."""
+        ordered = sorted(some, key=lambda one: one.key.task_id)  # so that two sweepers never wait for each other
+        moved = db.transact(lambda db: [one for one in ordered if self._take_over(db, one)])
+        for one in moved:
+            known = {"kind": str(one.failure.kind), "origin": str(one.failure.rule.origin)}
+            about = {"action": "retry", "task_id": one.key.task_id, "attempt": one.key.attempt + 1}
+            _log.info("Task is started again.", extra=about | known)
+        return len(moved)
+
+    def release(self, row: Row, pod: dict[str, Any]) -> Released | None:
+        """A waiting attempt, once its pause is over and nothing of the attempt before it runs."""
         key = key_of_row(row)
         if row["waits_seconds"] > 0 or not self._is_over(structs.replace(key, attempt=key.attempt - 1)):
-            return
+            return None
         values = self._where.read_secret(manifest.secret_name(row["pod_name"]))
-        if values is not None:  # else the pod never starts, and is judged for that
-            self._give(key, pod, values)
-        attempt = {"task_id": key.task_id, "attempt": key.attempt}
-        self._db.transact(lambda db: db.run("release_attempt", **attempt))
+        return Released(key, pod, manifest.opened(values) if values is not None else None)
+
+    def later(self, db: Database, some: Sequence[Released]) -> list[Payload | None]:
+        """What each of them goes on from."""
+        return db.transact(lambda db: [one.first and _later(db, one.key, one.first) for one in some])
+
+    def give(self, released: Released, later: Payload | None) -> bool:
+        """Gives an attempt its state, which its pod waits for. True, however often."""
+        if later is None:
+            return True  # the pod never starts, and is judged for that
+        try:
+            secret = manifest.resume_secret(released.key, later, pod_settings(self._settings), released.pod)
+            self._where.create_secret(secret)
+        except Conflict:
+            return True
+        except TooLarge as error:
+            _log.warning("A task cannot go on from its state: %s", error, extra={"task_id": released.key.task_id})
+        return True
+
+    def let_go(self, db: Database, some: Sequence[Released]) -> None:
+        """From now on their pods are judged like any other."""
+        if not some:
+            return
+        ids, attempts = [one.key.task_id for one in some], [one.key.attempt for one in some]
+        db.transact(lambda db: db.run("release_attempts", task_ids=ids, attempts=attempts))
 
     def _may(self, row: Row, failure: Failure, *, anyway: bool = False) -> bool:
         if TaskState(row["state"]).final or row["command"] != Command.READ:
@@ -85,32 +135,25 @@ class Retries:
         in_time = row["age_seconds"] < self._limits.task_seconds
         return in_time and row["attempt"] <= self._settings.task_retries and (anyway or failure.rule.retry)
 
-    def _begin(self, key: TaskKey, prefix: str, failure: Failure) -> bool:
+    def _begin(self, key: TaskKey, prefix: str, failure: Failure) -> Next | None:
         values = self._where.read_secret(manifest.secret_name(manifest.pod_name(key)))
         if values is None:
-            return False
+            return None
         # Addresses and credentials are those of now: they may have changed since the task was accepted.
         ensure_pod(self._where, _next(key), manifest.opened(values), pod_settings(self._settings), prefix)
-        self._take_over(key, failure)
-        return True
+        return Next(key, failure)
 
-    def _take_over(self, key: TaskKey, failure: Failure) -> bool:
-        following = _next(key)
+    def _take_over(self, db: Database, one: Next) -> bool:
+        following = _next(one.key)
         of = f"attempt {following.attempt} of {self._settings.task_retries + 1}"
-        won = self._db.transact(
-            lambda db: tasks.begin_attempt(
-                db,
-                key,
-                failure,
-                pod_name=manifest.pod_name(following),
-                reason=f"{WAITS}{of}, after: {failure.message}",
-                pause=self._settings.task_retry_pause_seconds * 2 ** (key.attempt - 1),
-            )
+        return tasks.begin_attempt(
+            db,
+            one.key,
+            one.failure,
+            pod_name=manifest.pod_name(following),
+            reason=f"{WAITS}{of}, after: {one.failure.message}",
+            pause=self._settings.task_retry_pause_seconds * 2 ** (one.key.attempt - 1),
         )
-        if won:
-            known = {"kind": str(failure.kind), "origin": str(failure.rule.origin), "attempt": following.attempt}
-            _log.info("Task is started again.", extra={"action": "retry", "task_id": key.task_id, **known})
-        return won
 
     def _is_over(self, key: TaskKey) -> bool:
         """Whether nothing of an attempt runs any more, as far as anybody can know: a lost node does not tell."""
@@ -119,16 +162,6 @@ class Retries:
             return True
         verdict = diagnosis.judge(pod, Clock(self._now), self._limits)
         return verdict is not None and verdict.failure.kind is Kind.NODE_LOST
-
-    def _give(self, key: TaskKey, pod: dict[str, Any], values: Mapping[str, bytes]) -> None:
-        first = manifest.opened(values)
-        later = self._db.transact(lambda db: _later(db, key, first))
-        try:
-            self._where.create_secret(manifest.resume_secret(key, later, pod_settings(self._settings), pod))
-        except Conflict:
-            return
-        except TooLarge as error:
-            _log.warning("A task cannot go on from its state: %s", error, extra={"task_id": key.task_id})
 
 
 def _later(db: Database, key: TaskKey, first: Payload) -> Payload:

@@ -156,8 +156,8 @@ def _make_pod(db: Database, key: TaskKey, payload: Payload, settings: Settings, 
     except MAY_PASS as error:
         # Or it has happened after all: the row stays PENDING, so that the same request, repeated, goes on from
         # what is there. A sweep fails the row if nobody does.
-        reason = tasks.clean(error.message)
-        db.transact(lambda db: db.run("note_trouble", task_id=key.task_id, reason=reason))
+        reasons = {key.task_id: error.message}
+        db.transact(lambda db: tasks.note_troubles(db, reasons))
         raise
     except SyncError as error:
         text = f"{CREATE_FAILED}{error.message}"
@@ -171,7 +171,7 @@ def _make_pod(db: Database, key: TaskKey, payload: Payload, settings: Settings, 
 def _withdraw_if_over(db: Database, where: Cluster, key: TaskKey, pod: dict[str, Any], grace_seconds: int) -> None:
     """Deletes the pod of a task that was concluded before it was there: whoever cancelled it has seen none."""
     try:
-        if db.transact(lambda db: db.run("task_is_over", task_id=key.task_id, attempt=key.attempt)):
+        if db.transact(lambda db: tasks.is_over(db, key)):
             where.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], grace_seconds)
     except SyncError as error:
         about = {"action": "start", "task_id": key.task_id}

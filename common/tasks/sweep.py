@@ -3,37 +3,32 @@
 import logging
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from common import cluster
-from common.cluster import Cluster
 from common.errors import SyncError
+from common.pods.diagnosis import Limits
 from common.pods.manifest import LABELS
 from common.settings import Settings
 from common.store import Database
 from common.store.database import Row
-from common.tasks.verdicts import Look, Sweeper
+from common.tasks.deeds import THREADS, Deeds, Hands, Swept
+from common.tasks.retries import Retries
+from common.tasks.verdicts import Judge, Look
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
-_PAGE = 250
+_PAGE = 500
+_SILENCE_MARGIN_SECONDS = 120.0
 _FRESH_SECONDS = 120.0
 """A sweep this long ago still says that Postgres was there for the sidecars too."""
-
-
-class Swept(Struct, frozen=True, rename="camel"):
-    """What a sweep saw and did. `active`: pods and rows that go on."""
-
-    pods: int = 0
-    active: int = 0
-    concluded: int = 0
-    deleted: int = 0
-    unreadable: int = 0
-    orphaned_rows: int = 0
 
 
 class Summary(Struct, frozen=True, rename="camel"):
@@ -50,34 +45,28 @@ class Summary(Struct, frozen=True, rename="camel"):
 def sweep(settings: Settings) -> Swept:
     """One look at everything. A trouble with one pod is counted and does not keep the others waiting."""
     began = time.monotonic()
-    with Database(settings.require_database_url()) as db:
-        sweeper = _sweeper(db, settings)
+    with _sweeper(settings) as sweeper:
         # Rows before pods: one that is made in between is not missed.
-        rows = db.transact(lambda db: db.run("active_tasks", pod_name=""))
-        seen: set[str] = set()
-        looks: list[Look] = []
-        for page in _pages(sweeper.where):
-            seen.update(pod["metadata"]["name"] for pod in page)
-            looks += _look_at(sweeper, db, page)
-        missing = [row for row in rows if row["pod_name"] not in seen]
-        lost = sum(_isolated(sweeper, row) for row in missing)
-        swept = _count(looks, len(missing), lost)
-        _record(db, swept, time.monotonic() - began)
+        missing = {row["pod_name"] for row in sweeper.db.transact(lambda db: db.run("active_pods"))}
+        swept = Swept()
+        for page in _pages(sweeper.judge.where.list_pods()):
+            missing.difference_update(pod["metadata"]["name"] for pod in page)
+            swept += sweeper.look_at(page)
+        for names in _pages(iter(missing)):
+            swept += sweeper.look_for(names)
+        _record(sweeper.db, swept, time.monotonic() - began)
     return swept
 
 
 def sweep_pod(settings: Settings, name: str) -> Swept:
     """One look at one pod, whoever said that something happened to it; nothing but its name is believed."""
-    with Database(settings.require_database_url()) as db:
-        sweeper = _sweeper(db, settings)
-        pod = sweeper.where.get_pod(name)
+    with _sweeper(settings, isolate=False) as sweeper:
+        pod = sweeper.judge.where.get_pod(name)
         if pod is None:
-            rows = db.transact(lambda db: db.run("active_tasks", pod_name=name))
-            lost = sum(sweeper.look_for_missing(row) for row in rows)
-            return _count([], len(rows), lost)
+            return sweeper.look_for([name])
         if not LABELS.items() <= (pod["metadata"].get("labels") or {}).items():
             return Swept()
-        return _count(_look_at(sweeper, db, [pod], isolate=False), 0, 0)
+        return sweeper.look_at([pod])
 
 
 def keep_sweeping(settings: Settings) -> Summary:
@@ -101,64 +90,65 @@ def keep_sweeping(settings: Settings) -> Summary:
     )
 
 
-def _sweeper(db: Database, settings: Settings) -> Sweeper:
+class _Sweeper:
+    """Judges and acts, page by page."""
+
+    def __init__(self, db: Database, judge: Judge, deeds: Deeds, hands: Hands) -> None:
+        self.db, self.judge, self._deeds, self._hands = db, judge, deeds, hands
+
+    def look_at(self, pods: list[dict[str, Any]]) -> Swept:
+        """One statement for the rows behind a page of pods, and one for each kind of what is to be written."""
+        names = [pod["metadata"]["name"] for pod in pods]
+        ids = [task_id for pod in pods if (task_id := _task_id(pod))]
+        found = self.db.transact(lambda db: db.run("tasks_of_pods", pod_names=names, task_ids=ids))
+        rows, by_id = {row["pod_name"]: row for row in found}, {row["task_id"]: row for row in found}
+
+        def look(pod: dict[str, Any]) -> Look:
+            return self.judge.look(pod, rows.get(pod["metadata"]["name"]) or by_id.get(_task_id(pod)))
+
+        otherwise = Look(active=True, unreadable=True)
+        return self._deeds.about_pods(self._hands.each(look, pods, otherwise))
+
+    def look_for(self, names: list[str]) -> Swept:
+        """The rows that these pods, which are not there, should stand behind."""
+        rows = self.db.transact(lambda db: db.run("active_tasks", pod_names=names))
+        return self._deeds.about_rows(self._hands.each(self.judge.look_for_missing, rows, Look(active=True)))
+
+
+@contextmanager
+def _sweeper(settings: Settings, *, isolate: bool = True) -> Iterator[_Sweeper]:
+    """With `isolate`, one pod's trouble is counted, not raised."""
+
     def read(db: Database) -> tuple[float, list[Row]]:
         return float(db.run("database_now")[0]["now"]), db.run("last_sweep")
 
-    now, last = db.transact(read)
-    fresh = bool(last) and last[0]["age_seconds"] < _FRESH_SECONDS
-    return Sweeper(cluster.connect(settings), db, settings, now=now, trust_silence=fresh)
+    where, limits = cluster.connect(settings), _limits(settings)
+    with Database(settings.require_database_url()) as db, ThreadPoolExecutor(THREADS, "sweep") as pool:
+        now, last = db.transact(read)
+        fresh = bool(last) and last[0]["age_seconds"] < _FRESH_SECONDS
+        retries, hands = Retries(where, settings, limits, now), Hands(pool, isolate=isolate)
+        judge = Judge(where, settings, retries, limits, now=now, trust_silence=fresh)
+        yield _Sweeper(db, judge, Deeds(where, db, retries, hands), hands)
 
 
-def _pages(where: Cluster) -> Iterator[list[dict[str, Any]]]:
-    pods = where.list_pods()
-    while page := list(islice(pods, _PAGE)):
+def _limits(settings: Settings) -> Limits:
+    stall = settings.stall_timeout_seconds
+    return Limits(
+        init_seconds=settings.container_init_timeout_seconds,
+        task_seconds=settings.task_timeout_hours * 3600,
+        # The sidecar itself comes first: this is for one that hangs.
+        silence_seconds=stall + _SILENCE_MARGIN_SECONDS if stall else 0,
+    )
+
+
+def _pages(items: Iterator[T]) -> Iterator[list[T]]:
+    while page := list(islice(items, _PAGE)):
         yield page
-
-
-def _look_at(sweeper: Sweeper, db: Database, pods: list[dict[str, Any]], *, isolate: bool = True) -> list[Look]:
-    """One statement for the rows behind a page of pods, and one for those that turn out to run."""
-    names = [pod["metadata"]["name"] for pod in pods]
-    ids = [task_id for pod in pods if (task_id := _task_id(pod))]
-    found = db.transact(lambda db: db.run("tasks_of_pods", pod_names=names, task_ids=ids))
-    rows, by_id = {row["pod_name"]: row for row in found}, {row["task_id"]: row for row in found}
-    looks = []
-    for pod in pods:
-        row = rows.get(pod["metadata"]["name"]) or by_id.get(_task_id(pod))
-        try:
-            looks.append(sweeper.look(pod, row))
-        except SyncError:
-            if not isolate:
-                raise
-            _log.exception("A pod could not be swept.", extra={"action": "sweep", "pod": pod["metadata"]["name"]})
-            looks.append(Look(active=True, unreadable=True))
-    if running := [look.runs_now for look in looks if look.runs_now]:
-        db.transact(lambda db: db.run("mark_running", task_ids=running))
-    return looks
 
 
 def _task_id(pod: dict[str, Any]) -> str:
     """The task that a pod says it is of: its row's pod may be another one by now."""
     return str((pod["metadata"].get("annotations") or {}).get("TaskID") or "")
-
-
-def _isolated(sweeper: Sweeper, row: Row) -> bool:
-    try:
-        return sweeper.look_for_missing(row)
-    except SyncError:
-        _log.exception("A task without a pod could not be swept.", extra={"action": "sweep", "task_id": row["task_id"]})
-        return False
-
-
-def _count(looks: list[Look], missing: int, lost: int) -> Swept:
-    return Swept(
-        pods=len(looks),
-        active=sum(look.active for look in looks) + missing - lost,
-        concluded=sum(look.concluded for look in looks),
-        deleted=sum(look.deleted for look in looks),
-        unreadable=sum(look.unreadable for look in looks),
-        orphaned_rows=lost,
-    )
 
 
 def _record(db: Database, swept: Swept, seconds: float) -> None:

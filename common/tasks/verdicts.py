@@ -1,4 +1,4 @@
-"""What a sweep does about one pod, or about a row without one: writes first, deletes after."""
+"""What a sweep makes of one pod, or of a row without one. `deeds` then writes and deletes, a page at once."""
 
 import logging
 from typing import Any
@@ -13,9 +13,10 @@ from common.pods.containers import SIDECAR
 from common.pods.diagnosis import Clock, Limits, Verdict
 from common.reasons import Failure, Kind
 from common.settings import Settings
-from common.store import Database, Outcome, TaskKey, TaskState, tasks
+from common.store import Outcome, TaskKey, TaskState, tasks
 from common.store.database import Row
-from common.tasks.retries import WAITS, Retries, key_of_row
+from common.store.tasks import End
+from common.tasks.retries import WAITS, Next, Released, Retries, key_of_row
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +24,6 @@ MISSING_GRACE_SECONDS = 30.0
 """How long a row may be without a pod: its request may still be making it."""
 FINISHED_GRACE_SECONDS = 10.0
 """How long the pod of a concluded task may take to end by itself: its sidecar still sends log lines."""
-_SILENCE_MARGIN_SECONDS = 120.0
 _LOG_LINES = 50
 _DELETE_GRACE_SECONDS = 8
 _ALARMS = ("error", "panic", "errstd", "fatal", "exception")
@@ -42,36 +42,43 @@ _KNOWN_TO_SIDECAR = frozenset(
 _SAME_CHARACTERS = 200
 
 
+class Deletion(Struct, frozen=True):
+    """A pod to be deleted, by uid."""
+
+    name: str
+    uid: str
+    grace_seconds: int
+
+
 class Look(Struct, frozen=True):
-    """What one look at a pod came to. `unreadable`: neither its row nor its annotations name its task."""
+    """What one look at a pod came to, and what is to be done about it: rows first, and only then the deletion.
+
+    `unreadable`: neither its row nor its annotations name its task.
+    """
 
     active: bool = False
-    concluded: bool = False
-    deleted: bool = False
     unreadable: bool = False
+    end: End | None = None
+    again: Next | None = None
+    release: Released | None = None
     runs_now: str = ""
     """The taskId of a row that still has to be marked RUNNING."""
+    waits: tuple[str, str] | None = None
+    """The taskId of a row, and what its pod waits for."""
+    deletion: Deletion | None = None
 
 
-class Sweeper:
-    """What all looks of one sweep share. `trust_silence`: Postgres has been there for long enough that a sidecar
-    without a report is silent by its own fault.
+class Judge:
+    """What all looks of one sweep share; usable from several threads. `trust_silence`: Postgres has been there for long
+    enough that a sidecar without a report is silent by its own fault.
     """
 
     def __init__(
-        self, where: Cluster, db: Database, settings: Settings, *, now: float, trust_silence: bool = False
+        self, where: Cluster, settings: Settings, retries: Retries, limits: Limits, *, now: float, trust_silence: bool
     ) -> None:
         self.where = where
-        self._db, self._now, self._trust_silence = db, now, trust_silence
+        self._retries, self._limits, self._now, self._trust_silence = retries, limits, now, trust_silence
         self._grace_seconds = settings.container_grace_shutdown_seconds
-        stall = settings.stall_timeout_seconds
-        self._limits = Limits(
-            init_seconds=settings.container_init_timeout_seconds,
-            task_seconds=settings.task_timeout_hours * 3600,
-            # The sidecar itself comes first: this is for one that hangs.
-            silence_seconds=stall + _SILENCE_MARGIN_SECONDS if stall else 0,
-        )
-        self._retries = Retries(where, db, settings, self._limits, now)
 
     def look(self, pod: dict[str, Any], row: Row | None) -> Look:
         """Judges one pod of ours; `row` is its task's, if there is one. Raises SyncError where something is away."""
@@ -85,25 +92,25 @@ class Sweeper:
             return self._goes_on(pod, row, readable=key is not None)
         if key is None:
             _log.error("A pod that ended names no task.", extra={"action": "sweep", "pod": pod["metadata"]["name"]})
-            return Look(deleted=self._delete(pod), unreadable=True)
+            return Look(unreadable=True, deletion=self._deletion(pod))
         outcome = self._outcome(pod, row, key, verdict)
-        if row is not None and outcome.failure is not None and self._retries.begin(row, outcome.failure):
-            return Look(active=True, deleted=self._delete(pod))
-        return Look(concluded=self._conclude(key, outcome), deleted=self._delete(pod))
+        if row is not None and outcome.failure and (again := self._retries.begin(row, outcome.failure)):
+            return Look(active=True, again=again, deletion=self._deletion(pod))
+        return Look(end=(key, outcome), deletion=self._deletion(pod))
 
-    def look_for_missing(self, row: Row) -> bool:
+    def look_for_missing(self, row: Row) -> Look:
         """Fails a row whose pod is gone, once that is certain: not fresh, and not there when asked by name."""
         failure, grace, prefix = self._missing(row)
         if row["age_seconds"] < MISSING_GRACE_SECONDS or row["idle_seconds"] < grace:
-            return False
+            return Look(active=True)
         if self.where.get_pod(row["pod_name"]) is not None:
-            return False
+            return Look(active=True)
         proposal = tasks.proposed(row["proposal"])
-        if self._retries.adopt(row, (proposal and proposal.failure) or failure):
-            return False
+        if again := self._retries.adopt(row, (proposal and proposal.failure) or failure):
+            return Look(active=True, again=again)
         text = failure.sentence
         outcome = Outcome(TaskState.FAILED, reason=text, description=f"{prefix}: {text}", failure=failure)
-        return self._conclude(key_of_row(row), proposal or outcome)
+        return Look(end=(key_of_row(row), proposal or outcome))
 
     def _missing(self, row: Row) -> tuple[Failure, float, str]:
         """What to say about a missing pod, how long the row must have been idle, and the description's first word."""
@@ -125,7 +132,7 @@ class Sweeper:
         key = _key_of_pod(pod)
         if key is not None and key.attempt > row["attempt"] and not TaskState(row["state"]).final:
             return Look(active=True)
-        return Look(active=True, deleted=self._delete(pod))
+        return Look(active=True, deletion=self._deletion(pod))
 
     def _concluded_before(self, pod: dict[str, Any], row: Row, verdict: Verdict | None) -> Look:
         """The pod of a task that is over already is cleared away, in its own time where it goes on by itself."""
@@ -133,16 +140,15 @@ class Sweeper:
         ends_itself = fresh and row["state"] != TaskState.CANCELLED
         if verdict is None and ends_itself:
             return Look(active=True)
-        return Look(deleted=self._delete(pod))
+        return Look(deletion=self._deletion(pod))
 
     def _goes_on(self, pod: dict[str, Any], row: Row | None, *, readable: bool) -> Look:
         if row is None:
             return Look(active=True, unreadable=not readable)
-        if (doomed := diagnosis.doomed(pod)) and self._retries.begin(row, doomed):
-            return Look(active=True)  # while it ends, and with it its Secret
+        if (doomed := diagnosis.doomed(pod)) and (again := self._retries.begin(row, doomed)):
+            return Look(active=True, again=again)  # while it ends, and with it its Secret
         if row["waits_seconds"] is not None:
-            self._retries.release(row, pod)
-            return Look(active=True)
+            return Look(active=True, release=self._retries.release(row, pod))
         if row["state"] != TaskState.PENDING:
             return Look(active=True)
         if (pod.get("status") or {}).get("phase") == "Running":
@@ -150,8 +156,7 @@ class Sweeper:
         waits = diagnosis.describe_waiting(pod)
         # The first pull error says more than the back-off after it.
         if waits and WAITS + waits != row["reason"] and not (row["reason"] and "BackOff" in waits):
-            noted = tasks.clean(WAITS + waits)
-            self._db.transact(lambda db: db.run("note_trouble", task_id=row["task_id"], reason=noted))
+            return Look(active=True, waits=(row["task_id"], WAITS + waits))
         return Look(active=True)
 
     def _clock(self, row: Row | None) -> Clock:
@@ -197,23 +202,15 @@ class Sweeper:
         alarms = [at for at, line in enumerate(lines) if any(word in line.lower() for word in _ALARMS)]
         return "\n".join(lines[alarms[0] if alarms else max(len(lines) - 10, 0) :]).strip()
 
-    def _delete(self, pod: dict[str, Any]) -> bool:
-        """Asks for the pod's end, by uid. One that is ending already keeps the grace that it was given."""
+    def _deletion(self, pod: dict[str, Any]) -> Deletion | None:
+        """None for a pod that is ending already: it keeps the grace that it was given."""
         if pod["metadata"].get("deletionTimestamp"):
-            return False
+            return None
         statuses = (pod.get("status") or {}).get("containerStatuses") or ()
         sidecar = [c for c in statuses if c.get("name") == SIDECAR and "running" in (c.get("state") or {})]
         # A sidecar that runs saves what it can; nothing else needs time.
         grace = self._grace_seconds if sidecar else _DELETE_GRACE_SECONDS
-        self.where.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], grace)
-        return True
-
-    def _conclude(self, key: TaskKey, outcome: Outcome) -> bool:
-        concluded = self._db.transact(lambda db: tasks.conclude(db, key, outcome))
-        if concluded:
-            kind = outcome.failure.kind if outcome.failure else ""
-            _log.info("Task concluded.", extra={"action": "sweep", "task_id": key.task_id, "kind": str(kind)})
-        return concluded
+        return Deletion(pod["metadata"]["name"], pod["metadata"]["uid"], grace)
 
 
 def _explained(proposal: Outcome, key: TaskKey, verdict: Verdict) -> Outcome:

@@ -1,9 +1,13 @@
 """Whole starts and sweeps before a stand-in for the Kubernetes API that fails as API servers fail."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from common.errors import ClusterUnavailable, Conflict, QuotaExceeded
 from common.settings import Settings
+from common.tasks.deeds import Swept
 from common.tasks.start import start
 from common.tasks.sweep import sweep
 from tests.support.databases import TestDatabase
@@ -101,22 +105,84 @@ def test_a_pod_that_the_list_leaves_out_is_asked_for_by_name(
     assert (sweep(settings).orphaned_rows, _states(database)) == (1, ["FAILED"])
 
 
-@pytest.mark.fault(10, 21)
-def test_a_sweep_that_breaks_off_leaves_less_to_do(settings: Settings, database: TestDatabase, api: KubeApi) -> None:
-    """Six hundred ended pods, and a server that is gone after the first page: that page is done, and no row is lost."""
+EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
+
+
+def _ended(database: TestDatabase, api: KubeApi, count: int) -> None:
+    """As many running tasks, an hour old, whose pods have just been evicted; nothing is left to start them again from."""
     database.rows(
         "INSERT INTO syncctl_task (task_id, command, sync_id, package, version, pod_name, request_hash, state, created_at)"
         " SELECT n, 'read', n, 'p', '1', 'p' || n, 'h', 'RUNNING', now() - interval '1 hour'"
-        " FROM (SELECT lpad(i::text, 3, '0') AS n FROM generate_series(0, 599) i) s"
+        " FROM (SELECT lpad(i::text, 3, '0') AS n FROM generate_series(0, :count - 1) i) s",
+        count=count,
     )
-    evicted = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
-    api.pods = {f"p{n:03}": {**made(f"p{n:03}", task=f"{n:03}"), "status": evicted} for n in range(600)}
-    api.fail = lambda asked, _: None if asked.query.get("continue") == "p249" else False
+    api.pods = {f"p{n:03}": {**made(f"p{n:03}", task=f"{n:03}"), "status": EVICTED} for n in range(count)}
+
+
+@pytest.mark.fault(10, 21)
+def test_a_sweep_that_breaks_off_leaves_less_to_do(settings: Settings, database: TestDatabase, api: KubeApi) -> None:
+    """Six hundred ended pods, and a server that is gone after the first page: that page is done, and no row is lost."""
+    _ended(database, api, 600)
+    api.fail = lambda asked, _: None if asked.query.get("continue") == "p499" else False
     with pytest.raises(ClusterUnavailable, match="listing"):
         sweep(settings)
-    assert _states(database) == ["FAILED"] * 250 + ["RUNNING"] * 350
-    assert len(api.pods) == 350
+    assert _states(database) == ["FAILED"] * 500 + ["RUNNING"] * 100
+    assert len(api.pods) == 100
     api.fail = lambda *_: False
     swept = sweep(settings)
-    assert (swept.pods, swept.concluded, swept.deleted, swept.orphaned_rows) == (350, 350, 350, 0)
+    assert (swept.pods, swept.concluded, swept.deleted, swept.orphaned_rows) == (100, 100, 100, 0)
     assert set(_states(database)) == {"FAILED"}
+
+
+@pytest.mark.fault(17)
+def test_sweepers_that_write_the_same_page_at_once_are_harmless(
+    settings: Settings, database: TestDatabase, api: KubeApi
+) -> None:
+    """Three hundred tasks that ended, four sweepers: each task is concluded once, and no pod is left."""
+    _ended(database, api, 300)
+    barrier = threading.Barrier(4)
+
+    def work(_: int) -> Swept:
+        barrier.wait()
+        return sweep(settings)
+
+    with ThreadPoolExecutor(4) as pool:
+        swept = list(pool.map(work, range(4)))
+    assert sum(one.concluded for one in swept) == 300
+    assert (set(_states(database)), api.pods) == ({"FAILED"}, {})
+    assert {asked.body["preconditions"]["uid"] for asked in api.asked if asked.method == "DELETE"} == {
+        f"uid-p{n:03}" for n in range(300)
+    }
+
+
+@pytest.mark.fault(4, 20)
+def test_a_pod_that_cannot_be_deleted_costs_itself_alone(
+    settings: Settings, database: TestDatabase, api: KubeApi
+) -> None:
+    """Its row is written all the same, and the next sweep deletes it."""
+    _ended(database, api, 20)
+
+    def refused(asked: Asked, _: int) -> Answer | bool:
+        no = asked.method == "DELETE" and asked.path.endswith("/p007")
+        return status(403, "Forbidden", "the hook says no") if no else False
+
+    api.fail = refused
+    swept = sweep(settings)
+    assert (swept.concluded, swept.deleted, swept.unreadable, swept.active) == (20, 19, 1, 1)
+    assert (set(_states(database)), list(api.pods)) == ({"FAILED"}, ["p007"])
+    api.fail = lambda *_: False
+    assert sweep(settings).deleted == 1
+
+
+@pytest.mark.fault(20)
+def test_a_task_that_postgres_refuses_to_write_costs_itself_alone(
+    settings: Settings, database: TestDatabase, api: KubeApi
+) -> None:
+    """The caller's table has a rule of its own: that task's pod stays, and the others of its page are concluded."""
+    _ended(database, api, 20)
+    database.rows("ALTER TABLE source_task ADD CONSTRAINT odd CHECK (task_id <> '007')")
+    swept = sweep(settings)
+    assert (swept.concluded, swept.deleted, swept.unreadable, swept.active) == (19, 19, 1, 1)
+    assert (_states(database).count("RUNNING"), list(api.pods)) == (1, ["p007"])
+    database.rows("ALTER TABLE source_task DROP CONSTRAINT odd")
+    assert (sweep(settings).concluded, api.pods) == (1, {})

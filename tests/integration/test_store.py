@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from common.commands import Command
 from common.errors import SettingsError, StoreUnavailable, TablesMissing
@@ -164,6 +165,39 @@ def test_a_final_row_never_changes(db: Database, database: TestDatabase) -> None
         {"status": "CANCELLED", "description": "stopped"}
     ]
     assert database.rows("SELECT state FROM syncctl_task") == [{"state": "CANCELLED"}]
+
+
+def test_several_ends_are_written_together(db: Database, database: TestDatabase) -> None:
+    """Each as if it were alone: over before, of an earlier attempt, unknown to us, odd letters, other commands."""
+    some = [structs.replace(READ, task_id=f"r{n}", sync_id=f"s{n}") for n in range(5)]
+    over, earlier, odd, plain, unknown = some
+    for key in (over, earlier, odd, plain, DISCOVER):
+        _begin(db, key)
+    _conclude(db, over, TaskState.CANCELLED, description="stopped")
+    database.rows("UPDATE syncctl_task SET attempt = 2 WHERE task_id = :id", id=earlier.task_id)
+    text = 'a "quoted" \\ {x,NULL} \0 é'
+    failed = Outcome(TaskState.FAILED, reason=text, description=text, failure=WHY, streams={"a": {"n": 1}})
+    ends = [(key, failed) for key in (over, earlier, odd, unknown)]
+    ends += [(plain, Outcome(TaskState.SUCCESS, description="{}"))]
+    ends += [(DISCOVER, Outcome(TaskState.SUCCESS, result=b'{"streams":[]}')), (unknown, failed)]
+    assert db.transact(lambda db: tasks.conclude_all(db, ends)) == {odd, plain, unknown, DISCOVER}
+    shown = text.replace("\0", tasks.NUL)
+    rows = database.rows("SELECT task_id, status, description FROM source_task ORDER BY task_id")
+    assert [tuple(row.values()) for row in rows] == [
+        ("r0", "CANCELLED", "stopped"),
+        ("r1", "RUNNING", "CREATED: "),
+        ("r2", "FAILED", shown),
+        ("r3", "SUCCESS", "{}"),
+        ("r4", "FAILED", shown),
+    ]
+    ours = database.rows("SELECT state, reason, streams, failure IS NULL AS well FROM syncctl_task ORDER BY task_id")
+    assert [tuple(row.values()) for row in ours[1:]] == [
+        ("PENDING", "", {}, True),
+        ("FAILED", shown, {"a": {"n": 1}}, False),
+        ("SUCCESS", "", {}, True),
+        ("SUCCESS", "", {}, True),
+    ]
+    assert database.rows("SELECT status FROM source_catalog") == [{"status": "SUCCESS"}]
 
 
 def test_a_check_s_result_is_kept_over_a_later_verdict(db: Database, database: TestDatabase) -> None:

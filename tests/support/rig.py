@@ -103,8 +103,8 @@ class Rig:
     def sweep(self) -> None:
         """Concludes what the sidecar has proposed, as a sweep that finds its pod ended and starts nothing again."""
         with Database(self.database.url, make_tables=False) as db, contextlib.suppress(TablesMissing):
-            rows = db.transact(lambda db: db.run("active_tasks", pod_name=""))
-            for row in rows:
+            pods = [row["pod_name"] for row in db.transact(lambda db: db.run("active_pods"))]
+            for row in db.transact(lambda db: db.run("active_tasks", pod_names=pods)):
                 if proposal := tasks.proposed(row["proposal"]):
                     db.transact(functools.partial(tasks.conclude, task=key_of_row(row), outcome=proposal))
 
