@@ -7,8 +7,9 @@ Field names and shapes: the protocol's published schema, airbyte_protocol.yaml.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -171,12 +172,31 @@ class Log(Struct, frozen=True):
 
 
 class TraceError(Struct, frozen=True):
-    """Why a stream, or the whole run, fails. `failure_type`: config_error, transient_error, system_error."""
+    """Why a stream, or the whole run, fails. `failure_type`: config_error, transient_error, system_error. The stream may
+    be named in an odd shape: see `stream`.
+    """
 
-    message: str | None = None
-    internal_message: str | None = None
-    failure_type: str | None = None
-    stream_descriptor: StreamId | None = None
+    message: Any = None
+    internal_message: Any = None
+    failure_type: Any = None
+    stream_descriptor: Any = None
+
+    @property
+    def stream(self) -> StreamId | None:
+        """The stream that fails; None where the error names none."""
+        try:
+            return msgspec.convert(self.stream_descriptor, StreamId | None)
+        except msgspec.ValidationError:
+            return StreamId(self.stream_descriptor) if isinstance(self.stream_descriptor, str) else None
+
+    @property
+    def sentence(self) -> str:
+        """The words for the user; the internal message only where there are no others."""
+        for said in (self.message, self.internal_message):
+            text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+            if text.strip() not in {"", "null"}:
+                return text.strip()
+        return "The connector reported an error without a text."
 
 
 class StreamStatusTrace(Struct, frozen=True):
@@ -187,11 +207,25 @@ class StreamStatusTrace(Struct, frozen=True):
 
 
 class Trace(Struct, frozen=True):
-    """ERROR and STREAM_STATUS are used; ESTIMATE and ANALYTICS are only counted."""
+    """ERROR and STREAM_STATUS are used; ESTIMATE and ANALYTICS need nothing."""
 
     type: str | None = None
-    error: TraceError | None = None
-    stream_status: StreamStatusTrace | None = None
+    error: Any = None
+    stream_status: Raw = ABSENT
+
+    @property
+    def failure(self) -> TraceError | None:
+        """What an ERROR says, whatever its shape: a failure must not be lost for it."""
+        if self.type != "ERROR":
+            return None
+        return msgspec.convert(self.error, TraceError) if isinstance(self.error, dict) else TraceError(self.error)
+
+    @property
+    def status(self) -> StreamStatusTrace | None:
+        """What a STREAM_STATUS says; raises msgspec.MsgspecError for one that cannot be read."""
+        if self.type != "STREAM_STATUS":
+            return None
+        return msgspec.json.decode(self.stream_status or b"null", type=StreamStatusTrace)
 
 
 class Control(Struct, frozen=True):
@@ -211,7 +245,20 @@ class ConnectionStatus(Struct, frozen=True):
     """The result of a check: `SUCCEEDED` or `FAILED`, which also exits 0."""
 
     status: str
-    message: str | None = None
+    message: Any = None
+
+    @property
+    def said(self) -> str:
+        """The message as text, whatever it is; "" for none."""
+        if self.message is None or isinstance(self.message, str):
+            return (self.message or "").strip()
+        return json.dumps(self.message, ensure_ascii=False)
+
+
+class Discovered(Struct, frozen=True):
+    """What discover finds; each of its streams is passed on as it came."""
+
+    streams: list[dict[str, Raw]]
 
 
 def decode_catalog(raw: bytes) -> Catalog:
@@ -236,7 +283,7 @@ def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes
     """
     states = {key: value for key, value in saved if value not in (b"null", b"")}
     if legacy := states.get(LEGACY_STATE_KEY):
-        return legacy
+        return _without_markers(legacy)
     if shared := states.get(GLOBAL_STATE_KEY):
         usable = _usable(catalog, shared)
         return b'[{"type":"GLOBAL","global":' + usable + b"}]" if usable else None
@@ -292,22 +339,36 @@ def _usable(catalog: Catalog, shared: bytes) -> bytes | None:
     """A GLOBAL state without the parts of streams that must begin anew; as it is where there are none."""
     try:
         members = msgspec.json.decode(shared, type=dict[str, Raw])
-        parts = msgspec.json.decode(members.get("stream_states", b"[]"), type=list[Raw])
-        states = [msgspec.json.decode(part, type=StreamState) for part in parts]
+        parts = msgspec.json.decode(members.get("stream_states", b"[]"), type=list[Raw] | None) or []
     except msgspec.MsgspecError:
         return shared
     anew = {stream.id for stream in catalog.streams if not stream.incremental}
-    kept = [
-        part
-        for part, state in zip(parts, states, strict=True)
-        if StreamId(state.stream_descriptor.name, state.stream_descriptor.namespace or None) not in anew
-        and not _is_marker(bytes(state.stream_state))
-    ]
-    if len(kept) == len(parts):
-        return shared
-    if not kept and bytes(members.get("shared_state", b"null")) == b"null":
+    kept = [part for part in parts if not _begins_anew(bytes(part), anew)]
+    if not kept and _is_marker(bytes(members.get("shared_state", b"null"))):
         return None
-    return msgspec.json.encode(members | {"stream_states": kept})
+    return shared if len(kept) == len(parts) else msgspec.json.encode(members | {"stream_states": kept})
+
+
+def _begins_anew(part: bytes, anew: Collection[StreamId]) -> bool:
+    """Whether a stream's part of a GLOBAL state is of no use to it; one that cannot be read is left as it is."""
+    try:
+        state = msgspec.json.decode(part, type=StreamState)
+    except msgspec.MsgspecError:
+        return False
+    stream = StreamId(state.stream_descriptor.name, state.stream_descriptor.namespace or None)
+    return stream in anew or _is_marker(bytes(state.stream_state))
+
+
+def _without_markers(legacy: bytes) -> bytes | None:
+    """A LEGACY state without the streams that only say "done"; as it is where there are none."""
+    try:
+        members = msgspec.json.decode(legacy, type=dict[str, Raw])
+    except msgspec.MsgspecError:
+        return legacy
+    kept = {name: value for name, value in members.items() if bytes(value) == b"null" or not _is_marker(bytes(value))}
+    if len(kept) == len(members):
+        return None if members and _is_marker(legacy) else legacy
+    return msgspec.json.encode(kept) if kept else None
 
 
 def _is_marker(state: bytes) -> bool:

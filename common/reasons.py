@@ -167,9 +167,9 @@ class Failure(Struct, frozen=True):
 _SAID = {"config_error": Kind.CONFIG_ERROR, "transient_error": Kind.TRANSIENT_ERROR}
 
 
-def of_trace(failure_type: str | None) -> Kind:
-    """What a connector's TRACE ERROR says of itself (the protocol's failure_type)."""
-    return _SAID.get(failure_type or "", Kind.SOURCE_ERROR)
+def of_trace(failure_type: object) -> Kind:
+    """What a connector's TRACE ERROR says of itself (the protocol's failure_type), whatever it puts there."""
+    return _SAID.get(str(failure_type), Kind.SOURCE_ERROR)
 
 
 def of_exit(exit_code: int | None) -> Kind:

@@ -82,6 +82,10 @@ class Checkpoints:
         if self._shared_due():
             self._commit_shared()
 
+    def miss_state(self, why: str) -> None:
+        """A STATE that cannot be read: whatever it covered, nobody can go on from it."""
+        self._worry(f"a STATE message could not be read, so it was not saved: {why}")
+
     def tick(self) -> None:
         """Commits what is due. Call it whenever time has passed."""
         now = time.monotonic()

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from common import reasons
-from common.airbyte import Log, Trace, TraceError
+from common.airbyte import Log, Trace
 from common.reasons import Kind
 from sidecar.journal import Journal
 from sidecar.lines import TooLong
@@ -14,6 +14,7 @@ from sidecar.messages import BadLine, Fault
 from sidecar.pipes import End
 
 _LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})
+_TRACES = frozenset({"ERROR", "STREAM_STATUS", "ESTIMATE", "ANALYTICS"})
 _LAST_WORDS = 12
 _ODD_LINES_LOGGED = 20
 _ODD_CHARACTERS = 200
@@ -73,16 +74,19 @@ class Connector:
         """A TRACE message, decoded; errors that name no stream are kept, ESTIMATE and ANALYTICS need nothing."""
         try:
             trace = msgspec.json.decode(raw, type=Trace)
+            # Looked at here, where one that cannot be read is told.
+            _ = trace.status
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             self.odd("a TRACE message of an unknown shape")
             return None
-        if trace.type == "ERROR" and trace.error:
-            said = sentence(trace.error)
-            self._say("ERROR", said)
-            self.error_kind = self.error_kind or reasons.of_trace(trace.error.failure_type)
+        if failure := trace.failure:
+            self._say("ERROR", failure.sentence)
+            self.error_kind = self.error_kind or reasons.of_trace(failure.failure_type)
             # The first one is the cause; what follows are summaries.
-            if trace.error.stream_descriptor is None and not self.error:
-                self.error = self._kept(said)
+            if failure.stream is None and not self.error:
+                self.error = self._kept(failure.sentence)
+        elif trace.type not in _TRACES:
+            self.odd("a TRACE message of the unknown type", trace.type)
         return trace
 
     def on_bad_line(self, line: BadLine) -> None:
@@ -91,6 +95,11 @@ class Connector:
             first, _, _ = line.text[:_SAID_CHARACTERS].lstrip("[").partition(" ")
             level = first.rstrip("]:").upper()
             self._say(level if level in _LEVELS else "ERROR", line.text)
+        elif line.fault is Fault.BROKEN:
+            kind = f"a {line.envelope.type} message" if line.envelope.type else "a line"
+            self.odd(f"{kind} that cannot be read ({line.why})")
+            if line.envelope.type == "TRACE" and not self.fatal:
+                self.fatal = f"A TRACE message of the connector could not be read ({line.why})."
         else:
             self.odd(line.why)
 
@@ -113,7 +122,10 @@ class Connector:
             return self.error or self.fatal
         code = "an unknown exit code" if exit_code is None else f"exit code {exit_code}"
         said = "\n".join(self._last_words).strip()
-        return f"The connector ended with {code}" + (f". It last said:\n{said}" if said else " and printed nothing.")
+        if said:
+            return f"The connector ended with {code}. It last said:\n{said}"
+        nothing = "nothing that could be used (the log tells what)" if self.odd_lines else "nothing"
+        return f"The connector ended with {code} and printed {nothing}."
 
     def kind(self, end: End) -> Kind:
         """What a source came to that did not end well: its own word first, then what its end looks like."""
@@ -143,8 +155,3 @@ class Connector:
     def _kept(self, text: str) -> str:
         text = self._journal.hide(text)
         return text if len(text) <= _SAID_CHARACTERS else f"{text[:_SAID_CHARACTERS]} ..."
-
-
-def sentence(error: TraceError) -> str:
-    """The words for the user; the internal message only where there are no others."""
-    return (error.message or error.internal_message or "The connector reported an error without a text.").strip()

@@ -6,7 +6,8 @@ from common.airbyte import Catalog, ConfiguredStream, Stream, StreamId
 from sidecar.bulker import Bulker
 from sidecar.streams import SEND_BYTES, Lane
 
-_UNKNOWN_STREAMS = 100
+_UNKNOWN_STREAMS, _UNKNOWN_NAME = 100, 1000
+"""How many streams that nobody selected are told apart, and how many characters their names may have."""
 _OTHERS = StreamId("(other streams)")
 _GATHERED_BYTES = 16 * 1024 * 1024
 """What all lanes together may gather before they send."""
@@ -64,7 +65,7 @@ class Lanes:
         return lane or self._add(stream)
 
     def _add(self, stream: StreamId) -> Lane:
-        if len(self._strangers) >= _UNKNOWN_STREAMS:
+        if len(self._strangers) >= _UNKNOWN_STREAMS or len(stream.key) > _UNKNOWN_NAME:
             stream = _OTHERS
         if stream not in self._strangers:
             self._strangers[stream] = Lane(

@@ -17,6 +17,7 @@ _FAULTS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 """What a decoder raises: RecursionError is no DecodeError, and depends on how deep the interpreter's stack is."""
 _START = re.compile(rb'\{\s*"type"\s*:')
 _RECORD = re.compile(rb'"type"\s*:\s*"RECORD"')
+_EMPTY = re.compile(rb'"record"\s*:\s*\{\s*\}')
 _STARTS_TRIED = 8
 _LONG_LINE_BYTES = 1000
 _LONG_BLOCK_BYTES = 1024 * 1024
@@ -100,7 +101,7 @@ def _glued(line: bytes) -> list[Message | BadLine]:
 def _odd(line: bytes, why: str) -> BadLine:
     """Valid JSON with a member of an unexpected type; a record stays a record that was refused."""
     found = envelope.read(line)
-    if found.is_record and (found.stream or found.data):
+    if found.is_record and (found.stream or found.data or not _EMPTY.search(line)):
         return BadLine(Fault.BROKEN, why, envelope=found)
     return BadLine(Fault.ODD, f"JSON, but no message of the Airbyte protocol ({why})", envelope=found)
 
@@ -110,6 +111,8 @@ def _not_an_object(line: bytes) -> list[Message | BadLine]:
         msgspec.json.decode(line, type=msgspec.Raw)
     except _FAULTS as error:
         return _glued(line) or [_noise(line, error)]
+    if (start := _START.search(line)) and (found := envelope.read(line[start.start() :])).is_record and found.data:
+        return [BadLine(Fault.BROKEN, "it is inside of an array, or of other JSON", envelope=found)]
     return [BadLine(Fault.ODD, "JSON, but no message of the Airbyte protocol")]
 
 

@@ -40,6 +40,9 @@ def complete(lane: Lane, run: Run) -> bool:
     """Whether a stream was read to its end."""
     if run.statuses:
         return lane.reported is StreamStatus.COMPLETE
+    if run.errored or lane.blamed:
+        # Where there are statuses, a source may have mended what it complained of.
+        return False
     if run.expects_exit_code:
         return run.clean and run.spoke
     # Another controller's pod, a connector without statuses: only its last state says that it was done.
@@ -76,7 +79,7 @@ def unexplained(end: End) -> bool:
 
 def _kind(run: Run, lanes: Sequence[Lane], problem: str) -> Kind:
     """The task's kind: how the source ended, else what the first stream with an error has."""
-    if not run.clean:
+    if not run.clean or run.errored:
         return run.cause.kind
     if kind := next((lane.kind for lane in lanes if lane.kind), None):
         return kind
@@ -90,7 +93,7 @@ def _status(lane: Lane, run: Run) -> Status:
     if not lane.selected and lane.emitted:
         lane.fail("the catalog does not select this stream: its records were dropped")
     elif not done:
-        lane.fail(_why_incomplete(lane, run), Kind.INCOMPLETE if run.clean else run.cause.kind)
+        lane.fail(_why_incomplete(lane, run), Kind.INCOMPLETE if run.clean and not run.errored else run.cause.kind)
     elif lane.stored + lane.refused != lane.emitted:
         lane.fail(f"{lane.emitted} records were emitted and {lane.stored} stored", Kind.ROWS_REFUSED)
     if lane.replaced and not (done and lane.stored + lane.refused == lane.emitted):
@@ -130,7 +133,7 @@ def _why_incomplete(lane: Lane, run: Run) -> str:
 def _overall(run: Run, lanes: Sequence[Lane], problem: str) -> TaskState:
     statuses = {lane.status for lane in lanes}
     if statuses <= {Status.SUCCESS}:
-        if run.clean and not problem and not run.lost_records:
+        if run.clean and not run.errored and not problem and not run.lost_records:
             return TaskState.SUCCESS
         return TaskState.PARTIAL if statuses else TaskState.FAILED
     return TaskState.FAILED if statuses == {Status.FAILED} else TaskState.PARTIAL
@@ -141,7 +144,7 @@ def _reason(run: Run, lanes: Sequence[Lane], problem: str) -> str:
     parts = [problem] if problem else []
     if run.lost_records:
         parts.append(f"{run.lost_records} record lines could not be read and name no stream")
-    if not run.clean:
+    if not run.clean or run.errored:
         parts.insert(0, run.cause.message)
     bad = [lane for lane in lanes if lane.status is not Status.SUCCESS]
     parts += [f"{lane.id.key}: {lane.error}" for lane in bad[:5] if lane.error not in parts]

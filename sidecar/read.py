@@ -26,7 +26,8 @@ from common.store import Outcome
 from sidecar import envelope, outcome
 from sidecar.bulker import Bulker
 from sidecar.checkpoints import Checkpoints, Save
-from sidecar.connector import Connector, sentence
+from sidecar.connector import Connector
+from sidecar.envelope import Envelope
 from sidecar.journal import Journal
 from sidecar.lanes import Lanes
 from sidecar.lines import LineReader, TooLong
@@ -37,6 +38,8 @@ from sidecar.streams import Lane, Status
 from sidecar.wire import Until
 
 _REFUSALS_LOGGED = 20
+_NOTHING = (ABSENT, Raw(b"null"))
+"""A state of all streams that says nothing must not take the place of the one before."""
 _BAD_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 KeepConfig = Callable[[bytes], None]
@@ -192,6 +195,9 @@ class Read:
                 self._connector.odd("a RECORD message without a record")
             case "SPEC" | "CATALOG" | "CONNECTION_STATUS":
                 return
+            case _ if message.record is not None:
+                found = Envelope("RECORD", message.record.stream, message.record.namespace or "")
+                self._refuse(found, "the type of its message is not RECORD")
             case _:
                 self._connector.odd("a message of the unknown type", message.type)
 
@@ -204,9 +210,9 @@ class Read:
         if state.kind == StateKind.STREAM and state.stream is not None:
             lane = self._lanes.find(state.stream.stream_descriptor)
             self._checkpoints.take_stream(lane, bytes(state.stream.stream_state), state.record_count)
-        elif state.kind == StateKind.GLOBAL and state.global_ != ABSENT:
+        elif state.kind == StateKind.GLOBAL and state.global_ not in _NOTHING:
             self._checkpoints.take_shared(GLOBAL_STATE_KEY, bytes(state.global_), state.record_count)
-        elif state.kind == StateKind.LEGACY and state.data != ABSENT:
+        elif state.kind == StateKind.LEGACY and state.data not in _NOTHING:
             self._checkpoints.take_shared(LEGACY_STATE_KEY, bytes(state.data), state.record_count)
         else:
             self._connector.odd("a STATE message without the state of its type", state.type)
@@ -214,18 +220,18 @@ class Read:
         self._stated = True
 
     def _on_trace(self, trace: Trace) -> None:
-        if trace.type == "ERROR" and trace.error and trace.error.stream_descriptor:
-            lane = self._lanes.find(trace.error.stream_descriptor)
+        if (failure := trace.failure) and failure.stream:
+            lane = self._lanes.find(failure.stream)
             lane.touched = True
-            lane.fail(self._journal.hide(sentence(trace.error)), reasons.of_trace(trace.error.failure_type))
-        if trace.type != "STREAM_STATUS" or trace.stream_status is None:
+            lane.blame(self._journal.hide(failure.sentence), reasons.of_trace(failure.failure_type))
+        if (told := trace.status) is None:
             return
-        lane = self._lanes.find(trace.stream_status.stream_descriptor)
+        lane = self._lanes.find(told.stream_descriptor)
         lane.touched = True
         try:
-            status = StreamStatus(trace.stream_status.status)
+            status = StreamStatus(told.status)
         except ValueError:
-            self._connector.odd("an unknown stream status", trace.stream_status.status)
+            self._connector.odd("an unknown stream status", told.status)
             return
         lane.reported = status
         lane.status = Status.RUNNING
@@ -248,15 +254,19 @@ class Read:
     def _on_bad_line(self, line: BadLine) -> None:
         if line.fault is Fault.BROKEN and line.envelope.is_record:
             self._refuse(line.envelope, line.why)
-        else:
-            self._connector.on_bad_line(line)
+            return
+        self._connector.on_bad_line(line)
+        if line.fault is Fault.BROKEN and line.envelope.type == "STATE":
+            self._checkpoints.miss_state(line.why)
 
     def _on_too_long(self, line: TooLong) -> None:
         found = envelope.read(line.head)
         if found.is_record:
             self._refuse(found, f"its line has {line.size:,} bytes, more than Bulker takes")
-        else:
-            self._connector.on_too_long(line)
+            return
+        self._connector.on_too_long(line)
+        if found.type == "STATE":
+            self._checkpoints.miss_state(f"{line.size:,} bytes are more than any message may have")
 
     def _refuse(self, found: envelope.Envelope, why: str) -> None:
         if not found.stream:
@@ -270,7 +280,7 @@ class Read:
     def _log_refusal(self, lane: Lane) -> None:
         self._refusals += 1
         if self._refusals <= _REFUSALS_LOGGED:
-            self._journal.log("ERROR", f"{lane.error}. ({lane.refused} refused so far)")
+            self._journal.log("ERROR", f"{lane.refusal}. ({lane.refused} refused so far)")
 
     def _on_unknown(self, stream: str) -> None:
         self._journal.log("ERROR", f"The connector speaks of stream {stream}, which the catalog does not select.")

@@ -71,6 +71,10 @@ class Lane:
         self.error = ""
         self.kind: Kind | None = None
         """What the error is; None without one."""
+        self.blamed = False
+        """Whether the source itself has said that the stream fails."""
+        self.refusal = ""
+        """Why the last refused record was."""
         self.note = ""
         """What is worth knowing about a success."""
         self.pending: PendingState | None = None
@@ -170,7 +174,8 @@ class Lane:
             self.touched, self.last_was_state = True, False
             number = self.emitted
         self.refused += 1
-        self.fail(f"record {number} of stream {self.id.key} was refused: {why}", Kind.ROWS_REFUSED)
+        self.refusal = f"record {number} of stream {self.id.key} was refused: {why}"
+        self.fail(self.refusal, Kind.ROWS_REFUSED)
 
     def miss(self) -> None:
         """The source has sent more rows since its last state than came."""
@@ -181,6 +186,13 @@ class Lane:
         """Keeps the first reason why the stream is not a plain success."""
         self.kind = self.kind or kind
         self.error = self.error or (why if len(why) <= _ERROR_CHARACTERS else f"{why[:_ERROR_CHARACTERS]} ...")
+
+    def blame(self, why: str, kind: Kind) -> None:
+        """The source's own words about its failure go before ours; its first ones count."""
+        if not self.blamed:
+            ours, self.error, self.kind, self.blamed = self.error, "", None, True
+            self.fail(why, kind)
+            self.error += f"; {ours}" if ours else ""
 
     def send(self) -> None:
         """Puts the gathered rows onto the wire, opening a request where there is none."""

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from common.errors import BadRequest
 from common.settings import Settings
-from common.tasks.sweep import Swept, keep_sweeping, sweep_pod
+from common.tasks.deeds import Swept
+from common.tasks.sweep import keep_sweeping, sweep_pod
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _STRUCTURED, _BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"

@@ -63,6 +63,29 @@ def test_whole_states_go_back_whole() -> None:
     assert _resumed(catalog, [("_LEGACY_STATE", b'{"c":1}')]) == {"c": 1}
 
 
+@pytest.mark.parametrize(
+    ("key", "saved", "handed"),
+    [
+        ("_LEGACY_STATE", {"plants": {"__ab_full_refresh_sync_complete": True}, "beds": {"c": 1}}, {"beds": {"c": 1}}),
+        ("_LEGACY_STATE", {"plants": {"__ab_no_cursor_state_message": True}}, None),
+        ("_LEGACY_STATE", {"__ab_full_refresh_sync_complete": True}, None),
+        ("_LEGACY_STATE", {"plants": None, "n": 5}, {"plants": None, "n": 5}),
+        ("_GLOBAL_STATE", {"shared_state": {"__ab_no_cursor_state_message": True}, "stream_states": []}, None),
+        ("_GLOBAL_STATE", {"shared_state": None, "stream_states": None}, None),
+        (
+            "_GLOBAL_STATE",
+            {"shared_state": {"l": 1}, "stream_states": [5, {"stream_descriptor": {"name": "plants"}}]},
+            [{"type": "GLOBAL", "global": {"shared_state": {"l": 1}, "stream_states": [5]}}],
+        ),
+    ],
+)
+@pytest.mark.fault(78)
+def test_markers_never_go_back_within_a_whole_state(key: str, saved: Any, handed: Any) -> None:
+    """Nor do they where another part of it cannot be read; what is no marker stays as it is."""
+    catalog = _catalog(("plants", None, "incremental"))
+    assert _resumed(catalog, [(key, json.dumps(saved).encode())]) == handed
+
+
 def test_a_state_of_a_stream_that_is_no_longer_selected_stays_behind() -> None:
     """It is not lost, only not handed over."""
     assert _resumed(_catalog(("plants", None, "incremental")), [("weeds", b'{"c":1}')]) is None
