@@ -172,8 +172,8 @@ class Log(Struct, frozen=True):
 
 
 class TraceError(Struct, frozen=True):
-    """Why a stream, or the whole run, fails. `failure_type`: config_error, transient_error, system_error. The stream may
-    be named in an odd shape: see `stream`.
+    """Why a stream, or the whole run, fails. `failure_type`: config_error, transient_error, system_error. The
+    stream may be named in an odd shape: see `stream`.
     """
 
     message: Any = None

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from common.airbyte import ABSENT, ConnectionStatus, Message
+from common.airbyte import ABSENT, ConnectionStatus, Discovered, Message
 from common.commands import Command
 from common.reasons import Failure, Kind
 from common.store import Outcome, TaskState
@@ -18,6 +18,13 @@ from sidecar.outcome import unexplained
 from sidecar.pipes import End
 
 _EXPECTED = {Command.SPEC: "SPEC", Command.CHECK: "CONNECTION_STATUS", Command.DISCOVER: "CATALOG"}
+_CONTENTS: dict[str, msgspec.json.Decoder[Any]] = {
+    "SPEC": msgspec.json.Decoder(dict[str, Raw]),
+    "CATALOG": msgspec.json.Decoder(Discovered),
+    "CONNECTION_STATUS": msgspec.json.Decoder(ConnectionStatus),
+}
+"""What each result must have to be one."""
+_BAD_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
 class Results:
@@ -62,7 +69,9 @@ class Results:
     def _on_message(self, message: Message | BadLine) -> None:
         if isinstance(message, BadLine):
             if message.fault is Fault.BROKEN and message.envelope.type == _EXPECTED[self._command]:
-                self._connector.fatal = f"The connector's {message.envelope.type} message is {message.why}."
+                self._connector.fatal = (
+                    f"The connector's {message.envelope.type} message cannot be read: {message.why}."
+                )
             self._connector.on_bad_line(message)
             return
         payloads = {
@@ -74,10 +83,20 @@ class Results:
             self._connector.on_log(message.log)
         elif message.type == "TRACE":
             self._connector.on_trace(message.trace)
-        elif message.type == _EXPECTED[self._command] and payloads[message.type] != ABSENT:
-            self._found = payloads[message.type]
+        elif message.type == _EXPECTED[self._command]:
+            self._on_result(message.type, payloads[message.type])
         elif message.type not in {"CONTROL", "RECORD", "STATE", *payloads}:
             self._connector.odd("a message of the unknown type", message.type)
+
+    def _on_result(self, kind: str, payload: Raw) -> None:
+        """One without its content is none: it must take the place of nothing that was found, now or earlier."""
+        try:
+            _CONTENTS[kind].decode(payload)
+        except _BAD_JSON as error:
+            self._connector.odd(f"a {kind} message without usable content ({error})")
+            self._connector.fatal = f"The connector's {kind} message has no usable content ({error})."
+            return
+        self._found = payload
 
     def _nothing(self, end: End) -> Outcome:
         reason, kind = self._connector.reason(end.exit_code), self._connector.kind(end)
@@ -99,14 +118,9 @@ class Results:
         )
 
     def _checked(self) -> Outcome:
-        try:
-            status = msgspec.json.decode(self._masks.hide_json(bytes(self._found)), type=ConnectionStatus)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            reason = "The connector's CONNECTION_STATUS message has no status."
-            failure = Failure(Kind.NO_RESULT, reason)
-            return Outcome(TaskState.FAILED, reason=reason, description=f"FAILED: {reason}", failure=failure)
+        status = msgspec.json.decode(self._masks.hide_json(bytes(self._found)), type=ConnectionStatus)
         passed = status.status == "SUCCEEDED"
-        said = status.message or ("" if passed else "The connector refused the configuration and gave no reason.")
+        said = status.said or ("" if passed else self._why_refused(status.status))
         return Outcome(
             TaskState.SUCCESS if passed else TaskState.FAILED,
             reason="" if passed else said,
@@ -115,3 +129,10 @@ class Results:
             check_status="SUCCESS" if passed else status.status,
             failure=None if passed else Failure(Kind.CONFIG_ERROR, said),
         )
+
+    def _why_refused(self, status: str) -> str:
+        """The best words there are for a check that names no reason."""
+        if status != "FAILED":
+            return f"The connector answered with the status {status[:40]!r}, which is neither SUCCEEDED nor FAILED."
+        told = self._connector.error or self._connector.fatal
+        return told or "The connector refused the configuration and gave no reason."

@@ -1,0 +1,98 @@
+"""spec, check and discover: what counts as a result, and the best reason where there is none."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.commands import Command
+from common.store import Outcome
+from sidecar import masks
+from sidecar.connector import Connector
+from sidecar.pipes import End
+from sidecar.results import Results
+from tests.support.reading import Reading
+from tests.support.rig import catalog, lines, log, trace_error
+
+MEMBER = {"SPEC": "spec", "CATALOG": "catalog", "CONNECTION_STATUS": "connectionStatus"}
+RESULT = {Command.SPEC: "SPEC", Command.DISCOVER: "CATALOG", Command.CHECK: "CONNECTION_STATUS"}
+GOOD: dict[Command, Any] = {
+    Command.SPEC: {"connectionSpecification": {}},
+    Command.DISCOVER: {"streams": [{"name": "plants"}]},
+    Command.CHECK: {"status": "SUCCEEDED"},
+}
+
+
+def _settle(folder: Path, command: Command, *messages: Any, exit_code: int = 0) -> Outcome:
+    journal = Reading(folder, "http://127.0.0.1:9", catalog()).journal
+    results = Results(command, Connector("p", journal), masks.of_config(b""))
+    results.on_stdout(lines(messages))
+    return results.settle(End(exit_code=exit_code), lambda: None)
+
+
+def _result(command: Command, content: Any) -> dict[str, Any]:
+    kind = RESULT[command]
+    return {"type": kind, MEMBER[kind]: content}
+
+
+EMPTY: list[tuple[Command, Any]] = [
+    *[(command, content) for command in GOOD for content in (None, 5, "x", [], [{}])],
+    *[(Command.DISCOVER, content) for content in ({}, {"streams": None}, {"streams": {}}, {"streams": [5]})],
+    *[(Command.CHECK, content) for content in ({}, {"status": None}, {"status": 5})],
+]
+
+
+@pytest.mark.parametrize(("command", "content"), EMPTY)
+def test_a_result_without_content_is_none(tmp_path: Path, command: Command, content: Any) -> None:
+    """It fails by name; nothing is handed on that would take the place of an earlier catalog or spec."""
+    outcome = _settle(tmp_path, command, _result(command, content))
+    assert (outcome.state, outcome.result) == ("FAILED", None)
+    assert f"The connector's {RESULT[command]} message has no usable content" in outcome.reason
+
+
+@pytest.mark.parametrize("command", GOOD)
+def test_an_empty_result_takes_no_good_one_s_place(tmp_path: Path, command: Command) -> None:
+    """The last that has content counts."""
+    outcome = _settle(tmp_path, command, _result(command, GOOD[command]), _result(command, None), exit_code=1)
+    assert outcome.state == "SUCCESS"
+    assert json.loads(outcome.result or b"") == GOOD[command]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [("The key is wrong", "The key is wrong"), ({"code": 5}, '{"code": 5}'), (["a"], '["a"]'), (7, "7")],
+)
+@pytest.mark.parametrize("status", ["FAILED", "SUCCEEDED"])
+def test_a_checks_message_is_shown_whatever_its_shape(tmp_path: Path, status: str, said: Any, shown: str) -> None:
+    """An odd message does not turn a good check into a bad one, nor hide why a bad one is."""
+    outcome = _settle(tmp_path, Command.CHECK, _result(Command.CHECK, {"status": status, "message": said}))
+    assert outcome.state == ("SUCCESS" if status == "SUCCEEDED" else "FAILED")
+    assert outcome.description == shown
+
+
+@pytest.mark.parametrize(
+    ("before", "status", "why"),
+    [
+        ([trace_error("The key is wrong")], "FAILED", "The key is wrong"),
+        ([log("The key is wrong", "FATAL")], "FAILED", "The key is wrong"),
+        ([], "FAILED", "The connector refused the configuration and gave no reason."),
+        ([], "succeeded", "answered with the status 'succeeded', which is neither SUCCEEDED nor FAILED"),
+    ],
+)
+@pytest.mark.parametrize("said", [None, "", "  "])
+def test_a_refusal_without_words_has_the_best_there_are(
+    tmp_path: Path, before: list[Any], status: str, why: str, said: Any
+) -> None:
+    """The error or the fatal line that came before it, else what it is."""
+    outcome = _settle(tmp_path, Command.CHECK, *before, _result(Command.CHECK, {"status": status, "message": said}))
+    assert outcome.state == "FAILED"
+    assert why in outcome.reason
+
+
+def test_nothing_usable_is_not_nothing(tmp_path: Path) -> None:
+    """A result in lower case, or one that is not valid JSON, sends the reader to the log, or says why."""
+    outcome = _settle(tmp_path, Command.DISCOVER, {"type": "catalog", "catalog": GOOD[Command.DISCOVER]})
+    assert "printed nothing that could be used (the log tells what)" in outcome.reason
+    outcome = _settle(tmp_path, Command.DISCOVER, '{"type":"CATALOG","catalog":{"streams":[NaN]}}')
+    assert outcome.reason == "The connector's CATALOG message cannot be read: NaN is not JSON."
