@@ -22,6 +22,7 @@ _SAID_CHARACTERS = 2000
 """What is kept of a line for the reason of a failure; the log has more of it."""
 _STDERR_LINE_BYTES = 64 * 1024
 _HELD_BACK_BYTES = 16 * 1024
+_UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
 class Connector:
@@ -44,13 +45,13 @@ class Connector:
     def on_stderr(self, data: bytes) -> None:
         """Lines of stderr become log lines; never errors."""
         *lines, self._stderr_rest = (self._stderr_rest + data).split(b"\n")
-        for line in lines:
-            self._say("ERRSTD", line.decode("utf-8", "replace").rstrip("\r"))
+        if lines:
+            self._say(["ERRSTD"] * len(lines), [line.decode("utf-8", "replace").rstrip("\r") for line in lines])
         if len(self._stderr_rest) > _STDERR_LINE_BYTES:
             # Masked before it is cut, and not cut where a secret may have begun that goes on in what follows.
             text = self._journal.hide(self._stderr_rest.decode("utf-8", "surrogateescape"))
             masked = text.encode("utf-8", "surrogateescape")
-            self._say("ERRSTD", masked[:-_HELD_BACK_BYTES].decode("utf-8", "replace"))
+            self._say(["ERRSTD"], [masked[:-_HELD_BACK_BYTES].decode("utf-8", "replace")])
             self._stderr_rest = masked[-_HELD_BACK_BYTES:]
 
     def end(self) -> None:
@@ -58,17 +59,32 @@ class Connector:
         if self._stderr_rest:
             self.on_stderr(b"\n")
 
-    def on_log(self, raw: Raw) -> None:
-        """A LOG message: only a FATAL one says something about the outcome, and only if nothing better does."""
+    def on_logs(self, raws: list[Raw]) -> None:
+        """LOG messages that came together; they are decoded, masked and kept at once."""
         try:
-            log = msgspec.json.decode(raw, type=Log)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            logs = _logs.decode(b"[%b]" % b",".join(raws))
+        except _UNREADABLE:
+            logs = []
+        if len(logs) == len(raws):
+            self._on_logs(logs)
+        else:
+            for raw in raws:
+                self._on_log(raw)
+
+    def _on_log(self, raw: Raw) -> None:
+        try:
+            logs = [msgspec.json.decode(raw, type=Log)]
+        except _UNREADABLE:
             self.odd("a LOG message without level and message")
-            return
-        level = log.level if log.level in _LEVELS else "INFO"
-        if level == "FATAL":
-            self.fatal = self._kept(log.message)
-        self._say(level, log.message)
+        else:
+            self._on_logs(logs)
+
+    def _on_logs(self, logs: list[Log]) -> None:
+        """Only a FATAL one says something about the outcome, and only if nothing better does."""
+        levels = [log.level if log.level in _LEVELS else "INFO" for log in logs]
+        said = self._say(levels, [log.message for log in logs])
+        if "FATAL" in levels:
+            self.fatal = _short([text for level, text in zip(levels, said, strict=True) if level == "FATAL"][-1])
 
     def on_trace(self, raw: Raw) -> Trace | None:
         """A TRACE message, decoded; errors that name no stream are kept, ESTIMATE and ANALYTICS need nothing."""
@@ -76,15 +92,15 @@ class Connector:
             trace = msgspec.json.decode(raw, type=Trace)
             # Looked at here, where one that cannot be read is told.
             _ = trace.status
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        except _UNREADABLE:
             self.odd("a TRACE message of an unknown shape")
             return None
         if failure := trace.failure:
-            self._say("ERROR", failure.sentence)
+            [said] = self._say(["ERROR"], [failure.sentence])
             self.error_kind = self.error_kind or reasons.of_trace(failure.failure_type)
             # The first one is the cause; what follows are summaries.
             if failure.stream is None and not self.error:
-                self.error = self._kept(failure.sentence)
+                self.error = _short(said)
         elif trace.type not in _TRACES:
             self.odd("a TRACE message of the unknown type", trace.type)
         return trace
@@ -94,7 +110,7 @@ class Connector:
         if line.fault is Fault.NOISE:
             first, _, _ = line.text[:_SAID_CHARACTERS].lstrip("[").partition(" ")
             level = first.rstrip("]:").upper()
-            self._say(level if level in _LEVELS else "ERROR", line.text)
+            self._say([level if level in _LEVELS else "ERROR"], [line.text])
         elif line.fault is Fault.BROKEN:
             kind = f"a {line.envelope.type} message" if line.envelope.type else "a line"
             self.odd(f"{kind} that cannot be read ({line.why})")
@@ -147,11 +163,16 @@ class Connector:
             return "not success: no exit code of the source, it was killed or never ran to its end"
         return self.reason(end.exit_code)
 
-    def _say(self, level: str, text: str) -> None:
-        self.last = self._kept(text)
-        self._last_words.append(self.last)
-        self._journal.log(level, text, self._package)
+    def _say(self, levels: list[str], texts: list[str]) -> list[str]:
+        """Logs lines (at least one); returns their texts as masked."""
+        said = self._journal.log_all(levels, texts, self._package)
+        self._last_words.extend(map(_short, said[-_LAST_WORDS:]))
+        self.last = self._last_words[-1]
+        return said
 
-    def _kept(self, text: str) -> str:
-        text = self._journal.hide(text)
-        return text if len(text) <= _SAID_CHARACTERS else f"{text[:_SAID_CHARACTERS]} ..."
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SAID_CHARACTERS else f"{text[:_SAID_CHARACTERS]} ..."
+
+
+_logs = msgspec.json.Decoder(list[Log])

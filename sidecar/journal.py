@@ -59,19 +59,25 @@ class Journal(threading.Thread):
 
     def log(self, level: str, message: str, logger: str = OURS) -> None:
         """One line, masked; level as callers know them: INFO, WARN, ERROR, DEBUG, FATAL, TRACE, ERRSTD."""
+        self.log_all([level], [message], logger)
+
+    def log_all(self, levels: list[str], messages: list[str], logger: str) -> list[str]:
+        """Lines that came together; returns their messages as masked."""
+        masked = self._masks.hide_all(messages)
         # Masked before it is cut: half a secret would not be found.
-        message = self._masks.hide(message)
-        if len(message) > _MESSAGE_CHARACTERS:
-            message = f"{message[:_MESSAGE_CHARACTERS]} ... ({len(message):,} characters)"
+        cut = [text if len(text) <= _MESSAGE_CHARACTERS else _cut(text) for text in masked]
         with contextlib.suppress(OSError):
-            print(f"{level} : {message}", flush=False)  # noqa: T201 - the container's own log
-        line = LogLine(level, logger, message, datetime.now(UTC))
+            said = [f"{level} : {message}" for level, message in zip(levels, cut, strict=True)]
+            print("\n".join(said), flush=False)  # noqa: T201 - the container's own log
+        now = datetime.now(UTC)
+        lines = [LogLine(level, logger, message, now) for level, message in zip(levels, cut, strict=True)]
         with self._lock:
-            self._lines.append(line)
-            self._held += len(message)
+            self._lines += lines
+            self._held += sum(map(len, cut))
             while len(self._lines) > _HOLD_LINES or self._held > _HOLD_CHARACTERS:
                 self._held -= len(self._lines.popleft().message)
                 self._dropped += 1
+        return masked
 
     def run(self) -> None:
         """Until `close`: lines as they come, progress every few seconds."""
@@ -170,3 +176,7 @@ class Journal(threading.Thread):
         if not goes_on:
             self.on_over()
         return goes_on
+
+
+def _cut(message: str) -> str:
+    return f"{message[:_MESSAGE_CHARACTERS]} ... ({len(message):,} characters)"

@@ -155,20 +155,25 @@ class Read:
             self._on_too_long(block)
             return
         rows: _Rows = defaultdict(list)
+        logs: list[Raw] = []
         for message in decode(block):
             record = message.record
             if record is not None and message.type == "RECORD":  # type: ignore[union-attr] # a record has a message
                 rows[record.stream if record.namespace is None else (record.stream, record.namespace)].append(
                     record.data
                 )
-                continue
-            # Order matters between a stream's records and what is said about them: a log line says nothing.
-            if type(message) is not Message or message.type != "LOG":
-                self._flush(rows)
-            self._on_message(message)
-        self._flush(rows)
+            elif type(message) is Message and message.type == "LOG":
+                logs.append(message.log)
+            else:
+                # Order matters between a stream's records and what is said about them: a log line says nothing.
+                self._flush(rows, logs)
+                self._on_message(message)
+        self._flush(rows, logs)
 
-    def _flush(self, rows: _Rows) -> None:
+    def _flush(self, rows: _Rows, logs: list[Raw]) -> None:
+        if logs:
+            self._connector.on_logs(logs)
+            logs.clear()
         for key, data in rows.items():
             lane = self._lanes.find(StreamId(key) if isinstance(key, str) else StreamId(*key))
             before = lane.refused
@@ -184,8 +189,6 @@ class Read:
         match message.type:
             case "STATE":
                 self._on_state(message.state)
-            case "LOG":
-                self._connector.on_log(message.log)
             case "TRACE":
                 if trace := self._connector.on_trace(message.trace):
                     self._on_trace(trace)

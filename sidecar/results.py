@@ -80,7 +80,7 @@ class Results:
             "CONNECTION_STATUS": message.connectionStatus,
         }
         if message.type == "LOG":
-            self._connector.on_log(message.log)
+            self._connector.on_logs([message.log])
         elif message.type == "TRACE":
             self._connector.on_trace(message.trace)
         elif message.type == _EXPECTED[self._command]:

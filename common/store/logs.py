@@ -2,9 +2,10 @@
 
 import itertools
 import secrets
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from uuid import UUID
 
+import msgspec
 from msgspec import Struct
 
 from common.store.database import Database, Row
@@ -20,25 +21,34 @@ class LogLine(Struct, frozen=True):
     timestamp: datetime
 
 
+class _Stored(Struct, frozen=True):
+    id: str
+    level: str
+    logger: str
+    message: str
+    timestamp: datetime
+
+
 _process = secrets.randbits(12)
-_count = itertools.count(secrets.randbits(60))
+_count = itertools.count(2 << 62 | secrets.randbits(60))
 
 
-def _id(at: datetime) -> str:
-    """A UUID of version 7 that also sorts lines of one millisecond in the order they came."""
-    milliseconds = int(at.timestamp() * 1000) & (1 << 48) - 1
-    return str(UUID(int=milliseconds << 80 | 7 << 76 | _process << 64 | 2 << 62 | next(_count) & (1 << 62) - 1))
+def _ids(lines: Iterable[LogLine]) -> Iterator[str]:
+    """UUIDs of version 7 that also sort lines of one millisecond in the order they came."""
+    for at, together in itertools.groupby(line.timestamp for line in lines):
+        milliseconds = int(at.timestamp() * 1000) & (1 << 48) - 1
+        for _ in together:
+            yield f"{milliseconds:012x}7{_process:03x}{next(_count):016x}"
 
 
 def add(db: Database, task: TaskKey, lines: list[LogLine]) -> None:
     """Writes a batch of lines in one statement."""
-    count = len(lines)
-    db.run(
-        "add_logs", ids=[_id(line.timestamp) for line in lines], levels=[line.level for line in lines],
-        loggers=[clean(line.logger) for line in lines], messages=[clean(line.message) for line in lines],
-        sync_ids=[task.sync_id] * count, task_ids=[task.task_id] * count,
-        timestamps=[line.timestamp for line in lines],
-    )  # fmt: skip
+    stored = [
+        _Stored(id_, line.level, clean(line.logger), clean(line.message), line.timestamp)
+        for id_, line in zip(_ids(lines), lines, strict=True)
+    ]
+    document = msgspec.json.encode(stored).decode()
+    db.run("add_logs", lines=document, sync_id=task.sync_id, task_id=task.task_id)
 
 
 def last(db: Database, sync_id: str, task_id: str, limit: int) -> list[Row]:

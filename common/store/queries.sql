@@ -246,10 +246,10 @@ INSERT INTO syncctl_result (task_id, result) VALUES (:task_id, :result::json)
 ON CONFLICT (task_id) DO UPDATE SET result = excluded.result;
 
 -- name: add_logs
--- One statement per batch; the arrays are of one length.
+-- One statement per batch; its lines are one JSON document, because to make arrays of them costs 40 us a line.
 INSERT INTO task_log (id, level, logger, message, sync_id, task_id, timestamp)
-SELECT * FROM unnest(:ids::uuid[], :levels::text[], :loggers::text[], :messages::text[], :sync_ids::text[],
-                     :task_ids::text[], :timestamps::timestamptz[]);
+SELECT id, level, logger, message, :sync_id, :task_id, timestamp
+FROM json_to_recordset(:lines::json) AS line (id uuid, level text, logger text, message text, timestamp timestamptz);
 
 -- name: last_logs
 SELECT timestamp, level, logger, message FROM task_log

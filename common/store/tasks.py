@@ -101,7 +101,9 @@ End = tuple[TaskKey, Outcome]
 
 def clean(text: str) -> str:
     """Text as Postgres takes it."""
-    return text.replace("\0", NUL).encode("utf-8", "replace").decode()
+    if "\0" in text:
+        text = text.replace("\0", NUL)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def begin(

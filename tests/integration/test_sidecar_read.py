@@ -1,5 +1,8 @@
 """The sidecar on a healthy day: rows, states and the outcome."""
 
+from pathlib import Path
+
+from tests.support.reading import Reading
 from tests.support.recorder import Recorder
 from tests.support.rig import Rig, catalog, log, record, state, status
 
@@ -47,3 +50,22 @@ def test_log_lines_are_stored_in_order_with_their_levels(rig: Rig) -> None:
     assert "WARN WARN careful" in rig.log
     assert "DEBUG two" in rig.log
     assert rig.task["status"] == "SUCCESS"
+
+
+def test_log_messages_that_come_together_are_logged_one_by_one(tmp_path: Path, bulker: Recorder) -> None:
+    """In order, with what is said between them; one that cannot be read costs itself, and secrets are hidden."""
+    reading = Reading(tmp_path, bulker.url, catalog("plants"), config={"password": "planted-1"})
+    broken: list[object] = [{"type": "LOG", "log": {"level": 1}}, {"type": "LOG"}]
+    reading.feed(log("one"), record("plants", {"id": 1}), log("two planted-1", "DEBUG"), "noise", log("three", "ODD"))
+    reading.feed(log("four", "FATAL"), *broken, record("plants", 7), log("five\nof two lines"), status("plants", "X"))
+    reading.feed({"type": "LOG"}, log("six"), log("x" * 40_000 + "planted-1"))
+    first = ["INFO one", "DEBUG two ********", "ERROR noise", "INFO three", "FATAL four"]
+    odd = ["WARN The connector wrote a LOG message without level and message; it was ignored."]
+    assert reading.log[:9] == [
+        *first, *odd * 2, "INFO five\nof two lines",
+        "ERROR record 2 of stream plants was refused: its data is not a JSON object. (1 refused so far)",
+    ]  # fmt: skip
+    assert reading.log[9] == "WARN The connector wrote an unknown stream status 'X'; it was ignored."
+    assert reading.log[10:12] == [*odd, "INFO six"]
+    assert reading.log[12].endswith("xxx ... (40,008 characters)")
+    assert reading.end(1).reason.startswith("four")
