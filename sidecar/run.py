@@ -13,7 +13,7 @@ from common.commands import Command
 from common.errors import SyncError, TablesMissing, TimedOut, Unavailable
 from common.reasons import POSTGRES_AWAY_EXIT, Failure, Kind
 from common.store import Database, Outcome, StoreError, TaskState, states, tasks
-from sidecar import masks
+from sidecar import masks, memory
 from sidecar.connector import Connector
 from sidecar.journal import Journal
 from sidecar.keeper import Keeper
@@ -46,6 +46,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
             secrets = masks.of_config(b"", settings.database_url, settings.bulker_auth_token)
             output.setFormatter(MaskedFormatter("%(levelname)s : %(message)s", secrets))
             _raise_limits()
+            memory.keep()
             return _Task(settings, db, secrets).run()
     except SyncError as error:
         _log.critical("%s", error)
