@@ -2,7 +2,9 @@
 
 import http.client
 import time
+from collections.abc import Iterable
 from enum import StrEnum
+from itertools import chain, repeat
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
@@ -111,14 +113,13 @@ class BulkRequest:
     def send(self, blocks: list[bytes], rows: int) -> None:
         """Sends blocks of whole lines (without their last line feed); raises BulkerError with Bulker's words."""
         size = sum(map(len, blocks)) + len(blocks)
-        # Size line, rows and the chunk's end in one copy: each of them ends in the line feed that joins them.
-        self._write(b"\n".join((b"%x\r" % size, *blocks, b"\r\n")), "sent")
+        self._write((b"%x\r\n" % size, *chain.from_iterable(zip(blocks, repeat(b"\n"), strict=False)), b"\r\n"), "sent")
         self.rows += rows
         self.bytes += size
 
     def finish(self) -> Ack:
         """Ends the body and waits for Bulker's 200; raises BulkerError for anything else."""
-        self._write(b"0\r\n\r\n", "finished")
+        self._write((b"0\r\n\r\n",), "finished")
         try:
             answer = self._wire.answer(_ANSWER_SECONDS)
         except (OSError, http.client.HTTPException) as error:
@@ -141,9 +142,9 @@ class BulkRequest:
         """Tells Bulker to forget what was sent: by word, and by breaking the body off. Never raises."""
         self._wire.say_and_close(b"6\r\nABORT\n\r\n")
 
-    def _write(self, data: bytes, what: str) -> None:
+    def _write(self, parts: Iterable[bytes], what: str) -> None:
         try:
-            early = self._wire.write(data, _WRITE_SECONDS)
+            early = self._wire.write(parts, _WRITE_SECONDS)
         except (OSError, http.client.HTTPException) as error:
             self._wire.close()
             raise _broken(self._wire.where, what, error) from error

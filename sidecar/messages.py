@@ -2,8 +2,9 @@
 
 import io
 import re
+from collections import deque
 from enum import StrEnum
-from itertools import islice
+from itertools import count, islice
 from typing import ClassVar
 
 import msgspec
@@ -19,7 +20,7 @@ _START = re.compile(rb'\{\s*"type"\s*:')
 _RECORD = re.compile(rb'"type"\s*:\s*"RECORD"')
 _EMPTY = re.compile(rb'"record"\s*:\s*\{\s*\}')
 _STARTS_TRIED = 8
-_LONG_LINE_BYTES = 1000
+_LONG_LINE_BYTES = 4000
 _LONG_BLOCK_BYTES = 1024 * 1024
 """Larger than any chunk: such a block holds a long line, which is not worth a copy."""
 
@@ -65,13 +66,15 @@ def _count_lines(block: bytes) -> int:
     first = end = block.find(b"\n")
     if first < _LONG_LINE_BYTES and len(block) <= _LONG_BLOCK_BYTES:
         # Looks for line ends many bytes at a time, where `count` looks at each.
-        return len(io.BytesIO(block).readlines())
+        numbers = count()
+        deque(zip(io.BytesIO(block), numbers, strict=False), maxlen=0)
+        return next(numbers)
     # From line to line, without a copy of each.
-    count = 0
+    found = 0
     while end >= 0:
-        count += 1
+        found += 1
         end = block.find(b"\n", end + 1)
-    return count
+    return found
 
 
 def _decode_line(line: bytes) -> list[Message | BadLine]:

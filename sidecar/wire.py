@@ -11,7 +11,9 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -21,6 +23,8 @@ _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 0.5
 _LAST_WORDS_SECONDS = 10.0
 _ANSWER_BYTES = 64 * 1024
+_MOST_PARTS = 512
+"""The kernel takes 1,024 pieces at once."""
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 Until = Callable[[float], float]
@@ -42,7 +46,7 @@ class Wire:
         secure = parts.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         self.where = f"{parts.hostname}:{parts.port or (443 if secure else 80)}"
-        self._until = until
+        self._until, self._secure = until, secure
         self._received = bytearray()
         self._connection = kind(parts.hostname or "", parts.port, timeout=_CONNECT_SECONDS)
         try:
@@ -60,18 +64,19 @@ class Wire:
         self._readable.register(self._socket, select.POLLIN)
         self._ready.register(self._socket, select.POLLIN | select.POLLOUT)
 
-    def write(self, data: bytes, seconds: float) -> Answer | None:
+    def write(self, parts: Iterable[bytes], seconds: float) -> Answer | None:
         """Sends it all, or as much as the other side lets us before it answers; then its answer.
 
         `seconds` is how long no byte may move.
         """
-        view = memoryview(data)
+        # Encryption copies anyway, and knows no pieces.
+        left = deque(memoryview(part) for part in ((b"".join(parts),) if self._secure else parts))
         deadline = time.monotonic() + seconds
-        while view:
+        while left:
             if self._has_answer():
                 return self.answer(_LAST_WORDS_SECONDS)
             try:
-                sent = self._socket.send(view)
+                sent = self._socket.send(left[0]) if self._secure else self._socket.sendmsg(islice(left, _MOST_PARTS))
             except ssl.SSLWantReadError:
                 self._wait(self._readable, deadline)
             except _NOT_NOW:
@@ -80,7 +85,7 @@ class Wire:
                 # It hung up; what it said before that is still there.
                 return self.answer(_LAST_WORDS_SECONDS)
             else:
-                view = view[sent:]
+                _drop(left, sent)
                 deadline = time.monotonic() + seconds
         return None
 
@@ -146,6 +151,14 @@ class Wire:
         while not poll.poll(_LOOK_SECONDS * 1000):
             if time.monotonic() >= self._until(deadline):
                 raise TimeoutError
+
+
+def _drop(parts: deque[memoryview], size: int) -> None:
+    """Takes so many bytes away from the front."""
+    while parts and size >= len(parts[0]):
+        size -= len(parts.popleft())
+    if size:
+        parts[0] = parts[0][size:]
 
 
 class _Incoming(io.RawIOBase):

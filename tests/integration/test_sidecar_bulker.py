@@ -68,6 +68,17 @@ def test_a_request_as_bulker_wants_it() -> None:
     assert bulk.lines == [ROW] * 4
 
 
+def test_many_blocks_at_once_arrive_byte_for_byte() -> None:
+    """More pieces than the kernel takes in one call, and more bytes than the socket does."""
+    blocks = [b'{"id":%d,"pad":"%b"}' % (number, b"x" * (number % 997)) for number in range(3000)]
+    with recorder() as bulker:
+        request = _bulker(bulker.url).open(TARGET)
+        request.send(blocks, 3000)
+        request.send([b"\n".join(blocks)] * 3, 9000)
+        assert request.finish() == Ack(12_000, 12_000)
+        assert bulker.requests[0].lines == blocks * 4
+
+
 @pytest.mark.parametrize("then", ["close", "reset", "hang", "read on"])
 @pytest.mark.fault(56)
 def test_an_early_refusal_gives_its_text(then: str) -> None:
