@@ -12,9 +12,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(NAMES)}; all without")
     parser.add_argument("--quick", action="store_true", help="less data, fewer shapes: to see that it works")
+    parser.add_argument("--profile", action="store_true", help="print the sidecar's profile, and measure nothing else")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(NAMES):
         parser.error(f"no such bench: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    if arguments.profile:
+        importlib.import_module("bench.sidecar").profile()
+        return 0
     met = [importlib.import_module(f"bench.{name}").run(quick=arguments.quick) for name in arguments.names or NAMES]
     return 0 if all(met) else 1
 

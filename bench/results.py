@@ -2,7 +2,7 @@
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +53,12 @@ def publish(
     for goal in goals:
         _console.print(str(goal), highlight=False)
     return all(goal.met for goal in goals)
+
+
+def publish_curves(name: str, x: str, y: str, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    """Draws lines into NAME.svg."""
+    FOLDER.mkdir(exist_ok=True)
+    chart = pygal.XY(title=f"{name}: {y}", x_title=x, y_title=y, show_dots=False, width=1000, range=(0, 80))
+    for label, points in curves.items():
+        chart.add(label, list(points))
+    chart.render_to_file(str(FOLDER / f"{name}.svg"))

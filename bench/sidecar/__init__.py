@@ -1,5 +1,5 @@
 """The sidecar against its ceilings, on one core: see run.py."""
 
-from bench.sidecar.run import run
+from bench.sidecar.run import profile, run
 
-__all__ = ["run"]
+__all__ = ["profile", "run"]

@@ -19,7 +19,7 @@ class Shape(Struct, frozen=True):
     @property
     def name(self) -> str:
         """How the tables call it."""
-        order = f" every {self.run}" if self.run else ""
+        order = f" by {self.run}" if self.run else ""
         logs = f", {self.log_lines:,} log lines" if self.log_lines else ""
         return f"{self.record_bytes:,} B, {self.streams} streams{order}, state each {self.state_every:,}{logs}"
 

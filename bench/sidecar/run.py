@@ -3,186 +3,122 @@
 The sidecar (and each ceiling) has the first core for itself; what feeds it and what it talks to share the second.
 """
 
-import json
-import os
-import subprocess
+import pstats
 import sys
-import tempfile
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import psutil
-from msgspec import Struct
-
-from bench.results import Goal, publish
-from bench.sidecar import data
+from bench.results import Goal, publish, publish_curves
+from bench.sidecar import costs, data, recorded
 from bench.sidecar.data import Shape
-from common.store import Database
-from embedded.postgres import Postgres
+from bench.sidecar.rig import Rig, Taken, rig, sink
+from embedded.warehouse.server import WarehouseServer
+from embedded.warehouse.warehouse import Warehouse
 
-ROOT = Path(__file__).parent.parent.parent
 _ROUNDS = 3
 _ONE_STREAM, _INTERLEAVED = 0.70, 0.60
-_MEMORY_MB = 60.0
+_GOALS_FOR = (300, 1000)
 
 SHAPES = [
-    Shape(100, records=600_000),
-    Shape(300),
-    Shape(300, state_every=10_000),
-    Shape(300, streams=5),
-    Shape(300, streams=5, run=25),
-    Shape(300, streams=5, run=1),
-    Shape(300, streams=50, run=25),
-    Shape(300, streams=50, run=1),
-    Shape(1000, records=200_000),
-    Shape(1000, streams=5, run=25, records=200_000),
-    Shape(10_000, records=30_000),
-    Shape(1_000_000, records=300),
-    Shape(300, state_every=10_000, log_lines=100_000),
+    Shape(100, state_every=10_000, records=500_000),
+    Shape(300, state_every=1000, records=300_000),
+    Shape(300, state_every=10_000, records=300_000),
+    Shape(1000, state_every=10_000, records=150_000),
+    Shape(10_000, state_every=10_000, records=15_000),
+    Shape(300, streams=5, state_every=10_000, records=300_000),
+    Shape(300, streams=5, run=25, state_every=10_000, records=300_000),
+    Shape(300, streams=5, run=1, state_every=10_000, records=300_000),
+    Shape(300, streams=50, state_every=1000, records=300_000),
+    Shape(300, streams=50, run=25, state_every=1000, records=300_000),
+    Shape(300, streams=50, run=1, state_every=1000, records=300_000),
+    Shape(1000, streams=5, run=25, state_every=10_000, records=150_000),
+    Shape(1000, streams=5, run=1, state_every=10_000, records=150_000),
 ]
 QUICK = [Shape(300, records=100_000), Shape(300, streams=5, run=25, records=100_000)]
-
-
-class Taken(Struct, frozen=True):
-    """One run: seconds from the first byte offered to the end, CPU seconds, and the largest resident size."""
-
-    seconds: float
-    cpu_seconds: float
-    memory_mb: float
-
-
-class Bench:
-    """The fixed parts: Postgres, a sink, a folder."""
-
-    def __init__(self, folder: Path, database_url: str, sink: str) -> None:
-        self.folder, self.database_url, self.sink = folder, database_url, sink
-        self.recording = folder / "recording"
-
-    def cat(self) -> Taken:
-        """(a) The pipe alone."""
-        return self._feed(["cat", str(self._pipe("stdout"))], stdout=subprocess.DEVNULL)
-
-    def decode(self) -> Taken:
-        """(b) The pipe and msgspec."""
-        return self._feed([sys.executable, "-m", "bench.sidecar.ceilings", "decode", str(self._pipe("stdout"))])
-
-    def post(self) -> Taken:
-        """(c) A plain client with the same bytes."""
-        arguments = ["post", self.sink, str(self.recording)]
-        began = time.perf_counter()
-        process = subprocess.Popen(_pinned(0, [sys.executable, "-m", "bench.sidecar.ceilings", *arguments]), cwd=ROOT)
-        return _watch(process, began)
-
-    def sidecar(self, shape: Shape) -> Taken:
-        """The sidecar itself, to its exit."""
-        stdout, stderr = self._pipe("stdout"), self._pipe("stderr")
-        (self.folder / "catalog.json").write_text(json.dumps(data.catalog(shape)))
-        code = self.folder / "exit-code"
-        code.write_text("0\n")
-        environment = {
-            "COMMAND": "read", "PACKAGE": "bench/source", "PACKAGE_VERSION": "1", "DATABASE_URL": self.database_url,
-            "BULKER_URL": self.sink, "STDOUT_PIPE_FILE": str(stdout), "STDERR_PIPE_FILE": str(stderr),
-            "EXIT_CODE_FILE": str(code), "CONFIG_FOLDER": str(self.folder), "SYNC_ID": "bench", "TASK_ID": "bench",
-            "PATH": os.defpath, "DRAIN_SECONDS": "60",
-        }  # fmt: skip
-        command = [sys.executable, "-m", "sidecar"]
-        return self._feed(command, env=environment, errors=stderr, stdout=subprocess.DEVNULL)
-
-    def _pipe(self, name: str) -> Path:
-        path = self.folder / name
-        path.unlink(missing_ok=True)
-        os.mkfifo(path)
-        return path
-
-    def _feed(self, command: list[str], errors: Path | None = None, **options: Any) -> Taken:
-        """Starts a reader on the first core, waits until it has the pipe open, then offers the recording."""
-        process = subprocess.Popen(_pinned(0, command), cwd=ROOT, **options)
-        if errors:
-            errors.open("wb").close()
-        with (self.folder / "stdout").open("wb", buffering=0) as pipe:
-            time.sleep(0.7)  # imports are start-up, measured apart
-            began = time.perf_counter()
-            feeder = subprocess.Popen(_pinned(1, ["cat", str(self.recording)]), stdout=pipe)
-        taken = _watch(process, began)
-        feeder.wait()
-        if process.returncode:
-            raise RuntimeError(f"{command} ended with {process.returncode}")
-        return taken
-
-
-def _pinned(core: int, command: list[str]) -> list[str]:
-    cores = sorted(os.sched_getaffinity(0))
-    return ["taskset", "-c", str(cores[min(core, len(cores) - 1)]), *command]
-
-
-def _watch(process: "subprocess.Popen[bytes]", began: float) -> Taken:
-    """Waits for the end, sampling the resident size; CPU seconds are the kernel's own account."""
-    peak = 0
-    watched = psutil.Process(process.pid)
-
-    def sample() -> None:
-        nonlocal peak
-        while process.poll() is None:
-            try:
-                peak = max(peak, watched.memory_info().rss)
-            except psutil.Error:
-                return
-            time.sleep(0.02)
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    _, _, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - began
-    process.returncode = 0
-    thread.join()
-    return Taken(seconds, usage.ru_utime + usage.ru_stime, peak / 1e6)
-
-
-@contextmanager
-def _bench() -> Iterator[Bench]:
-    with tempfile.TemporaryDirectory() as name, Postgres.start(Path(name) / "postgres") as postgres:
-        with Database(postgres.url) as db:
-            db.install()
-        sink = subprocess.Popen(
-            _pinned(1, [sys.executable, "-m", "bench.sidecar.sink"]),
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert sink.stdout is not None
-        try:
-            yield Bench(Path(name), postgres.url, f"http://127.0.0.1:{int(sink.stdout.readline())}")
-        finally:
-            sink.terminate()
-            sink.communicate()
+_COLUMNS = (
+    "shape", "records/s", "MB/s", "CPU us a record", "of (a) cat", "of (b) decode", "of (b) tuned", "of (c) post",
+    "CPU, of (b)", "peak MB",
+)  # fmt: skip
 
 
 def run(*, quick: bool) -> bool:
     """All shapes; the best of three rounds each, since the machine's other work only ever slows."""
+    rounds = 1 if quick else _ROUNDS
     rows: list[tuple[Any, ...]] = []
     goals: list[Goal] = []
-    columns = ("shape", "MB/s", "records/s", "cpu s", "of (a) cat", "of (b) decode", "of (c) post", "peak MB")
-    with _bench() as bench:
+    with rig() as bench, sink() as address:
         for shape in QUICK if quick else SHAPES:
-            size = data.write(shape, bench.recording)
-            taken = _best([bench.sidecar(shape) for _ in range(_ROUNDS)])
-            a, b, c = (_best([ceiling() for _ in range(_ROUNDS)]) for ceiling in (bench.cat, bench.decode, bench.post))
-            ratios = [ceiling.seconds / taken.seconds for ceiling in (a, b, c)]
-            rate = shape.records / taken.seconds
-            rows.append((shape.name, size / 1e6 / taken.seconds, rate, taken.cpu_seconds, *ratios, taken.memory_mb))
-            goals += _goals(shape, ratios[1], taken)
-    return publish("sidecar", columns, rows, goals, bars="records/s")
+            data.write(shape, bench.recording)
+            row = _measure(bench, address, shape.name, data.catalog(shape), shape.records, rounds)
+            rows.append(row)
+            goals += _goals(shape, row[_COLUMNS.index("of (b) decode")])
+        rows += _recorded(bench, address, rounds, quick=quick)
+        rows.append(_warehouse(bench, records=30_000 if quick else 100_000))
+        single, log_goals = costs.log_lines(bench, address, rounds, records=100_000 if quick else 400_000)
+        single += [costs.checkpoint(bench, address), costs.start_up(bench, address, 3 if quick else 7)]
+        curves = dict(costs.memory(bench, quick=quick))
+    publish("sidecar-costs", ("what", "value", "unit", "how"), [(c.name, c.value, c.unit, c.how) for c in single], [])
+    publish_curves("sidecar-memory", "seconds", "resident MB", {name: taken.memory for name, taken in curves.items()})
+    publish(
+        "sidecar-memory", ("records and sink", "1st quarter MB", "2nd", "3rd", "last", "peak"),
+        [(name, *costs.quarters(taken), taken.peak_mb) for name, taken in curves.items()], [],
+    )  # fmt: skip
+    goals += [*log_goals, *costs.memory_goals(curves)]
+    return publish("sidecar", _COLUMNS, rows, goals, bars="records/s")
 
 
-def _best(runs: list[Taken]) -> Taken:
-    return min(runs, key=lambda taken: taken.seconds)
+def profile() -> None:
+    """The sidecar's profile for 300 bytes, one stream: its own time by function."""
+    shape = Shape(300, state_every=10_000, records=200_000)
+    with rig() as bench, sink() as address:
+        data.write(shape, bench.recording)
+        figures = bench.folder / "profile"
+        bench.sidecar(address, data.catalog(shape), "-m", "cProfile", "-o", str(figures), "-m", "sidecar")
+        pstats.Stats(str(figures), stream=sys.stdout).sort_stats("tottime").print_stats(25)
 
 
-def _goals(shape: Shape, of_decode: float, taken: Taken) -> list[Goal]:
+def _measure(
+    bench: Rig, address: str, name: str, catalog: Mapping[str, Any], records: int, rounds: int
+) -> tuple[Any, ...]:
+    """One row of the table. Everything takes turns, so that the machine's drift meets all of them."""
+    ways: list[Callable[[], Taken]] = [
+        lambda: bench.sidecar(address, catalog), bench.cat, bench.decode, lambda: bench.decode("tuned"),
+        lambda: bench.post(address),
+    ]  # fmt: skip
+    taken: list[list[Taken]] = [[] for _ in ways]
+    for _ in range(rounds):
+        for way, runs in zip(ways, taken, strict=True):
+            runs.append(way())
+    # To the last byte taken: what the end costs is measured apart, and weighs as much in a short run as in a long one.
+    ours, *ceilings = (min(run.fed_seconds for run in runs) for runs in taken)
+    cpu, _, decode_cpu, *_ = (min(run.cpu_seconds for run in runs) for runs in taken)
+    ratios = [ceiling / ours for ceiling in ceilings]
+    size = bench.recording.stat().st_size / 1e6
+    peak = max(run.peak_mb for run in taken[0])
+    return name, records / ours, size / ours, cpu / records * 1e6, *ratios, decode_cpu / cpu, peak
+
+
+def _recorded(bench: Rig, address: str, rounds: int, *, quick: bool) -> list[tuple[Any, ...]]:
+    found = recorded.record(bench.folder, bench.recording, count=500 if quick else 3000, times=20)
+    if isinstance(found, str):
+        return [(found, *[0.0] * (len(_COLUMNS) - 1))]
+    catalog, records = found
+    return [_measure(bench, address, f"recorded: {recorded.IMAGE}", catalog, records, rounds)]
+
+
+def _warehouse(bench: Rig, records: int) -> tuple[Any, ...]:
+    """Into DuckDB: the sidecar waits for it, so only (c), a plain client that waits as well, says much."""
+    shape = Shape(300, state_every=10_000, records=records)
+    data.write(shape, bench.recording)
+    warehouse = Warehouse(bench.folder / "warehouse.duckdb", "", patience_seconds=10)
+    with WarehouseServer(warehouse) as server:
+        row = _measure(bench, server.url, f"{shape.name}, into DuckDB", data.catalog(shape), records, 1)
+    warehouse.close()
+    return row
+
+
+def _goals(shape: Shape, of_decode: float) -> list[Goal]:
+    if shape.record_bytes not in _GOALS_FOR:
+        return []
     name = shape.name.replace(" ", "-").replace(",", "")
-    goals = [Goal(f"memory-{name}", taken.memory_mb, _MEMORY_MB, at_most=True)]
-    if shape.record_bytes in {300, 1000} and not shape.log_lines:
-        goals.append(Goal(f"of-decode-{name}", of_decode, _ONE_STREAM if shape.streams == 1 else _INTERLEAVED))
-    return goals
+    return [Goal(f"of-decode-{name}", of_decode, _INTERLEAVED if shape.run else _ONE_STREAM)]
