@@ -4,6 +4,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from common.store import Database
@@ -15,6 +16,10 @@ from tests.support.recorder import Recorder, recorder
 from tests.support.rig import Rig
 
 __all__ = ["no_file_keeps_a_secret", "pytest_runtest_makereport"]  # found here by pytest
+
+# No test fails for the time that it takes.
+hypothesis.settings.register_profile("project", deadline=None)
+hypothesis.settings.load_profile("project")
 
 # A shell that starts the tests in the background leaves SIGINT ignored, and programs inherit that: those under
 # test have to be interruptible all the same.

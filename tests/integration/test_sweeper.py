@@ -13,9 +13,10 @@ from common.errors import ClusterUnavailable
 from common.settings import Settings
 from common.store import Database
 from common.tasks import events
+from common.tasks.deeds import Swept
 from common.tasks.report import list_tasks
 from common.tasks.requests import TaskQuery
-from common.tasks.sweep import Swept, keep_sweeping, sweep_pod
+from common.tasks.sweep import keep_sweeping, sweep_pod
 from tests.support.databases import TestDatabase
 from tests.support.functions import running
 from tests.support.recorder import Recorder, wait_for

@@ -81,14 +81,14 @@ def pod(
     return made
 
 
-def seen(made: Part, after: float = 310, **clock: float) -> Verdict:
+def seen(made: Part, after: float = 310, **clock: Any) -> Verdict:
     """The verdict so many seconds after the pod was created; there has to be one."""
     verdict = judge(made, Clock(BEGAN + after, **clock), LIMITS)
     assert verdict is not None
     return verdict
 
 
-def goes_on(made: Part, after: float = 310, **clock: float) -> bool:
+def goes_on(made: Part, after: float = 310, **clock: Any) -> bool:
     return judge(made, Clock(BEGAN + after, **clock), LIMITS) is None
 
 

@@ -36,10 +36,15 @@ def _result(command: Command, content: Any) -> dict[str, Any]:
     return {"type": kind, MEMBER[kind]: content}
 
 
+NOTHING: list[Any] = [None, 5, "x", [], [{}]]
+NO_STREAMS: list[Any] = [None, {}, [5]]
+NO_STATUS: list[Any] = [None, 5]
 EMPTY: list[tuple[Command, Any]] = [
-    *[(command, content) for command in GOOD for content in (None, 5, "x", [], [{}])],
-    *[(Command.DISCOVER, content) for content in ({}, {"streams": None}, {"streams": {}}, {"streams": [5]})],
-    *[(Command.CHECK, content) for content in ({}, {"status": None}, {"status": 5})],
+    *((command, content) for command in GOOD for content in NOTHING),
+    *((Command.DISCOVER, {"streams": streams}) for streams in NO_STREAMS),
+    *((Command.CHECK, {"status": status}) for status in NO_STATUS),
+    (Command.DISCOVER, {}),
+    (Command.CHECK, {}),
 ]
 
 
