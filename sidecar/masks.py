@@ -57,6 +57,7 @@ class Masks:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets: frozenset[str] = frozenset()
+        self._marked: frozenset[str] = frozenset()
         self._forms: list[str] = []
         self._odd_forms: list[str] = []
         self._add(secrets)
@@ -82,9 +83,13 @@ class Masks:
             text = json.dumps(_walk(forms, _decoded(text.encode())), ensure_ascii=False)
         return text.encode("utf-8", "replace")
 
-    def learn(self, config: bytes) -> None:
-        """Hides a changed configuration's secrets too: connectors renew tokens while they run."""
-        self._add(_leaves(_decoded(config)))
+    def learn(self, config: bytes, marked: Iterable[str] = ()) -> None:
+        """Hides a (changed) configuration's secrets too: connectors renew tokens while they run.
+
+        `marked`: properties that are secrets whatever they are called, from now on.
+        """
+        self._marked |= frozenset(marked)
+        self._add(_leaves(_decoded(config), marked=self._marked))
 
     def _add(self, secrets: Iterable[str]) -> None:
         # Replaced as a whole: another thread may be reading.
@@ -155,15 +160,16 @@ class _Found(IntEnum):
     SECRET = 2
 
 
-def _leaves(value: Any, place: _Found = _Found.NOTHING) -> Iterator[str]:
+def _leaves(value: Any, place: _Found = _Found.NOTHING, *, marked: frozenset[str] = frozenset()) -> Iterator[str]:
     """Strings under a key that sounds secret, odd ones beside them, and passwords within strings anywhere."""
     if isinstance(value, dict):
         labelled = any(isinstance(value.get(label), str) and _SECRET_KEY.search(value[label]) for label in _LABELS)
         for key, inner in value.items():
-            yield from _leaves(inner, _Found.SECRET if labelled and key in _VALUES else _place(str(key), inner, place))
+            told = (labelled and key in _VALUES) or key in marked
+            yield from _leaves(inner, _Found.SECRET if told else _place(str(key), inner, place), marked=marked)
     elif isinstance(value, list):
         for inner in value:
-            yield from _leaves(inner, place)
+            yield from _leaves(inner, place, marked=marked)
     elif isinstance(value, str):
         if place is _Found.SECRET and value.lower() not in _PUBLIC_VALUES:
             yield value

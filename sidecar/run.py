@@ -93,8 +93,10 @@ class _Task:
         return self._consumer.progress() if self._consumer else None
 
     def _watch(self) -> Outcome:
-        self._secrets.learn(self._settings.file("config"))
+        config = self._settings.file("config")
+        self._secrets.learn(config)
         with self._patient() as db:
+            self._secrets.learn(config, self._marked(db))
             self._journal.ours = db.transact(lambda db: db.run("ours_exist"))[0]["ours"]
         connector = Connector(self._settings.package, self._journal)
         consumer = self._consumer = self._make_consumer(connector)
@@ -111,6 +113,14 @@ class _Task:
         if pipes.end.held_open:
             self._journal.log("WARN", "Something kept the connector's output open after it had ended; it was given up.")
         return consumer.settle(pipes.end, self._insist)
+
+    def _marked(self, db: Database) -> list[str]:
+        """What the connector's own specification calls secret, if it was asked for before."""
+        image = {"package": self._settings.package, "version": self._settings.package_version}
+        try:
+            return [row["name"] for row in db.transact(lambda db: db.run("secret_properties", **image))]
+        except TablesMissing:
+            return []
 
     def _make_consumer(self, connector: Connector) -> Read | Results:
         if self._settings.command is not Command.READ:

@@ -328,3 +328,10 @@ FROM syncctl_sweep;
 -- name: ours_exist
 -- Another controller's database has only the caller's tables.
 SELECT to_regclass('syncctl_task') IS NOT NULL AS ours;
+
+-- name: secret_properties
+-- What a connector's specification marks as secret, at any depth.
+SELECT DISTINCT property.key AS name
+FROM source_spec, jsonb_path_query(specs, '$.**.properties ? (@.type() == "object")') AS properties,
+     jsonb_each(properties) AS property
+WHERE package = :package AND version = :version AND property.value -> 'airbyte_secret' = 'true'::jsonb;

@@ -92,6 +92,20 @@ def test_a_secret_at_the_cut_of_an_endless_line_is_masked(rig: Rig) -> None:
     assert "planted-01" not in _everything(rig)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_what_the_specification_marks_as_secret_is_masked(rig: Rig, known: bool) -> None:
+    """However it is called and however deep it is, once the connector was asked for it; an odd one holds nothing up."""
+    fruit = {"properties": {"pear": {"airbyte_secret": True, "type": "string"}, "plum": {"airbyte_secret": False}}}
+    spec = {"connectionSpecification": {"properties": {"fruit": {"oneOf": [fruit]}, "properties": [1], "odd": True}}}
+    rig.database.rows(
+        "INSERT INTO source_spec VALUES ('airbyte/source-garden', :v, :s::jsonb, now(), '')",
+        v="1.4.0" if known else "1.3.9", s=json.dumps(spec),
+    )  # fmt: skip
+    rig.give(catalog=catalog("plants"), config={"fruit": {"pear": "williams", "plum": "victoria"}})
+    rig.play([log("williams or victoria"), status("plants", "COMPLETE")])
+    assert f"INFO {'********' if known else 'williams'} or victoria" in rig.log
+
+
 def test_bulkers_words_are_masked_before_they_are_cut(rig: Rig, bulker: Recorder) -> None:
     """Its long error with the token again and again: wherever it is cut, not even half of a token is left."""
     rig.give(catalog=catalog("plants"), config={})

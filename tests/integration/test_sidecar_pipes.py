@@ -59,17 +59,19 @@ def _read(settings: Settings, stop: Stop, slow: float = 0.0) -> tuple[dict[Origi
 @pytest.mark.parametrize("odd", ["pipe", "link", "folder"])
 def test_what_is_no_exit_code_is_none(plants: Rig, odd: str) -> None:
     """A connector that puts something else in its place holds nothing up, and is no success."""
-    code = plants.exit_code_file
-    match odd:
-        case "pipe":
-            os.mkfifo(code)
-        case "link":
-            other = plants.folder / "other"
-            other.write_text("0\n")
-            code.symlink_to(other)
-        case _:
-            code.mkdir()
-    assert plants.play([*_rows(1), status("plants", "COMPLETE")], exit_code=None, DRAIN_SECONDS="1") == 0
+    code, other = plants.exit_code_file, plants.folder / "other"
+    other.write_text("0\n")
+    with plants.start(DRAIN_SECONDS="1") as sidecar:
+        with plants.stderr.open("wb"), plants.stdout.open("wb", buffering=0) as out:
+            out.write(lines([*_rows(1), status("plants", "COMPLETE")]))
+            match odd:
+                case "pipe":
+                    os.mkfifo(code)
+                case "link":
+                    code.symlink_to(other)
+                case _:
+                    code.mkdir()
+        assert sidecar.wait(60) == 0
     assert plants.task["status"] == "PARTIAL"
 
 

@@ -168,6 +168,18 @@ def test_a_changed_configuration_is_learnt() -> None:
     assert known.hide("old-token-1 new-token-2") == f"{MASK} {MASK}"
 
 
+def test_marked_properties_are_secrets_whatever_their_name() -> None:
+    """At any depth, in lists too; and in a changed configuration as well, without being told again."""
+    hiding = _of({})
+    hiding.learn(
+        b'{"colour":{"shade":"planted"},"rose":["thorny-1"],"leaf":12345678,"size":"large-one"}',
+        ["shade", "rose", "leaf"],
+    )
+    assert hiding.hide("planted thorny-1 12345678 large-one") == f"{MASK} {MASK} {MASK} large-one"
+    hiding.learn(b'{"shade":"renewed"}')
+    assert hiding.hide("planted renewed") == f"{MASK} {MASK}"
+
+
 def test_documents_stay_json() -> None:
     """Only the insides of strings change; a document without a secret keeps its very bytes."""
     known = _of({"password": "n123", "secret": '"},{"x'})
