@@ -1,12 +1,13 @@
 """What every command has in common: the connector's log lines, errors and last words."""
 
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 from msgspec import Raw
 
 from common import reasons
-from common.airbyte import Log, Trace
+from common.airbyte import Control, Log, Trace
 from common.reasons import Kind
 from sidecar.journal import Journal
 from sidecar.lines import TooLong
@@ -23,6 +24,9 @@ _SAID_CHARACTERS = 2000
 _STDERR_LINE_BYTES = 64 * 1024
 _HELD_BACK_BYTES = 16 * 1024
 _UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+
+KeepConfig = Callable[[bytes], None]
+"""Keeps a configuration that the connector has changed, for the next task that is given the same."""
 
 
 class Connector:
@@ -104,6 +108,16 @@ class Connector:
         elif trace.type not in _TRACES:
             self.odd("a TRACE message of the unknown type", trace.type)
         return trace
+
+    def on_control(self, raw: Raw) -> bytes | None:
+        """A CONTROL message: the whole new configuration, if it has one."""
+        try:
+            config = msgspec.json.decode(raw, type=Control).config
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            config = None
+        if config is None:
+            self.odd("a CONTROL message without a new configuration")
+        return config
 
     def on_bad_line(self, line: BadLine) -> None:
         """A line that is no message: noise is shown, what may hold a row is only described."""

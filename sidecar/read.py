@@ -13,7 +13,6 @@ from common.airbyte import (
     GLOBAL_STATE_KEY,
     LEGACY_STATE_KEY,
     Catalog,
-    Control,
     Message,
     State,
     StateKind,
@@ -26,7 +25,7 @@ from common.store import Outcome
 from sidecar import envelope, outcome
 from sidecar.bulker import Bulker
 from sidecar.checkpoints import Checkpoints, Save
-from sidecar.connector import Connector
+from sidecar.connector import Connector, KeepConfig
 from sidecar.envelope import Envelope
 from sidecar.journal import Journal
 from sidecar.lanes import Lanes
@@ -42,8 +41,6 @@ _NOTHING = (ABSENT, Raw(b"null"))
 """A state of all streams that says nothing must not take the place of the one before."""
 _BAD_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
-KeepConfig = Callable[[bytes], None]
-"""Keeps a configuration that the connector has changed, for the next read of the sync."""
 _Rows = defaultdict[str | tuple[str, str], list[Raw]]
 """A block's rows, by stream: its name alone where it has no namespace, since making pairs costs."""
 
@@ -245,14 +242,8 @@ class Read:
             self._checkpoints.commit(lane)
 
     def _on_control(self, raw: Raw) -> None:
-        try:
-            config = msgspec.json.decode(raw, type=Control).config
-        except _BAD_JSON:
-            config = None
-        if config is None:
-            self._connector.odd("a CONTROL message without a new configuration")
-            return
-        self._keep_config(config)
+        if config := self._connector.on_control(raw):
+            self._keep_config(config)
 
     def _on_bad_line(self, line: BadLine) -> None:
         if line.fault is Fault.BROKEN and line.envelope.is_record:

@@ -10,7 +10,7 @@ from common.airbyte import ABSENT, ConnectionStatus, Discovered, Message
 from common.commands import Command
 from common.reasons import Failure, Kind
 from common.store import Outcome, TaskState
-from sidecar.connector import Connector
+from sidecar.connector import Connector, KeepConfig
 from sidecar.lines import LINE_BYTES, LineReader, TooLong
 from sidecar.masks import Masks
 from sidecar.messages import BadLine, Fault, decode
@@ -30,8 +30,8 @@ _BAD_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 class Results:
     """Collects the one result of a command."""
 
-    def __init__(self, command: Command, connector: Connector, masks: Masks) -> None:
-        self._command = command
+    def __init__(self, command: Command, connector: Connector, masks: Masks, keep_config: KeepConfig) -> None:
+        self._command, self._keep_config = command, keep_config
         self._connector = connector
         self._masks = masks
         self._lines = LineReader(record_bytes=LINE_BYTES)
@@ -48,9 +48,13 @@ class Results:
     def tick(self) -> None:
         """Nothing waits for time to pass."""
 
-    def settle(self, end: End, insist: Callable[[], None]) -> Outcome:  # noqa: ARG002 - as a Read
-        """What the command came to: a result counts whatever else was printed before or after it."""
+    def settle(self, end: End, insist: Callable[[], None]) -> Outcome:
+        """What the command came to: a result counts whatever else was printed before or after it.
+
+        `insist` brings a changed configuration to Postgres, or says why it cannot.
+        """
         self._take(self._lines.flush())
+        insist()
         if self._found == ABSENT:
             return self._nothing(end)
         if self._command is Command.CHECK:
@@ -85,8 +89,16 @@ class Results:
             self._connector.on_trace(message.trace)
         elif message.type == _EXPECTED[self._command]:
             self._on_result(message.type, payloads[message.type])
-        elif message.type not in {"CONTROL", "RECORD", "STATE", *payloads}:
+        elif message.type == "CONTROL":
+            self._on_control(message.control)
+        elif message.type not in {"RECORD", "STATE", *payloads}:
             self._connector.odd("a message of the unknown type", message.type)
+
+    def _on_control(self, raw: Raw) -> None:
+        config = self._connector.on_control(raw)
+        # A spec is given none that could be changed.
+        if config is not None and self._command is not Command.SPEC:
+            self._keep_config(config)
 
     def _on_result(self, kind: str, payload: Raw) -> None:
         """One without its content is none: it must take the place of nothing that was found, now or earlier."""

@@ -124,7 +124,7 @@ class _Task:
 
     def _make_consumer(self, connector: Connector) -> Read | Results:
         if self._settings.command is not Command.READ:
-            return Results(self._settings.command, connector, self._secrets)
+            return Results(self._settings.command, connector, self._secrets, self._keep_config)
         try:
             catalog = airbyte.decode_catalog(self._settings.file("catalog"))
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
@@ -151,12 +151,12 @@ class _Task:
         if not self._journal.ours:
             self._on_config_lost("there is no table for it")
             return
-        self._journal.log("INFO", "The connector changed its configuration: the next read of this sync gets it.")
+        self._journal.log("INFO", "The connector changed its configuration: the next task with this one gets it.")
         self._given_hash = self._given_hash or airbyte.config_hash(self._settings.file("config"))
         self._keeper.keep("config", lambda db: self._write_config(db, config), self._on_config_lost)
 
     def _write_config(self, db: Database, config: bytes) -> None:
-        self._given_hash = states.keep_config(db, self._settings.sync_id, config, self._given_hash)
+        self._given_hash = states.keep_config(db, self._settings.package, config, self._given_hash)
 
     def _on_config_lost(self, why: str) -> None:
         self._journal.log("WARN", f"The configuration that the connector changed could not be kept: {why}.")

@@ -220,26 +220,33 @@ DELETE FROM source_state WHERE sync_id = :sync_id;
 -- name: clear_raw_states
 DELETE FROM syncctl_state WHERE sync_id = :sync_id;
 
+-- name: find_given
+-- What the caller had sent to a task that was given this configuration: itself, if no connector made it.
+SELECT given_hash FROM syncctl_changed_config
+WHERE package = :package AND :config_hash = ANY(derived) ORDER BY used_at DESC LIMIT 1;
+
 -- name: keep_config
--- A run that was given the kept configuration changes it on behalf of the same configuration of the caller's.
-INSERT INTO syncctl_config (sync_id, config, config_hash, given_hash)
-VALUES (:sync_id, :config, :config_hash, :given_hash)
-ON CONFLICT (sync_id) DO UPDATE
-SET config = excluded.config, config_hash = excluded.config_hash, updated_at = now(),
-    given_hash = CASE WHEN syncctl_config.config_hash = excluded.given_hash THEN syncctl_config.given_hash
-                      ELSE excluded.given_hash END
-RETURNING given_hash;
+-- The last one to change it has the newest; of its hashes, more than any task can still hold.
+INSERT INTO syncctl_changed_config (package, given_hash, config, derived)
+VALUES (:package, :given_hash, :config, ARRAY[:config_hash::text])
+ON CONFLICT (package, given_hash) DO UPDATE
+SET config = excluded.config, used_at = now(),
+    derived = ARRAY(
+        SELECT hash
+        FROM unnest(excluded.derived || array_remove(syncctl_changed_config.derived, :config_hash::text))
+             WITH ORDINALITY AS one (hash, age)
+        ORDER BY age LIMIT 100);
+
+-- name: forget_unused_configs
+-- They hold secrets in the clear: those that nobody has sent the origin of for long are given up.
+DELETE FROM syncctl_changed_config WHERE used_at < now() - interval '90 days';
 
 -- name: find_config
-SELECT config, given_hash FROM syncctl_config WHERE sync_id = :sync_id;
+SELECT config, used_at < now() - interval '1 day' AS stale
+FROM syncctl_changed_config WHERE package = :package AND given_hash = :given_hash;
 
--- name: changed_config
--- Only if it was changed since the task was accepted, and so by a run of it.
-SELECT config FROM syncctl_config
-WHERE sync_id = :sync_id AND updated_at > (SELECT accepted_at FROM syncctl_task WHERE task_id = :task_id);
-
--- name: forget_config
-DELETE FROM syncctl_config WHERE sync_id = :sync_id;
+-- name: use_config
+UPDATE syncctl_changed_config SET used_at = now() WHERE package = :package AND given_hash = :given_hash;
 
 -- name: save_result
 INSERT INTO syncctl_result (task_id, result) VALUES (:task_id, :result::json)

@@ -1,4 +1,4 @@
-"""What a sync resumes from: its saved states, and a configuration that its connector has changed."""
+"""What a task goes on from: a sync's saved states, and a configuration that its connector has changed."""
 
 from common import airbyte
 from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
@@ -53,35 +53,41 @@ def clear(db: Database, sync_id: str) -> None:
     db.run("clear_raw_states", sync_id=sync_id)
 
 
-def keep_config(db: Database, sync_id: str, config: bytes, given_hash: str) -> str:
-    """Keeps a configuration that the connector changed in a run which was given the one of `given_hash`.
+def keep_config(db: Database, package: str, config: bytes, given_hash: str) -> str:
+    """Keeps a configuration that a connector changed in a task which was given the one of `given_hash`.
 
-    Returns the hash of what the *caller* had sent: the run may have been given an earlier change already. Hand that
-    in at the next change of the same run. The database holds the configuration in the clear, as it must be sent on.
+    Returns the hash of what the *caller* had sent: the task may have been given an earlier change already. Hand that
+    in at the next change of the same task. The database holds the configuration in the clear, as it must be sent on.
     """
-    parameters = {"sync_id": sync_id, "config": _text(config), "given_hash": given_hash}
-    [row] = db.run("keep_config", config_hash=airbyte.config_hash(config), **parameters)
-    return str(row["given_hash"])
-
-
-def kept_config(db: Database, sync_id: str, given: bytes) -> bytes:
-    """The configuration to run with: the kept one while the caller still sends what it was derived from.
-
-    A caller that sends another one has changed it on purpose: then the kept one is forgotten.
-    """
-    rows = db.run("find_config", sync_id=sync_id)
-    if not rows:
-        return given
-    if rows[0]["given_hash"] == airbyte.config_hash(given):
-        return str(rows[0]["config"]).encode()
-    db.run("forget_config", sync_id=sync_id)
+    given = _origin(db, package, given_hash)
+    row = {"package": package, "config": _text(config), "config_hash": airbyte.config_hash(config)}
+    db.run("keep_config", given_hash=given, **row)
+    db.run("forget_unused_configs")
     return given
 
 
-def changed_config(db: Database, sync_id: str, task_id: str) -> bytes | None:
-    """What the connector made of its configuration since a task of ours was accepted; None where it is unchanged."""
-    rows = db.run("changed_config", sync_id=sync_id, task_id=task_id)
-    return str(rows[0]["config"]).encode() if rows else None
+def kept_config(db: Database, package: str, given: bytes) -> bytes:
+    """The configuration to run with: what the connector has made of the caller's, or that itself."""
+    key = {"package": package, "given_hash": airbyte.config_hash(given)}
+    rows = db.run("find_config", **key)
+    if not rows:
+        return given
+    if rows[0]["stale"]:
+        db.run("use_config", **key)
+    return str(rows[0]["config"]).encode()
+
+
+def changed_config(db: Database, package: str, config: bytes) -> bytes | None:
+    """What the connector has made of a configuration since a task was given it; None where it is unchanged."""
+    rows = db.run("find_config", package=package, given_hash=_origin(db, package, airbyte.config_hash(config)))
+    latest = str(rows[0]["config"]).encode() if rows else config
+    return None if latest == config else latest
+
+
+def _origin(db: Database, package: str, config_hash: str) -> str:
+    """The hash of what the caller had sent for a configuration of this hash."""
+    found = db.run("find_given", package=package, config_hash=config_hash)
+    return str(found[0]["given_hash"]) if found else config_hash
 
 
 def _text(document: bytes) -> str:

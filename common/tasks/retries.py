@@ -169,7 +169,7 @@ def _later(db: Database, key: TaskKey, first: Payload) -> Payload:
     saved = states.of_task(db, key.sync_id, key.task_id)
     catalog = airbyte.decode_catalog(first.catalog or b'{"streams":[]}')
     state = airbyte.later_states(catalog, first.state, saved) or b"{}"
-    return Payload(config=states.changed_config(db, key.sync_id, key.task_id), state=state)
+    return Payload(config=states.changed_config(db, key.package, first.config or b""), state=state)
 
 
 def _next(key: TaskKey) -> TaskKey:

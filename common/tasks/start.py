@@ -84,9 +84,10 @@ def _begin(db: Database, key: TaskKey, task: NewTask) -> tuple[TaskKey, Payload,
     """In one transaction: what the connector will be given, checked, and the task's rows."""
     payload = Payload(task.config, task.catalog, task.state)
     digest = manifest.request_hash(key, payload, task.table_name_prefix, full_sync=task.full_sync)
+    payload = structs.replace(payload, config=_config(db, task))
     if task.command is Command.READ:
         _refuse_shared_tables(task)
-        payload = structs.replace(payload, state=_state(db, task), config=_config(db, task))
+        payload = structs.replace(payload, state=_state(db, task))
     manifest.check_size(payload)
     row, created = tasks.begin(
         db, key, pod_name=manifest.pod_name(key), request_hash=digest, prefix=task.table_name_prefix
@@ -124,8 +125,8 @@ def _state(db: Database, task: NewTask) -> bytes:
 
 
 def _config(db: Database, task: NewTask) -> bytes | None:
-    """The caller's configuration, or what the connector made of it in an earlier read (CONTROL)."""
-    return None if task.config is None else states.kept_config(db, task.sync_id, task.config)
+    """The caller's configuration, or what the connector made of it in an earlier task (CONTROL)."""
+    return None if task.config is None else states.kept_config(db, task.package, task.config)
 
 
 def _refuse_shared_tables(task: NewTask) -> None:

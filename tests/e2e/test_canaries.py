@@ -130,8 +130,10 @@ def _by_command_line(site: Site, folder: Path) -> None:
 def _tables(site: Site) -> None:
     database = site.edition.database()
     database.refuse_secrets(*site.secrets)
-    database.refuse_secrets(STATE, owned={"source_state": "t.sync_id || t.stream", "syncctl_config": "t.sync_id"})
-    database.refuse_secrets(ROW, owned={"syncctl_config": "t.sync_id"})
+    database.refuse_secrets(
+        STATE, owned={"source_state": "t.sync_id || t.stream", "syncctl_changed_config": "t.package"}
+    )
+    database.refuse_secrets(ROW, owned={"syncctl_changed_config": "t.package"})
 
 
 def _files(site: Site) -> None:

@@ -55,9 +55,9 @@ def test_a_row_that_leaks_is_found(database: TestDatabase, text: str) -> None:
 
 def test_an_owner_of_a_secret_may_have_it(database: TestDatabase) -> None:
     """A configuration that a connector changed is kept as it is, in its own column, and nowhere else."""
-    database.rows("INSERT INTO syncctl_config VALUES ('s', :c, 'h', 'h')", c=canaries.CONFIG)
+    database.rows("INSERT INTO syncctl_changed_config VALUES ('p', 'h', :c, '{h}')", c=canaries.CONFIG)
     database.refuse_secrets()
-    database.rows("UPDATE syncctl_config SET given_hash = config")
-    with pytest.raises(AssertionError, match="syncctl_config"):
+    database.rows("UPDATE syncctl_changed_config SET given_hash = config")
+    with pytest.raises(AssertionError, match="syncctl_changed_config"):
         database.refuse_secrets()
-    database.rows("DELETE FROM syncctl_config")
+    database.rows("DELETE FROM syncctl_changed_config")

@@ -1,4 +1,4 @@
-"""A connector that changes its configuration (CONTROL): the next read gets it, while the caller's stays the same."""
+"""A connector that changes its configuration (CONTROL): the next task gets it, while the caller's stays the same."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,17 +7,22 @@ from typing import Any
 import pytest
 
 from common.airbyte import config_hash
-from common.store import Database, states
+from common.store import Database, queries, states
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder
 from tests.support.rig import catalog
-from tests.support.site import PACKAGE, Site, connector, read_task, site
+from tests.support.site import PACKAGE, Site, connector, other_task, read_task, site
 
 # Each read shows the token that it was given, and renews it twice: refresh tokens that can be used only once.
 RENEWS = """
 args = dict(zip(sys.argv[2::2], sys.argv[3::2]))
 config = json.load(open(args["--config"]))
-out(type="RECORD", record={"stream": "plants", "data": {"token": config["token"]}, "emitted_at": 1})
+if sys.argv[1] == "read":
+    out(type="RECORD", record={"stream": "plants", "data": {"token": config["token"]}, "emitted_at": 1})
+elif sys.argv[1] == "check":
+    out(type="CONNECTION_STATUS", connectionStatus={"status": "FAILED", "message": str(len(config["token"]))})
+else:
+    out(type="CATALOG", catalog={"streams": [{"name": "n" * len(config["token"])}]})
 for _ in range(2):
     config["token"] += "'"
     out(type="CONTROL", control={"type": "CONNECTOR_CONFIG", "emitted_at": 1.5, "connectorConfig": {"config": config}})
@@ -51,20 +56,21 @@ def test_the_next_reads_get_the_changed_configuration(renewing: Site, bulker: Re
         task = _run(renewing, f"t{number}", config)
         assert task["state"] == "SUCCESS"
     assert _given(bulker) == ["tok-0001", "tok-0001''", "tok-0001''''"]
-    [row] = database.rows("SELECT * FROM syncctl_config")
-    assert (row["sync_id"], row["given_hash"]) == ("sync-1", config_hash(b'{"a":1,"token":"tok-0001"}'))
+    [row] = database.rows("SELECT * FROM syncctl_changed_config")
+    assert (row["package"], row["given_hash"]) == (PACKAGE, config_hash(b'{"a":1,"token":"tok-0001"}'))
+    assert len(row["derived"]) == 6
     assert not any("tok-0001" in line["message"] for line in task["logs"])
 
 
 def test_a_caller_that_changes_its_configuration_is_obeyed(
     renewing: Site, bulker: Recorder, database: TestDatabase
 ) -> None:
-    """The kept one was derived from another and is forgotten; back to the first one does not revive it."""
+    """The kept one was derived from another; back at the first one, what was made of that is the newest."""
     for number, token in enumerate(["tok-0001", "tok-0002", "tok-0002", "tok-0001"]):
         _run(renewing, f"t{number}", {"token": token})
-    assert _given(bulker) == ["tok-0001", "tok-0002", "tok-0002''", "tok-0001"]
-    [row] = database.rows("SELECT config FROM syncctl_config")
-    assert row["config"] == '{"token": "tok-0001\'\'"}'
+    assert _given(bulker) == ["tok-0001", "tok-0002", "tok-0002''", "tok-0001''"]
+    rows = database.rows("SELECT config FROM syncctl_changed_config ORDER BY config")
+    assert [row["config"] for row in rows] == ["{\"token\": \"tok-0001''''\"}", "{\"token\": \"tok-0002''''\"}"]
 
 
 def test_a_change_outlives_a_run_that_fails_and_a_full_sync(renewing: Site, bulker: Recorder) -> None:
@@ -75,15 +81,68 @@ def test_a_change_outlives_a_run_that_fails_and_a_full_sync(renewing: Site, bulk
     assert _given(bulker) == []
     assert any("The connector changed its configuration" in line["message"] for line in failed["logs"])
     with Database(renewing.settings.require_database_url()) as db:
-        kept = db.transact(lambda db: states.kept_config(db, "sync-1", b'{"fails":true,"token":"tok-0001"}'))
+        kept = db.transact(lambda db: states.kept_config(db, PACKAGE, b'{"fails":true,"token":"tok-0001"}'))
     assert b"tok-0001''''" in kept
 
 
-def test_another_sync_has_its_own(renewing: Site, bulker: Recorder) -> None:
-    """The same configuration, another sync: nothing is handed over."""
+def test_another_sync_of_the_same_source_gets_it_too(renewing: Site, bulker: Recorder) -> None:
+    """The same connector with the same configuration: the token that this holds is used, whoever used it."""
     _run(renewing, "t0", {"token": "tok-0001"})
     _run(renewing, "t1", {"token": "tok-0001"}, "sync-2")
-    assert _given(bulker) == ["tok-0001", "tok-0001"]
+    assert _given(bulker) == ["tok-0001", "tok-0001''"]
+
+
+def test_a_check_and_a_discover_renew_for_the_next_task(renewing: Site, bulker: Recorder) -> None:
+    """In whatever order they come, also where the check is refused: each is given what the one before has left."""
+    given = []
+    for number in range(2):
+        for command in ("check", "discover"):
+            task = other_task(command, config={"token": "tok-0001"})
+            done = renewing.run(task)
+            assert not any("tok-0001" in line["message"] for line in done["logs"])
+            result = done["result"]
+            given.append(int(result["message"]) if command == "check" else len(result["streams"][0]["name"]))
+        _run(renewing, f"t{number}", {"token": "tok-0001"})
+        given.append(len(_given(bulker)[-1]))
+    assert given == [8, 10, 12, 14, 16, 18]
+
+
+def test_a_task_that_overlaps_another_changes_the_same(db: Database) -> None:
+    """Both were given one configuration: who writes last has the newest, for what the caller sends."""
+    given = config_hash(b'{"n":0}')
+    for config, before in ((b'{"n":1}', b'{"n":0}'), (b'{"n":2}', b'{"n":1}'), (b'{"n":3}', b'{"n":1}')):
+        found = db.transact(lambda db: states.keep_config(db, "p", config, config_hash(before)))  # noqa: B023 - runs at once
+        assert found == given
+    assert db.transact(lambda db: states.kept_config(db, "p", b'{"n":0}')) == b'{"n":3}'
+    assert db.transact(lambda db: states.kept_config(db, "another", b'{"n":0}')) == b'{"n":0}'
+
+
+def test_what_nobody_uses_is_forgotten(db: Database, database: TestDatabase) -> None:
+    """Secrets do not lie about for ever; what is used stays, however long ago it was changed."""
+    for n in (1, 2):
+        db.transact(lambda db: states.keep_config(db, "p", b'{"changed":%d}' % n, config_hash(b'{"n":%d}' % n)))  # noqa: B023 - runs at once
+    database.rows("UPDATE syncctl_changed_config SET used_at = now() - interval '100 days'")
+    assert db.transact(lambda db: states.kept_config(db, "p", b'{"n":1}')) == b'{"changed":1}'
+    db.transact(lambda db: states.keep_config(db, "q", b"{}", "h"))
+    assert db.transact(lambda db: states.kept_config(db, "p", b'{"n":1}')) == b'{"changed":1}'
+    assert db.transact(lambda db: states.kept_config(db, "p", b'{"n":2}')) == b'{"n":2}'
+
+
+def test_what_was_kept_by_sync_is_taken_over(database: TestDatabase) -> None:
+    """The migration finds the connector by the sync's last read."""
+    with Database(database.url) as db:
+        database.rows("DROP TABLE syncctl_changed_config")
+        database.rows("DELETE FROM syncctl_migration WHERE version = 6")
+        database.rows(queries.migrations()[3])
+        database.rows(
+            "INSERT INTO syncctl_config (sync_id, config, config_hash, given_hash) VALUES ('s', '{\"n\":1}', 'k', :h)",
+            h=config_hash(b'{"n":0}'),
+        )
+        database.rows(
+            "INSERT INTO syncctl_task (task_id, command, sync_id, package, version, pod_name, request_hash)"
+            " VALUES ('t', 'read', 's', 'p', '1', 'pod', 'h')"
+        )
+        assert db.transact(lambda db: states.kept_config(db, "p", b'{"n":0}')) == b'{"n":1}'
 
 
 def test_the_same_request_again_is_answered_as_before(renewing: Site, bulker: Recorder) -> None:
@@ -108,7 +167,7 @@ out(type="TRACE", trace={"type": "STREAM_STATUS", "emitted_at": 1.5, "stream_sta
         task = _run(place, "t0", {"token": "tok-0001"})
     assert task["state"] == "SUCCESS"
     assert len([line for line in task["logs"] if "CONTROL message without a new configuration" in line["message"]]) == 6
-    assert database.rows("SELECT * FROM syncctl_config") == []
+    assert database.rows("SELECT * FROM syncctl_changed_config") == []
 
 
 def test_a_configuration_is_kept_byte_for_byte(db: Database) -> None:
@@ -121,4 +180,3 @@ def test_a_configuration_is_kept_byte_for_byte(db: Database) -> None:
     assert db.transact(lambda db: states.keep_config(db, "s", b'{"n":2}', config_hash(first))) == hashed
     assert db.transact(lambda db: states.kept_config(db, "s", b'{ "n" : 9223372036854775808 }')) == b'{"n":2}'
     assert db.transact(lambda db: states.kept_config(db, "s", b'{"n":1}')) == b'{"n":1}'
-    assert db.transact(lambda db: states.kept_config(db, "s", given)) == given

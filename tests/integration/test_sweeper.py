@@ -385,7 +385,7 @@ def test_a_database_of_an_older_version_is_brought_up(
     empty_database.rows("DROP TABLE newjitsu.syncctl_sweep")
     empty_database.rows("DROP INDEX newjitsu.syncctl_task_pod")
     empty_database.rows("DELETE FROM newjitsu.syncctl_migration WHERE version >= 2")
-    empty_database.rows("DROP TABLE IF EXISTS newjitsu.syncctl_config, newjitsu.syncctl_state")
+    empty_database.rows("DROP TABLE newjitsu.syncctl_changed_config, newjitsu.syncctl_state")
     for column in ("attempt", "failure", "proposal", "attempts", "accepted_at", "attempt_at", "resume_at"):
         empty_database.rows(f"ALTER TABLE newjitsu.syncctl_task DROP COLUMN {column}")
     older = Settings.load({"SYNCCTL_DATABASE_URL": empty_database.url})

@@ -14,7 +14,7 @@ from tests.support import canaries
 _TEMPLATE = "sync_template"
 _TABLES = """SELECT table_schema, table_name FROM information_schema.tables
 WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'"""
-_OWNED = {"syncctl_config": "t.sync_id || t.config_hash || t.given_hash"}
+_OWNED = {"syncctl_changed_config": "t.package || t.given_hash || t.derived::text"}
 """What is not a secret's own of a table where one belongs: a configuration that a connector changed is kept as it is."""
 
 

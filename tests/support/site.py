@@ -45,13 +45,14 @@ def read_task(task: str = "task-1", sync: str = "sync-1", body: Any = None, **qu
     return parse_read(Query(**parameters), json.dumps(given).encode())
 
 
-def other_task(command: str, key: str = "key-1") -> NewTask:
+def other_task(command: str, key: str = "key-1", config: Any = None) -> NewTask:
     """A parsed spec, check or discover."""
     image = {"package": PACKAGE, "version": VERSION}
     if command == "spec":
         return parse_spec(Query(**image))
     parse = parse_check if command == "check" else parse_discover
-    return parse(Query(storageKey=key, **image), json.dumps({"config": {"api_key": canaries.CONFIG}}).encode())
+    body = {"config": {"api_key": canaries.CONFIG} if config is None else config}
+    return parse(Query(storageKey=key, **image), json.dumps(body).encode())
 
 
 class Site:

@@ -26,7 +26,7 @@ GOOD: dict[Command, Any] = {
 
 def _settle(folder: Path, command: Command, *messages: Any, exit_code: int = 0) -> Outcome:
     journal = Reading(folder, "http://127.0.0.1:9", catalog()).journal
-    results = Results(command, Connector("p", journal), masks.of_config(b""))
+    results = Results(command, Connector("p", journal), masks.of_config(b""), lambda _: None)
     results.on_stdout(lines(messages))
     return results.settle(End(exit_code=exit_code), lambda: None)
 
@@ -37,14 +37,12 @@ def _result(command: Command, content: Any) -> dict[str, Any]:
 
 
 NOTHING: list[Any] = [None, 5, "x", [], [{}]]
-NO_STREAMS: list[Any] = [None, {}, [5]]
-NO_STATUS: list[Any] = [None, 5]
-EMPTY: list[tuple[Command, Any]] = [
-    *((command, content) for command in GOOD for content in NOTHING),
-    *((Command.DISCOVER, {"streams": streams}) for streams in NO_STREAMS),
-    *((Command.CHECK, {"status": status}) for status in NO_STATUS),
-    (Command.DISCOVER, {}),
-    (Command.CHECK, {}),
+NO_CATALOG: list[Any] = [{}, {"streams": None}, {"streams": {}}, {"streams": [5]}]
+NO_STATUS: list[Any] = [{}, {"status": None}, {"status": 5}]
+EMPTY = [
+    *[(command, content) for command in GOOD for content in NOTHING],
+    *[(Command.DISCOVER, content) for content in NO_CATALOG],
+    *[(Command.CHECK, content) for content in NO_STATUS],
 ]
 
 
