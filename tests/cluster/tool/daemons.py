@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.cluster.tool import network
+from tests.cluster.tool import control_plane, network
 from tests.cluster.tool.builds import addons, kubernetes
 from tests.cluster.tool.processes import Part, run, succeeds
 from tests.cluster.tool.settings import (
@@ -103,7 +103,7 @@ def _start_time(pid: int) -> str | None:
 def _command_lines() -> dict[str, list[Part]]:
     config, identity = RUN / "config", RUN / "kubeconfig"
     return {
-        "etcd": _etcd(),
+        "etcd": control_plane.etcd(STATE / "etcd", _ETCD, "http://127.0.0.1:2380"),
         "containerd": ["containerd", "--config", config / "containerd.toml"],
         "kube-apiserver": _apiserver(),
         "kube-controller-manager": _controller_manager(),
@@ -131,39 +131,11 @@ def _command_lines() -> dict[str, list[Part]]:
     }
 
 
-def _etcd() -> list[Part]:
-    return [
-        "etcd",
-        f"--data-dir={STATE}/etcd",
-        f"--listen-client-urls={_ETCD}",
-        f"--advertise-client-urls={_ETCD}",
-        "--listen-peer-urls=http://127.0.0.1:2380",
-        "--unsafe-no-fsync",
-    ]
-
-
 def _apiserver() -> list[Part]:
-    pki = RUN / "pki"
-    return [
-        kubernetes() / "kube-apiserver",
-        f"--etcd-servers={_ETCD}",
-        f"--advertise-address={NODE_ADDRESS}",
-        "--secure-port=6443",
-        f"--service-cluster-ip-range={SERVICE_CIDR}",
-        "--allow-privileged",
-        "--authorization-mode=Node,RBAC",
-        "--enable-admission-plugins=NodeRestriction",
-        f"--client-ca-file={pki}/ca.crt",
-        f"--token-auth-file={RUN}/tokens.csv",
-        f"--tls-cert-file={pki}/apiserver.crt",
-        f"--tls-private-key-file={pki}/apiserver.key",
-        f"--kubelet-client-certificate={pki}/kubelet-client.crt",
-        f"--kubelet-client-key={pki}/kubelet-client.key",
-        "--kubelet-preferred-address-types=InternalIP",
-        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-        f"--service-account-key-file={pki}/accounts.key",
-        f"--service-account-signing-key-file={pki}/accounts.key",
-    ]
+    more: list[Part] = [f"--advertise-address={NODE_ADDRESS}", f"--service-cluster-ip-range={SERVICE_CIDR}"]
+    more += ["--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction"]
+    more += ["--kubelet-preferred-address-types=InternalIP"]
+    return control_plane.apiserver(_ETCD, 6443, RUN / "pki", RUN / "tokens.csv", *more)
 
 
 def _controller_manager() -> list[Part]:

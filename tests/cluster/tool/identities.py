@@ -3,6 +3,8 @@
 import base64
 import json
 import secrets
+from collections.abc import Sequence
+from pathlib import Path
 
 from tests.cluster.tool.processes import Part, run, substitute
 from tests.cluster.tool.settings import APISERVER_SERVICE, HERE, NETNS, NODE, NODE_ADDRESS, RUN
@@ -19,19 +21,18 @@ _WHO = {
 }
 
 
-def write_keys() -> None:
-    """An authority of our own, and what it signs."""
-    _PKI.mkdir()
+def write_keys(folder: Path = _PKI, addresses: Sequence[str] = ("127.0.0.1", APISERVER_SERVICE, NODE_ADDRESS)) -> None:
+    """An authority of our own, and what it signs, for an API server at these addresses."""
+    folder.mkdir()
     # Without a configuration of its own, openssl adds the system's extensions.
-    (_PKI / "openssl.cnf").write_text("[req]\ndistinguished_name = name\n[name]\n")
-    _certify("ca", "/CN=sync-cluster", "basicConstraints=critical,CA:TRUE", "keyUsage=keyCertSign")
+    (folder / "openssl.cnf").write_text("[req]\ndistinguished_name = name\n[name]\n")
+    _certify(folder, "ca", "/CN=sync-cluster", "basicConstraints=critical,CA:TRUE", "keyUsage=keyCertSign")
     names = ["localhost", *(f"kubernetes{rest}" for rest in ("", ".default", ".default.svc"))]
     names.append("kubernetes.default.svc.cluster.local")
-    addresses = ["127.0.0.1", APISERVER_SERVICE, NODE_ADDRESS]
     alternatives = ",".join([f"DNS:{name}" for name in names] + [f"IP:{address}" for address in addresses])
-    _certify("apiserver", "/CN=kube-apiserver", f"subjectAltName={alternatives}")
-    _certify("kubelet-client", "/O=system:masters/CN=kube-apiserver", "extendedKeyUsage=clientAuth")
-    run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", _PKI / "accounts.key")
+    _certify(folder, "apiserver", "/CN=kube-apiserver", f"subjectAltName={alternatives}")
+    _certify(folder, "kubelet-client", "/O=system:masters/CN=kube-apiserver", "extendedKeyUsage=clientAuth")
+    run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", folder / "accounts.key")
 
 
 def write_kubeconfigs() -> None:
@@ -42,7 +43,7 @@ def write_kubeconfigs() -> None:
     for name, (user, groups) in _WHO.items():
         token = secrets.token_hex(16)
         lines.append(f'{token},{user},{name},"{groups}"\n')
-        (folder / name).write_text(_kubeconfig(token))
+        (folder / name).write_text(kubeconfig(f"https://{NODE_ADDRESS}:6443", token, _PKI))
         (folder / name).chmod(0o600)
     (RUN / "tokens.csv").write_text("".join(lines))
 
@@ -56,20 +57,21 @@ def write_configuration(pause_image: str) -> None:
         file.write_text(substitute(template, PAUSE_IMAGE=pause_image))
 
 
-def _certify(name: str, subject: str, *extensions: str) -> None:
-    command: list[Part] = ["openssl", "req", "-config", _PKI / "openssl.cnf", "-x509", "-days", "3650"]
+def _certify(folder: Path, name: str, subject: str, *extensions: str) -> None:
+    command: list[Part] = ["openssl", "req", "-config", folder / "openssl.cnf", "-x509", "-days", "3650"]
     command += ["-newkey", "ec", "-nodes", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", subject]
-    command += ["-keyout", _PKI / f"{name}.key", "-out", _PKI / f"{name}.crt"]
+    command += ["-keyout", folder / f"{name}.key", "-out", folder / f"{name}.crt"]
     if name != "ca":
-        command += ["-CA", _PKI / "ca.crt", "-CAkey", _PKI / "ca.key"]
+        command += ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key"]
     for extension in extensions:
         command += ["-addext", extension]
     run(*command, quiet=True)
 
 
-def _kubeconfig(token: str) -> str:
-    authority = base64.b64encode((_PKI / "ca.crt").read_bytes()).decode()
-    cluster = {"server": f"https://{NODE_ADDRESS}:6443", "certificate-authority-data": authority}
+def kubeconfig(server: str, token: str, keys: Path) -> str:
+    """The text of a kubeconfig for one user of one API server."""
+    authority = base64.b64encode((keys / "ca.crt").read_bytes()).decode()
+    cluster = {"server": server, "certificate-authority-data": authority}
     document = {  # JSON is YAML
         "apiVersion": "v1",
         "kind": "Config",
