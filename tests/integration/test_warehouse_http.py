@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.warehouse import Running, running_warehouse
+from tests.support.warehouse import TOKEN, Running, running_warehouse
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ def test_a_token_is_asked_for_and_never_repeated(warehouse: Running):
     path = "/bulk/s?tableName=t"
     missing = (401, {"error": "Authorization header with Bearer token is required"})
     assert warehouse.request("POST", path, b"{}\n", token="") == missing
-    for header in ("Bearer wrong-one", "wrong-one", "Bearer the-token2", "Bearer t\xf6ken"):
+    for header in ("Bearer wrong-one", "wrong-one", f"Bearer {TOKEN}2", "Bearer t\xf6ken"):
         status, answer = warehouse.request("POST", path, b"{}\n", {"Authorization": header}, token="")
         assert status == 401
         assert answer["error"].startswith("Invalid token")
         assert "wrong-one" not in answer["error"]
-    assert warehouse.request("POST", path, b'{"a":1}\n', {"Authorization": "the-token"}, token="")[0] == 200
+    assert warehouse.request("POST", path, b'{"a":1}\n', {"Authorization": TOKEN}, token="")[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_several_requests_share_a_connection(warehouse: Running):
             "POST",
             "/bulk/s?tableName=t&mode=batch",
             body,
-            {"Authorization": "Bearer the-token"},
+            {"Authorization": f"Bearer {TOKEN}"},
             encode_chunked=isinstance(body, list),
         )
         answer = connection.getresponse()

@@ -11,6 +11,7 @@ import pytest
 from embedded.warehouse.server import WarehouseServer
 from embedded.warehouse.warehouse import Warehouse
 from tests.reports.conftest import CASES
+from tests.support import canaries
 from tests.support.databases import TestDatabase
 from tests.support.rig import Rig
 
@@ -38,7 +39,7 @@ class Into:
 
 @pytest.fixture
 def into(tmp_path: Path, database: TestDatabase) -> Iterator[Into]:
-    warehouse = Warehouse(tmp_path / "warehouse.duckdb", "bulker-token-1")
+    warehouse = Warehouse(tmp_path / "warehouse.duckdb", canaries.BULKER)
     with WarehouseServer(warehouse) as server:
         rig = Rig(tmp_path, database, server.url)
         rig.announce()

@@ -138,7 +138,8 @@ def served(home: Path, images: Mapping[str, str], **environment: str) -> Iterato
         running.url = wait_for(lambda: _find(running), 60, "the edition's address")
         running.token = (home / "token").read_text().strip()
         yield running
-        running.database().refuse_secrets()
+        if process.poll() is None:
+            running.database().refuse_secrets()
     finally:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
