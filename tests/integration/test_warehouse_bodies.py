@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from tests.support.warehouse import Running, chunk, running_warehouse
+from tests.support.warehouse import TOKEN, Running, chunk, running_warehouse
 
 
 @pytest.fixture
@@ -45,8 +45,8 @@ def test_a_body_shorter_than_its_length_stores_nothing(warehouse: Running):
     """The same for a body that is not chunked."""
     with socket.create_connection(("127.0.0.1", warehouse.server.port), timeout=30) as connection:
         connection.sendall(
-            b"POST /bulk/s?tableName=t HTTP/1.1\r\nHost: w\r\nAuthorization: the-token\r\nContent-Length: 99\r\n\r\n"
-            b'{"id":2}\n'
+            f"POST /bulk/s?tableName=t HTTP/1.1\r\nHost: w\r\nAuthorization: {TOKEN}\r\nContent-Length: 99\r\n\r\n".encode()
+            + b'{"id":2}\n'
         )
         connection.shutdown(socket.SHUT_WR)
         assert _answer(connection)[0] == 400
