@@ -68,7 +68,8 @@ class Postgres:
                 password = _prepare(folder, programs)
                 stopping = threading.Event()
                 process, port = _start_server(folder / "data", programs, stopping)
-                url = f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}"
+                # Asking for TLS first would cost every connection 40 ms: Python loads all authorities for it.
+                url = f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}?sslmode=disable"
                 return cls(process, url, stopping, held.pop_all())
         except OSError as exc:
             raise StoreUnavailable(

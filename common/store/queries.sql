@@ -127,11 +127,12 @@ DO UPDATE SET updated_at = now(), status = excluded.status, description = exclud
 WHERE source_task.status = 'RUNNING';
 
 -- name: save_spec
--- A newer specification replaces an older one or an error: an error must not stick.
+-- A newer specification replaces an older one or an error: an error must not stick. An older run's, come late, does not.
 INSERT INTO source_spec (package, version, specs, timestamp, error)
 VALUES (:package, :version, :specs::jsonb, to_timestamp(:started_at), '')
 ON CONFLICT ON CONSTRAINT source_spec_pkey
-DO UPDATE SET specs = excluded.specs, timestamp = excluded.timestamp, error = excluded.error;
+DO UPDATE SET specs = excluded.specs, timestamp = excluded.timestamp, error = excluded.error
+WHERE source_spec.specs IS NULL OR source_spec.timestamp <= excluded.timestamp;
 
 -- name: save_spec_error
 -- A specification that is there stays; an older error makes way.
@@ -141,10 +142,12 @@ ON CONFLICT ON CONSTRAINT source_spec_pkey
 DO UPDATE SET timestamp = excluded.timestamp, error = excluded.error WHERE source_spec.specs IS NULL;
 
 -- name: save_check
+-- Never over a later run's.
 INSERT INTO source_check (package, version, key, status, description, timestamp)
 VALUES (:package, :version, :storage_key, :status, :description, to_timestamp(:started_at))
 ON CONFLICT ON CONSTRAINT source_check_pkey
-DO UPDATE SET status = excluded.status, description = excluded.description, timestamp = excluded.timestamp;
+DO UPDATE SET status = excluded.status, description = excluded.description, timestamp = excluded.timestamp
+WHERE source_check.timestamp <= excluded.timestamp;
 
 -- name: save_check_error
 -- Never over a result of this run or a later one.
@@ -155,11 +158,13 @@ DO UPDATE SET status = excluded.status, description = excluded.description, time
 WHERE source_check.timestamp < excluded.timestamp;
 
 -- name: save_catalog
+-- Never over a later run's; RUNNING may be the console's own word, by its own clock.
 INSERT INTO source_catalog (package, version, key, catalog, status, description, timestamp)
 VALUES (:package, :version, :storage_key, :catalog::jsonb, 'SUCCESS', '', to_timestamp(:started_at))
 ON CONFLICT ON CONSTRAINT source_catalog_pkey
 DO UPDATE SET catalog = excluded.catalog, status = excluded.status, description = excluded.description,
-              timestamp = excluded.timestamp;
+              timestamp = excluded.timestamp
+WHERE source_catalog.status = 'RUNNING' OR source_catalog.timestamp <= excluded.timestamp;
 
 -- name: save_catalog_error
 -- Only while RUNNING (or for the first time): a found catalog stays.

@@ -1,9 +1,11 @@
 """Rows and upserts (docs/contract.md B) against a real Postgres."""
 
 import functools
+import ssl
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -215,6 +217,27 @@ def test_a_check_s_result_is_kept_over_a_later_verdict(db: Database, database: T
     ]
 
 
+@pytest.mark.parametrize("older", [SPEC, CHECK, DISCOVER], ids=lambda task: str(task.command))
+def test_a_late_result_of_an_older_run_replaces_no_newer_one(
+    db: Database, database: TestDatabase, older: TaskKey
+) -> None:
+    """A result of the same moment or a later one does."""
+    newer = msgspec.structs.replace(older, started_at=older.started_at + 1)
+    table, column = {
+        Command.SPEC: ("source_spec", "specs"), Command.CHECK: ("source_check", "description"),
+        Command.DISCOVER: ("source_catalog", "catalog"),
+    }[older.command]  # fmt: skip
+
+    def save(task: TaskKey, text: str) -> str:
+        outcome = Outcome(TaskState.SUCCESS, description=text, result=f'["{text}"]'.encode(), check_status="SUCCESS")
+        db.transact(lambda db: tasks.conclude(db, task, outcome, ours=False))
+        [row] = database.rows(f"SELECT {column}::text AS shown FROM {table}")
+        return str(row["shown"]).strip('[]"')
+
+    shown = [save(task, text) for task, text in ((older, "a"), (newer, "b"), (older, "late"), (newer, "c"))]
+    assert shown == ["a", "b", "b", "c"]
+
+
 def test_a_discovery_shows_running_then_its_catalog(db: Database, database: TestDatabase) -> None:
     """RUNNING at the start (also over an old result), the catalog at the end; errors only over RUNNING."""
     _begin(db, DISCOVER)
@@ -279,7 +302,7 @@ def test_errors_never_show_the_password(database: TestDatabase) -> None:
     [
         ("postgresql://u:p%40w@h:1/d?search_path=a,b", {"user": "u", "password": "p@w", "host": "h", "port": 1, "startup_params": {"search_path": "a,b"}, "ssl_context": None}),
         ("postgres://u@h/d?sslmode=disable&connect_timeout=3", {"ssl_context": False, "timeout": 3.0, "port": 5432}),
-        ("postgresql://u@h/d?sslmode=require", {"ssl_context": True}),
+        ("postgresql://u@h/d?sslmode=disable", {"ssl_context": False}),
         ("postgresql://u@/d?host=/run/pg&port=6", {"unix_sock": "/run/pg/.s.PGSQL.6"}),
         ("postgresql://u@[::1]:7/d?application_name=x", {"host": "::1", "port": 7, "application_name": "x"}),
     ],
@@ -288,6 +311,13 @@ def test_defect_17_every_part_of_the_url_is_honoured(url: str, expected: dict[st
     """search_path takes only its own value, and sslmode, timeouts and sockets mean what they say."""
     arguments = dsn.parse(url)
     assert {key: arguments.get(key) for key in expected} == expected
+
+
+def test_tls_without_a_certificate_to_check_loads_no_authorities() -> None:
+    """`require` encrypts and checks nothing, as in libpq; loading all authorities would only cost every connection."""
+    context = dsn.parse("postgresql://u@h/d?sslmode=require")["ssl_context"]
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
+    assert context.cert_store_stats()["x509"] == 0
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ class TestDatabase:
 
 
 def _named(url: str, name: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}", query=""))
 
 
 def plant_password(server_url: str) -> str:
@@ -93,7 +93,7 @@ def _rows(connection: Connection, sql: str, **parameters: Any) -> list[dict[str,
 
 
 def _admin(server_url: str, sql: str) -> None:
-    connection = Connection(**dsn.parse(_named(server_url, "postgres")))
+    connection = Connection(**dsn.parse(f"{_named(server_url, 'postgres')}?sslmode=disable"))
     try:
         connection.run(sql)
     finally:
