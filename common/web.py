@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote_to_bytes
 
 import flask
 import msgspec
@@ -154,8 +155,7 @@ def _run(request: Request, where: Route, use_case: Callable[[Call], Payload]) ->
     if below is None:
         raise NotFound(f"There is nothing at this path; this function answers at /{where.name} and /health.")
     _check_method(request, where)
-    if len(request.query_string) > MAX_QUERY_BYTES:
-        raise UriTooLong(f"The query is longer than {MAX_QUERY_BYTES} bytes; send less.")
+    _check_query(request.query_string)
     body = _read_body(request, current.max_body_bytes) if where.method == "POST" else b""
     return use_case(Call(request.args, body, below, current, headers))
 
@@ -174,6 +174,18 @@ def _authenticate(headers: Mapping[str, str], where: Route, settings: "Settings"
 def _check_method(request: Request, where: Route) -> None:
     if request.method not in where.methods:
         raise MethodNotAllowed(f"Use {' or '.join(where.methods)} here.")
+
+
+def _check_query(query: bytes) -> None:
+    """Werkzeug would put U+FFFD where the query is not UTF-8, and one name could pass for another."""
+    if len(query) > MAX_QUERY_BYTES:
+        raise UriTooLong(f"The query is longer than {MAX_QUERY_BYTES} bytes; send less.")
+    for parameter in query.split(b"&"):
+        try:
+            unquote_to_bytes(parameter).decode()
+        except UnicodeDecodeError:
+            name = parameter.partition(b"=")[0].decode("ascii", "backslashreplace")[:40]
+            raise BadRequest(f"{name}: is not UTF-8; percent-encode the bytes of UTF-8 text.") from None
 
 
 def _read_body(request: Request, limit: int) -> bytes:

@@ -5,6 +5,7 @@ Every problem becomes a sentence that names the field and never repeats a value 
 
 import json
 import re
+from itertools import chain
 from typing import Any, NoReturn
 
 import msgspec
@@ -62,6 +63,7 @@ def _decode(body: bytes) -> object:
     # msgspec lets the last of two members win; which one was meant is not ours to guess. Outside of strings
     # every member has one colon, so counting finds such a body, and the slow way need only say where.
     if _count_members(document) != _STRING.sub(b"", body).count(b":"):
+        document = None  # else the collector would visit all of it again and again while the next one is made
         json.loads(body.decode(), object_pairs_hook=_unique, parse_int=str, parse_float=str)
     return document
 
@@ -69,18 +71,15 @@ def _decode(body: bytes) -> object:
 def _count_members(document: object) -> int:
     """Counts level by level, so that its own stack stays flat; raises BadRequest where there are too many levels."""
     count = 0
-    level: list[Any] = [document] if isinstance(document, _NESTING) else []
+    level: list[Any] = [document]
     for _ in range(MAX_DEPTH):
-        below: list[Any] = []
-        for node in level:
-            children = node
-            if isinstance(node, dict):
-                count += len(node)
-                children = node.values()
-            below += [child for child in children if isinstance(child, _NESTING)]
-        if not below:
+        objects = [node for node in level if isinstance(node, dict)]
+        count += sum(map(len, objects))
+        arrays = (node for node in level if isinstance(node, list))
+        children = chain(chain.from_iterable(map(dict.values, objects)), chain.from_iterable(arrays))
+        level = [child for child in children if isinstance(child, _NESTING)]
+        if not level:
             return count
-        level = below
     return _too_deep()
 
 

@@ -1,5 +1,6 @@
 """What `GET /tasks` and `GET /tasks/<taskId>` tell."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,18 +12,19 @@ from common.store import Database, logs
 from common.store.database import Row
 from common.tasks.requests import LOG_LINES, TaskQuery
 
+_CURSOR = re.compile("([0-9]{1,16})~(.+)")
+"""Microseconds and taskId of a page's last task; 16 digits reach to the year 2286."""
+
 
 def list_tasks(settings: Settings, query: TaskQuery) -> dict[str, Any]:
     """The newest tasks that match, and the cursor of the next page (null at the end)."""
-    time, _, task_id = query.cursor.partition("~")
-    if query.cursor and not task_id:
-        raise BadRequest("cursor: expected the `next` of an earlier answer.")
+    before, task_id = _position(query.cursor) if query.cursor else (None, "")
     with Database(settings.require_database_url()) as db:
         rows, sweep = db.transact(
             lambda db: (
                 db.run(
                     "list_tasks", sync_id=query.sync_id, state=query.status, command=query.command,
-                    before_time=_time(time) if time else None, before_id=task_id, limit=query.limit + 1,
+                    before_time=before, before_id=task_id, limit=query.limit + 1,
                 ),
                 db.run("last_sweep"),
             )
@@ -93,8 +95,8 @@ def _microseconds(time: datetime) -> int:
     return int(time.timestamp() * 1_000_000)
 
 
-def _time(text: str) -> datetime:
-    try:
-        return datetime.fromtimestamp(int(text) / 1_000_000, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise BadRequest("cursor: expected the `next` of an earlier answer.") from None
+def _position(cursor: str) -> tuple[datetime, str]:
+    found = _CURSOR.fullmatch(cursor)
+    if found is None:
+        raise BadRequest("cursor: expected the `next` of an earlier answer.")
+    return datetime.fromtimestamp(int(found[1]) / 1_000_000, UTC), found[2]

@@ -80,7 +80,7 @@ def test_a_good_request_gets_past_the_checks(read: Server):
         ("package=a/b:1&version=1", 422, "package: "),
         ("package=../b&version=1", 422, "package: "),
         ("package=a/b%00&version=1", 422, "package: "),
-        ("package=a/%ff&version=1", 422, "package: "),
+        ("package=a/%ff&version=1", 400, "package: is not UTF-8"),
         ("package=$(id)&version=1", 422, "package: "),
         ("package=a/b&version=1%0a", 422, "version: "),
         ("package=a/b&version=" + "1" * 129, 422, "version: "),

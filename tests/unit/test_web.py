@@ -204,6 +204,16 @@ class _Endless(io.RawIOBase):
         return b"x" * size
 
 
+@pytest.mark.parametrize("query", ["syncId=%FF", "a=b&syncId=n%C3", "syncId=x%ED%A0%80"])
+def test_a_query_that_is_not_utf_8_is_refused(get: _Function, query: str):
+    """Else two different names could come to be one; U+FFFD itself is a character like any other."""
+    answer = get.client.get(f"/?{query}")
+    assert answer.status_code == 400
+    assert answer.json == {"ok": False, "error": "syncId: is not UTF-8; percent-encode the bytes of UTF-8 text."}
+    assert not get.calls
+    assert get.client.get("/?syncId=%EF%BF%BD").status_code == 200
+
+
 class _Broken(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         raise RuntimeError(f"hunter2 {size}")
