@@ -1,6 +1,7 @@
 """The DuckDB file, open only while it is used, so that its user can look into it while the edition runs."""
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -11,11 +12,14 @@ import duckdb  # noqa: TID251 - the one place
 from common.errors import SyncError
 
 IDLE_SECONDS = 1.0
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 60.0
+"""How long a write waits for somebody who looks into the file; the sidecar waits for its answer far longer."""
 _PAUSE_SECONDS = 0.1
 _MEMORY = "1GB"
 
 Connection = duckdb.DuckDBPyConnection
+
+_log = logging.getLogger(__name__)
 
 
 class DatabaseFile:
@@ -80,7 +84,7 @@ class DatabaseFile:
         return self._connection
 
     def _connect(self) -> Connection:
-        deadline = time.monotonic() + self._patience_seconds
+        began, told = time.monotonic(), False
         while True:
             try:
                 connection = duckdb.connect(
@@ -91,13 +95,19 @@ class DatabaseFile:
             except (duckdb.IOException, duckdb.ConnectionException) as exc:
                 if not _is_taken(exc):
                     raise
-                if time.monotonic() >= deadline:
+                if time.monotonic() - began >= self._patience_seconds:
                     raise SyncError(
-                        f"The warehouse file {self.path} is open in another program; close it there, then try again."
+                        f"The warehouse file {self.path} was open in another program for {self._patience_seconds:g} "
+                        "seconds; close it there (a shell, a notebook), then start the task again."
                     ) from exc
+                if not told:
+                    told = True
+                    _log.warning("%s is open in another program; writing waits until it is closed there.", self.path)
                 time.sleep(_PAUSE_SECONDS)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET temp_directory = ?", [str(self._scratch)])
+        # It compares every expression with all others: with 2,000 columns it takes longer than all the rest.
+        connection.execute("SET disabled_optimizers = 'common_subexpressions'")
         return connection
 
     def _close_later(self) -> None:

@@ -62,11 +62,12 @@ def columns(connection: Connection, table: str) -> dict[str, str]:
 
 def name_columns(connection: Connection, table: str, keys: Iterable[str], current: Mapping[str, str]) -> dict[str, str]:
     """A column for each key, which it keeps from now on. `current` are the columns that stay in any case."""
-    keys = list(keys)
+    keys = dict.fromkeys(keys)
     rows = connection.execute("SELECT key, column_name FROM _columns WHERE table_name = ?", [table]).fetchall()
     known = {key: column for key, column in rows if column in current or key in keys}
+    named = set(known.values())
     for column in current:
-        if column not in known.values():
+        if column not in named:
             known.setdefault(column, column)
     found = names.assign(keys, known, current)
     kept = known | found

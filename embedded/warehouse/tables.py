@@ -37,12 +37,13 @@ class _Source(Struct, frozen=True):
     """The spool as SQL sees it: `n` is the row's number, `c0`, `c1`, ... are the values' tokens."""
 
     path: Path
-    layout: list[str]
+    places: dict[str, int]
+    """Where each key's values are."""
 
     @property
     def sql(self) -> str:
         path = str(self.path).replace("'", "''")
-        columns = ", ".join(["'n': 'BIGINT'", *(f"'c{at}': 'VARCHAR'" for at in range(max(1, len(self.layout))))])
+        columns = ", ".join(["'n': 'BIGINT'", *(f"'c{at}': 'VARCHAR'" for at in range(max(1, len(self.places))))])
         return (
             f"read_csv('{path}', columns = {{{columns}}}, auto_detect = false, header = false, delim = '\x1f', "
             f"quote = '', escape = '', comment = '', new_line = '\\n', nullstr = '', null_padding = true, "
@@ -50,7 +51,7 @@ class _Source(Struct, frozen=True):
         )
 
     def token(self, key: str) -> str | None:
-        return f"c{self.layout.index(key)}" if key in self.layout else None
+        return f"c{self.places[key]}" if key in self.places else None
 
 
 def store(connection: Connection, delivery: Delivery, path: Path, layout: list[str]) -> None:
@@ -63,7 +64,7 @@ def store(connection: Connection, delivery: Delivery, path: Path, layout: list[s
     names = registry.name_columns(connection, name, keys, current)
     catalog = connection.execute("SELECT current_database()").fetchall()[0][0]
     table = f"{quote(catalog)}.main.{quote(name)}"
-    source = _Source(path, layout)
+    source = _Source(path, {key: at for at, key in enumerate(layout)})
     columns = _plan(connection, delivery, source, names, table, current)
     # Where no row has one of the key's parts, no row has a key to merge by.
     merges = all(key in layout for key in delivery.keys)
@@ -120,16 +121,17 @@ def _look(connection: Connection, source: _Source, moments: set[str]) -> dict[st
 
     All columns go through one expression, one below the other: 500 expressions take DuckDB seconds to plan.
     """
-    if not source.layout:
+    if not source.places:
         return {}
-    columns = range(len(source.layout))
-    closer = ", ".join(str(at) for at in columns if source.layout[at] in moments)
+    columns = source.places.values()
+    closer = ", ".join(str(at) for key, at in source.places.items() if key in moments)
     look = kinds.seen("t", f"i IN ({closer})" if closer else "false")
     found = connection.execute(
         f"SELECT i, {look} FROM (SELECT unnest([{', '.join(f'c{at}' for at in columns)}]) AS t, "
         f"unnest(range({len(columns)})) AS i FROM {source.sql}) GROUP BY i"
     ).fetchall()
-    return {source.layout[at]: Seen(bits) for at, bits in found}
+    keys = list(source.places)
+    return {keys[at]: Seen(bits) for at, bits in found}
 
 
 def _hold(connection: Connection, table: str, current: dict[str, str]) -> dict[str, tuple[bool, bool]]:

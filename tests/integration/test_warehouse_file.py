@@ -71,8 +71,8 @@ def _is_held(path: Path) -> bool:
     return any(Path(file.path) == path for file in psutil.Process().open_files())
 
 
-def test_a_file_that_another_program_holds_is_waited_for(warehouse: Running):
-    """500 with a sentence that says so, then 200 when it is free again; the table keeps its rows meanwhile."""
+def test_a_file_that_another_program_holds_is_waited_for(warehouse: Running, caplog: pytest.LogCaptureFixture):
+    """A line in the log at once; 500 with a sentence that says what to do, then 200 when it is free again; the table keeps its rows meanwhile."""
     warehouse.bulk("t", [{"id": 1}])
     warehouse.warehouse.close()
     with _program(_HOLD, str(warehouse.warehouse.path)) as reader:
@@ -80,7 +80,10 @@ def test_a_file_that_another_program_holds_is_waited_for(warehouse: Running):
         status, answer = warehouse.try_bulk("t", [{"id": 2}])
         assert status == 500
         assert answer["error"].startswith("stream complete error: The warehouse file ")
-        assert "is open in another program; close it there" in answer["error"]
+        assert "was open in another program for 1 seconds; close it there" in answer["error"]
+        assert "then start the task again" in answer["error"]
+        told = [record.getMessage() for record in caplog.records]
+        assert len([line for line in told if "writing waits until it is closed there" in line]) == 1
     warehouse.bulk("t", [{"id": 3}], "batch")
     assert warehouse.sql("FROM t ORDER BY ALL") == [(1,), (3,)]
 
