@@ -1,6 +1,7 @@
 """`syncctl spec`, `check` and `discover`: one question to a connector, and its answer."""
 
 import uuid
+from collections.abc import Callable
 
 import msgspec
 import typer
@@ -94,11 +95,25 @@ def answer(deployment: Deployment, screen: Screen, what: str, task_id: str) -> T
 
 
 def watch(deployment: Deployment, screen: Screen, what: str, task_id: str) -> Task:
-    """The task once it has ended; a terminal shows meanwhile `what` it waits for."""
+    """The task once it has ended; meanwhile a terminal shows `what` runs and what that waits for, a pipe the latter."""
     if not screen.err.is_terminal:
-        return wait(deployment, task_id)
-    with screen.err.status(Text(visible(what))):
-        return wait(deployment, task_id)
+        return wait(deployment, task_id, _notes(screen))
+    with screen.err.status(Text(visible(what))) as status:
+        return wait(
+            deployment, task_id, lambda task: status.update(Text(visible(": ".join(filter(None, [what, task.reason])))))
+        )
+
+
+def _notes(screen: Screen) -> Callable[[Task], None]:
+    """A line whenever a task waits for something else, such as its connector to be installed."""
+    told = [""]
+
+    def tell(task: Task) -> None:
+        if task.reason and task.reason != told[0]:
+            told[0] = task.reason
+            screen.note(task.reason)
+
+    return tell
 
 
 def show_spec(screen: Screen, result: Raw) -> None:

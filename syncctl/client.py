@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from syncctl import wire
-from syncctl.errors import DeploymentError, RequestRefused, Unreachable
+from syncctl.errors import DeploymentError, NoSuchTask, RequestRefused, Unreachable
 from syncctl.image import Image
 from syncctl.settings import is_local, shown
 
@@ -31,6 +31,7 @@ MAX_EXCERPT = 200
 T = TypeVar("T")
 _NOTHING_STARTED = frozenset({429, 503})
 _UNKNOWN_OUTCOME = frozenset({502, 504})
+_NO_SUCH_TASK = 404
 _HINTS = {
     401: "Pass the deployment's token with --token or SYNCCTL_TOKEN; `syncctl serve` prints the embedded edition's.",
     403: "Pass the deployment's token with --token or SYNCCTL_TOKEN, or ask who runs the gateway in between.",
@@ -85,8 +86,14 @@ class Deployment:
     def task(self, task_id: str, log_lines: int | None = None, pauses: Sequence[float] = BRISK) -> wire.Task:
         """One task with its result and its last log lines."""
         query = {} if log_lines is None else {"logs": str(log_lines)}
-        answer = self._ask("GET", f"/tasks/{quote(task_id, safe='')}", query, repeat=True, pauses=pauses)
-        return self.decode(self._decode(answer, wire.TaskAnswer).task)
+        try:
+            answer = self._ask("GET", f"/tasks/{quote(task_id, safe='')}", query, repeat=True, pauses=pauses)
+            found = self._decode(answer, wire.TaskAnswer).task
+        except RequestRefused as refused:
+            if refused.code != _NO_SUCH_TASK:
+                raise
+            raise NoSuchTask(f"There is no task {task_id} at {self.url}; `syncctl tasks` lists them.") from refused
+        return self.decode(found)
 
     def cancel(self, task: wire.Task) -> None:
         """Asks for the task's end; one that has ended stays as it is."""
@@ -160,8 +167,8 @@ class Deployment:
             sentence = msgspec.json.decode(response.content, type=wire.Refusal).error
             sentence = f"{sentence} {_HINTS.get(code, '')}".strip()
         except msgspec.MsgspecError:
-            sentence = self._foreign(response)
-        return RequestRefused(sentence, repeatable=again, wait_seconds=_retry_after(response))
+            sentence, code = self._foreign(response), 0
+        return RequestRefused(sentence, repeatable=again, wait_seconds=_retry_after(response), code=code)
 
     def _foreign(self, response: httpx.Response) -> str:
         """An answer that none of our functions gave: a gateway's, or somebody else's server."""
@@ -173,8 +180,8 @@ class Deployment:
             response.status_code, "Check --url (SYNCCTL_URL), and that the deployment's functions are ready."
         )
         return (
-            f"{self.url}{response.request.url.path} answered {response.status_code} and no sentence of ours: "
-            f"{text}. {hint}"
+            f"What answers at {self.url} is no deployment of sync-functions, or something in front of one. It said: "
+            f"{response.status_code} {response.reason_phrase}: {text}. {hint}"
         )
 
     def _unreachable(self, exc: httpx.TransportError, *, repeat: bool) -> Unreachable:

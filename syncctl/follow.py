@@ -2,13 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from msgspec import Raw
 
 from syncctl.client import PATIENT, Deployment
 from syncctl.outcome import is_final
+from syncctl.settings import is_local
 from syncctl.wire import Task
 
 LOG_LINES = 500
@@ -16,6 +17,8 @@ LOG_LINES = 500
 MAX_LOG_LINES = 1000
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 1.0
+_LONGEST_LOCAL_PAUSE_SECONDS = 0.3
+"""On this machine a look costs a few milliseconds, and nobody else's service is asked."""
 
 
 class Look(NamedTuple):
@@ -27,12 +30,12 @@ class Look(NamedTuple):
 
 
 def follow(deployment: Deployment, task_id: str, seen: list[Raw] | None = None) -> Iterator[Look]:
-    """Looks until the task has ended; pauses grow from a tenth of a second to one.
+    """Looks until the task has ended; pauses grow from a tenth of a second to one (less on this machine).
 
     `seen` are log lines shown already: the last LOG_LINES or more.
     """
     seen = seen or []
-    for pause in _pauses():
+    for pause in _pauses(deployment):
         task = deployment.task(task_id, LOG_LINES, PATIENT)
         lines, gap = _news(seen, task.logs)
         yield Look(task, lines, gap)
@@ -42,12 +45,13 @@ def follow(deployment: Deployment, task_id: str, seen: list[Raw] | None = None) 
         time.sleep(pause)
 
 
-def wait(deployment: Deployment, task_id: str) -> Task:
-    """The task once it has ended."""
-    for pause in _pauses():
+def wait(deployment: Deployment, task_id: str, tell: Callable[[Task], None]) -> Task:
+    """The task once it has ended; until then, `tell` gets every look at it."""
+    for pause in _pauses(deployment):
         task = deployment.task(task_id, pauses=PATIENT)
         if is_final(task):
             return task
+        tell(task)
         time.sleep(pause)
     raise AssertionError  # _pauses never ends
 
@@ -68,8 +72,9 @@ def _news(seen: list[Raw], now: list[Raw]) -> tuple[list[Raw], bool]:
     return fresh, bool(seen) and len(now) >= LOG_LINES and len(fresh) == len(now)
 
 
-def _pauses() -> Iterator[float]:
+def _pauses(deployment: Deployment) -> Iterator[float]:
     pause = _FIRST_PAUSE_SECONDS
+    longest = _LONGEST_LOCAL_PAUSE_SECONDS if is_local(deployment.url) else _LONGEST_PAUSE_SECONDS
     while True:
         yield pause
-        pause = min(pause * 1.5, _LONGEST_PAUSE_SECONDS)
+        pause = min(pause * 1.5, longest)

@@ -8,6 +8,7 @@ import typer
 from msgspec import Raw
 from rich.console import Group
 from rich.live import Live
+from rich.text import Text
 
 from syncctl import figures, views
 from syncctl.follow import LOG_LINES, Look
@@ -68,7 +69,8 @@ def _redraw(screen: Screen, looks: Iterable[Look], *, logs: bool) -> Task:
         def tell(look: Look) -> None:
             if logs:
                 _lines(screen, look)
-            display.update(Group(draw(views.streams(look.task)), views.heading(look.task)), refresh=True)
+            waits = Text(visible(look.task.reason or ""), "dim")
+            display.update(Group(draw(views.streams(look.task)), views.heading(look.task), waits), refresh=True)
 
         return _each(looks, tell)
 
@@ -80,10 +82,13 @@ def _plain(screen: Screen, *, logs: bool) -> Callable[[Look], None]:
     def tell(look: Look) -> None:
         if logs:
             _lines(screen, look)
-        now = (look.task.state, look.task.attempt)
-        if now != state[0] and not is_final(look.task):
+        task = look.task
+        now = (": ".join(filter(None, [task.state, task.reason])), task.attempt)
+        if now != state[0] and not is_final(task):
             state[0] = now
-            screen.say(f"task {visible(look.task.task_id)} is {visible(look.task.state)}{_attempt(look.task)}")
+            # A task that waits for its next attempt says so itself.
+            after = "" if task.reason else _attempt(task)
+            screen.say(f"task {visible(task.task_id)} is {visible(now[0])}{after}")
         for name, progress in (look.task.streams or {}).items():
             if told.get(name) != progress and (progress.emitted or name in told):
                 screen.say(_sentence(name, progress, look.task))

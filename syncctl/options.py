@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 import typer
 
+from common import images
+from common.errors import Refused
 from syncctl.image import Image, parse_image
 from syncctl.settings import shown
 
@@ -26,9 +28,16 @@ def _url(text: str) -> str:
 
 def _image(text: str) -> Image:
     try:
-        return parse_image(text)
+        image = parse_image(text)
+        images.parse(image.package, image.version)
     except ValueError as exc:
         raise typer.BadParameter(str(exc)) from exc
+    except Refused as exc:
+        raise typer.BadParameter(
+            f"'{text}' is no name of an image. Write it in lower case as NAME:VERSION, such as "
+            "airbyte/source-faker:7.2.1 or registry.example.com:5000/team/source:dev, or as NAME@sha256:..."
+        ) from exc
+    return image
 
 
 Url = Annotated[

@@ -12,6 +12,7 @@ from msgspec import Raw
 from syncctl.ask import discovered
 from syncctl.catalogs import configure
 from syncctl.client import Deployment
+from syncctl.errors import NoSuchTask
 from syncctl.follow import follow
 from syncctl.image import Image
 from syncctl.inputs import read_object, read_state, refuse_two_from_stdin
@@ -60,7 +61,16 @@ NewTaskId = Annotated[
         "--task", metavar="ID", help="The task's id, a new one if absent. Repeating an id starts nothing twice."
     ),
 ]
-Prefix = Annotated[str, typer.Option("--prefix", metavar="TEXT", show_default=False, help="Put before table names.")]
+Prefix = Annotated[
+    str,
+    typer.Option(
+        "--prefix",
+        metavar="TEXT",
+        show_default=False,
+        help="Put before table names. Tables are named "
+        "after streams: two syncs with a stream of the same name need different prefixes.",
+    ),
+]
 FullSync = Annotated[bool, typer.Option("--full-sync", help="Forget the saved state first, and read everything.")]
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Stay, show rows and log lines, and exit with the read's outcome.")
@@ -102,10 +112,13 @@ def read(
     query |= {"fullSync": "true"} if full_sync else {}
     with session(url, token, as_json=as_json) as (deployment, screen):
         body["catalog"] = chosen or configure(discovered(deployment, screen, image, settings), stream or [])
+        known = _known(deployment, task) if task else None
         started = deployment.read(image, query, body)
+        if known:
+            screen.note(f"Task {known.task_id} was there already, {known.state}; no second one was started.")
         if follow_it:
             raise typer.Exit(exit_code(followed(deployment, screen, started.task_id)))
-        _tell(screen, started, query["syncId"])
+        _tell(screen, started, query["syncId"], known)
 
 
 def followed(deployment: Deployment, screen: Screen, task_id: str) -> Task:
@@ -123,10 +136,18 @@ def sync_id(image: Image, config: Raw) -> str:
     return f"{re.sub('[^a-z0-9]+', '-', image.name.lower()).strip('-')}-{digest}"
 
 
-def _tell(screen: Screen, started: Started, sync: str) -> None:
+def _known(deployment: Deployment, task_id: str) -> Task | None:
+    try:
+        return deployment.task(task_id)
+    except NoSuchTask:
+        return None
+
+
+def _tell(screen: Screen, started: Started, sync: str, known: Task | None) -> None:
     answer = {"ok": True, "taskId": started.task_id, "syncId": sync, "startedAt": started.started_at}
     screen.data(Raw(msgspec.json.encode(answer)))
-    screen.say(f"Started task {started.task_id} of sync {sync}.")
+    if known is None:
+        screen.say(f"Started task {started.task_id} of sync {sync}.")
     screen.note(
         f"Follow it with `syncctl logs {started.task_id} --follow`; `syncctl tasks {started.task_id}` shows it."
     )

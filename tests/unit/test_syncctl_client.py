@@ -133,7 +133,10 @@ def test_an_impossible_token_is_refused_without_repeating_it(token: str) -> None
 @pytest.mark.parametrize(
     ("fault", "says"),
     [
-        ((404, {}, b"<html>no such page</html>"), "answered 404 and no sentence of ours: <html>no such page</html>"),
+        (
+            (404, {}, b"<html>no such page</html>"),
+            "no deployment of sync-functions, or something in front of one. It said: 404 Not Found: <html>no such page</html>. Check --url",
+        ),
         ((302, {"Location": "https://login.example.test"}, b""), "redirects to https://login.example.test"),
         ((200, {}, b"hello"), "not as sync-functions do"),
         ((200, {}, b'{"ok":true,"task":{}}'), "not as sync-functions do"),

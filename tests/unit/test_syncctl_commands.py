@@ -141,6 +141,40 @@ def test_what_discover_prints_can_be_read(server: StandIn, config: str, tmp_path
     assert "state" not in sent
 
 
+@pytest.mark.parametrize("follow", [(), ("--follow",)])
+def test_a_task_that_is_there_already_is_not_started(
+    server: StandIn, config: str, tmp_path: Path, follow: tuple[str, ...]
+) -> None:
+    """A repeated --task says so, and how the task stands."""
+    server.courses["mine"] = [task("mine", "PARTIAL", streams={"users": stream(rows=1)})]
+    (catalog := tmp_path / "catalog.json").write_text(json.dumps({"streams": [USERS]}))
+    done = run(server.url, "read", IMAGE, "-c", config, "--catalog", str(catalog), "--task", "mine", *follow)
+    assert done.code == (3 if follow else 0)
+    assert "Started" not in done.out
+    assert "Task mine was there already, PARTIAL; no second one was started." in done.err
+
+
+def test_what_a_task_waits_for_is_told_once_a_phase(server: StandIn, config: str, tmp_path: Path) -> None:
+    """The first use of a connector installs it, which takes a while: nobody should wonder."""
+    waits = [task("check", "PENDING", "check", reason=reason) for reason in ("", "Installing.", "Installing.", "Hm.")]
+    good = task("check", command="check", result={"status": "SUCCEEDED", "message": ""})
+    server.courses["check"] = [*waits, good]
+    done = run(server.url, "check", IMAGE, "-c", config)
+    assert (done.code, done.err.splitlines()) == (0, ["Installing.", "Hm."])
+    server.courses["t1"] = [task(state="PENDING"), task(state="PENDING", reason="Installing."), task()]
+    (catalog := tmp_path / "catalog.json").write_text(json.dumps({"streams": [USERS]}))
+    read = run(server.url, "read", IMAGE, "-c", config, "--catalog", str(catalog), "--task", "t1", "-f")
+    assert "task t1 is PENDING: Installing.\n" in read.out
+
+
+@pytest.mark.parametrize("image", ["Airbyte/Source:1", "a b:1", "a/b:ä", "a/b@sha256:12"])
+def test_an_impossible_image_is_a_matter_of_usage(server: StandIn, image: str) -> None:
+    """Exit 2, in the command line's own terms, and nobody is asked."""
+    done = run(server.url, "spec", image, env={"COLUMNS": "1000"})
+    assert (done.code, server.requests) == (2, [])
+    assert "is no name of an image. Write it in lower case as NAME:VERSION" in done.err
+
+
 def test_discover_lists_streams(server: StandIn, config: str) -> None:
     """Modes, cursor, key and the number of fields."""
     server.courses["discover"] = [task("discover", command="discover", result={"streams": [USERS]})]
@@ -292,7 +326,7 @@ def test_a_refusal_exits_5(server: StandIn, as_json: tuple[str, ...]) -> None:
     """The deployment's own sentence, and no traceback."""
     done = run(server.url, "logs", "none", *as_json)
     assert done.code == 5
-    assert "There is no task with this taskId" in done.err
+    assert f"There is no task none at {server.url}; `syncctl tasks` lists them." in done.err
     assert "Traceback" not in done.err
     if as_json:
         assert json.loads(done.out) == {"ok": False, "error": done.err.removeprefix("syncctl: ").strip()}
