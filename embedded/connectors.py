@@ -170,7 +170,7 @@ class Connectors:
 
     def _install(self, connector: _Connector, report: Callable[[str], None], lock: IO[str]) -> None:
         began, home = time.monotonic(), connector.home
-        report(f"installing {connector.title} ...")
+        report(f"installing {connector.title}, which may take a minute or more ...")
         shutil.rmtree(home, ignore_errors=True)  # what an interrupted install left
         try:
             self._uv(connector, lock, "venv", "--no-project", "--python", sys.executable, str(home))
@@ -244,8 +244,13 @@ def _find_uv() -> str:
         raise Unavailable('uv is not installed. Install "sync-functions[embedded]".') from exc
 
 
+def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
+    """What an install may see of an environment."""
+    return {name: value for name, value in environment.items() if PASSED_ON.fullmatch(name)}
+
+
 def _for_uv(environment: Mapping[str, str]) -> dict[str, str]:
-    passed = {name: value for name, value in environment.items() if PASSED_ON.fullmatch(name)}
+    passed = passed_on(environment)
     for name, ours in LIKE_PIP.items():
         if name in passed:
             # Lists: blanks divide them for pip, and for UV_INDEX; UV_FIND_LINKS wants commas.

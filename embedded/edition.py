@@ -4,8 +4,9 @@ import fcntl
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import IO, Self
@@ -15,17 +16,15 @@ from common import settings as function_settings
 from common.errors import SyncError
 from common.store import Database, states
 from embedded import settings
-from embedded.connectors import INSTALL_SECONDS
-from embedded.gateway import Gateway
+from embedded.connectors import INSTALL_SECONDS, passed_on
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images, resolver
 from embedded.postgres import Postgres
 from embedded.sweeper import SweepTimer
-from embedded.warehouse.server import WarehouseServer
-from embedded.warehouse.warehouse import Warehouse
 
 SIDECAR_IMAGE = "sync-functions/sidecar:embedded"
 _SWEEP_SECONDS = 1.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Report = Callable[[str], None]
 
@@ -39,7 +38,8 @@ class Edition:
         self._images = Images(
             cache=str(self._places.connectors),
             local_images=settings.parse_images(images),
-            environment=settings.environment(),
+            # A runner reads it from a file: what an install does not need stays out of there.
+            environment=passed_on(settings.environment()),
         )
         self._connectors = resolver(self._images)
         self._stack = ExitStack()
@@ -50,21 +50,28 @@ class Edition:
 
     def __enter__(self) -> Self:
         try:
-            with ExitStack() as stack:
-                self._start(stack)
-                self._stack = stack.pop_all()
+            self._start(self._stack)
         except OSError as error:
+            self.close()
             raise SyncError(
                 f"The edition cannot use {self.home} ({error.strerror or error}); choose another folder with --home."
             ) from error
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self.close()
+
+    def close(self) -> None:
+        """Stops everything, in order even where Ctrl-C comes again; each part has a time limit of its own."""
+        with _undisturbed():
+            self._stack.close()
 
     def wait(self) -> None:
         """Returns at SIGINT or SIGTERM."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _SIGNALS:
             signal.signal(number, self._on_signal)
         self._over.wait()
 
@@ -85,7 +92,16 @@ class Edition:
     def _start(self, stack: ExitStack) -> None:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         stack.enter_context(_only_one(self.home))
-        self.database_url = settings.own_database_url() or self._start_postgres(stack)
+        if self.warehouse_file.exists():
+            self.warehouse_file.chmod(0o600)
+        with ThreadPoolExecutor(1, "database") as background:
+            opening = background.submit(self._open_database, stack.enter_context(ExitStack()))
+            # Flask and DuckDB take as long to import as Postgres takes to start.
+            from embedded.gateway import Gateway
+            from embedded.warehouse.server import WarehouseServer
+            from embedded.warehouse.warehouse import Warehouse
+
+            self.database_url = opening.result()
         self._warehouse = Warehouse(self.warehouse_file, token := secrets.token_urlsafe(24))
         stack.callback(self._warehouse.close)
         bulker = stack.enter_context(WarehouseServer(self._warehouse))
@@ -101,25 +117,29 @@ class Edition:
             # A pod is Pending here while its connector is installed, which takes minutes for the large ones.
             defaults={"SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": str(INSTALL_SECONDS)},
         )
-        with Database(self.database_url, patience_seconds=10) as db:
-            db.install()
-        pods = LocalCluster(self.home / "pods", self._images, SIDECAR_IMAGE, settings.environment())
+        timer = SweepTimer(given, _SWEEP_SECONDS)
+        pods = LocalCluster(self.home / "pods", self._images, SIDECAR_IMAGE, settings.environment(), on_end=timer.wake)
         stack.callback(pods.close)
         stack.callback(cluster.use, None)
         cluster.use(pods)
         stack.callback(function_settings.use, None)
         function_settings.use(given)
-        timer = SweepTimer(given, _SWEEP_SECONDS)
         gateway = Gateway(self._port)
         stack.callback(timer.close)
         stack.callback(gateway.close)
         timer.start()
         self.url = f"http://127.0.0.1:{gateway.port}"
 
-    def _start_postgres(self, stack: ExitStack) -> str:
-        if not (self.home / "postgres").exists():
-            self._report("Making a Postgres database ...")
-        return stack.enter_context(Postgres.start(self.home / "postgres")).url
+    def _open_database(self, stack: ExitStack) -> str:
+        """The URL of a database with all tables in it: the user's own, or ours, which `stack` stops."""
+        url = settings.own_database_url()
+        if not url:
+            if not (self.home / "postgres").exists():
+                self._report("Making a Postgres database ...")
+            url = stack.enter_context(Postgres.start(self.home / "postgres")).url
+        with Database(url, patience_seconds=10) as db:
+            db.install()
+        return url
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._over.set()
@@ -135,6 +155,18 @@ def _token(path: Path) -> str:
         half.write_text(token)
         half.replace(path)
     return token
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals change nothing meanwhile. Only the main thread can set that, and only it is interrupted by them."""
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS if main}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _only_one:  # noqa: N801 - used as a function

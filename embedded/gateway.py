@@ -4,10 +4,13 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import functions_framework
+import msgspec
+from cheroot.server import HTTPConnection, HTTPRequest
 from cheroot.wsgi import Server
 
 from common.errors import SyncError
@@ -15,10 +18,33 @@ from common.errors import SyncError
 FUNCTIONS = ("spec", "check", "discover", "read", "tasks", "cancel", "sweeper")
 _THREADS = 24
 _CLOSE_SECONDS = 5
+_MAX_HEADER_BYTES = 128 * 1024
+"""Of request line and headers together: the longest query that a function accepts fits twice."""
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 _log = logging.getLogger(__name__)
+
+
+class _Request(HTTPRequest):
+    """One request; what cheroot itself refuses (a malformed one, too long headers) is JSON too."""
+
+    def simple_response(self, status: str | int, msg: str = "") -> None:  # noqa: ARG002 - may repeat what was sent
+        phrase = str(status).partition(" ")[2]
+        body = msgspec.json.encode({"ok": False, "error": f"The request cannot be used: {phrase}."})
+        self.close_connection = True
+        head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+        with suppress(OSError):  # the sender is gone
+            self.conn.wfile.write(f"{head}Connection: close\r\n\r\n".encode() + body)
+
+
+class _Connection(HTTPConnection):
+    RequestHandlerClass = _Request
+
+
+class _Server(Server):
+    ConnectionClass = _Connection
+    max_request_header_size = _MAX_HEADER_BYTES
 
 
 class Gateway:
@@ -32,7 +58,7 @@ class Gateway:
             )
             for name in FUNCTIONS
         }
-        self._server = Server(("127.0.0.1", port), self._route, numthreads=_THREADS)
+        self._server = _Server(("127.0.0.1", port), self._route, numthreads=_THREADS)
         self._server.shutdown_timeout = _CLOSE_SECONDS
         try:
             self._server.prepare()

@@ -43,5 +43,7 @@ echo "Installing the pinned packages into .venv ..."
 # Copies, not links: a cache on another file system, or one that is cleaned, must not matter.
 .venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes --compile-bytecode --link-mode copy requirements.lock
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+# Every task starts two processes of ours; where Python may not write bytecode, each would compile them again.
+.venv/bin/python -m compileall -q common embedded functions sidecar syncctl
 .venv/bin/python -c 'import syncctl'
 touch .venv/ready

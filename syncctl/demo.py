@@ -23,7 +23,7 @@ from syncctl.client import Deployment
 from syncctl.follow import follow
 from syncctl.image import parse_image
 from syncctl.live import show
-from syncctl.local import Home, edition, log_to, stop_on_signals
+from syncctl.local import Home, edition, keep_private, log_to, stop_on_signals
 from syncctl.options import DEFAULT_PORT
 from syncctl.outcome import ExitCode, State
 from syncctl.read import STARTED_BY
@@ -36,10 +36,18 @@ if TYPE_CHECKING:
 
 IMAGE = parse_image("airbyte/source-faker:7.2.1")
 # always_updated false: the connector sends nothing again that its state says it has sent.
-CONFIG = Raw(b'{"count": 5000, "seed": 1, "parallelism": 1, "always_updated": false}')
+CONFIG = Raw(b'{"count": 1000, "seed": 1, "parallelism": 1, "always_updated": false}')
 PREFIX = "demo_"
 LOG_FILE = "edition.log"
 _LONGEST_STATE = 100
+
+
+class Asked(NamedTuple):
+    """The tasks of the three questions."""
+
+    spec: str
+    check: str
+    discover: str
 
 
 class Count(NamedTuple):
@@ -70,6 +78,7 @@ def demo(home: Home) -> None:
       syncctl demo
       SYNCCTL_HOME=/tmp/demo syncctl demo
     """
+    keep_private()
     stop_on_signals()
     screen = Screen()
     with guard(screen, interrupted="Interrupted; everything that the demo started has been stopped."):
@@ -87,35 +96,39 @@ def _run(screen: Screen, home: Path) -> bool:
         screen.say(f"{IMAGE} into {running.warehouse_file}, by way of {running.url}", "bold")
         _step(screen, 1, "prepare the connector")
         running.prepare(str(IMAGE))
-        catalog = _questions(screen, deployment)
+        asked = _ask(deployment)
+        _step(screen, 2, "spec: GET /spec, with check and discover beside it")
+        catalog = configure(_done(screen, deployment, asked.discover).result, [])
         sync = f"demo-{time.time_ns() // 1_000_000}"
+        reading = _start(deployment, sync, catalog)
+        _show_answers(screen, deployment, asked)
         _step(screen, 5, "read everything: POST /read")
-        first = _read(screen, running, deployment, sync, catalog, {})
+        first = _read(screen, running, deployment, reading, {})
         screen.table(table(first))
         _step(screen, 6, "read again: POST /read without a state resumes from the saved one")
         _show_states(screen, running, sync)
-        second = _read(screen, running, deployment, sync, catalog, {count.stream: count for count in first})
+        again = _start(deployment, sync, catalog)
+        second = _read(screen, running, deployment, again, {count.stream: count for count in first})
         screen.table(table(second))
         _next(screen, running)
     return _verdict(screen, first, second)
 
 
-def _questions(screen: Screen, deployment: Deployment) -> Raw:
-    """spec, check and discover; they run side by side and are shown in turn."""
-    started = (
-        deployment.spec(IMAGE),
-        deployment.check(IMAGE, storage_key(), CONFIG),
-        deployment.discover(IMAGE, storage_key(), CONFIG),
-    )
-    _step(screen, 2, "spec: GET /spec")
-    show_spec(screen, _done(screen, deployment, started[0].task_id).result)
+def _ask(deployment: Deployment) -> Asked:
+    """All three at once; discover first, because the read waits for it."""
+    discover = deployment.discover(IMAGE, storage_key(), CONFIG)
+    spec = deployment.spec(IMAGE)
+    check = deployment.check(IMAGE, storage_key(), CONFIG)
+    return Asked(spec.task_id, check.task_id, discover.task_id)
+
+
+def _show_answers(screen: Screen, deployment: Deployment, asked: Asked) -> None:
+    """In turn; meanwhile the first read begins."""
+    show_spec(screen, _done(screen, deployment, asked.spec).result)
     _step(screen, 3, f"check: POST /check with {bytes(CONFIG).decode()}")
-    task = _done(screen, deployment, started[1].task_id)
-    show_check(screen, task)
+    show_check(screen, _done(screen, deployment, asked.check))
     _step(screen, 4, "discover: POST /discover")
-    catalog = _done(screen, deployment, started[2].task_id).result
-    screen.table(views.offered(offered(catalog)))
-    return configure(catalog, [])
+    screen.table(views.offered(offered(_done(screen, deployment, asked.discover).result)))
 
 
 def _done(screen: Screen, deployment: Deployment, task_id: str) -> Task:
@@ -126,13 +139,17 @@ def _done(screen: Screen, deployment: Deployment, task_id: str) -> Task:
     return task
 
 
+def _start(deployment: Deployment, sync: str, catalog: Raw) -> str:
+    """Begins a read; returns its taskId."""
+    query = {"syncId": sync, "taskId": str(uuid.uuid4()), "tableNamePrefix": PREFIX, "startedBy": STARTED_BY}
+    return deployment.read(IMAGE, query, {"config": CONFIG, "catalog": catalog}).task_id
+
+
 def _read(
-    screen: Screen, running: "Edition", deployment: Deployment, sync: str, catalog: Raw, before: Mapping[str, Count]
+    screen: Screen, running: "Edition", deployment: Deployment, task_id: str, before: Mapping[str, Count]
 ) -> list[Count]:
     """One read, followed to its end; `before` is what the tables held."""
-    query = {"syncId": sync, "taskId": str(uuid.uuid4()), "tableNamePrefix": PREFIX, "startedBy": STARTED_BY}
-    started = deployment.read(IMAGE, query, {"config": CONFIG, "catalog": catalog})
-    task = show(screen, follow(deployment, started.task_id), logs=False)
+    task = show(screen, follow(deployment, task_id), logs=False)
     screen.show(views.heading(task))
     if task.state != State.SUCCESS:
         raise SyncError(f"The read ended {task.state}: {task.reason or 'without a reason.'}")

@@ -1,6 +1,7 @@
 """The embedded edition as the command line sees it; imported only when it is asked for."""
 
 import logging
+import os
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -44,7 +45,14 @@ def stop_on_signals() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+def keep_private() -> None:
+    """What this process and those it starts write is for this user alone, in whichever folder."""
+    os.umask(0o077)
+
+
 def log_to(file: Path) -> None:
     """Sends the edition's own log lines to a file: they would tear a live display apart."""
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file.touch(mode=0o600)
+    file.chmod(0o600)
     logging.basicConfig(filename=file, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.logs import set_up
-from syncctl.local import Home, edition, stop_on_signals
+from syncctl.local import Home, edition, keep_private, stop_on_signals
 from syncctl.options import DEFAULT_PORT
 from syncctl.screen import Screen
 from syncctl.session import guard
@@ -41,6 +41,7 @@ def serve(home: Home, port: Port = DEFAULT_PORT, image: OwnImages = None) -> Non
     """
     images = dict(_image(text) for text in image or [])
     screen = Screen()
+    keep_private()
     stop_on_signals()
     set_up()
     with guard(screen, interrupted="Stopped."), edition(home, port, images, screen.note) as running:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock, Thread
@@ -43,7 +43,8 @@ class LocalCluster:
     """A `Cluster` on this machine. One at a time per folder; `close` it to end its pods in order.
 
     Pods, and what they left, survive it as a failed pod each, so that a sweep can conclude them.
-    `environment` is what the runners get, and so what installing a connector sees.
+    `environment` is what the runners get, and so what installing a connector sees. `on_end` is called, by a thread of
+    its own, whenever a pod has ended.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class LocalCluster:
         environment: Mapping[str, str],
         *,
         install_pause_seconds: float = 10.0,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._pods, secrets = folder / "pods", folder / "secrets"
         for path in (folder, self._pods, secrets):
@@ -74,6 +76,7 @@ class LocalCluster:
         self._lock = Lock()
         self._runners: dict[str, subprocess.Popen[bytes]] = {}
         self._watchers: dict[str, Thread] = {}
+        self._on_end = on_end
         self._closed = False
         repair.repair(self._pods, self._secrets)
 
@@ -221,6 +224,7 @@ class LocalCluster:
                 pod = folder.read()
                 if pod is not None and "deletionTimestamp" in pod["metadata"]:
                     self._remove(folder, uid)
+            self._on_end()
 
     def _conclude(self, folder: PodFolder, uid: str) -> None:
         """Until it works: while the disk is full, the pod would go on to count as running, and nobody owns it."""

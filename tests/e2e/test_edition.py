@@ -32,14 +32,61 @@ def test_a_killed_postgres_comes_back(edition: Served) -> None:
     assert edition.read("case/bad:1", body, tableNamePrefix="after_")["state"] == "SUCCESS"
 
 
+@pytest.mark.parametrize(("mode", "end"), [("ok", "ended SUCCESS."), ("dies", "ended FAILED: ")])
+def test_the_terminal_tells_what_begins_and_how_it_ends(edition: Served, mode: str, end: str) -> None:
+    """A line each, with the connector, the outcome and the task's id."""
+    body = {"config": {"mode": mode}, "catalog": catalog("plants")}
+    task = edition.read("case/bad:1", body, tableNamePrefix="told_")["taskId"]
+
+    def told() -> list[str]:
+        lines = [line for line in edition.output if f"task_id={task}" in line and "read case/bad:1 " in line]
+        return lines if len(lines) > 1 else []
+
+    begin, last = wait_for(told, 20, f"two lines about {task}")
+    assert "read case/bad:1 began." in begin
+    assert f"read case/bad:1 {end}" in last
+
+
+def test_what_lies_in_the_home_is_the_users_alone(edition: Served) -> None:
+    """Whatever the folder's own mode is."""
+    body = {"config": {"mode": "ok"}, "catalog": catalog("plants")}
+    assert edition.read("case/bad:1", body, tableNamePrefix="mine_")["state"] == "SUCCESS"
+    modes = {path.name: path.stat().st_mode & 0o777 for path in edition.home.iterdir() if path.is_file()}
+    assert modes.keys() >= {"lock", "token", "warehouse.duckdb"}
+    assert set(modes.values()) == {0o600}, modes
+
+
+def test_a_pod_s_files_do_not_hold_the_user_s_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of all variables, what an install may see; the user's own secrets are none of it."""
+    monkeypatch.setenv("PLANTED_TOKEN", "planted-secret")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://example.test/simple")
+    kept = Edition(tmp_path, 0, {}, lambda _: None)._images.environment
+    assert kept["UV_DEFAULT_INDEX"] == "https://example.test/simple"
+    assert "PLANTED_TOKEN" not in kept
+
+
+def test_ctrl_c_while_everything_stops_cuts_nothing_short(tmp_path: Path) -> None:
+    """What is left to stop is stopped all the same; afterwards the signal means what it meant before."""
+    before, stopped = signal.getsignal(signal.SIGINT), list[str]()
+    with Edition(tmp_path, 0, {}, lambda _: None) as running:
+        running._stack.callback(stopped.append, "the rest")
+        running._stack.callback(signal.raise_signal, signal.SIGINT)
+    assert stopped == ["the rest"]
+    assert signal.getsignal(signal.SIGINT) is before
+
+
 def test_an_empty_token_file_opens_nothing(tmp_path: Path) -> None:
-    """A crash may leave the file empty: a new token is made, and nobody gets in without it; only its user may read it."""
+    """A crash may leave the file empty: a new token is made, nobody gets in without it, only its user may read it, and
+    SIGTERM stops in order.
+    """
     (tmp_path / "token").write_text("")
     with served(tmp_path, {}) as up:
         assert up.token
         assert up.ask("/tasks")[0] == 200
         assert up.ask("/tasks", token="")[0] == 401
         assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(60) == 0, "stopped as by Ctrl-C"
 
 
 def test_a_task_id_with_a_slash_is_found_however_it_is_encoded(edition: Served) -> None:

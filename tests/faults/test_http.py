@@ -1,5 +1,6 @@
 """What callers send: too much, too slowly, guesses and forgeries."""
 
+import contextlib
 import hmac
 import json
 import socket
@@ -60,6 +61,26 @@ def test_slow_senders_are_hung_up_on_and_others_are_answered(monkeypatch: pytest
         for one in slow:
             one.close()
         gateway.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [(b"NONSENSE", b"400 Bad Request"), (b"GET / HTTP/1.1\r\nX: " + b"x" * 200_000, b"413 Request Entity Too Large")],
+)
+def test_what_the_one_machine_gateway_refuses_itself_is_json_too(head: bytes, status: bytes) -> None:
+    """Before any function or token is looked at; what was sent is not repeated."""
+    gateway = Gateway(0)
+    try:
+        with socket.create_connection(("127.0.0.1", gateway.port), 30) as connection:
+            with contextlib.suppress(ConnectionError):
+                connection.sendall(head + b"\r\n\r\n")
+            answer = connection.recv(10_000)
+    finally:
+        gateway.close()
+    lines, _, body = answer.partition(b"\r\n\r\n")
+    assert lines.startswith(b"HTTP/1.1 " + status)
+    assert b"Content-Type: application/json" in lines
+    assert json.loads(body) == {"ok": False, "error": f"The request cannot be used: {status[4:].decode()}."}
 
 
 @pytest.mark.fault(63)

@@ -194,7 +194,7 @@ def test_docker_tag_of_a_pre_release_is_found(shop: Shop) -> None:
     image = "airbyte/source-tiny:1.0.0-rc.1"
     shop.connectors().install(image, reports.append)
     assert reports == [
-        "installing airbyte-source-tiny 1.0.0-rc.1 ...",
+        "installing airbyte-source-tiny 1.0.0-rc.1, which may take a minute or more ...",
         f"installed airbyte-source-tiny 1.0.0-rc.1 in {reports[-1].split()[-2]} s",
     ]
     assert run(shop.connectors().command(image), shop.place) == "I am 1.0.0rc1\n"
@@ -265,7 +265,7 @@ def test_killed_install_does_not_count_and_is_repeated(shop: Shop) -> None:
     assert reports == ["waiting for another install of airbyte-source-tiny 1.0.0rc1 ..."]
     shop.open()
     second.join()
-    assert reports[1] == "installing airbyte-source-tiny 1.0.0rc1 ..."
+    assert reports[1] == "installing airbyte-source-tiny 1.0.0rc1, which may take a minute or more ..."
     assert shop.connectors().is_ready(image)
     assert run(shop.connectors().command(image), shop.place) == "I am 1.0.0rc1\n"
 

@@ -1,6 +1,7 @@
 """A pod's life as local processes: from its Secret to its exit codes, as Kubernetes would report it."""
 
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,6 +40,17 @@ def test_three_containers_work_together_through_pipes(tmp_path: Path) -> None:
             done = small.state(status, container)["terminated"]
             assert (done["exitCode"], done["reason"]) == (0, "Completed")
             assert done["startedAt"] <= done["finishedAt"]
+
+
+def test_the_end_of_a_pod_is_told_at_once(tmp_path: Path) -> None:
+    """Once, when its status is final: nobody has to look for it every second."""
+    told = threading.Event()
+    with small.opened(tmp_path, on_end=told.set) as cluster:
+        cluster.create_pod(small.pod(source="exit 0", sidecar="exit 0"))
+        assert told.wait(60)
+        pod = cluster.get_pod("p")
+        assert pod is not None
+        assert pod["status"]["phase"] == "Succeeded"
 
 
 def test_exit_codes_are_reported(cluster: LocalCluster) -> None:
