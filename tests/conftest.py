@@ -10,6 +10,7 @@ import pytest
 from common.store import Database
 from embedded import settings
 from embedded.postgres import Postgres
+from embedded.postgres_programs import SETTINGS
 from tests.support.canaries import no_file_keeps_a_secret, pytest_runtest_makereport
 from tests.support.databases import TestDatabase, plant_password
 from tests.support.recorder import Recorder, recorder
@@ -29,7 +30,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A server with one template database that has all tables."""
-    with Postgres.start(tmp_path_factory.mktemp("postgres")) as server:
+    with pytest.MonkeyPatch.context() as patch:
+        # None of its rows has to outlive a crash of this machine.
+        patch.setitem(SETTINGS, "fsync", "off")
+        started = Postgres.start(tmp_path_factory.mktemp("postgres"))
+    with started as server:
         server.url = plant_password(server.url)
         TestDatabase.make_template(server.url)
         yield server

@@ -1,20 +1,16 @@
-"""syncctl against a real deployment: `syncctl serve`, with connectors that play recordings of hostile texts."""
+"""syncctl against a real deployment, with connectors that play recordings of hostile texts."""
 
 import json
-import shlex
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.support.terminal import Ran, run, run_in_terminal, running
+from tests.support import served as served_edition
+from tests.support.terminal import Ran, run, run_in_terminal
 
 REPORTS = Path(__file__).parent.parent / "reports"
-BRACKETS, HTML = "acme/source-brackets:1", "acme/source-html:1"
+BRACKETS, HTML = "replay/cli-square-brackets-in-logs:1", "replay/security-html-from-a-connector:1"
 CATALOG = REPORTS / "cases" / "cli-square-brackets-in-logs" / "catalog.json"
 SHOWN = [
     "[/]",
@@ -41,18 +37,9 @@ class Served(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """One edition for all tests here: each has tasks of its own."""
-    images = [
-        f"{image}={_replay(case)}"
-        for image, case in ((BRACKETS, CATALOG.parent.name), (HTML, "security-html-from-a-connector"))
-    ]
-    options = [part for image in images for part in ("--image", image)]
-    home = str(tmp_path_factory.mktemp("edition"))
-    with running("", "serve", "--port", "0", "--home", home, *options) as process:
-        yield _announced(process)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+def served(edition: served_edition.Served) -> Served:
+    """The group's edition, as the command line sees it."""
+    return Served(edition.url, edition.token)
 
 
 @pytest.fixture(scope="module")
@@ -130,21 +117,6 @@ def test_a_wrong_token_is_refused(served: Served) -> None:
     done = run(served.url, "tasks", env={"SYNCCTL_TOKEN": "wrong"})
     assert done.code == 5
     assert "SYNCCTL_TOKEN" in done.err
-
-
-def _replay(case: str) -> str:
-    return shlex.join([sys.executable, str(REPORTS / "tools" / "replay.py"), str(REPORTS / "cases" / case)])
-
-
-def _announced(process: subprocess.Popen[str]) -> Served:
-    """What `serve` says to export, once it answers."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "export SYNCCTL_URL=" in line:
-            words = dict(word.split("=", 1) for word in line.split()[1:])
-            return Served(words["SYNCCTL_URL"], words["SYNCCTL_TOKEN"])
-    assert process.stderr is not None
-    raise AssertionError(process.stderr.read())
 
 
 def _unharmed(output: str) -> None:
