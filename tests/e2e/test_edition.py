@@ -68,9 +68,10 @@ def test_a_pod_s_files_do_not_hold_the_user_s_variables(tmp_path: Path, monkeypa
 def test_ctrl_c_while_everything_stops_cuts_nothing_short(tmp_path: Path) -> None:
     """What is left to stop is stopped all the same; afterwards the signal means what it meant before."""
     before, stopped = signal.getsignal(signal.SIGINT), list[str]()
-    with Edition(tmp_path, 0, {}, lambda _: None) as running:
-        running._stack.callback(stopped.append, "the rest")
-        running._stack.callback(signal.raise_signal, signal.SIGINT)
+    stopping = Edition(tmp_path, 0, {}, lambda _: None)
+    stopping._stack.callback(stopped.append, "the rest")
+    stopping._stack.callback(signal.raise_signal, signal.SIGINT)
+    stopping.close()
     assert stopped == ["the rest"]
     assert signal.getsignal(signal.SIGINT) is before
 
