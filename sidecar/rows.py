@@ -1,11 +1,13 @@
 """What Bulker would refuse a whole request for, found before it is sent."""
 
-from itertools import accumulate
-from operator import add
+import struct
+from operator import countOf
 
 from msgspec import Raw
 
 from sidecar.bulker import LINE_BYTES
+
+_FIRST_BYTE = struct.Struct("c").unpack_from
 
 
 def is_clean(rows: list[Raw], block: bytes) -> bool:
@@ -13,7 +15,7 @@ def is_clean(rows: list[Raw], block: bytes) -> bool:
 
     That they are JSON, and each on a line of its own, is the decoder's work.
     """
-    return len(block) <= LINE_BYTES and _are_objects(rows, block) and _is_utf8(block)
+    return len(block) <= LINE_BYTES and _are_objects(rows) and _is_utf8(block)
 
 
 def fault(row: bytes) -> str:
@@ -27,13 +29,10 @@ def fault(row: bytes) -> str:
     return "" if _is_utf8(row) else "it is not valid UTF-8"
 
 
-def _are_objects(rows: list[Raw], block: bytes) -> bool:
-    """Looks at the first byte of each row, where the lengths of those before say that it is."""
-    starts = map(add, accumulate(map(len, rows), initial=0), range(len(rows)))
+def _are_objects(rows: list[Raw]) -> bool:
     try:
-        return bytes(map(block.__getitem__, starts)).count(b"{") == len(rows)
-    except IndexError:
-        # The last row is empty.
+        return countOf(map(_FIRST_BYTE, rows), (b"{",)) == len(rows)
+    except struct.error:
         return False
 
 
