@@ -1,7 +1,7 @@
 """A model of source, warehouse and states against the real sidecar: whatever fails when, no row is lost unsaid.
 
 Hypothesis draws streams, how they interleave, where states stand and of which kind, and what goes wrong: the source,
-Bulker, Postgres. Two such runs follow each other, each resuming from what the one before has saved (in a real
+Bulker, Postgres, the sidecar itself. Two such runs follow each other, each resuming from what the one before has saved (in a real
 Postgres), then a healthy one. Bulker is a recording HTTP server.
 """
 
@@ -25,7 +25,7 @@ from sidecar.keeper import Keeper
 from tests.support.databases import TestDatabase
 from tests.support.reading import Reading, legacy, shared
 from tests.support.recorder import Bulk, Recorder, recorder
-from tests.support.rig import record, state, status
+from tests.support.rig import record, state, status, trace_error
 
 OLD = -1
 """The id of a row that every table holds from before."""
@@ -44,7 +44,7 @@ class Plan(Struct, frozen=True):
     """One run: what the source does step by step, and what goes wrong.
 
     steps: (stream, how many rows, whether a state follows, whether time passes); cut: after how many steps the
-    source is gone; incomplete: the stream that fails, and at which step; bulker: by stream, what becomes of its nth
+    source is gone, or (dies) the sidecar; complains: a step with a TRACE ERROR, and whose (none: of all); incomplete: the stream that fails, and at which step; bulker: by stream, what becomes of its nth
     request; away: the steps during which Postgres is not there.
     """
 
@@ -56,6 +56,8 @@ class Plan(Struct, frozen=True):
     commit_bytes: int
     cut: int | None
     end: dict[str, Any]
+    dies: str
+    complains: tuple[int, int | None] | None
     incomplete: tuple[int, int] | None
     bulker: dict[int, tuple[int, str]]
     away: tuple[int, int] | None
@@ -94,6 +96,8 @@ _plan = st.builds(
     commit_bytes=st.sampled_from([1, 30, 1_000_000]),
     cut=st.none() | st.integers(0, 14),
     end=_ends,
+    dies=st.sampled_from(["", "", "broken", "killed"]),
+    complains=st.none() | st.tuples(st.integers(0, 12), st.none() | st.integers(0, 2)),
     incomplete=st.none() | st.tuples(st.integers(0, 2), st.integers(0, 12)),
     bulker=st.dictionaries(st.integers(0, 2), st.tuples(st.integers(0, 2), _faults), max_size=2),
     away=st.none() | st.tuples(st.integers(0, 12), st.integers(0, 30)),
@@ -118,6 +122,9 @@ class Source:
 
     def step(self, at: int) -> Iterator[dict[str, Any]]:
         """One step; in the end each stream's remaining rows, its state and its status."""
+        if self.plan.complains and self.plan.complains[0] == at:
+            whose = self.plan.complains[1]
+            yield trace_error("it hurts", None if whose is None else self.streams[whose % len(self.streams)].name)
         if self.plan.incomplete and self.plan.incomplete[1] == at and self.plan.statuses:
             number = self.plan.incomplete[0] % len(self.streams)
             self.failed.add(number)
@@ -192,10 +199,23 @@ class World:
             reading.feed(*source.step(at))
             if at < len(plan.steps) and plan.steps[at][3]:
                 self._let_time_pass(reading)
-        end = {"exit_code": 0} if whole else plan.end
-        outcome = reading.end(**end, insist=lambda: self.keeper.finish(self.db))
+        if plan.dies == "killed":
+            self._kill(reading)
+        elif plan.dies:
+            outcome = reading.read.break_off("a fault of ours")
+            reading.streams = outcome.streams or {}
+        else:
+            end = {"exit_code": 0} if whole else plan.end
+            outcome = reading.end(**end, insist=lambda: self.keeper.finish(self.db))
         self.db.away = False
-        self._check(reading, source, before, str(outcome.state), seen)
+        if plan.dies != "killed":
+            self._check(reading, source, before, str(outcome.state), seen)
+
+    def _kill(self, reading: Reading) -> None:
+        """Connections break, without a last word; what waits for Postgres is lost."""
+        for lane in reading.read._lanes.known:
+            if lane._request is not None:
+                lane._request._wire.close()
 
     def _let_time_pass(self, reading: Reading) -> None:
         """Far enough for Bulker's limit."""
@@ -253,13 +273,17 @@ class World:
                 assert f"({told['emitted']} emitted, {told['stored']} stored)" in told["error"]
             if told["status"] == "SUCCESS":
                 assert set(emitted) <= set(now)
-                assert told["error"] == ""
+                # What spoils the task alone stands beside every stream, where nothing else does.
+                assert told["error"] == "" or task != "SUCCESS"
             else:
                 assert task != "SUCCESS"
                 assert told["error"]
             replaced = any(bulk.mode == "replace_table" for bulk in bulks)
             if replaced and told["emitted"] != told["stored"] + told["refused"]:
                 assert "old rows are replaced" in told["error"]
+            if told["status"] != "SUCCESS" and replaced and not set(before[stream.name]) <= set(now):
+                # The third invariant: where a failure leaves less than there was, the row says so.
+                assert "old rows are replaced" in told["error"] or told["emitted"] == stream.rows
             if not bulks:
                 assert now == before[stream.name]
             assert all(bulk.lines for bulk in bulks)
@@ -278,7 +302,7 @@ def _configured(stream: Stream) -> dict[str, Any]:
 
 HEALTHY = Plan(
     kind="STREAM", steps=[], statuses=True, state_first=True, send_bytes=1_000_000, commit_bytes=1_000_000, cut=None,
-    end={}, incomplete=None, bulker={}, away=None,
+    end={}, dies="", complains=None, incomplete=None, bulker={}, away=None,
 )  # fmt: skip
 
 
@@ -330,7 +354,7 @@ def test_a_run_in_which_nothing_fails_delivers_each_row_once(
     """Whatever the interleaving, the states and the rotations: every row once, SUCCESS, and the next run adds none."""
     import msgspec
 
-    plan = msgspec.structs.replace(plan, cut=None, incomplete=None, bulker={}, away=None)
+    plan = msgspec.structs.replace(plan, cut=None, dies="", complains=None, incomplete=None, bulker={}, away=None)
     world = World(tmp_path, bulker, away, streams)
     world.run(plan)
     held = [world.table(stream) for stream in streams]

@@ -113,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read(self, recorder: Recorder, bulk: Bulk) -> tuple[int, dict[str, Any]] | None:
         rest = b""
-        while size := int(self.rfile.readline() or b"x", 16):
+        while size := self._size():
             *lines, rest = (rest + self.rfile.read(size)).split(b"\n")
             self.rfile.readline()
             for line in lines:
@@ -127,6 +127,13 @@ class _Handler(BaseHTTPRequestHandler):
                     return early
         self.rfile.readline()
         return None
+
+    def _size(self) -> int:
+        """Of the next chunk; raises ConnectionError where the sender is gone."""
+        line = self.rfile.readline()
+        if not line:
+            raise ConnectionError
+        return int(line, 16)
 
     def _say(self, status: int, answer: dict[str, Any]) -> None:
         body = json.dumps(answer).encode()
