@@ -42,6 +42,8 @@ class BadLine(Struct, frozen=True):
     why: str
     text: str = ""
     envelope: Envelope = Envelope()
+    state: bytes = b""
+    """The line itself, where it is a STATE: some can be read all the same."""
     record: ClassVar[None] = None
     """As a Message without one: the hot loop asks no line for its class."""
 
@@ -84,7 +86,12 @@ def _decode_line(line: bytes) -> list[Message | BadLine]:
     except msgspec.ValidationError as error:
         return [_odd(line, str(error).replace("$[0]", "$"))]
     except _FAULTS as error:
-        return _glued(line) or [BadLine(Fault.BROKEN, _reason(line, error), envelope=envelope.read(line))]
+        return _glued(line) or [_broken(line, error)]
+
+
+def _broken(line: bytes, error: Exception) -> BadLine:
+    found = envelope.read(line)
+    return BadLine(Fault.BROKEN, _reason(line, error), envelope=found, state=line if found.type == "STATE" else b"")
 
 
 def _glued(line: bytes) -> list[Message | BadLine]:

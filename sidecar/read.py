@@ -22,7 +22,7 @@ from common.airbyte import (
 )
 from common.reasons import Failure
 from common.store import Outcome
-from sidecar import envelope, outcome
+from sidecar import envelope, outcome, surrogates
 from sidecar.bulker import Bulker
 from sidecar.checkpoints import Checkpoints, Save
 from sidecar.connector import Connector, KeepConfig
@@ -201,7 +201,8 @@ class Read:
             case _:
                 self._connector.odd("a message of the unknown type", message.type)
 
-    def _on_state(self, raw: Raw) -> None:
+    def _on_state(self, raw: Raw, restore: Callable[[bytes], bytes] = bytes) -> None:
+        """`restore`: what is to be done to a state before it is kept."""
         try:
             state = msgspec.json.decode(raw, type=State)
         except _BAD_JSON as error:
@@ -209,11 +210,11 @@ class Read:
             return
         if state.kind == StateKind.STREAM and state.stream is not None:
             lane = self._lanes.find(state.stream.stream_descriptor)
-            self._checkpoints.take_stream(lane, bytes(state.stream.stream_state), state.record_count)
+            self._checkpoints.take_stream(lane, restore(bytes(state.stream.stream_state)), state.record_count)
         elif state.kind == StateKind.GLOBAL and state.global_ not in _NOTHING:
-            self._checkpoints.take_shared(GLOBAL_STATE_KEY, bytes(state.global_), state.record_count)
+            self._checkpoints.take_shared(GLOBAL_STATE_KEY, restore(bytes(state.global_)), state.record_count)
         elif state.kind == StateKind.LEGACY and state.data not in _NOTHING:
-            self._checkpoints.take_shared(LEGACY_STATE_KEY, bytes(state.data), state.record_count)
+            self._checkpoints.take_shared(LEGACY_STATE_KEY, restore(bytes(state.data)), state.record_count)
         else:
             self._connector.odd("a STATE message without the state of its type", state.type)
             return
@@ -249,9 +250,17 @@ class Read:
         if line.fault is Fault.BROKEN and line.envelope.is_record:
             self._refuse(line.envelope, line.why)
             return
+        if line.state and (message := self._read_halves(line.state)):
+            self._on_state(message.state, surrogates.restore)
+            return
         self._connector.on_bad_line(line)
-        if line.fault is Fault.BROKEN and line.envelope.type == "STATE":
+        if line.state:
             self._checkpoints.miss_state(line.why)
+
+    def _read_halves(self, line: bytes) -> Message | None:
+        """A STATE that only holds halves of surrogate pairs."""
+        [message, *more] = decode(surrogates.stand_in(line) + b"\n")
+        return message if isinstance(message, Message) and not more else None
 
     def _on_too_long(self, line: TooLong) -> None:
         found = envelope.read(line.head)

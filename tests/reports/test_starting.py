@@ -13,8 +13,9 @@ from tests.reports.conftest import CASES
 from tests.support.databases import TestDatabase
 from tests.support.functions import running
 from tests.support.recorder import Recorder, wait_for
+from tests.support.rig import catalog
 from tests.support.served import Served, processes_of, served
-from tests.support.site import PACKAGE, python, read_task, site
+from tests.support.site import PACKAGE, connector, python, read_task, site
 
 
 @pytest.mark.fault(78)
@@ -42,11 +43,50 @@ def test_config_token_with_a_line_break(tmp_path: Path, database: TestDatabase, 
     with running("tasks", token="", **given) as server:
         assert server.ask("GET", "/tasks", token="caller-token-2").status == 200
         assert server.ask("GET", "/tasks", token="caller-token-3").status == 401
-    connector = python(CASES / "state-full-refresh-done-marker/connector.py")
+    garden = python(CASES / "state-full-refresh-done-marker/connector.py")
     body = {"catalog": json.loads((CASES / "state-full-refresh-done-marker/catalog.json").read_text())}
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector}, **given) as place:
+    with site(tmp_path, database, bulker.url, {PACKAGE: garden}, **given) as place:
         assert place.run(read_task(body=body))["state"] == "SUCCESS"
     assert bulker.requests[0].headers["Authorization"] == "Bearer warehouse-token-1"
+
+
+ECHOES = """
+given = open(sys.argv[sys.argv.index("--state") + 1], "rb").read()
+out(type="RECORD", record={"stream": "plants", "data": {"state": given.hex()}, "emitted_at": 1})
+kind = json.load(open(sys.argv[sys.argv.index("--config") + 1]))["kind"]
+odd = r'{ "c":"a\\u0000b \\ud800", "n":9007199254740993, "e":1E400000 , "n":1}'
+descriptor = '{"stream_descriptor":{"name":"plants"},"stream_state":' + odd + "}"
+body = {"STREAM": '"stream":' + descriptor, "GLOBAL": '"global":{"shared_state":' + odd + ',"stream_states":[' + descriptor + "]}",
+        "LEGACY": '"data":' + odd}[kind]
+print('{"type":"STATE","state":{"type":"' + kind + '",' + body + "}}")
+out(type="TRACE", trace={"type": "STREAM_STATUS", "emitted_at": 1.5, "stream_status": {"stream_descriptor": {"name": "plants"}, "status": "COMPLETE"}})
+"""
+ODD = rb'{ "c":"a\u0000b \ud800", "n":9007199254740993, "e":1E400000 , "n":1}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "handed"),
+    [
+        ("STREAM", b'[{"type":"STREAM","stream":{"stream_descriptor":{"name":"plants"},"stream_state":%b}}]'),
+        (
+            "GLOBAL",
+            b'[{"type":"GLOBAL","global":{"shared_state":%b,"stream_states":[{"stream_descriptor":{"name":"plants"},"stream_state":%b}]}}]',
+        ),
+        ("LEGACY", b"%b"),
+    ],
+)
+@pytest.mark.fault(77)
+def test_a_state_that_jsonb_cannot_hold_comes_back_byte_for_byte(
+    tmp_path: Path, database: TestDatabase, bulker: Recorder, kind: str, handed: bytes
+) -> None:
+    """From a connector's output through Postgres and the pod's Secret into the next run's --state file."""
+    body = {"config": {"kind": kind}, "catalog": catalog("plants", incremental=True)}
+    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, ECHOES)}) as place:
+        for number in range(2):
+            task = place.run(read_task(task=f"t{number}", body=body))
+            assert task["state"] == "SUCCESS", task
+    given = [bytes.fromhex(row["state"]) for bulk in bulker.requests for row in bulk.rows]
+    assert given == [b"{}", handed.replace(b"%b", ODD)]
 
 
 @pytest.fixture
