@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("coldstart", "sidecar")
+NAMES = ("coldstart", "sidecar", "sweep", "starts")
 
 
 def main() -> int:

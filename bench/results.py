@@ -33,6 +33,12 @@ class Goal(Struct, frozen=True):
         return f"goal {self.name} measured {self.measured:.2f} wanted {'<=' if self.at_most else '>='}{self.wanted:g}"
 
 
+def left_out(name: str, why: str) -> bool:
+    """Says that a bench did not run, and what it needs. No goal is missed by that."""
+    _console.print(f"{name} is left out: {why}", highlight=False)
+    return True
+
+
 def publish(
     name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], goals: Sequence[Goal], *, bars: str = ""
 ) -> bool:

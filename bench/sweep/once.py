@@ -1,0 +1,34 @@
+"""`python -m bench.sweep.once`: one sweep with the settings on stdin (JSON), in a process of its own.
+
+Prints what it came to, its seconds, and this process's memory before it and at its peak.
+"""
+
+import json
+import resource
+import sys
+import time
+
+import msgspec
+import psutil
+
+from common.settings import Settings
+from common.tasks.sweep import sweep
+
+
+def main() -> None:
+    """Imports and connections of a warm function are start-up, measured apart; one to Postgres is a sweep's own."""
+    from common.cluster import connect
+
+    settings = Settings.load(json.load(sys.stdin))
+    connect(settings).get_pod("none")
+    before = psutil.Process().memory_info().rss
+    began, worked = time.perf_counter(), time.process_time()
+    swept = sweep(settings)
+    seconds, cpu = time.perf_counter() - began, time.process_time() - worked
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    result = {"seconds": seconds, "cpu_seconds": cpu, "before_mb": before / 1e6, "peak_mb": peak / 1e6}
+    sys.stdout.write(json.dumps(result | msgspec.to_builtins(swept)))
+
+
+if __name__ == "__main__":
+    main()
