@@ -96,11 +96,14 @@ class Round:
         self.syncs.append(sync)
         return sync
 
-    def status(self, task: str) -> str:
-        """Of the row; RUNNING while Postgres is away."""
+    def running(self) -> list[Sync]:
+        """Those whose read is not over; all of them while Postgres is away."""
+        tasks = ", ".join(f"'{sync.task}'" for sync in self.syncs)
+        query = f"SELECT task_id FROM newjitsu.source_task WHERE status <> 'RUNNING' AND task_id IN ({tasks})"
+        over: set[str] = set()
         with contextlib.suppress(kube.CommandFailed, ValueError):
-            return str(self._deployed.task(task)["status"])
-        return "RUNNING"
+            over = {row["task_id"] for row in self._deployed.rows(query)}
+        return [sync for sync in self.syncs if sync.task not in over]
 
     def sweep(self) -> None:
         with contextlib.suppress(httpx.HTTPError):
@@ -156,7 +159,7 @@ class Round:
 
         def look() -> tuple[Sync, dict[str, Any]] | None:
             self.sweep()
-            active = [sync for sync in self.syncs if self.status(sync.task) == "RUNNING"] or [self.begin()]
+            active = self.running() or [self.begin()]
             self._chance.shuffle(active)
             pods = _pods()
             return next(((sync, pod) for sync in active for pod in pods if _is_of(pod, sync) and _runs(pod)), None)
@@ -210,13 +213,13 @@ def _play(deployed: Stack, seed: int) -> None:
         time.sleep(chance.uniform(0, 1.5))
     for sync in list(game.syncs):
         assert game.answered(sync.query)[0] in {200, 409}
-    _until(game, lambda: all(game.status(sync.task) != "RUNNING" for sync in game.syncs), "all reads are over")
+    _until(game, lambda: not game.running(), "all reads are over")
     _until(game, lambda: not _left(), "no pod and no Secret is left")
     following = [sync for sync in game.syncs if _check(deployed, game, sync) != "SUCCESS"]
     for sync in following:
         sync.query = sync.query | {"taskId": str(uuid4())}
         assert game.answered(sync.query)[0] == 200
-    _until(game, lambda: all(game.status(sync.task) != "RUNNING" for sync in following), "the following reads are over")
+    _until(game, lambda: not game.running(), "the following reads are over")
     _until(game, lambda: not _left(), "no pod and no Secret is left")
     for sync in game.syncs:
         row = deployed.task(sync.task)

@@ -6,7 +6,6 @@ The processes, Postgres, the warehouse and the pods are real. SYNC_KILLS_SEED=n 
 import contextlib
 import os
 import random
-import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from embedded.postgres import Postgres
 from tests.faults.settings import seeds
 from tests.support.databases import TestDatabase
 from tests.support.recorder import wait_for
-from tests.support.worlds import FULL, KEYED, KEYLESS, ROWS, STREAMS, EditionWorld, WarehouseWorld, World
+from tests.support.world import FULL, KEYED, KEYLESS, ROWS, STREAMS, World, sigkill
+from tests.support.worlds import EditionWorld, WarehouseWorld
 
 pytestmark = [
     pytest.mark.kills,
@@ -189,8 +189,7 @@ def _kill(world: World, plan: Plan) -> None:
         wait_for(lambda: world.find(plan.victim) or world.is_over(plan.task), 30, f"a {plan.victim}", 0.05)
         time.sleep(seconds)
         if found := world.find(plan.victim):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(plan.chance.choice(found), signal.SIGKILL)
+            sigkill(plan.chance.choice(found))
 
 
 def _covered(world: World, plan: Plan, reached: dict[str, int]) -> None:
