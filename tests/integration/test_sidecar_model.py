@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from common.airbyte import decode_catalog, resume_states
 from common.errors import StoreUnavailable
+from common.reasons import Failure, Kind
 from common.store import Database, states
 from embedded.postgres import Postgres
 from sidecar.keeper import Keeper
@@ -202,7 +203,7 @@ class World:
         if plan.dies == "killed":
             self._kill(reading)
         elif plan.dies:
-            outcome = reading.read.break_off("a fault of ours")
+            outcome = reading.read.break_off(Failure(Kind.SIDECAR_FAILED, "a fault of ours"))
             reading.streams = outcome.streams or {}
         else:
             end = {"exit_code": 0} if whole else plan.end
