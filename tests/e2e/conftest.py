@@ -11,7 +11,7 @@ from tests.support.site import REPLAY, python
 CASES = Path(__file__).parent.parent / "reports/cases"
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the groups in this hook too
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests of this folder share one worker, and so one edition."""
     for item in items:
