@@ -289,6 +289,24 @@ def test_a_lost_connection_is_made_again(db: Database, database: TestDatabase) -
     patient.close()
 
 
+@pytest.mark.parametrize("mode", ["prefer", "allow", "require"])
+def test_no_authority_is_loaded_where_none_is_asked(
+    database: TestDatabase, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading them is most of what a connection costs. A server without TLS is taken as it is, or refused."""
+
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("the machine's authorities are loaded")
+
+    monkeypatch.setattr(ssl, "create_default_context", load)
+    with Database(database.url.replace("sslmode=disable", f"sslmode={mode}")) as db:
+        if mode == "require":
+            with pytest.raises(StoreUnavailable, match="refuses SSL"):
+                db.transact(lambda db: db.run("database_now"))
+        else:
+            assert db.transact(lambda db: db.run("database_now"))
+
+
 def test_errors_never_show_the_password(database: TestDatabase) -> None:
     """A wrong password, an unreachable host: a sentence with what to do, without the URL."""
     for url in (database.url.replace("sync:", "nobody:planted-"), "postgresql://u:planted@127.0.0.1:1/x"):
