@@ -19,7 +19,7 @@ from tests.support.site import read_task
 
 pytestmark = pytest.mark.kills
 
-START_STEPS, SWEEP_STEPS = 21, 76
+START_STEPS, SWEEP_STEPS = 20, 75
 """One more than there are: the last run finds nothing left to kill."""
 EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
 

@@ -61,10 +61,9 @@ class KillingProxy(Proxy):
     steps: Steps | None = None
 
     def _ask(self, data: bytes, lost: threading.Event) -> bool:
-        if self.steps is not None and self.steps.step():
+        goodbye = data.startswith(b"X")  # is not answered, and nothing comes after it
+        if self.steps is not None and not goodbye and self.steps.step():
             lost.set()
-            if data.startswith(b"X"):  # its goodbye is not answered
-                self.steps.kill()
         return True
 
     def _answer(self, _: bytes, lost: threading.Event) -> bool:
