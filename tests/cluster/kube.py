@@ -68,7 +68,8 @@ def first_process(pod: dict[str, Any], container: str) -> int:
     statuses = pod["status"]["containerStatuses"]
     number = next(c["containerID"] for c in statuses if c["name"] == container).removeprefix("containerd://")
     for cgroup in Path("/sys/fs/cgroup").glob(f"*/kubepods/**/{number}/cgroup.procs"):
-        return min(int(pid) for pid in cgroup.read_text().split())
+        if pids := cgroup.read_text().split():
+            return min(map(int, pids))
     raise AssertionError(f"no process of {container} found")
 
 
