@@ -122,9 +122,10 @@ def _sweeper(settings: Settings, *, isolate: bool = True) -> Iterator[_Sweeper]:
     def read(db: Database) -> tuple[float, list[Row]]:
         return float(db.run("database_now")[0]["now"]), db.run("last_sweep")
 
-    where, limits = cluster.connect(settings), _limits(settings)
+    limits = _limits(settings)
     with Database(settings.require_database_url()) as db, ThreadPoolExecutor(THREADS, "sweep") as pool:
         now, last = db.transact(read)
+        where = cluster.connect(settings)
         fresh = bool(last) and last[0]["age_seconds"] < _FRESH_SECONDS
         retries, hands = Retries(where, settings, limits, now), Hands(pool, isolate=isolate)
         judge = Judge(where, settings, retries, limits, now=now, trust_silence=fresh)

@@ -72,6 +72,7 @@ def test_what_is_no_exit_code_is_none(plants: Rig, odd: str) -> None:
                 case _:
                     code.mkdir()
         assert sidecar.wait(60) == 0
+    plants.sweep()
     assert plants.task["status"] == "PARTIAL"
 
 

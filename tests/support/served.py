@@ -118,6 +118,7 @@ def launched(home: Path, images: Mapping[str, str], **environment: str) -> "subp
     """The process of an edition on a free port, which may not be up yet; it opens to the planted token."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (home / "token").exists():
+        (home / "token").touch(mode=0o600)
         (home / "token").write_text(canaries.TOKEN)
     arguments = [f"--image={image}={command}" for image, command in images.items()]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("SYNCCTL_")}  # noqa: TID251 - a child gets the tests' own
@@ -138,7 +139,7 @@ def served(home: Path, images: Mapping[str, str], **environment: str) -> Iterato
         running.url = wait_for(lambda: _find(running), 60, "the edition's address")
         running.token = (home / "token").read_text().strip()
         yield running
-        if process.poll() is None:
+        if process.poll() is None and (home / "postgres/data/postmaster.pid").exists():
             running.database().refuse_secrets()
     finally:
         process.send_signal(signal.SIGINT)
