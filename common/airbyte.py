@@ -7,7 +7,6 @@ Field names and shapes: the protocol's published schema, airbyte_protocol.yaml.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +15,11 @@ from msgspec import Raw, Struct
 
 ABSENT = Raw(b"")
 """Stands for a member that was not there: msgspec knows no optional Raw."""
+
+UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""What decoding JSON raises that somebody else wrote: a RecursionError is no DecodeError, and depends on how deep the
+interpreter's stack is.
+"""
 
 GLOBAL_STATE_KEY = "_GLOBAL_STATE"
 LEGACY_STATE_KEY = "_LEGACY_STATE"
@@ -158,7 +162,7 @@ class State(Struct, frozen=True):
         """The source's own count; None where it has none that can be read: no reason to lose the state."""
         try:
             stats = msgspec.json.decode(self.sourceStats or b"null", type=Statistics | None)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        except UNREADABLE:
             return None
         return stats.recordCount if stats else None
 
@@ -273,111 +277,6 @@ def config_hash(config: bytes) -> str:
     except (ValueError, RecursionError):
         return hashlib.sha256(config).hexdigest()
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes | None:
-    """What `--state` gets on a resume: the saved states of the streams that can use one.
-
-    `saved` holds (key, JSON) pairs of one live kind. A full refresh stream gets nothing back: connectors take
-    the marker they left there for "done" and would read nothing. None where nothing is left to hand over.
-    """
-    states = {key: value for key, value in saved if value not in (b"null", b"")}
-    if legacy := states.get(LEGACY_STATE_KEY):
-        return _without_markers(legacy)
-    if shared := states.get(GLOBAL_STATE_KEY):
-        usable = _usable(catalog, shared)
-        return b'[{"type":"GLOBAL","global":' + usable + b"}]" if usable else None
-    messages = [
-        b'{"type":"STREAM","stream":{"stream_descriptor":'
-        + msgspec.json.encode({k: v for k, v in msgspec.structs.asdict(stream.id).items() if v is not None})
-        + b',"stream_state":'
-        + states[stream.id.key]
-        + b"}}"
-        for stream in catalog.streams
-        if stream.incremental and stream.id.key in states and not _is_marker(states[stream.id.key])
-    ]
-    return b"[" + b",".join(messages) + b"]" if messages else None
-
-
-def later_states(catalog: Catalog, given: bytes | None, saved: Iterable[tuple[str, bytes]]) -> bytes | None:
-    """What a run is given that goes on for one which was given `given` and saved `saved` of its own: the newest of
-    each stream. A state of all streams stands alone.
-    """
-    saved = list(saved)
-    newer = resume_states(catalog, saved)
-    if newer is None:
-        return given
-    if any(key in {GLOBAL_STATE_KEY, LEGACY_STATE_KEY} for key, _ in saved):
-        return newer
-    messages = msgspec.json.decode(newer, type=list[Raw])
-    known = named_streams(newer) or frozenset()
-    older = _stream_messages(given or b"") or []
-    kept = [raw for raw, stream in older if stream not in known]
-    return b"[" + b",".join(bytes(raw) for raw in [*kept, *messages]) + b"]"
-
-
-def named_streams(state: bytes) -> frozenset[StreamId] | None:
-    """The streams that a state is of; None where it is one of all streams (or of an unknown shape)."""
-    messages = _stream_messages(state)
-    return None if messages is None else frozenset(stream for _, stream in messages)
-
-
-def _stream_messages(state: bytes) -> list[tuple[Raw, StreamId]] | None:
-    """An array of STREAM messages, each with its stream; None for anything else."""
-    try:
-        raws = msgspec.json.decode(state, type=list[Raw])
-        states = [msgspec.json.decode(raw, type=State) for raw in raws]
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    if any(one.stream is None for one in states):
-        return None
-    ids = [one.stream.stream_descriptor for one in states if one.stream is not None]
-    return [(raw, StreamId(one.name, one.namespace or None)) for raw, one in zip(raws, ids, strict=True)]
-
-
-def _usable(catalog: Catalog, shared: bytes) -> bytes | None:
-    """A GLOBAL state without the parts of streams that must begin anew; as it is where there are none."""
-    try:
-        members = msgspec.json.decode(shared, type=dict[str, Raw])
-        parts = msgspec.json.decode(members.get("stream_states", b"[]"), type=list[Raw] | None) or []
-    except msgspec.MsgspecError:
-        return shared
-    anew = {stream.id for stream in catalog.streams if not stream.incremental}
-    kept = [part for part in parts if not _begins_anew(bytes(part), anew)]
-    if not kept and _is_marker(bytes(members.get("shared_state", b"null"))):
-        return None
-    return shared if len(kept) == len(parts) else msgspec.json.encode(members | {"stream_states": kept})
-
-
-def _begins_anew(part: bytes, anew: Collection[StreamId]) -> bool:
-    """Whether a stream's part of a GLOBAL state is of no use to it; one that cannot be read is left as it is."""
-    try:
-        state = msgspec.json.decode(part, type=StreamState)
-    except msgspec.MsgspecError:
-        return False
-    stream = StreamId(state.stream_descriptor.name, state.stream_descriptor.namespace or None)
-    return stream in anew or _is_marker(bytes(state.stream_state))
-
-
-def _without_markers(legacy: bytes) -> bytes | None:
-    """A LEGACY state without the streams that only say "done"; as it is where there are none."""
-    try:
-        members = msgspec.json.decode(legacy, type=dict[str, Raw])
-    except msgspec.MsgspecError:
-        return legacy
-    kept = {name: value for name, value in members.items() if bytes(value) == b"null" or not _is_marker(bytes(value))}
-    if len(kept) == len(members):
-        return None if members and _is_marker(legacy) else legacy
-    return msgspec.json.encode(kept) if kept else None
-
-
-def _is_marker(state: bytes) -> bool:
-    """Whether a stream's state is none (null), or only says "the full refresh is done" (CDK: __ab_... keys)."""
-    try:
-        value = msgspec.json.decode(state, type=dict[str, Raw] | None)
-    except msgspec.MsgspecError:
-        return False
-    return value is None or (bool(value) and all(key.startswith("__ab_") for key in value))
 
 
 _catalog = msgspec.json.Decoder(Catalog)

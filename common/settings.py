@@ -5,24 +5,21 @@ The only module that reads os.environ for the functions. It is imported on a req
 """
 
 import os
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
-from urllib.parse import urlsplit
+from typing import Any, Self
 from uuid import uuid4
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from common.errors import SettingsError
+from common.setting_types import DatabaseUrl, HttpUrl, ImagePatterns, MemoryLimit, Tokens
 
 PREFIX = "SYNCCTL_"
 CONFIG_FILE = "syncctl.env"
 _CONFIG_PATH = f"{PREFIX}CONFIG_PATH"
 _MULTILINE = ("kubernetes_client_config", "kubernetes_node_selector")
-_LEAST_SOURCE_MI = 512  # what the pod asks for (common/pods/containers.py)
-_IMAGE_PATTERN = re.compile(r"(?:[\w.:\[\]*-]+/)?[\w.*-]+(?:/[\w.*-]+)*", re.ASCII)
 # Also read under these names, after our own.
 _OTHER_NAMES = {"http_port": "PORT"}
 
@@ -34,58 +31,6 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-def _url(*schemes: str) -> AfterValidator:
-    def check(value: Any) -> Any:
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        expected = f"a URL such as {schemes[0]}://host:port"
-        try:
-            parts = urlsplit(text)
-            usable = parts.scheme in schemes and parts.port != 0 and (bool(parts.netloc) or "host=" in parts.query)
-        except ValueError:
-            usable = False
-        if not usable or " " in text:
-            raise ValueError(f"expected {expected}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _without_password(value: str) -> str:
-    # It is in the manifest of every task's pod, and nothing sends it.
-    if "@" in urlsplit(value).netloc:
-        raise ValueError(f"expected no user or password in it; {PREFIX}BULKER_AUTH_TOKEN is what Bulker gets")
-    return value
-
-
-def _tokens(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if text and not text.replace(",", "").strip():
-        # An empty list means "open to everyone": never by accident.
-        raise ValueError("expected a comma-separated list of tokens, found only commas")
-    return value
-
-
-def _memory_limit(value: str) -> str:
-    number = value[:-2]
-    units = {"Mi": 1, "Gi": 1024}.get(value[-2:], 0)
-    if not (number.isascii() and number.isdecimal()) or int(number) * units < _LEAST_SOURCE_MI:
-        raise ValueError(f"expected {_LEAST_SOURCE_MI}Mi or more, as a whole number of Mi or Gi, such as 4Gi")
-    return value
-
-
-def _image_patterns(value: str) -> str:
-    parts = [part.strip() for part in value.split(",")]
-    # A list of nothing would allow everything, and a pattern with a tag nothing: neither by accident.
-    if value and not all(_IMAGE_PATTERN.fullmatch(part) for part in parts):
-        raise ValueError("expected names of images, separated by commas, without tags, such as airbyte/source-*")
-    return value
-
-
-_DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
-_HttpUrl = Annotated[str, _url("http", "https"), AfterValidator(_without_password)]
-_MemoryLimit = Annotated[str, AfterValidator(_memory_limit)]
-_Tokens = Annotated[SecretStr, AfterValidator(_tokens)]
-_ImagePatterns = Annotated[str, AfterValidator(_image_patterns)]
 _EMPTY = SecretStr("")
 
 
@@ -94,21 +39,21 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    database_url: _DatabaseUrl | None = Field(
+    database_url: DatabaseUrl | None = Field(
         None, description="Postgres, as postgresql://user:password@host:5432/database?search_path=newjitsu."
     )
-    sidecar_database_url: _DatabaseUrl | None = Field(
+    sidecar_database_url: DatabaseUrl | None = Field(
         None, description="Postgres as task pods reach it; without it, SYNCCTL_DATABASE_URL."
     )
     http_port: int = Field(
         3043, ge=0, le=65535, description="Port of the one-machine edition; without it, $PORT. Functions use $PORT."
     )
-    auth_tokens: _Tokens = Field(
+    auth_tokens: Tokens = Field(
         _EMPTY,
         description="Tokens that callers may send, separated by commas: plain, or salt.hash with the hex SHA-512 "
         "of token + salt + secret. With no tokens at all, everyone may call.",
     )
-    raw_auth_tokens: _Tokens = Field(_EMPTY, description="More tokens, separated by commas, all taken as plain.")
+    raw_auth_tokens: Tokens = Field(_EMPTY, description="More tokens, separated by commas, all taken as plain.")
     events_without_token: bool = Field(
         default=False,
         description="`true` lets CloudEvents to the sweeper come without a token, since ApiServerSource cannot send "
@@ -117,12 +62,12 @@ class Settings(BaseModel):
     token_secret: SecretStr = Field(
         _EMPTY, description="The secret in the hashes of SYNCCTL_AUTH_TOKENS; several, separated by commas, all count."
     )
-    allowed_images: _ImagePatterns = Field(
+    allowed_images: ImagePatterns = Field(
         "",
         description="Which connectors may run, as names separated by commas: `airbyte/source-*`, "
         "`registry.example.com/team/*`. A star stands for anything but a slash. Without it, all.",
     )
-    bulker_url: _HttpUrl = Field("http://localhost:3042", description="Bulker, as task pods reach it.")
+    bulker_url: HttpUrl = Field("http://localhost:3042", description="Bulker, as task pods reach it.")
     bulker_auth_token: SecretStr = Field(_EMPTY, description="Token that task pods send to Bulker.")
     bulker_logs_connection_id: str = Field(
         "", description="If set, log lines of tasks also go to this Bulker destination, into the table task_log."
@@ -141,7 +86,7 @@ class Settings(BaseModel):
         {}, description="Labels that a node must have to run task pods, as JSON or YAML, such as {disk: ssd}."
     )
     pods_service_account: str = Field("", description="Service account of the task pods; without it, the namespace's.")
-    source_memory_limit: _MemoryLimit = Field(
+    source_memory_limit: MemoryLimit = Field(
         "2Gi", description="Memory a connector may use before it is killed, in Mi or Gi, such as 4Gi; 512Mi at least."
     )
     source_run_as_root: bool = Field(

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
+from common.airbyte import UNREADABLE
 from common.errors import BulkerAway, BulkerError
 from sidecar.wire import Answer, Until, Wire
 
@@ -177,5 +178,5 @@ def _broken(where: str, what: str, error: Exception) -> BulkerError:
 def _parse(body: bytes) -> _Body | None:
     try:
         return msgspec.json.decode(body, type=_Body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from common import reasons
-from common.airbyte import Control, Log, Trace
+from common.airbyte import UNREADABLE, Control, Log, Trace
 from common.reasons import Kind
 from sidecar.journal import Journal
 from sidecar.lines import TooLong
@@ -23,7 +23,6 @@ _SAID_CHARACTERS = 2000
 """What is kept of a line for the reason of a failure; the log has more of it."""
 _STDERR_LINE_BYTES = 64 * 1024
 _HELD_BACK_BYTES = 16 * 1024
-_UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 KeepConfig = Callable[[bytes], None]
 """Keeps a configuration that the connector has changed, for the next task that is given the same."""
@@ -67,7 +66,7 @@ class Connector:
         """LOG messages that came together; they are decoded, masked and kept at once."""
         try:
             logs = _logs.decode(b"[%b]" % b",".join(raws))
-        except _UNREADABLE:
+        except UNREADABLE:
             logs = []
         if len(logs) == len(raws):
             self._on_logs(logs)
@@ -78,7 +77,7 @@ class Connector:
     def _on_log(self, raw: Raw) -> None:
         try:
             logs = [msgspec.json.decode(raw, type=Log)]
-        except _UNREADABLE:
+        except UNREADABLE:
             self.odd("a LOG message without level and message")
         else:
             self._on_logs(logs)
@@ -96,7 +95,7 @@ class Connector:
             trace = msgspec.json.decode(raw, type=Trace)
             # Looked at here, where one that cannot be read is told.
             _ = trace.status
-        except _UNREADABLE:
+        except UNREADABLE:
             self.odd("a TRACE message of an unknown shape")
             return None
         if failure := trace.failure:
@@ -113,7 +112,7 @@ class Connector:
         """A CONTROL message: the whole new configuration, if it has one."""
         try:
             config = msgspec.json.decode(raw, type=Control).config
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        except UNREADABLE:
             config = None
         if config is None:
             self.odd("a CONTROL message without a new configuration")

@@ -9,12 +9,10 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
-from common.airbyte import Message
+from common.airbyte import UNREADABLE, Message
 from sidecar import envelope
 from sidecar.envelope import Envelope
 
-_FAULTS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
-"""What a decoder raises: RecursionError is no DecodeError, and depends on how deep the interpreter's stack is."""
 _START = re.compile(rb'\{\s*"type"\s*:')
 _RECORD = re.compile(rb'"type"\s*:\s*"RECORD"')
 _EMPTY = re.compile(rb'"record"\s*:\s*\{\s*\}')
@@ -56,7 +54,7 @@ def decode(block: bytes) -> list[Message] | list[Message | BadLine]:
     """
     try:
         messages = _decoder.decode_lines(block)
-    except _FAULTS:
+    except UNREADABLE:
         messages = []
     if len(messages) == _count_lines(block):
         return messages
@@ -85,7 +83,7 @@ def _decode_line(line: bytes) -> list[Message | BadLine]:
         return [*_decoder.decode_lines(line)] if line[:1] == b"{" else _not_an_object(line)
     except msgspec.ValidationError as error:
         return [_odd(line, str(error).replace("$[0]", "$"))]
-    except _FAULTS as error:
+    except UNREADABLE as error:
         return _glued(line) or [_broken(line, error)]
 
 
@@ -99,7 +97,7 @@ def _glued(line: bytes) -> list[Message | BadLine]:
     for start in islice(_START.finditer(line, 1), _STARTS_TRIED):
         try:
             whole = _decoder.decode_lines(line[start.start() :])
-        except _FAULTS:
+        except UNREADABLE:
             continue
         return [*_decode_line(line[: start.start()]), *whole]
     return []
@@ -116,7 +114,7 @@ def _odd(line: bytes, why: str) -> BadLine:
 def _not_an_object(line: bytes) -> list[Message | BadLine]:
     try:
         msgspec.json.decode(line, type=msgspec.Raw)
-    except _FAULTS as error:
+    except UNREADABLE as error:
         return _glued(line) or [_noise(line, error)]
     if (start := _START.search(line)) and (found := envelope.read(line[start.start() :])).is_record and found.data:
         return [BadLine(Fault.BROKEN, "it is inside of an array, or of other JSON", envelope=found)]

@@ -8,7 +8,7 @@ from common import reasons
 from common.airbyte import StreamStatus
 from common.reasons import Failure, Kind
 from common.store import Outcome, TaskState
-from common.store.tasks import describe_read
+from common.store.outcomes import describe_read
 from sidecar.pipes import End
 from sidecar.streams import Lane, Status
 

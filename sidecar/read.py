@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from common import airbyte, reasons
+from common import reasons, resuming
 from common.airbyte import (
     ABSENT,
     GLOBAL_STATE_KEY,
     LEGACY_STATE_KEY,
+    UNREADABLE,
     Catalog,
     Message,
     State,
@@ -39,7 +40,6 @@ from sidecar.wire import Until
 _REFUSALS_LOGGED = 20
 _NOTHING = (ABSENT, Raw(b"null"))
 """A state of all streams that says nothing must not take the place of the one before."""
-_BAD_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 _Rows = defaultdict[str | tuple[str, str], list[Raw]]
 """A block's rows, by stream: its name alone where it has no namespace, since making pairs costs."""
@@ -52,7 +52,7 @@ def _resuming(settings: Settings) -> Callable[[StreamId], bool]:
     state = settings.file("state").strip()
     if state in {b"", b"{}"}:
         return lambda _: False
-    named = airbyte.named_streams(state) if settings.anew else None
+    named = resuming.named_streams(state) if settings.anew else None
     return lambda stream: named is None or stream in named
 
 
@@ -205,7 +205,7 @@ class Read:
         """`restore`: what is to be done to a state before it is kept."""
         try:
             state = msgspec.json.decode(raw, type=State)
-        except _BAD_JSON as error:
+        except UNREADABLE as error:
             self._connector.odd(f"a STATE message that cannot be read ({error})")
             return
         if state.kind == StateKind.STREAM and state.stream is not None:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from common.airbyte import ABSENT, ConnectionStatus, Discovered, Message
+from common.airbyte import ABSENT, UNREADABLE, ConnectionStatus, Discovered, Message
 from common.commands import Command
 from common.reasons import Failure, Kind
 from common.store import Outcome, TaskState
@@ -24,7 +24,6 @@ _CONTENTS: dict[str, msgspec.json.Decoder[Any]] = {
     "CONNECTION_STATUS": msgspec.json.Decoder(ConnectionStatus),
 }
 """What each result must have to be one."""
-_BAD_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
 class Results:
@@ -104,7 +103,7 @@ class Results:
         """One without its content is none: it must take the place of nothing that was found, now or earlier."""
         try:
             _CONTENTS[kind].decode(payload)
-        except _BAD_JSON as error:
+        except UNREADABLE as error:
             self._connector.odd(f"a {kind} message without usable content ({error})")
             self._connector.fatal = f"The connector's {kind} message has no usable content ({error})."
             return

@@ -6,13 +6,11 @@ import resource
 import sys
 from collections.abc import Callable, Mapping
 
-import msgspec
-
 from common import airbyte
 from common.commands import Command
 from common.errors import SyncError, TablesMissing, TimedOut, Unavailable
 from common.reasons import POSTGRES_AWAY_EXIT, Failure, Kind
-from common.store import Database, Outcome, StoreError, TaskState, states, tasks
+from common.store import Database, Outcome, StoreError, TaskState, outcomes, states
 from sidecar import masks, memory
 from sidecar.connector import Connector
 from sidecar.journal import Journal
@@ -127,7 +125,7 @@ class _Task:
             return Results(self._settings.command, connector, self._secrets, self._keep_config)
         try:
             catalog = airbyte.decode_catalog(self._settings.file("catalog"))
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        except airbyte.UNREADABLE as error:
             raise SyncError(f"The catalog cannot be read: {error}.") from error
         return Read(
             self._settings, catalog, connector, self._journal, self._save, self._keep_config, self._stop.sending
@@ -201,8 +199,8 @@ class _Task:
         """As a proposal where a sweep may know better and looks: in our tables, and in a pod of ours."""
         ours, task = self._journal.ours, self._settings.task
         awaited = ours and outcome.provisional and bool(self._settings.exit_code_file)
-        if not (awaited and db.transact(lambda db: tasks.propose(db, task, outcome))):
-            db.transact(lambda db: tasks.conclude(db, task, outcome, ours=ours))
+        if not (awaited and db.transact(lambda db: outcomes.propose(db, task, outcome))):
+            db.transact(lambda db: outcomes.conclude(db, task, outcome, ours=ours))
 
     def _write_plain(self, db: Database, reason: str) -> int:
         prefix = "" if self._settings.command is Command.DISCOVER else "FAILED: "

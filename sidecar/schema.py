@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from common.airbyte import ConfiguredStream
+from common.airbyte import UNREADABLE, ConfiguredStream
 
 _HEADER_BYTES = 32 * 1024
 """Servers refuse larger headers; Bulker can infer types without it."""
@@ -22,7 +22,7 @@ def header(stream: ConfiguredStream, table: str) -> str:
     """The X-Jitsu-Schema header's value; "" where the catalog tells no properties (or far too many)."""
     try:
         schema = msgspec.json.decode(stream.stream.json_schema or b"null")
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+    except UNREADABLE:
         return ""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not properties:

@@ -4,6 +4,7 @@ The tables of docs/contract.md B belong to the caller's side; ours are prefixed 
 """
 
 from common.store.database import Database, StoreError
-from common.store.tasks import Outcome, TaskKey, TaskRow, TaskState
+from common.store.outcomes import Outcome
+from common.store.tasks import TaskKey, TaskRow, TaskState
 
 __all__ = ["Database", "Outcome", "StoreError", "TaskKey", "TaskRow", "TaskState"]

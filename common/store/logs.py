@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from common.store.database import Database, Row
-from common.store.tasks import TaskKey, clean
+from common.store.tasks import TaskKey
+from common.store.texts import clean
 
 
 class LogLine(Struct, frozen=True):

@@ -11,7 +11,7 @@ from common.errors import NotFound, SyncError
 from common.pods.manifest import LABELS
 from common.reasons import Failure, Kind
 from common.settings import Settings
-from common.store import Database, Outcome, TaskKey, TaskState, tasks
+from common.store import Database, Outcome, TaskKey, TaskState, outcomes
 from common.store.database import Row
 from common.tasks.requests import CancelQuery
 
@@ -64,7 +64,7 @@ def _conclude(db: Database, query: CancelQuery) -> tuple[Row, TaskState]:
         description=f"FAILED: {REASON}" if failed else REASON,
         failure=Failure(Kind.CANCELLED, REASON),
     )
-    if tasks.conclude(db, key, outcome):
+    if outcomes.conclude(db, key, outcome):
         _log.info("Task cancelled.", extra={"action": "cancel", "task_id": key.task_id})
         return row, TaskState.CANCELLED
     return row, TaskState(db.run("task_to_cancel", task_id=query.task_id)[0]["state"])

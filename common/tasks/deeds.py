@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from common.cluster import Cluster
 from common.errors import SyncError
-from common.store import Database, tasks
+from common.store import Database, outcomes, tasks
 from common.store.database import StoreError
 from common.tasks.retries import Retries
 from common.tasks.verdicts import Deletion, Look
@@ -107,7 +107,7 @@ class Deeds:
 
     def _conclude(self, looks: Sequence[Look]) -> int:
         ends = [look.end for look in looks if look.end]
-        concluded = self._db.transact(lambda db: tasks.conclude_all(db, ends))
+        concluded = self._db.transact(lambda db: outcomes.conclude_all(db, ends))
         for key, outcome in ends:
             if key in concluded:
                 kind = str(outcome.failure.kind) if outcome.failure else ""

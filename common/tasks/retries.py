@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from common import airbyte
+from common import airbyte, resuming
 from common.cluster import Cluster
 from common.commands import Command
 from common.errors import Conflict, SyncError, TooLarge
@@ -168,7 +168,7 @@ def _later(db: Database, key: TaskKey, first: Payload) -> Payload:
     """What the attempts so far have saved, over what the first one was given."""
     saved = states.of_task(db, key.sync_id, key.task_id)
     catalog = airbyte.decode_catalog(first.catalog or b'{"streams":[]}')
-    state = airbyte.later_states(catalog, first.state, saved) or b"{}"
+    state = resuming.later_states(catalog, first.state, saved) or b"{}"
     return Payload(config=states.changed_config(db, key.package, first.config or b""), state=state)
 
 

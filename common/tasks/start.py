@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from msgspec import Struct, structs
 
-from common import airbyte, cluster, images
+from common import airbyte, cluster, images, resuming
 from common.cluster import Cluster
 from common.commands import Command
 from common.errors import Conflict, QuotaExceeded, Refused, SyncError, TimedOut, Unavailable
@@ -15,7 +15,7 @@ from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
 from common.reasons import Failure, Kind
 from common.settings import Settings
-from common.store import Database, Outcome, TaskKey, TaskRow, TaskState, states, tasks
+from common.store import Database, Outcome, TaskKey, TaskRow, TaskState, outcomes, states, tasks
 from common.tasks.requests import NewTask
 
 _log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def _state(db: Database, task: NewTask) -> bytes:
     if task.full_sync or task.catalog is None:
         return b"{}"
     catalog = airbyte.decode_catalog(task.catalog)
-    return airbyte.resume_states(catalog, states.load(db, task.sync_id)) or b"{}"
+    return resuming.resume_states(catalog, states.load(db, task.sync_id)) or b"{}"
 
 
 def _config(db: Database, task: NewTask) -> bytes | None:
@@ -164,7 +164,7 @@ def _make_pod(db: Database, key: TaskKey, payload: Payload, settings: Settings, 
         text = f"{CREATE_FAILED}{error.message}"
         failure = Failure(Kind.CREATE_FAILED, error.message)
         outcome = Outcome(TaskState.FAILED, reason=text, description=text, failure=failure)
-        db.transact(lambda db: tasks.conclude(db, key, outcome))
+        db.transact(lambda db: outcomes.conclude(db, key, outcome))
         raise
     _withdraw_if_over(db, where, key, pod, settings.container_grace_shutdown_seconds)
 

@@ -13,9 +13,9 @@ from common.pods.containers import SIDECAR
 from common.pods.diagnosis import Clock, Limits, Verdict
 from common.reasons import Failure, Kind
 from common.settings import Settings
-from common.store import Outcome, TaskKey, TaskState, tasks
+from common.store import Outcome, TaskKey, TaskState, outcomes
 from common.store.database import Row
-from common.store.tasks import End
+from common.store.outcomes import End
 from common.tasks.retries import WAITS, Next, Released, Retries, key_of_row
 
 _log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class Judge:
             return Look(active=True)
         if self.where.get_pod(row["pod_name"]) is not None:
             return Look(active=True)
-        proposal = tasks.proposed(row["proposal"])
+        proposal = outcomes.proposed(row["proposal"])
         if again := self._retries.adopt(row, (proposal and proposal.failure) or failure):
             return Look(active=True, again=again)
         text = failure.sentence
@@ -171,7 +171,7 @@ class Judge:
         return Clock(self._now, begun, row["age_seconds"], silence, heard)
 
     def _outcome(self, pod: dict[str, Any], row: Row | None, key: TaskKey, verdict: Verdict) -> Outcome:
-        proposal = tasks.proposed(row["proposal"]) if row is not None else None
+        proposal = outcomes.proposed(row["proposal"]) if row is not None else None
         if proposal is not None:
             known = verdict.clean_end or verdict.failure.kind in _KNOWN_TO_SIDECAR
             return proposal if known else _explained(proposal, key, verdict)
@@ -219,7 +219,7 @@ def _explained(proposal: Outcome, key: TaskKey, verdict: Verdict) -> Outcome:
     streams = {name: stream | _blamed(stream, proposal.cause, text) for name, stream in streams.items()}
     description = text if key.command is Command.DISCOVER else f"{verdict.prefix}: {text}"
     if key.command is Command.READ:
-        description = tasks.describe_read(streams, text)
+        description = outcomes.describe_read(streams, text)
     return structs.replace(
         proposal, reason=text, description=description, streams=streams or None, failure=verdict.failure
     )

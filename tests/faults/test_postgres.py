@@ -11,7 +11,7 @@ import pytest
 
 from common.errors import StoreUnavailable
 from common.settings import Settings
-from common.store import Database, Outcome, TaskKey, TaskState, tasks
+from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
 from common.tasks.report import get_task
 from common.tasks.start import start
 from tests.support.databases import TestDatabase
@@ -79,7 +79,7 @@ def test_a_commit_whose_outcome_is_unknown_is_settled_by_doing_it_again(database
             assert row is not None
             lost.clear()
             outcome = Outcome(TaskState.SUCCESS, description="{}")
-            db.transact(lambda db: tasks.conclude(db, key, outcome))
+            db.transact(lambda db: outcomes.conclude(db, key, outcome))
             assert lost
     assert database.rows("SELECT state FROM syncctl_task") == [{"state": "SUCCESS"}]
     assert database.rows("SELECT status FROM source_task") == [{"status": "SUCCESS"}]

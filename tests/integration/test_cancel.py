@@ -12,7 +12,7 @@ from common import cluster
 from common.commands import Command
 from common.errors import ClusterUnavailable, NotFound
 from common.settings import Settings
-from common.store import Database, Outcome, TaskKey, TaskState, tasks
+from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
 from common.tasks.cancel import REASON, cancel
 from common.tasks.requests import CancelQuery
 from common.tasks.start import Started, start
@@ -261,7 +261,7 @@ def test_of_cancel_and_finish_the_first_wins(waiting: Site, database: TestDataba
             with Database(database.url) as db:
                 db.transact(lambda db: db.run("database_now"))
                 barrier.wait()
-                db.transact(lambda db: tasks.conclude(db, key, Outcome(TaskState.SUCCESS, description="{}")))
+                db.transact(lambda db: outcomes.conclude(db, key, Outcome(TaskState.SUCCESS, description="{}")))
 
         threads = [threading.Thread(target=work) for work in (stop, stop, finish)]
         for thread in threads:

@@ -17,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from common.airbyte import decode_catalog, resume_states
+from common.airbyte import decode_catalog
 from common.errors import StoreUnavailable
 from common.reasons import Failure, Kind
+from common.resuming import resume_states
 from common.store import Database, states
 from embedded.postgres import Postgres
 from sidecar.keeper import Keeper

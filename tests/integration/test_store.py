@@ -12,7 +12,7 @@ from msgspec import structs
 from common.commands import Command
 from common.errors import SettingsError, StoreUnavailable, TablesMissing
 from common.reasons import Failure, Kind
-from common.store import Database, Outcome, TaskKey, TaskState, dsn, queries, states, tasks
+from common.store import Database, Outcome, TaskKey, TaskState, dsn, outcomes, queries, states, tasks, texts
 from tests.support.databases import TestDatabase
 
 WHY = Failure(Kind.SOURCE_EXIT, "it ended")
@@ -35,7 +35,7 @@ def _begin(db: Database, task: TaskKey, digest: str = "h") -> tuple[tasks.TaskRo
 
 def _conclude(db: Database, task: TaskKey, state: TaskState, **fields: Any) -> bool:
     failure = None if state is TaskState.SUCCESS else WHY
-    return db.transact(lambda db: tasks.conclude(db, task, Outcome(state, failure=failure, **fields)))
+    return db.transact(lambda db: outcomes.conclude(db, task, Outcome(state, failure=failure, **fields)))
 
 
 def test_tables_are_made_where_they_are_missing_and_never_altered(empty_database: TestDatabase) -> None:
@@ -182,8 +182,8 @@ def test_several_ends_are_written_together(db: Database, database: TestDatabase)
     ends = [(key, failed) for key in (over, earlier, odd, unknown)]
     ends += [(plain, Outcome(TaskState.SUCCESS, description="{}"))]
     ends += [(DISCOVER, Outcome(TaskState.SUCCESS, result=b'{"streams":[]}')), (unknown, failed)]
-    assert db.transact(lambda db: tasks.conclude_all(db, ends)) == {odd, plain, unknown, DISCOVER}
-    shown = text.replace("\0", tasks.NUL)
+    assert db.transact(lambda db: outcomes.conclude_all(db, ends)) == {odd, plain, unknown, DISCOVER}
+    shown = text.replace("\0", texts.NUL)
     rows = database.rows("SELECT task_id, status, description FROM source_task ORDER BY task_id")
     assert [tuple(row.values()) for row in rows] == [
         ("r0", "CANCELLED", "stopped"),
@@ -208,7 +208,7 @@ def test_a_check_s_result_is_kept_over_a_later_verdict(db: Database, database: T
     _begin(db, CHECK)
     _conclude(db, CHECK, TaskState.SUCCESS, description="fine", result=found, check_status="SUCCESS")
     db.transact(
-        lambda db: tasks.conclude(
+        lambda db: outcomes.conclude(
             db, CHECK, Outcome(TaskState.FAILED, description="FAILED: x", failure=WHY), ours=False
         )
     )
@@ -230,7 +230,7 @@ def test_a_late_result_of_an_older_run_replaces_no_newer_one(
 
     def save(task: TaskKey, text: str) -> str:
         outcome = Outcome(TaskState.SUCCESS, description=text, result=f'["{text}"]'.encode(), check_status="SUCCESS")
-        db.transact(lambda db: tasks.conclude(db, task, outcome, ours=False))
+        db.transact(lambda db: outcomes.conclude(db, task, outcome, ours=False))
         [row] = database.rows(f"SELECT {column}::text AS shown FROM {table}")
         return str(row["shown"]).strip('[]"')
 
@@ -244,7 +244,9 @@ def test_a_discovery_shows_running_then_its_catalog(db: Database, database: Test
     assert database.rows("SELECT status, description FROM source_catalog") == [{"status": "RUNNING", "description": ""}]
     _conclude(db, DISCOVER, TaskState.SUCCESS, result=b'{"streams":[{"n":9223372036854775807}]}')
     db.transact(
-        lambda db: tasks.conclude(db, DISCOVER, Outcome(TaskState.FAILED, description="late", failure=WHY), ours=False)
+        lambda db: outcomes.conclude(
+            db, DISCOVER, Outcome(TaskState.FAILED, description="late", failure=WHY), ours=False
+        )
     )
     [row] = database.rows("SELECT status, description, catalog::text AS catalog FROM source_catalog")
     assert (row["status"], row["description"]) == ("SUCCESS", "")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import TablesMissing
-from common.store import Database, tasks
+from common.store import Database, outcomes
 from common.tasks.retries import key_of_row
 from tests.support import canaries
 from tests.support.databases import TestDatabase
@@ -105,8 +105,8 @@ class Rig:
         with Database(self.database.url, make_tables=False) as db, contextlib.suppress(TablesMissing):
             pods = [row["pod_name"] for row in db.transact(lambda db: db.run("active_pods"))]
             for row in db.transact(lambda db: db.run("active_tasks", pod_names=pods)):
-                if proposal := tasks.proposed(row["proposal"]):
-                    db.transact(functools.partial(tasks.conclude, task=key_of_row(row), outcome=proposal))
+                if proposal := outcomes.proposed(row["proposal"]):
+                    db.transact(functools.partial(outcomes.conclude, task=key_of_row(row), outcome=proposal))
 
     def leave(self, exit_code: int | None) -> None:
         """Leaves the exit code as the source's wrapper does."""

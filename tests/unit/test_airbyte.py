@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.airbyte import Catalog, StreamId, decode_catalog, later_states, named_streams, resume_states
+from common.airbyte import Catalog, StreamId, decode_catalog
+from common.resuming import later_states, named_streams, resume_states
 
 
 def _catalog(*streams: tuple[str, str | None, str]) -> Catalog:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from common.airbyte import config_hash, decode_catalog, resume_states
+from common.airbyte import config_hash, decode_catalog
 from common.reasons import Failure, Kind
+from common.resuming import resume_states
 from sidecar import streams
 from tests.support.reading import Reading, legacy, shared
 from tests.support.recorder import Recorder, recorder

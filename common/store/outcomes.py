@@ -1,0 +1,144 @@
+"""How tasks end: proposed by their sidecars, concluded once, in our table and the caller's."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from common.commands import Command
+from common.reasons import Failure
+from common.store.database import Database
+from common.store.tasks import TaskKey, TaskState, over
+from common.store.texts import as_json, clean, started_by_json, without_nul
+
+
+class Outcome(Struct, frozen=True):
+    """How a task ended.
+
+    `description` goes to the caller's table as contract.md B words it, `reason` to ours in full; `streams` is
+    the per-stream accounting by stream key, `result` what a spec, check or discover found. Whatever is no success
+    has a `failure`.
+    """
+
+    state: TaskState
+    reason: str = ""
+    description: str = ""
+    streams: dict[str, Any] | None = None
+    result: bytes | None = None
+    check_status: str = ""
+    failure: Failure | None = None
+    cause: str = ""
+    """What the streams' errors say of the source's end: the platform may know better."""
+    provisional: bool = False
+    """The platform may explain this end better, or the task may be started again: the sweep concludes it."""
+
+    def __post_init__(self) -> None:
+        if self.failure is None and self.state is not TaskState.SUCCESS:
+            raise ValueError(f"An outcome that is {self.state} has to say why.")
+
+
+End = tuple[TaskKey, Outcome]
+"""A task and how it ended."""
+
+
+def describe_read(streams: dict[str, Any], reason: str) -> str:
+    """A read's description in the caller's form (docs/contract.md B24): counts by stream, else the reason."""
+    if not streams:
+        return f"ERROR: {reason}" if reason else ""
+    return json.dumps({key: _caller_counts(report) for key, report in streams.items()})
+
+
+def _caller_counts(report: dict[str, Any]) -> dict[str, Any]:
+    counts = {"events": report["stored"], "bytes": report["bytes"], "status": report["status"]}
+    return counts | ({"error": report["error"]} if report["error"] else {})
+
+
+def propose(db: Database, task: TaskKey, outcome: Outcome) -> bool:
+    """Keeps what an attempt came to beside its row, for the sweep to conclude. False where no row waits for it."""
+    proposal = msgspec.json.encode(outcome).decode()
+    parameters = {"task_id": task.task_id, "attempt": task.attempt, "streams": as_json(outcome.streams)}
+    return bool(db.run("propose", proposal=proposal, **parameters))
+
+
+def proposed(text: str | None) -> Outcome | None:
+    """What `propose` kept, if it did."""
+    return None if text is None else msgspec.json.decode(text, type=Outcome)
+
+
+def conclude(db: Database, task: TaskKey, outcome: Outcome, *, ours: bool = True) -> bool:
+    """Writes how a task ended, in our tables and the caller's. The first conclusion wins: False for a later one.
+
+    `ours` is False where the syncctl_ tables do not exist (a sidecar launched by another controller).
+    """
+    return bool(conclude_all(db, [(task, outcome)], ours=ours))
+
+
+def conclude_all(db: Database, ends: Sequence[End], *, ours: bool = True) -> set[TaskKey]:
+    """Concludes several tasks in a few statements, however many they are; returns those that were not over before."""
+    told = _finish(db, ends) if ours and ends else ends
+    _finish_reads(db, [end for end in told if end[0].command is Command.READ])
+    for task, outcome in told:
+        _tell_caller(db, task, outcome)
+    return {task for task, _ in told}
+
+
+def _finish(db: Database, ends: Sequence[End]) -> list[End]:
+    """In our table; returns what the callers' tables still have to be told, also of tasks that ours does not know."""
+    failures = [outcome.failure.as_json() if outcome.failure else None for _, outcome in ends]
+    won = db.run(
+        "finish_tasks",
+        task_ids=[task.task_id for task, _ in ends],
+        attempts=[task.attempt for task, _ in ends],
+        states=[str(outcome.state) for _, outcome in ends],
+        reasons=[clean(outcome.reason) for _, outcome in ends],
+        failures=[as_json(failure) for failure in failures],
+        streams=[as_json(outcome.streams) for _, outcome in ends],
+    )
+    ids = {row["task_id"] for row in won}
+    for task, outcome in ends:
+        if task.task_id in ids and outcome.result is not None:
+            db.run("save_result", task_id=task.task_id, result=outcome.result.decode())
+    lost = [task for task, _ in ends if task.task_id not in ids]
+    known = over(db, lost) if lost else set()
+    return [end for end in ends if end[0].task_id not in known - ids]
+
+
+def _finish_reads(db: Database, ends: Sequence[End]) -> None:
+    """In the caller's table. Of two ends of one task, as pods without a row may have them, the first one counts."""
+    firsts = list({task.task_id: (task, outcome) for task, outcome in reversed(ends)}.values())
+    if not firsts:
+        return
+    db.run(
+        "finish_reads",
+        sync_ids=[task.sync_id for task, _ in firsts],
+        task_ids=[task.task_id for task, _ in firsts],
+        packages=[task.package for task, _ in firsts],
+        versions=[task.version for task, _ in firsts],
+        starts=[task.started_at for task, _ in firsts],
+        starters=[started_by_json(task.started_by) for task, _ in firsts],
+        statuses=[str(outcome.state) for _, outcome in firsts],
+        descriptions=[clean(outcome.description) for _, outcome in firsts],
+    )
+
+
+def _tell_caller(db: Database, task: TaskKey, outcome: Outcome) -> None:
+    keyed = {"package": task.package, "version": task.version, "started_at": task.started_at}
+    if task.command is not Command.SPEC:
+        keyed["storage_key"] = task.storage_key
+    found = without_nul(outcome.result) if outcome.result is not None else None
+    text = clean(outcome.description)
+    match task.command:
+        case Command.SPEC if found is not None:
+            db.run("save_spec", specs=found, **keyed)
+        case Command.SPEC:
+            db.run("save_spec_error", error=text, **keyed)
+        case Command.CHECK if found is not None:
+            db.run("save_check", status=outcome.check_status, description=text, **keyed)
+        case Command.CHECK:
+            db.run("save_check_error", description=text, **keyed)
+        case Command.DISCOVER if found is not None:
+            db.run("save_catalog", catalog=found, **keyed)
+        case Command.DISCOVER:
+            db.run("save_catalog_error", description=text, **keyed)
