@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from common.errors import TooLarge
-from common.pods import containers, scripts
+from common.pods import annotations, containers
 from common.pods.containers import CREDENTIALS, SIDECAR_USER, PodSettings
 from common.store.tasks import TaskKey
 
@@ -124,7 +124,7 @@ def pod(task: TaskKey, payload: Payload, settings: PodSettings, *, prefix: str =
             "name": name,
             "namespace": settings.namespace,
             "labels": dict(LABELS),
-            "annotations": annotations(task, prefix),
+            "annotations": annotations.of(task, prefix),
         },
         "spec": {
             "restartPolicy": "Never",
@@ -148,23 +148,6 @@ def pod(task: TaskKey, payload: Payload, settings: PodSettings, *, prefix: str =
             "volumes": _volumes(name, payload, files, resumes=task.attempt > 1),
         },
     }
-
-
-def annotations(task: TaskKey, prefix: str) -> dict[str, str]:
-    """What a sweep knows a task by; empty ones are left out."""
-    values = {
-        "TaskID": task.task_id,
-        "TaskType": str(task.command),
-        "SyncID": task.sync_id,
-        "StorageKey": task.storage_key,
-        "Package": task.package,
-        "PackageVersion": task.version,
-        "TableNamePrefix": prefix,
-        "StartedBy": task.started_by,
-        "StartedAt": scripts.rfc3339(task.started_at),
-        "Attempt": str(task.attempt) if task.attempt > 1 else "",
-    }
-    return {key: value for key, value in values.items() if value}
 
 
 def _anew(task: TaskKey, payload: Payload) -> bool:

@@ -79,6 +79,10 @@ class Retries:
             _log.warning("A task cannot be started again: %s", error, extra=_about(row))
         return None
 
+    def lacks_secret(self, row: Row, failure: Failure) -> bool:
+        """Whether a task that may be started again has nothing (yet) to do it with."""
+        return self._may(row, failure) and self._where.read_secret(manifest.secret_name(row["pod_name"])) is None
+
     def adopt(self, row: Row, failure: Failure) -> Next | None:
         """The pod of the next attempt where it is there already, made by a sweeper that then died."""
         if not self._may(row, failure, anyway=True):

@@ -53,7 +53,9 @@ def start(task: NewTask, settings: Settings) -> Started:
         answer = Started(row.task_id, row.started_at)
         if not created:
             if row.state is TaskState.FAILED and not row.ran:
-                raise Conflict(f"Task {row.task_id} could not be started before: {row.reason}. Use a new taskId.")
+                raise Conflict(
+                    f"Task {row.task_id} could not be started before: {row.reason.rstrip('.')}. Use a new taskId."
+                )
             if row.state is not TaskState.PENDING or row.attempt > 1:
                 return answer
         _make_pod(db, key, payload, settings, task.table_name_prefix)

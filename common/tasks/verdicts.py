@@ -8,7 +8,7 @@ from msgspec import Struct, structs
 from common.cluster import Cluster
 from common.commands import Command
 from common.errors import SyncError
-from common.pods import diagnosis, words
+from common.pods import annotations, diagnosis, words
 from common.pods.containers import SIDECAR
 from common.pods.diagnosis import Clock, Limits, Verdict
 from common.reasons import Failure, Kind
@@ -21,7 +21,7 @@ from common.tasks.retries import WAITS, Next, Released, Retries, key_of_row
 _log = logging.getLogger(__name__)
 
 MISSING_GRACE_SECONDS = 30.0
-"""How long a row may be without a pod: its request may still be making it."""
+"""How long a row may be without a pod, or without its Secret: its request may still be making it."""
 FINISHED_GRACE_SECONDS = 10.0
 """How long the pod of a concluded task may take to end by itself: its sidecar still sends log lines."""
 _LOG_LINES = 50
@@ -87,16 +87,25 @@ class Judge:
         verdict = diagnosis.judge(pod, self._clock(row), self._limits)
         if row is not None and TaskState(row["state"]).final:
             return self._concluded_before(pod, row, verdict)
-        key = key_of_row(row) if row is not None else _key_of_pod(pod)
+        key = key_of_row(row) if row is not None else annotations.read(pod)
         if verdict is None:
             return self._goes_on(pod, row, readable=key is not None)
         if key is None:
             _log.error("A pod that ended names no task.", extra={"action": "sweep", "pod": pod["metadata"]["name"]})
             return Look(unreadable=True, deletion=self._deletion(pod))
+        if row is not None and self._is_being_made(row, verdict.failure):
+            return Look(active=True)
         outcome = self._outcome(pod, row, key, verdict)
         if row is not None and outcome.failure and (again := self._retries.begin(row, outcome.failure)):
             return Look(active=True, again=again, deletion=self._deletion(pod))
         return Look(end=(key, outcome), deletion=self._deletion(pod))
+
+    def _is_being_made(self, row: Row, failure: Failure) -> bool:
+        """Whether a pod that was lost may still get its Secret: the request, repeated, goes on from there, and then the
+        read is started again.
+        """
+        fresh = row["state"] == TaskState.PENDING and row["age_seconds"] < MISSING_GRACE_SECONDS
+        return fresh and self._retries.lacks_secret(row, failure)
 
     def look_for_missing(self, row: Row) -> Look:
         """Fails a row whose pod is gone, once that is certain: not fresh, and not there when asked by name."""
@@ -129,7 +138,7 @@ class Judge:
 
     def _of_another_attempt(self, pod: dict[str, Any], row: Row) -> Look:
         """A task's earlier pod is cleared away. A later one may just be made; what becomes of it, its row will say."""
-        key = _key_of_pod(pod)
+        key = annotations.read(pod)
         if key is not None and key.attempt > row["attempt"] and not TaskState(row["state"]).final:
             return Look(active=True)
         return Look(active=True, deletion=self._deletion(pod))
@@ -231,24 +240,3 @@ def _blamed(stream: dict[str, Any], cause: str, text: str) -> dict[str, Any]:
     if cause and cause in error:
         return {"error": error.replace(cause, text)}
     return {"error": text} if cause and error.startswith(cause[:_SAME_CHARACTERS]) else {}
-
-
-def _key_of_pod(pod: dict[str, Any]) -> TaskKey | None:
-    """The task that a pod without a row runs, from its annotations; None where they cannot be read."""
-    notes = pod["metadata"].get("annotations") or {}
-    # An unreadable time stamp must not stand for "now": the task would never time out.
-    created = words.unix_seconds(pod["metadata"].get("creationTimestamp"), 0)
-    try:
-        return TaskKey(
-            command=Command(notes["TaskType"]),
-            task_id=notes.get("TaskID", ""),
-            package=notes["Package"],
-            version=notes["PackageVersion"],
-            sync_id=notes.get("SyncID", ""),
-            storage_key=notes.get("StorageKey", ""),
-            started_by=notes.get("StartedBy", ""),
-            started_at=int(words.unix_seconds(notes.get("StartedAt"), created)),
-            attempt=int(notes.get("Attempt", "1")),
-        )
-    except (KeyError, ValueError):
-        return None

@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped] # PyYAML ships no types
 
 from common import auth
 from common.errors import Unauthorized
-from common.pods import manifest
+from common.pods import annotations
 from common.settings import Settings
 from common.store import TaskKey
 from common.tasks.requests import parse_read
@@ -40,7 +40,7 @@ def test_no_request_outgrows_a_pod_s_annotations() -> None:
     key = TaskKey(
         task.command, task.task_id, task.package, task.version, task.sync_id, "🌱" * 500, task.started_by, 2_000_000_000
     )
-    notes = manifest.annotations(key, task.table_name_prefix)
+    notes = annotations.of(key, task.table_name_prefix)
     assert sum(len((name + value).encode()) for name, value in notes.items()) < ANNOTATIONS_BYTES / 10
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from common import cluster
-from common.errors import Refused
+from common.errors import Conflict, Refused
 from common.pods import manifest
 from common.store import TaskState
 from common.tasks.cancel import cancel
@@ -81,11 +81,11 @@ def shown(place: Site, task_id: str = "task-1") -> dict[str, Any]:
     return task
 
 
-def sidecar_of(folder: Path) -> psutil.Process | None:
-    """The sidecar that runs in this folder's pods."""
+def process_of(folder: Path, module: str) -> psutil.Process | None:
+    """Who runs this module in this folder's pods."""
     for process in psutil.process_iter(["cmdline"]):
         try:
-            if (process.info["cmdline"] or [])[-2:] == ["-m", "sidecar"] and str(folder) in process.cwd():
+            if ["-m", module] == (process.info["cmdline"] or [])[1:3] and str(folder) in process.cwd():
                 return process
         except psutil.Error:
             continue
@@ -96,7 +96,7 @@ def kill_sidecar(place: Site, folder: Path, when: Callable[[], Any]) -> None:
     """SIGKILL, once the run has come so far."""
     wait_for(when, 30, "the moment to kill the sidecar")
     place.sweep()
-    found = sidecar_of(folder)
+    found = process_of(folder, "sidecar")
     assert found is not None
     os.kill(found.pid, signal.SIGKILL)
 
@@ -338,6 +338,41 @@ def test_without_its_configuration_a_read_is_concluded(make: Make, tmp_path: Pat
         nothing_left(place)
     assert (task["state"], task["failure"]["kind"], task["attempts"]) == ("FAILED", "transient_error", [])
     assert len(runs(tmp_path)) == 1
+
+
+@pytest.mark.fault(31, 48)
+def test_a_pod_lost_before_its_secret_came_leaves_the_request_its_time(make: Make, tmp_path: Path) -> None:
+    """Who made it died between the two, and its node with it: the same request, repeated, still goes on to the end."""
+    with make("read()\n") as place:
+        cluster.use(Dies(place.pods, "create_secret", after=False))
+        with pytest.raises(KeyboardInterrupt):
+            place.start(read_task(body=BODY))
+        runner: psutil.Process = wait_for(lambda: process_of(tmp_path, "embedded.pods.runner"), 30, "the runner")
+        runner.kill()
+        wait_for(lambda: next(place.pods.list_pods())["status"]["phase"] == "Failed", 30, "the pod's end")
+        place.sweep()
+        place.start(read_task(body=BODY))
+        task = place.finish("task-1")
+        nothing_left(place)
+    assert (task["state"], [one["kind"] for one in task["attempts"]]) == ("SUCCESS", ["node_lost"])
+
+
+@pytest.mark.fault(31)
+def test_a_pod_lost_without_a_secret_that_nobody_brings_is_concluded(make: Make, tmp_path: Path) -> None:
+    """And whoever repeats the request too late is told that nothing was started."""
+    with make("read()\n") as place:
+        cluster.use(Dies(place.pods, "create_secret", after=False))
+        with pytest.raises(KeyboardInterrupt):
+            place.start(read_task(body=BODY))
+        runner: psutil.Process = wait_for(lambda: process_of(tmp_path, "embedded.pods.runner"), 30, "the runner")
+        runner.kill()
+        wait_for(lambda: next(place.pods.list_pods())["status"]["phase"] == "Failed", 30, "the pod's end")
+        place.database.rows("UPDATE syncctl_task SET created_at = now() - interval '1 minute'")
+        task = place.finish("task-1")
+        with pytest.raises(Conflict, match="could not be started before"):
+            place.start(read_task(body=BODY))
+        nothing_left(place)
+    assert (task["state"], task["failure"]["kind"], task["attempts"]) == ("FAILED", "node_lost", [])
 
 
 class Refuses:
