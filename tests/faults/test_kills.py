@@ -4,6 +4,7 @@ The processes, Postgres, the warehouse and the pods are real. SYNC_KILLS_SEED=n 
 """
 
 import contextlib
+import gc
 import os
 import random
 import threading
@@ -88,6 +89,7 @@ def database(postgres: Postgres) -> Iterator[TestDatabase]:
     made = TestDatabase.clone(postgres.url)
     yield made
     made.drop()
+    gc.collect()  # here, where what it finds is expected
 
 
 @pytest.fixture(scope="module")

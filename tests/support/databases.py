@@ -1,7 +1,7 @@
 """A database per test, cloned from a template: 30 ms instead of creating every table."""
 
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -67,11 +67,18 @@ class TestDatabase:
                 self._kept = self._kept or Connection(**dsn.parse(self.url))
                 return _rows(self._kept, sql, **parameters)
             except (Error, OSError):
-                self._kept = None
+                self._let_go()
         return None
+
+    def _let_go(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            with suppress(Error, OSError):
+                kept.close()
 
     def drop(self) -> None:
         """Removes it, whoever is still connected, once no secret is seen in it."""
+        self._let_go()
         self.refuse_secrets()
         _admin(self._server_url, f"DROP DATABASE {self.name} WITH (FORCE)")
 
