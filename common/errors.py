@@ -17,6 +17,7 @@ SyncError                    500
 │   └── StoreUnavailable
 │       └── TablesMissing         the database has no tables of ours yet (never leaves common.store)
 ├── TimedOut                 504
+│   └── Locked                   another session holds a row or a table for longer than we wait
 └── BulkerError              502  the destination refused rows
     └── BulkerAway                or could not be reached, broke the connection, or is in trouble itself
 
@@ -127,6 +128,10 @@ class TimedOut(SyncError):
     """Something we depend on did not answer in time; the outcome is unknown, repeating is safe."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT
+
+
+class Locked(TimedOut):
+    """Another session holds a row or a table for longer than a transaction of ours waits: nothing was written."""
 
 
 class BulkerError(SyncError):

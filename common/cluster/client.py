@@ -39,7 +39,7 @@ class Api:
         doing: str,
         none_on: Collection[int] = (),
     ) -> bytes | None:
-        """The answer's bytes; None for a status in `none_on`, else an error of ours.
+        """The answer's bytes; None for a status in `none_on` that the API server itself gave, else an error of ours.
 
         GET and DELETE are repeated where the server is busy or the connection broke, honouring Retry-After; a POST
         only where no connection came to be. `doing` completes "Kubernetes ... while": "creating the pod x".
@@ -57,7 +57,7 @@ class Api:
             data: bytes = response.read()  # type: ignore[no-untyped-call] # the library types little
         if 200 <= response.status <= 299:
             return data
-        if response.status in none_on:
+        if response.status in none_on and failures.is_its_own(data):
             return None
         raise failures.of_answer(response.status, data, doing)
 

@@ -25,6 +25,7 @@ class _Refusal(Struct):
 
     message: str = ""
     reason: str = ""
+    kind: str = ""
 
 
 def of_answer(status: int, body: bytes, doing: str) -> SyncError:
@@ -52,6 +53,14 @@ def of_answer(status: int, body: bytes, doing: str) -> SyncError:
         case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return OutcomeUnknown(f"Kubernetes failed while {doing} ({status}: {said}); repeat the request later.")
     return Refused(f"Kubernetes refused {doing} for good: {said}.")
+
+
+def is_its_own(body: bytes) -> bool:
+    """Whether the API server itself has answered so, and not something in between that knows none of its objects."""
+    try:
+        return msgspec.json.decode(body, type=_Refusal).kind == "Status"
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
 
 
 def _forbidden(said: str, doing: str) -> SyncError:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from common.errors import StoreUnavailable, SyncError, TablesMissing, TimedOut
+from common.errors import Locked, StoreUnavailable, SyncError, TablesMissing, TimedOut
 from common.store import dsn, queries
 
 Row = dict[str, Any]
@@ -22,6 +22,10 @@ _MISSING = frozenset({"42P01", "42703", "3F000"})  # undefined table or column, 
 _NETWORK_WORDS = ("network error", "communication error", "create a connection", "closed", "SSL")
 _UNHOLDABLE = ("22", "54")  # data exceptions, and limits of the program such as depth and size
 _PAUSE_SECONDS = 0.5
+_LOCK_SECONDS = 5.0
+"""Before the connection's own time-out: a server process that nobody listens to any more would go on waiting, and hold
+what it has locked already.
+"""
 
 
 class _TryAgain(StoreUnavailable):
@@ -39,6 +43,8 @@ class Database:
         self._patience_seconds = patience_seconds
         self._make_tables = make_tables
         self._connection: Any = None
+        given = map(str, self._arguments.get("startup_params", {}).items())
+        self._lock_seconds = None if any("lock_timeout" in one for one in given) else _LOCK_SECONDS
 
     def transact(self, work: Callable[["Database"], T]) -> T:
         """Runs `work` in one transaction; raises StoreUnavailable or TimedOut when Postgres stays away."""
@@ -75,6 +81,15 @@ class Database:
         self.execute("RELEASE SAVEPOINT attempt")
         return None
 
+    @contextmanager
+    def waiting_for_locks(self, seconds: float) -> Iterator[None]:
+        """Transactions in this block give up on a row that another session holds after so long, with Locked."""
+        before, self._lock_seconds = self._lock_seconds, seconds
+        try:
+            yield
+        finally:
+            self._lock_seconds = before
+
     def install(self) -> None:
         """Makes the tables that are missing and brings our own to the newest version."""
         self._once(_install)
@@ -94,7 +109,8 @@ class Database:
 
     def _once(self, work: Callable[["Database"], T]) -> T:
         try:
-            self.execute("BEGIN")
+            waits = self._lock_seconds
+            self.execute("BEGIN" if waits is None else f"BEGIN; SET LOCAL lock_timeout = {round(waits * 1000)}")
             result = work(self)
             self.execute("COMMIT")
         except BaseException as error:
@@ -202,6 +218,8 @@ def _from_server(fields: object) -> SyncError:
         return TablesMissing(f"The database lacks a table or column: {message}.")
     if code in _RETRIED or code in _RECONNECT:
         return _TryAgain(f"Postgres asks to try again: {message}.")
+    if code == "55P03":
+        return Locked(f"Another session of Postgres holds what is to be written ({message}); repeating is safe.")
     if code == "57014":
         return TimedOut(f"Postgres gave up on a statement: {message}.")
     if code.startswith("28"):

@@ -1,6 +1,7 @@
 """How tasks end: proposed by their sidecars, concluded once, in our table and the caller's."""
 
 import json
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,8 @@ from common.reasons import Failure
 from common.store.database import Database
 from common.store.tasks import TaskKey, TaskState, over
 from common.store.texts import as_json, clean, started_by_json, without_nul
+
+_log = logging.getLogger(__name__)
 
 
 class Outcome(Struct, frozen=True):
@@ -63,8 +66,12 @@ def propose(db: Database, task: TaskKey, outcome: Outcome) -> bool:
 
 
 def proposed(text: str | None) -> Outcome | None:
-    """What `propose` kept, if it did."""
-    return None if text is None else msgspec.json.decode(text, type=Outcome)
+    """What `propose` kept, if it did. What a sidecar of another version proposes may mean nothing to us."""
+    try:
+        return None if text is None else msgspec.json.decode(text, type=Outcome)
+    except (ValueError, msgspec.MsgspecError) as error:  # such as a kind of failure that came later
+        _log.warning("A sidecar's proposal cannot be read, so its pod's end alone decides: %s", error)
+        return None
 
 
 def conclude(db: Database, task: TaskKey, outcome: Outcome, *, ours: bool = True) -> bool:

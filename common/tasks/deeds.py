@@ -8,7 +8,7 @@ from typing import TypeVar
 from msgspec import Struct, structs
 
 from common.cluster import Cluster
-from common.errors import SyncError
+from common.errors import Locked
 from common.store import Database, outcomes, tasks
 from common.store.database import StoreError
 from common.tasks.retries import Retries
@@ -20,6 +20,8 @@ R = TypeVar("R")
 
 THREADS = 8
 """How many requests to the cluster are on their way at once."""
+_ALONE_LOCK_SECONDS = 0.2
+"""How long one task waits for a row that somebody else holds, once its page has waited: a page may have many such."""
 
 
 class Swept(Struct, frozen=True, rename="camel"):
@@ -38,7 +40,7 @@ class Swept(Struct, frozen=True, rename="camel"):
 
 
 class Hands:
-    """A few threads that ask the cluster; with `isolate`, what one item meets keeps no other waiting."""
+    """A few threads that ask the cluster; with `isolate`, no item keeps another waiting, whatever it meets."""
 
     def __init__(self, pool: Executor, *, isolate: bool) -> None:
         self._pool, self._isolate = pool, isolate
@@ -49,7 +51,7 @@ class Hands:
         def attempt(item: T) -> R:
             try:
                 return work(item)
-            except SyncError as error:
+            except Exception as error:
                 if not self._isolate:
                     raise
                 _log.exception("A pod is left to the next sweep: %s", error, extra={"action": "sweep"})
@@ -91,18 +93,19 @@ class Deeds:
         return Swept(active=len(looks) - concluded, orphaned_rows=concluded)
 
     def _together(self, write: Callable[[Sequence[Look]], int], looks: Sequence[Look]) -> tuple[int, Sequence[Look]]:
-        """Writes all in one transaction, or one by one where Postgres refuses it: what `write` counts, and the looks
-        that are refused.
+        """Writes all in one transaction, or one by one where Postgres refuses it, or another session holds a row of it:
+        what `write` counts, and the looks that are refused.
         """
         if not looks:
             return 0, ()
         try:
             return write(looks), ()
-        except StoreError as error:
+        except (StoreError, Locked) as error:
             if len(looks) == 1:
                 _log.warning("A task cannot be written: %s", error, extra={"action": "sweep"})
                 return 0, looks
-        apart = [self._together(write, [look]) for look in looks]
+        with self._db.waiting_for_locks(_ALONE_LOCK_SECONDS):
+            apart = [self._together(write, [look]) for look in looks]
         return sum(count for count, _ in apart), [look for _, refused in apart for look in refused]
 
     def _conclude(self, looks: Sequence[Look]) -> int:

@@ -7,9 +7,10 @@ import pytest
 
 from common.errors import ClusterUnavailable, Conflict, QuotaExceeded
 from common.settings import Settings
+from common.store import Database
 from common.tasks.deeds import Swept
 from common.tasks.start import start
-from common.tasks.sweep import sweep
+from common.tasks.sweep import sweep, sweep_pod
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
 from tests.support.kube_api import Answer, Asked, KubeApi, made, status
@@ -186,3 +187,70 @@ def test_a_task_that_postgres_refuses_to_write_costs_itself_alone(
     assert (_states(database).count("RUNNING"), list(api.pods)) == (1, ["p007"])
     database.rows("ALTER TABLE source_task DROP CONSTRAINT odd")
     assert (sweep(settings).concluded, api.pods) == (1, {})
+
+
+@pytest.mark.fault(20)
+def test_a_task_whose_row_somebody_holds_costs_itself_alone(
+    settings: Settings, database: TestDatabase, api: KubeApi
+) -> None:
+    """A console's transaction that stays open: the other tasks of the page are concluded, and this one when it ends."""
+    _ended(database, api, 20)
+    database.rows(
+        "INSERT INTO source_task SELECT sync_id, task_id, package, version, now(), now(), NULL, 'RUNNING', ''"
+        " FROM syncctl_task"
+    )
+    with Database(database.url) as console:
+        console.execute("BEGIN")
+        console.execute("UPDATE source_task SET description = 'seen' WHERE task_id = '007'")
+        swept = sweep(settings)
+        assert (swept.concluded, swept.deleted, swept.unreadable, swept.active) == (19, 19, 1, 1)
+        assert (_states(database).count("RUNNING"), list(api.pods)) == (1, ["p007"])
+    assert (sweep(settings).concluded, api.pods) == (1, {})
+
+
+@pytest.mark.fault(20)
+@pytest.mark.parametrize("proposal", ['{"state":"FAILED","failure":{"kind":"of_tomorrow","message":"m"}}', "{", "[]"])
+def test_a_proposal_that_cannot_be_read_costs_no_other_task(
+    settings: Settings, database: TestDatabase, api: KubeApi, proposal: str
+) -> None:
+    """As of a sidecar of a newer version: the pod's end alone decides about that task."""
+    _ended(database, api, 3)
+    database.rows("UPDATE syncctl_task SET proposal = :p WHERE task_id = '001'", p=proposal)
+    assert (sweep(settings).concluded, api.pods) == (3, {})
+    assert [row["kind"] for row in database.rows("SELECT failure->>'kind' AS kind FROM syncctl_task")] == [
+        "evicted"
+    ] * 3
+
+
+@pytest.mark.fault(20)
+def test_a_secret_that_was_tampered_with_costs_its_task_alone(
+    settings: Settings, database: TestDatabase, api: KubeApi
+) -> None:
+    """What was kept to start a read again is not what was put there: the other tasks are concluded."""
+    _ended(database, api, 3)
+    start(read_task("task-1"), settings)
+    [name] = set(api.pods) - {"p000", "p001", "p002"}
+    database.rows("UPDATE syncctl_task SET state = 'RUNNING' WHERE task_id = 'task-1'")
+    api.secret_data[f"{name}-config"] = {"config.gz": "AAAA"}
+    api.pods[name]["status"] = EVICTED
+    swept = sweep(settings)
+    assert (swept.concluded, swept.unreadable, list(api.pods)) == (3, 1, [name])
+
+
+@pytest.mark.fault(29)
+@pytest.mark.parametrize("page", [b"<html>404 page not found</html>", b"", b'{"error": "no such route"}'])
+def test_a_404_that_is_not_the_api_server_s_own_proves_nothing(
+    settings: Settings, database: TestDatabase, api: KubeApi, page: bytes
+) -> None:
+    """A proxy in between that has lost its way: no running task fails for that, by an event or by a sweep."""
+    start(read_task(), settings)
+    database.rows("UPDATE syncctl_task SET created_at = now() - interval '1 hour', state = 'RUNNING'")
+    [name] = api.pods
+    api.fail = lambda asked, _: (404, page) if asked.path.endswith(name) else False
+    with pytest.raises(ClusterUnavailable):
+        sweep_pod(settings, name)
+    sweep(settings)
+    assert _states(database) == ["RUNNING"]
+    api.fail = lambda *_: False
+    del api.pods[name]
+    assert (sweep_pod(settings, name).orphaned_rows, _states(database)) == (1, ["FAILED"])
