@@ -29,6 +29,7 @@ TIMEOUT = httpx.Timeout(60, connect=10)
 MAX_EXCERPT = 200
 
 T = TypeVar("T")
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 _NOTHING_STARTED = frozenset({429, 503})
 _UNKNOWN_OUTCOME = frozenset({502, 504})
 _NO_SUCH_TASK = 404
@@ -47,6 +48,7 @@ class Deployment:
     def __init__(self, url: str, token: str = "", report: Callable[[str], None] = lambda _: None) -> None:
         self.url = shown(url).rstrip("/")
         self._report = report
+        self._check_host(url)
         # Without TLS there is no certificate to check, and loading the authorities costs a tenth of a second;
         # a proxy for the outside world cannot reach this machine.
         self._http = httpx.Client(
@@ -104,8 +106,17 @@ class Deployment:
         """One task of a page."""
         try:
             return wire.decode_task(raw)
-        except msgspec.MsgspecError as exc:
+        except _UNREADABLE as exc:
             raise self._strange(exc) from exc
+
+    def _check_host(self, url: str) -> None:
+        """Before anything is sent: the libraries below find some impossible names only in the middle of a request."""
+        try:
+            address = httpx.URL(url)
+            address.host.encode("idna")
+            address.raw_host.decode("ascii").encode("idna")
+        except (httpx.InvalidURL, UnicodeError) as exc:
+            raise RequestRefused(f"{self.url} names a host that cannot exist. Look at --url or SYNCCTL_URL.") from exc
 
     def _start(
         self, method: str, path: str, query: Mapping[str, str], body: Any = None, *, repeat: bool = False
@@ -142,7 +153,7 @@ class Deployment:
         """One attempt; `repeat` says that repeating is safe even if the first may have had an effect."""
         try:
             response = self._http.send(request)
-        except httpx.TransportError as exc:
+        except httpx.RequestError as exc:  # the transport's, or an encoding that is not what it says
             raise self._unreachable(exc, repeat=repeat) from exc
         if not response.is_success:
             raise self._refusal(response, repeat=repeat)
@@ -151,7 +162,7 @@ class Deployment:
     def _decode(self, response: httpx.Response, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(response.content, type=kind)
-        except msgspec.MsgspecError as exc:
+        except _UNREADABLE as exc:
             raise self._strange(exc) from exc
 
     def _strange(self, exc: Exception) -> RequestRefused:
@@ -166,7 +177,7 @@ class Deployment:
         try:
             sentence = msgspec.json.decode(response.content, type=wire.Refusal).error
             sentence = f"{sentence} {_HINTS.get(code, '')}".strip()
-        except msgspec.MsgspecError:
+        except _UNREADABLE:
             sentence, code = self._foreign(response), 0
         return RequestRefused(sentence, repeatable=again, wait_seconds=_retry_after(response), code=code)
 
@@ -175,7 +186,8 @@ class Deployment:
         if response.is_redirect:
             target = response.headers.get("Location", "elsewhere")
             return f"{self.url} redirects to {target}. If you trust that address, pass it as --url."
-        text = " ".join(response.text.split())[:MAX_EXCERPT] or "an empty body"
+        # Not `response.text`: the charset that it names may be none of a text.
+        text = " ".join(response.content.decode(errors="replace").split())[:MAX_EXCERPT] or "an empty body"
         hint = _HINTS.get(
             response.status_code, "Check --url (SYNCCTL_URL), and that the deployment's functions are ready."
         )
@@ -184,7 +196,7 @@ class Deployment:
             f"{response.status_code} {response.reason_phrase}: {text}. {hint}"
         )
 
-    def _unreachable(self, exc: httpx.TransportError, *, repeat: bool) -> Unreachable:
+    def _unreachable(self, exc: httpx.RequestError, *, repeat: bool) -> Unreachable:
         if isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout):
             return Unreachable(
                 f"Nothing answers at {self.url} ({_cause(exc)}). Start the embedded edition with `syncctl serve`, "

@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 # Stands for a slow disk: the commands' module takes so long to import that a signal surely comes within it.
 SLOW = """
 import builtins, sys, time
@@ -29,3 +31,17 @@ def test_ctrl_c_while_the_commands_are_imported_is_no_traceback() -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("redirected", "code", "says"),
+    [(">&-", 5, "Nothing answers"), ("> /dev/full", 1, "No space left on device"), (">&- 2>&-", 5, "")],
+)
+@pytest.mark.parametrize("json", ["", "--json"])
+def test_an_output_that_takes_nothing_is_no_traceback(redirected: str, code: int, says: str, json: str) -> None:
+    """Closed by who starts us, or on a disk that is full: one sentence, where it can be said."""
+    if not json and "full" in redirected:
+        code, says = 5, "Nothing answers"  # nothing is written there
+    program = f"{sys.executable} -c 'from syncctl.entry import main; main()' tasks --url http://127.0.0.1:1 {json}"
+    done = subprocess.run(["sh", "-c", f"{program} {redirected}"], capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr, says in done.stderr) == (code, False, True)

@@ -99,6 +99,20 @@ def test_bytes_of_a_configuration_travel_as_they_are(server: StandIn, deployment
     assert server.asked("/check")[0].body == b'{"config":{"n": 9223372036854775808123, "f": 1.10}}'
 
 
+def test_an_answer_that_is_not_encoded_as_it_says(server: StandIn, deployment: Deployment) -> None:
+    """As a proxy's that compresses: for a sentence, not a traceback."""
+    server.faults = [(200, {"Content-Encoding": "gzip"}, b"hello")] * 10
+    with pytest.raises(Unreachable, match="broke the connection"):
+        deployment.task("t1")
+
+
+@pytest.mark.parametrize("host", ["xn--a", "a" * 64, "münchen..de", "a..b"])
+def test_a_host_that_cannot_exist_is_refused(host: str) -> None:
+    """Before anything is sent."""
+    with pytest.raises(RequestRefused, match="SYNCCTL_URL"), Deployment(f"http://{host}:1/x") as deployment:
+        deployment.task("t1")
+
+
 def test_nothing_listens() -> None:
     """The message names the address and two ways out."""
     with socket.socket() as free:
@@ -139,6 +153,9 @@ def test_an_impossible_token_is_refused_without_repeating_it(token: str) -> None
         ),
         ((302, {"Location": "https://login.example.test"}, b""), "redirects to https://login.example.test"),
         ((200, {}, b"hello"), "not as sync-functions do"),
+        ((200, {}, b'{"ok":true,"task":{"taskId":"\xff"}}'), "not as sync-functions do"),
+        ((400, {}, b'{"error":"\xff"}'), "It said: 400"),
+        ((400, {"Content-Type": "text/html; charset=base64"}, b"no"), "It said: 400 Bad Request: no."),
         ((200, {}, b'{"ok":true,"task":{}}'), "not as sync-functions do"),
         ((409, {}, b'{"ok":false,"error":"Task t2 runs since 5 minutes."}'), "Task t2 runs since 5 minutes."),
     ],
