@@ -1,6 +1,7 @@
 """Hides the configuration's secrets in whatever the connector prints."""
 
 import base64
+import html
 import json
 import logging
 import re
@@ -29,7 +30,7 @@ _OPEN_KEY = re.compile(
     r"user|host|port|mail|ur[il]|endpoint|region|account|database|schema|path|date|version", re.IGNORECASE
 )
 """What a group of secrets, such as credentials, holds beside them."""
-_NUMBER_KEY = re.compile(r"pass|pwd|secret", re.IGNORECASE)
+_NUMBER_KEY = re.compile(r"pass|pwd|secret|(?:api|access|account|private)_?(?:key|token)$|^token$", re.IGNORECASE)
 _SHORTEST_NUMBER = 6
 _WORDS = re.compile(r"[A-Za-z]+(?:[ .:/_-][A-Za-z]+)*(?:[0-9](?:\.[0-9])?)?")
 _PUBLIC_VALUES = frozenset({"true", "false", "null", "none", "oauth2.0", "oauth", "bearer", "basic", "client"})
@@ -53,7 +54,7 @@ _SCHEME = re.compile(r"(?:bearer|basic|token)\s+(\S+)", re.IGNORECASE)
 
 
 class Masks:
-    """Replaces every form in which a secret may show up: as it is, JSON-escaped, URL-quoted, base64."""
+    """Replaces every form in which a secret may show up: as it is, in JSON, Python, HTML or a URL, in base64."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets: frozenset[str] = frozenset()
@@ -224,9 +225,11 @@ def _forms(secret: str) -> Iterator[str]:
     for text in texts:
         yield text
         yield repr(text)[1:-1]
+        yield repr(text.encode("utf-8", "surrogatepass"))[2:-1]
+        yield from (html.escape(text), html.escape(text, quote=False))
         yield from _json_forms(text)
         for quoted in (quote(text, safe=""), quote(text), quote_plus(text)):
-            yield quoted
+            yield from (quoted, quote(quoted))
             yield re.sub("%..", lambda found: found.group().lower(), quoted)
         yield from _base64(text.encode("utf-8", "surrogatepass"))
 

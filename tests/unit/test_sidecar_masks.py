@@ -1,6 +1,7 @@
 """Secrets of the configuration are found in every spelling; words that merely look alike are left alone."""
 
 import base64
+import html
 import json
 import logging
 from typing import Any
@@ -33,6 +34,10 @@ def _spellings(secret: str) -> list[str]:
         quote(secret),
         quote_plus(secret),
         quote(secret, safe="").lower() if secret.islower() else secret,
+        quote(quote(secret)),
+        html.escape(secret),
+        html.escape(secret, quote=False),
+        repr(raw)[2:-1],
         base64.b64encode(raw).decode(),
         base64.urlsafe_b64encode(raw).decode().rstrip("="),
     ]
@@ -51,7 +56,7 @@ def _spellings(secret: str) -> list[str]:
     ],
 )
 def test_every_spelling_of_a_secret_is_hidden(secret: str) -> None:
-    """As it is, JSON-escaped (also twice), as Python prints it, URL-quoted, base64."""
+    """As it is, JSON-escaped (also twice), as Python prints it, in HTML, URL-quoted (also twice), base64."""
     hide = _of({"password": secret}).hide
     for spelling in _spellings(secret):
         hidden = hide(f"<{spelling}>")
@@ -105,6 +110,8 @@ def test_a_key_of_several_lines_is_hidden_line_by_line(key: str) -> None:
         ({"parameters": [{"parameter": "api_key", "value": "planted-1"}]}, "planted-1"),
         ({"parameters": [{"name": "token", "val": "planted-1"}]}, "planted-1"),
         ({"password": 123456789}, "123456789"),
+        ({"api_key": 987654321012}, "987654321012"),
+        ({"auth": {"access_token": 987654321012}}, "987654321012"),
         ({"headers": ["X-Api-Key: planted-1", "Accept: */*"]}, "planted-1"),
         ({"command": "curl -H 'Authorization: Bearer planted-1' https://h.test"}, "planted-1"),
         ({"settings": "[db]\npassword = planted-1\n"}, "planted-1"),
