@@ -44,7 +44,8 @@ class Database:
         self._make_tables = make_tables
         self._connection: Any = None
         given = map(str, self._arguments.get("startup_params", {}).items())
-        self._lock_seconds = None if any("lock_timeout" in one for one in given) else _LOCK_SECONDS
+        own = any("lock_timeout" in one for one in given)
+        self._lock_seconds = None if own else min(_LOCK_SECONDS, self._arguments["timeout"] / 2)
 
     def transact(self, work: Callable[["Database"], T]) -> T:
         """Runs `work` in one transaction; raises StoreUnavailable or TimedOut when Postgres stays away."""
