@@ -124,6 +124,7 @@ class Edition:
         cluster.use(pods)
         stack.callback(function_settings.use, None)
         function_settings.use(given)
+        timer.remember()
         gateway = Gateway(self._port)
         stack.callback(timer.close)
         stack.callback(gateway.close)
@@ -147,7 +148,10 @@ class Edition:
 
 def _token(path: Path) -> str:
     """The callers' token: made once, readable by this user only, so that `syncctl` finds it."""
-    token = path.read_text().strip() if path.exists() else ""
+    try:
+        token = path.read_text().strip() if path.exists() else ""
+    except UnicodeDecodeError:
+        raise SyncError(f"{path} does not hold a token; remove it, and a new one is made.") from None
     if not token:
         # An empty file would mean no token, and so a door that is open to everyone: it appears whole or not at all.
         token, half = secrets.token_urlsafe(24), path.with_suffix(".new")

@@ -1,12 +1,12 @@
 """All functions behind one port, by path: `/read`, `/tasks/<id>`, ... as the gateway of a cluster routes them."""
 
 import logging
-import re
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import functions_framework
 import msgspec
@@ -78,7 +78,7 @@ class Gateway:
 
     def _route(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         # cheroot leaves an encoded slash as it is; gunicorn, which serves the functions in a cluster, decodes it.
-        path = environ["PATH_INFO"] = re.sub("%2f", "/", environ.get("PATH_INFO", ""), flags=re.IGNORECASE)
+        path = environ["PATH_INFO"] = unquote(environ["REQUEST_URI"].partition("?")[0], "latin-1")
         name = path.strip("/").partition("/")[0]
         # An unknown path gets the 404 that any function gives.
         application: Wsgi = self._applications.get(name) or self._applications["tasks"]

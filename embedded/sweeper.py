@@ -20,6 +20,10 @@ class SweepTimer(threading.Thread):
         self._journal = Journal(settings)
         self._woken, self._closed = threading.Event(), False
 
+    def remember(self) -> None:
+        """To be called before anybody can ask for a task: those that there are already are no news."""
+        self._journal.look()
+
     def run(self) -> None:
         """One sweep at once: it repairs what a crash left."""
         while True:

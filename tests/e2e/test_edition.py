@@ -3,15 +3,19 @@
 import os
 import signal
 import stat
+import threading
 from pathlib import Path
 
 import psutil
 import pytest
 
+from common.commands import Command
 from common.errors import SyncError
+from common.settings import Settings
+from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
 from embedded import settings
 from embedded.connectors import INSTALL_SECONDS
-from embedded.edition import Edition
+from embedded.edition import Edition, _token
 from tests.support.recorder import wait_for
 from tests.support.rig import catalog
 from tests.support.served import Served, served
@@ -45,6 +49,26 @@ def test_the_terminal_tells_what_begins_and_how_it_ends(edition: Served, mode: s
     begin, last = wait_for(told, 20, f"two lines about {task}")
     assert "read case/bad:1 began." in begin
     assert f"read case/bad:1 {end}" in last
+
+
+def test_a_task_that_ends_within_the_first_sweep_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However long that takes: the journal begins before anybody can ask for a task."""
+    sweeping, swept = threading.Event(), threading.Event()
+
+    def slow(_: Settings) -> None:
+        sweeping.set()
+        swept.wait(60)
+
+    monkeypatch.setattr("embedded.sweeper.sweep", slow)
+    with Edition(tmp_path, 0, {}, lambda _: None) as slowly, Database(slowly.database_url) as db:
+        assert sweeping.wait(20)
+        key = TaskKey(Command.SPEC, "quick", "case/bad", "1")
+        db.transact(lambda db: tasks.begin(db, key, pod_name="p", request_hash="h"))
+        db.transact(lambda db: outcomes.conclude(db, key, Outcome(TaskState.SUCCESS)))
+        swept.set()
+        wait_for(lambda: "spec case/bad:1 ended SUCCESS." in caplog.text, 20, "the line that tells its end")
 
 
 def test_what_lies_in_the_home_is_the_users_alone(edition: Served) -> None:
@@ -97,9 +121,18 @@ def test_a_task_id_with_a_slash_is_found_however_it_is_encoded(edition: Served) 
     assert edition.ask("/read", body, **query)[0] == 200
     assert edition.finish("night/1")["taskId"] == "night/1"
     assert edition.ask("/tasks/night/1")[1]["task"]["taskId"] == "night/1"
+    assert edition.ask("/read", body, **(query | {"taskId": "night%2F2"}))[0] == 200
+    assert edition.ask("/tasks/night%252F2")[1]["task"]["taskId"] == "night%2F2"
     for odd in ("night/", "..", "a//b"):
         status, answer = edition.ask("/read", body, **(query | {"taskId": odd}))
         assert (status, answer["error"][:7]) == (400, "taskId:")
+
+
+def test_a_token_file_that_holds_none_is_a_sentence(tmp_path: Path) -> None:
+    """It is never replaced by itself: somebody may have put it there."""
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    with pytest.raises(SyncError, match="does not hold a token"):
+        _token(tmp_path / "token")
 
 
 @pytest.mark.parametrize("home", ["/proc/nowhere", "/etc/passwd"])
