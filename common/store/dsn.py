@@ -8,6 +8,7 @@ from common.errors import SettingsError
 
 _EXPECTED = "expected postgresql://user:password@host:5432/database?search_path=...&sslmode=..."
 _CONNECT_TIMEOUT_SECONDS = 10.0
+_LONGEST_TIMEOUT_SECONDS = 24 * 3600.0
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 # Options of other drivers that mean nothing to us, and are harmless to leave out.
 _IGNORED = frozenset(
@@ -23,6 +24,9 @@ def parse(url: str) -> dict[str, Any]:
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
         port = int(options.pop("port", "") or parts.port or 5432)
+        host = options.pop("host", "") or unquote(parts.hostname or "localhost")
+        if not host.startswith("/"):
+            host.encode("idna")  # as whoever looks it up does
     except ValueError:
         raise SettingsError(f"The database URL cannot be parsed; {_EXPECTED}.") from None
     if parts.scheme not in {"postgres", "postgresql"}:
@@ -35,7 +39,6 @@ def parse(url: str) -> dict[str, Any]:
         "timeout": _seconds(options.pop("connect_timeout", "")),
         "tcp_keepalive": True,
     }
-    host = options.pop("host", "") or unquote(parts.hostname or "localhost")
     if host.startswith("/"):
         arguments["unix_sock"] = f"{host}/.s.PGSQL.{port}"
     else:
@@ -50,9 +53,12 @@ def parse(url: str) -> dict[str, Any]:
 def _seconds(text: str) -> float:
     """A time limit; 0 means none to libpq, but a function must not wait for ever."""
     try:
-        return float(text or 0) or _CONNECT_TIMEOUT_SECONDS
+        seconds = float(text or 0)
     except ValueError:
-        raise SettingsError("The database URL's connect_timeout is not a number of seconds.") from None
+        seconds = -1
+    if not 0 <= seconds <= _LONGEST_TIMEOUT_SECONDS:
+        raise SettingsError("The database URL's connect_timeout is not a number of seconds.")
+    return seconds or _CONNECT_TIMEOUT_SECONDS
 
 
 def unverified() -> ssl.SSLContext:

@@ -1,6 +1,7 @@
 """A Postgres that is full, read-only, deadlocked, lost in a COMMIT, or has another password by now."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from common.errors import StoreUnavailable
+from common.errors import Locked, StoreUnavailable
 from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
 from common.tasks.report import get_task
@@ -146,6 +147,25 @@ def test_a_serialization_failure_is_run_again(database: TestDatabase) -> None:
         db.transact(once)
     assert seen == [0, 10]
     assert database.rows("SELECT n FROM counter") == [{"n": 11}]
+
+
+@pytest.mark.fault(50)
+@pytest.mark.parametrize(("own", "within"), [("", 1.5), ("&lock_timeout=100", 0.9)])
+def test_a_row_that_somebody_holds_is_given_up_on_both_sides(database: TestDatabase, own: str, within: float) -> None:
+    """Before the connection's time-out, or when the URL says: no server process goes on waiting, with locks of its own."""
+    database.rows("INSERT INTO source_state VALUES ('s', 'x', '{}', now())")
+    change = "UPDATE source_state SET timestamp = now()"
+    with Database(database.url) as holder, Database(f"{database.url}&connect_timeout=2{own}") as db:
+        holder.execute("BEGIN")
+        holder.execute(change)
+        began = time.monotonic()
+        with pytest.raises(Locked, match="repeating is safe"):
+            db.transact(lambda db: db.execute(change))
+        assert time.monotonic() - began < within
+        waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        wait_for(lambda: not database.rows(waiting), 1, "nobody waits")
+        holder.execute("ROLLBACK")
+        db.transact(lambda db: db.execute(change))
 
 
 @pytest.mark.fault(51)

@@ -324,6 +324,7 @@ def test_errors_never_show_the_password(database: TestDatabase) -> None:
         ("postgres://u@h/d?sslmode=disable&connect_timeout=3", {"ssl_context": False, "timeout": 3.0, "port": 5432}),
         ("postgresql://u@h/d?sslmode=disable", {"ssl_context": False}),
         ("postgresql://u@/d?host=/run/pg&port=6", {"unix_sock": "/run/pg/.s.PGSQL.6"}),
+        (f"postgresql://u@/d?host=/{'a' * 80}", {"unix_sock": f"/{'a' * 80}/.s.PGSQL.5432"}),
         ("postgresql://u@[::1]:7/d?application_name=x", {"host": "::1", "port": 7, "application_name": "x"}),
     ],
 )  # fmt: skip
@@ -349,6 +350,11 @@ def test_tls_without_a_certificate_to_check_loads_no_authorities() -> None:
         "postgresql://h/d?sslmode=maybe",
         "postgresql://h/d?sesame=1",
         "postgresql:///d?host=/run/pg&port=planted",
+        "postgresql://a..b/d",
+        f"postgresql://{'a' * 64}/d",
+        "postgresql://h/d?connect_timeout=-1",
+        "postgresql://h/d?connect_timeout=nan",
+        "postgresql://h/d?connect_timeout=inf",
     ],
 )
 def test_an_unusable_url_is_named_without_its_value(url: str) -> None:
