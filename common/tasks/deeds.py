@@ -9,7 +9,8 @@ from msgspec import Struct, structs
 
 from common.cluster import Cluster
 from common.errors import Locked
-from common.store import Database, outcomes, tasks
+from common.reasons import Failure
+from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
 from common.store.database import StoreError
 from common.tasks.retries import Retries
 from common.tasks.verdicts import Deletion, Look
@@ -131,8 +132,18 @@ class Deeds:
         if not ready:
             return
         pairs = list(zip(ready, self._retries.later(self._db, ready), strict=True))
-        given = self._hands.each(lambda pair: self._retries.give(*pair), pairs, otherwise=False)
-        self._retries.let_go(self._db, [one for one, well in zip(ready, given, strict=True) if well])
+        self._give_up([(one.key, later) for one, later in pairs if isinstance(later, Failure)])
+        able = [(one, later) for one, later in pairs if not isinstance(later, Failure)]
+        given = self._hands.each(lambda pair: self._retries.give(*pair), able, otherwise=False)
+        self._retries.let_go(self._db, [one for (one, _), well in zip(able, given, strict=True) if well])
+
+    def _give_up(self, some: Sequence[tuple[TaskKey, Failure]]) -> None:
+        """Ends attempts that can never begin; the next sweep clears their pods away."""
+        ends = [
+            (key, Outcome(TaskState.FAILED, why.sentence, f"FAILED: {why.sentence}", failure=why)) for key, why in some
+        ]
+        if ends:
+            self._db.transact(lambda db: outcomes.conclude_all(db, ends))
 
     def _delete(self, deletion: Deletion) -> bool:
         self._where.delete_pod(deletion.name, deletion.uid, deletion.grace_seconds)

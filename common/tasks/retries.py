@@ -10,6 +10,7 @@ one attempt to the next by a conditional UPDATE. Whoever dies in between: the ne
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct, structs
@@ -30,6 +31,7 @@ from common.tasks.start import MAY_PASS, ensure_pod, pod_settings
 _log = logging.getLogger(__name__)
 
 _OVER = frozenset({"Succeeded", "Failed"})
+_CANNOT = "The read was to be started again, and cannot be"
 WAITS = "The pod waits: "
 """How a pending task's reason begins while its pod is there."""
 
@@ -48,7 +50,7 @@ class Next(Struct, frozen=True):
 
 
 class Released(Struct, frozen=True):
-    """An attempt that may begin: its pod, and what its Secret holds (None: no Secret, so that it never starts)."""
+    """An attempt that may begin: its pod, and what its Secret holds (None: no Secret, so that it cannot start)."""
 
     key: TaskKey
     pod: dict[str, Any]
@@ -109,21 +111,15 @@ class Retries:
         values = self._where.read_secret(manifest.secret_name(row["pod_name"]))
         return Released(key, pod, manifest.opened(values) if values is not None else None)
 
-    def later(self, db: Database, some: Sequence[Released]) -> list[Payload | None]:
-        """What each of them goes on from."""
-        return db.transact(lambda db: [one.first and _later(db, one.key, one.first) for one in some])
+    def later(self, db: Database, some: Sequence[Released]) -> list[Payload | Failure]:
+        """What each of them goes on from, or why it cannot."""
+        return db.transact(lambda db: [_later(db, one.key, one.first) for one in some])
 
-    def give(self, released: Released, later: Payload | None) -> bool:
+    def give(self, released: Released, later: Payload) -> bool:
         """Gives an attempt its state, which its pod waits for. True, however often."""
-        if later is None:
-            return True  # the pod never starts, and is judged for that
-        try:
+        with suppress(Conflict):
             secret = manifest.resume_secret(released.key, later, pod_settings(self._settings), released.pod)
             self._where.create_secret(secret)
-        except Conflict:
-            return True
-        except TooLarge as error:
-            _log.warning("A task cannot go on from its state: %s", error, extra={"task_id": released.key.task_id})
         return True
 
     def let_go(self, db: Database, some: Sequence[Released]) -> None:
@@ -168,12 +164,19 @@ class Retries:
         return verdict is not None and verdict.failure.kind is Kind.NODE_LOST
 
 
-def _later(db: Database, key: TaskKey, first: Payload) -> Payload:
+def _later(db: Database, key: TaskKey, first: Payload | None) -> Payload | Failure:
     """What the attempts so far have saved, over what the first one was given."""
+    if first is None:
+        return Failure(Kind.NOT_CONFIGURED, f"{_CANNOT}: its Secret is gone.")
     saved = states.of_task(db, key.sync_id, key.task_id)
     catalog = airbyte.decode_catalog(first.catalog or b'{"streams":[]}')
     state = resuming.later_states(catalog, first.state, saved) or b"{}"
-    return Payload(config=states.changed_config(db, key.package, first.config or b""), state=state)
+    later = Payload(config=states.changed_config(db, key.package, first.config or b""), state=state)
+    try:
+        manifest.check_size(later)
+    except TooLarge as error:  # a state grows
+        return Failure(Kind.NOT_CONFIGURED, f"{_CANNOT}: {error.message}")
+    return later
 
 
 def _next(key: TaskKey) -> TaskKey:

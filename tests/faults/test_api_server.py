@@ -1,5 +1,7 @@
 """Whole starts and sweeps before a stand-in for the Kubernetes API that fails as API servers fail."""
 
+import json
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +16,7 @@ from common.tasks.sweep import sweep, sweep_pod
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
 from tests.support.kube_api import Answer, Asked, KubeApi, made, status
+from tests.support.rig import catalog
 from tests.support.site import read_task
 
 
@@ -254,3 +257,22 @@ def test_a_404_that_is_not_the_api_server_s_own_proves_nothing(
     api.fail = lambda *_: False
     del api.pods[name]
     assert (sweep_pod(settings, name).orphaned_rows, _states(database)) == (1, ["FAILED"])
+
+
+@pytest.mark.fault(61)
+def test_a_state_that_has_outgrown_its_secret_is_told(settings: Settings, database: TestDatabase, api: KubeApi) -> None:
+    """By the time that the read is started again: the task says so at once, not that its image may be large."""
+    start(read_task(body={"catalog": catalog("plants", incremental=True)}), settings)
+    database.rows("UPDATE syncctl_task SET state = 'RUNNING', accepted_at = now() - interval '1 minute'")
+    grown = json.dumps({"seen": random.Random(1).randbytes(1200 * 1024).hex()})
+    database.rows("INSERT INTO source_state VALUES ('sync-1', 'plants', :state::jsonb, now())", state=grown)
+    [pod] = api.pods.values()
+    pod["status"] = EVICTED
+    sweep(settings)
+    database.rows("UPDATE syncctl_task SET resume_at = now()")
+    sweep(settings)
+    [row] = database.rows("SELECT state, reason, attempt FROM syncctl_task")
+    assert (row["state"], row["attempt"]) == ("FAILED", 2)
+    assert "(state alone to 2,4" in row["reason"]
+    database.rows("UPDATE syncctl_task SET finished_at = now() - interval '1 minute'")
+    assert (sweep(settings).deleted, api.pods) == (1, {})
