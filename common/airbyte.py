@@ -158,6 +158,13 @@ class State(Struct, frozen=True):
         return StateKind.STREAM if self.stream is not None else StateKind.GLOBAL
 
     @property
+    def whole(self) -> tuple[str, Raw] | None:
+        """Of a state of all streams: the key that it is kept under, and what it says; None for one of a stream."""
+        if self.kind == StateKind.GLOBAL:
+            return GLOBAL_STATE_KEY, self.global_
+        return (LEGACY_STATE_KEY, self.data) if self.kind == StateKind.LEGACY else None
+
+    @property
     def record_count(self) -> float | None:
         """The source's own count; None where it has none that can be read: no reason to lose the state."""
         try:
@@ -188,10 +195,7 @@ class TraceError(Struct, frozen=True):
     @property
     def stream(self) -> StreamId | None:
         """The stream that fails; None where the error names none."""
-        try:
-            return msgspec.convert(self.stream_descriptor, StreamId | None)
-        except msgspec.ValidationError:
-            return StreamId(self.stream_descriptor) if isinstance(self.stream_descriptor, str) else None
+        return _named(self.stream_descriptor)
 
     @property
     def sentence(self) -> str:
@@ -204,10 +208,22 @@ class TraceError(Struct, frozen=True):
 
 
 class StreamStatusTrace(Struct, frozen=True):
-    """A stream changed its status."""
+    """A stream changed its status. It may be named in an odd shape: see `stream`."""
 
-    stream_descriptor: StreamId
     status: str
+    stream_descriptor: Any = None
+
+    @property
+    def stream(self) -> StreamId | None:
+        """The stream; None where the status names none."""
+        return _named(self.stream_descriptor)
+
+
+def _named(descriptor: Any) -> StreamId | None:
+    try:
+        return msgspec.convert(descriptor, StreamId | None)
+    except msgspec.ValidationError:
+        return StreamId(descriptor) if isinstance(descriptor, str) else None
 
 
 class Trace(Struct, frozen=True):
@@ -218,16 +234,23 @@ class Trace(Struct, frozen=True):
     stream_status: Raw = ABSENT
 
     @property
+    def kind(self) -> str | None:
+        """The kind that `type` names; without a type, what is there."""
+        if self.type is not None:
+            return self.type
+        return "ERROR" if self.error is not None else "STREAM_STATUS" if self.stream_status != ABSENT else None
+
+    @property
     def failure(self) -> TraceError | None:
         """What an ERROR says, whatever its shape: a failure must not be lost for it."""
-        if self.type != "ERROR":
+        if self.kind != "ERROR":
             return None
         return msgspec.convert(self.error, TraceError) if isinstance(self.error, dict) else TraceError(self.error)
 
     @property
     def status(self) -> StreamStatusTrace | None:
         """What a STREAM_STATUS says; raises msgspec.MsgspecError for one that cannot be read."""
-        if self.type != "STREAM_STATUS":
+        if self.kind != "STREAM_STATUS":
             return None
         return msgspec.json.decode(self.stream_status or b"null", type=StreamStatusTrace)
 
@@ -240,9 +263,10 @@ class Control(Struct, frozen=True):
 
     @property
     def config(self) -> bytes | None:
-        """The whole new configuration, if the message carries one (a JSON object)."""
+        """The whole new configuration, if the message carries one (a JSON object that is not empty)."""
         config = bytes(self.connectorConfig.get("config", ABSENT))
-        return config if self.type == "CONNECTOR_CONFIG" and config[:1] == b"{" else None
+        usable = config[:1] == b"{" and not says_nothing(config)
+        return config if self.type == "CONNECTOR_CONFIG" and usable else None
 
 
 class ConnectionStatus(Struct, frozen=True):
@@ -268,6 +292,18 @@ class Discovered(Struct, frozen=True):
 def decode_catalog(raw: bytes) -> Catalog:
     """Decodes a configured catalog; raises msgspec.MsgspecError (a ValueError) naming the path."""
     return _catalog.decode(raw)
+
+
+def says_nothing(state: bytes) -> bool:
+    """Whether a state of all streams, what `--state` is given, or a configuration is none: absent, null, {}, [], or an
+    object of nothing but empty members. It must not take the place of one that was kept before.
+    """
+    try:
+        value = msgspec.json.decode(state.strip() or b"null")
+    except UNREADABLE:
+        return False
+    members = value.values() if isinstance(value, dict) else [value]
+    return all(member in (None, [], "") for member in members)
 
 
 def config_hash(config: bytes) -> str:

@@ -66,6 +66,17 @@ class Checkpoints:
 
     def take_shared(self, key: str, state: bytes, counted: float | None) -> None:
         """A GLOBAL or LEGACY state has come; its count is of all streams together."""
+        self.count_shared(counted)
+        self._shares = True
+        if leaping := [lane for lane in self._lanes if lane.leaps]:
+            self._hold_back(leaping)
+            return
+        self._shared = _Shared(key, state, [lane.reached for lane in self._lanes])
+        if self._shared_due():
+            self._commit_shared()
+
+    def count_shared(self, counted: float | None) -> None:
+        """What the source says that all streams together have emitted since the state before."""
         arrived = sum(lane.since_state for lane in self._all.all)
         if counted is not None and counted != arrived:
             self._worry(_miscount(counted, arrived))
@@ -74,13 +85,6 @@ class Checkpoints:
                     lane.miss()
         for lane in self._all.all:
             lane.since_state, lane.last_was_state = 0, True
-        self._shares = True
-        if leaping := [lane for lane in self._lanes if lane.leaps]:
-            self._hold_back(leaping)
-            return
-        self._shared = _Shared(key, state, [lane.reached for lane in self._lanes])
-        if self._shared_due():
-            self._commit_shared()
 
     def miss_state(self, why: str) -> None:
         """A STATE that cannot be read: whatever it covered, nobody can go on from it."""

@@ -9,6 +9,7 @@ from msgspec import Raw
 from common import reasons
 from common.airbyte import UNREADABLE, Control, Log, Trace
 from common.reasons import Kind
+from sidecar import words
 from sidecar.journal import Journal
 from sidecar.lines import TooLong
 from sidecar.messages import BadLine, Fault
@@ -39,6 +40,8 @@ class Connector:
         self.fatal = ""
         self.last = ""
         """What it said last, for a run that goes silent."""
+        self.unread_error = self.unread_status = False
+        """Whether there was an error, or a status, of which nothing more is known: it could not be read."""
         self.odd_lines = 0
         self._package = package
         self._journal = journal
@@ -76,7 +79,7 @@ class Connector:
 
     def _on_log(self, raw: Raw) -> None:
         try:
-            logs = [msgspec.json.decode(raw, type=Log)]
+            logs = [msgspec.json.decode(words.readable(raw), type=Log)]
         except UNREADABLE:
             self.odd("a LOG message without level and message")
         else:
@@ -92,7 +95,7 @@ class Connector:
     def on_trace(self, raw: Raw) -> Trace | None:
         """A TRACE message, decoded; errors that name no stream are kept, ESTIMATE and ANALYTICS need nothing."""
         try:
-            trace = msgspec.json.decode(raw, type=Trace)
+            trace = msgspec.json.decode(words.readable(raw), type=Trace)
             # Looked at here, where one that cannot be read is told.
             _ = trace.status
         except UNREADABLE:
@@ -104,7 +107,7 @@ class Connector:
             # The first one is the cause; what follows are summaries.
             if failure.stream is None and not self.error:
                 self.error = _short(said)
-        elif trace.type not in _TRACES:
+        elif trace.kind not in _TRACES:
             self.odd("a TRACE message of the unknown type", trace.type)
         return trace
 
@@ -127,10 +130,16 @@ class Connector:
         elif line.fault is Fault.BROKEN:
             kind = f"a {line.envelope.type} message" if line.envelope.type else "a line"
             self.odd(f"{kind} that cannot be read ({line.why})")
-            if line.envelope.type == "TRACE" and not self.fatal:
-                self.fatal = f"A TRACE message of the connector could not be read ({line.why})."
+            if line.envelope.type == "TRACE":
+                self.miss_trace(line.envelope.trace, line.why)
         else:
             self.odd(line.why)
+
+    def miss_trace(self, kind: str, why: str) -> None:
+        """A TRACE that cannot be read: an error stays one, and whether a stream completed is not known from it."""
+        self.unread_error |= kind == "ERROR"
+        self.unread_status |= kind == "STREAM_STATUS"
+        self.fatal = self.fatal or f"A TRACE message of the connector could not be read ({why})."
 
     def on_too_long(self, line: TooLong) -> None:
         """A line over every limit."""

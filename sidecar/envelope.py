@@ -14,12 +14,15 @@ _TOKEN = re.compile(rb'"((?:[^"\\]++|\\.)*+)("?)|([{}\[\],:])', re.DOTALL)
 
 
 class Envelope(Struct, frozen=True):
-    """The outside of a message; "" for what was not found. `data`: whether it has a record's data."""
+    """The outside of a message; "" for what was not found. `data`: whether it has a record's data. `trace`: the type
+    of a trace.
+    """
 
     type: str = ""
     stream: str = ""
     namespace: str = ""
     data: bool = False
+    trace: str = ""
 
     @property
     def is_record(self) -> bool:
@@ -71,7 +74,7 @@ def _of(found: dict[tuple[str, str], str]) -> Envelope:
     if not kind and ("", "record") in found:
         kind = "RECORD"
     stream, namespace = found.get(("record", "stream"), ""), found.get(("record", "namespace"), "")
-    return Envelope(kind, stream, namespace, ("record", "data") in found)
+    return Envelope(kind, stream, namespace, ("record", "data") in found, found.get(("trace", "type"), ""))
 
 
 def _text(raw: bytes) -> str:

@@ -64,8 +64,14 @@ class Lanes:
             lane = self._by_name.get(stream.name)
         return lane or self._add(stream)
 
+    def may_mean_another(self, lane: Lane) -> bool:
+        """Whether a stranger's name, given without a namespace, is that of streams which the catalog selects."""
+        return not lane.selected and lane.id.namespace is None and any(o.id.name == lane.id.name for o in self.known)
+
     def _add(self, stream: StreamId) -> Lane:
-        if len(self._strangers) >= _UNKNOWN_STREAMS or len(stream.key) > _UNKNOWN_NAME:
+        # One whose key is another stream's would hide that one's accounting.
+        taken = any(lane.id.key == stream.key for lane in self.all)
+        if taken or len(self._strangers) >= _UNKNOWN_STREAMS or len(stream.key) > _UNKNOWN_NAME:
             stream = _OTHERS
         if stream not in self._strangers:
             self._strangers[stream] = Lane(

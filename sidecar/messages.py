@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from common.airbyte import UNREADABLE, Message
-from sidecar import envelope
+from sidecar import envelope, words
 from sidecar.envelope import Envelope
 
 _START = re.compile(rb'\{\s*"type"\s*:')
@@ -84,11 +84,21 @@ def _decode_line(line: bytes) -> list[Message | BadLine]:
     except msgspec.ValidationError as error:
         return [_odd(line, str(error).replace("$[0]", "$"))]
     except UNREADABLE as error:
-        return _glued(line) or [_broken(line, error)]
+        return _glued(line) or _mended(line) or [_broken(line, error)]
+
+
+def _mended(line: bytes) -> list[Message | BadLine]:
+    """A message that is words for people, where a lenient reader takes it."""
+    if envelope.read(line).type not in words.KINDS:
+        return []
+    try:
+        return [*_decoder.decode_lines(words.mended(line))]
+    except UNREADABLE:
+        return []
 
 
 def _broken(line: bytes, error: Exception) -> BadLine:
-    found = envelope.read(line)
+    found = envelope.read(_plain(line))
     return BadLine(Fault.BROKEN, _reason(line, error), envelope=found, state=line if found.type == "STATE" else b"")
 
 
@@ -123,13 +133,19 @@ def _not_an_object(line: bytes) -> list[Message | BadLine]:
 
 def _noise(line: bytes, error: Exception) -> BadLine:
     """Words for the log, unless half a record hangs on behind them, or they are a part of one."""
-    start = _START.search(line)
-    found = envelope.read(line[start.start() :]) if start else Envelope()
-    if _RECORD.search(line):
+    plain = _plain(line)
+    start = _START.search(plain)
+    found = envelope.read(plain[start.start() :]) if start else Envelope()
+    if _RECORD.search(plain):
         found = Envelope("RECORD", found.stream, found.namespace)
     if found.is_record:
         return BadLine(Fault.BROKEN, _reason(line, error), envelope=found)
     return BadLine(Fault.NOISE, "not JSON", line.decode("utf-8", "replace"))
+
+
+def _plain(line: bytes) -> bytes:
+    """Where to look for a message: UTF-16 and UTF-32 have NULs between their letters."""
+    return line.replace(b"\0", b"")
 
 
 def _reason(line: bytes, error: Exception) -> str:

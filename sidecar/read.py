@@ -7,11 +7,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from common import reasons, resuming
+from common import airbyte, reasons, resuming
 from common.airbyte import (
     ABSENT,
-    GLOBAL_STATE_KEY,
-    LEGACY_STATE_KEY,
     UNREADABLE,
     Catalog,
     Message,
@@ -38,8 +36,6 @@ from sidecar.streams import Lane, Status
 from sidecar.wire import Until
 
 _REFUSALS_LOGGED = 20
-_NOTHING = (ABSENT, Raw(b"null"))
-"""A state of all streams that says nothing must not take the place of the one before."""
 
 _Rows = defaultdict[str | tuple[str, str], list[Raw]]
 """A block's rows, by stream: its name alone where it has no namespace, since making pairs costs."""
@@ -49,8 +45,8 @@ def _resuming(settings: Settings) -> Callable[[StreamId], bool]:
     """Which streams add to their tables: all of a run with a state. But where a task began from nothing, those alone
     that a later attempt of it is given a state of: the others have not replaced their tables yet.
     """
-    state = settings.file("state").strip()
-    if state in {b"", b"{}"}:
+    state = settings.file("state")
+    if airbyte.says_nothing(state):
         return lambda _: False
     named = resuming.named_streams(state) if settings.anew else None
     return lambda stream: named is None or stream in named
@@ -131,10 +127,10 @@ class Read:
         return outcome.Run(
             end=end,
             expects_exit_code=self._expects_exit_code,
-            statuses=any(lane.reported is not None for lane in self._lanes.known),
+            statuses=self._connector.unread_status or any(lane.reported is not None for lane in self._lanes.known),
             spoke=self._stated or any(lane.touched for lane in self._lanes.known),
             stated=self._stated,
-            errored=bool(self._connector.error),
+            errored=self._connector.unread_error or bool(self._connector.error),
             cause=cause,
             lost_records=self._lost_records,
         )
@@ -159,12 +155,15 @@ class Read:
                 rows[record.stream if record.namespace is None else (record.stream, record.namespace)].append(
                     record.data
                 )
-            elif type(message) is Message and message.type == "LOG":
+            elif type(message) is Message and message.type == "LOG" and record is None:
                 logs.append(message.log)
             else:
                 # Order matters between a stream's records and what is said about them: a log line says nothing.
                 self._flush(rows, logs)
-                self._on_message(message)
+                if isinstance(message, BadLine):
+                    self._on_bad_line(message)
+                else:
+                    self._on_message(message)
         self._flush(rows, logs)
 
     def _flush(self, rows: _Rows, logs: list[Raw]) -> None:
@@ -179,11 +178,13 @@ class Read:
                 self._log_refusal(lane)
         rows.clear()
 
-    def _on_message(self, message: Message | BadLine) -> None:
-        if isinstance(message, BadLine):
-            self._on_bad_line(message)
-            return
+    def _on_message(self, message: Message) -> None:
+        if message.record is not None:
+            found = Envelope("RECORD", message.record.stream, message.record.namespace or "")
+            self._refuse(found, "the type of its message is not RECORD")
         match message.type:
+            case "LOG":
+                self._connector.on_logs([message.log])
             case "STATE":
                 self._on_state(message.state)
             case "TRACE":
@@ -195,10 +196,7 @@ class Read:
                 self._connector.odd("a RECORD message without a record")
             case "SPEC" | "CATALOG" | "CONNECTION_STATUS":
                 return
-            case _ if message.record is not None:
-                found = Envelope("RECORD", message.record.stream, message.record.namespace or "")
-                self._refuse(found, "the type of its message is not RECORD")
-            case _:
+            case _ if message.record is None:
                 self._connector.odd("a message of the unknown type", message.type)
 
     def _on_state(self, raw: Raw, restore: Callable[[bytes], bytes] = bytes) -> None:
@@ -211,14 +209,20 @@ class Read:
         if state.kind == StateKind.STREAM and state.stream is not None:
             lane = self._lanes.find(state.stream.stream_descriptor)
             self._checkpoints.take_stream(lane, restore(bytes(state.stream.stream_state)), state.record_count)
-        elif state.kind == StateKind.GLOBAL and state.global_ not in _NOTHING:
-            self._checkpoints.take_shared(GLOBAL_STATE_KEY, restore(bytes(state.global_)), state.record_count)
-        elif state.kind == StateKind.LEGACY and state.data not in _NOTHING:
-            self._checkpoints.take_shared(LEGACY_STATE_KEY, restore(bytes(state.data)), state.record_count)
+        elif state.whole and not airbyte.says_nothing(bytes(state.whole[1])):
+            key, content = state.whole
+            self._checkpoints.take_shared(key, restore(bytes(content)), state.record_count)
         else:
-            self._connector.odd("a STATE message without the state of its type", state.type)
+            self._on_empty_state(state)
             return
         self._stated = True
+
+    def _on_empty_state(self, state: State) -> None:
+        """Its count counts; but it is nothing to go on from, so it takes no other's place."""
+        if state.whole:
+            self._checkpoints.count_shared(state.record_count)
+            self._stated = self._stated or state.whole[1] != ABSENT
+        self._connector.odd("a STATE message without the state of its type", state.type)
 
     def _on_trace(self, trace: Trace) -> None:
         if (failure := trace.failure) and failure.stream:
@@ -227,7 +231,11 @@ class Read:
             lane.blame(self._journal.hide(failure.sentence), reasons.of_trace(failure.failure_type))
         if (told := trace.status) is None:
             return
-        lane = self._lanes.find(told.stream_descriptor)
+        if told.stream is None:
+            self._connector.odd("a stream status that names no stream", told.status)
+            self._connector.miss_trace("STREAM_STATUS", "a status that names no stream")
+            return
+        lane = self._lanes.find(told.stream)
         lane.touched = True
         try:
             status = StreamStatus(told.status)
@@ -238,6 +246,8 @@ class Read:
         lane.status = Status.RUNNING
         if status is StreamStatus.INCOMPLETE:
             self._checkpoints.give_up(lane, goes_on=True)
+            if self._lanes.may_mean_another(lane):
+                self._connector.miss_trace("STREAM_STATUS", "its stream's name is that of several")
         elif status is StreamStatus.COMPLETE:
             # Now, not at the end of the run: a thousand streams must not hold a thousand requests open.
             self._checkpoints.commit(lane)
@@ -268,6 +278,8 @@ class Read:
             self._refuse(found, f"its line has {line.size:,} bytes, more than Bulker takes")
             return
         self._connector.on_too_long(line)
+        if found.type == "TRACE":
+            self._connector.miss_trace(found.trace, f"{line.size:,} bytes are more than any message may have")
         if found.type == "STATE":
             self._checkpoints.miss_state(f"{line.size:,} bytes are more than any message may have")
 

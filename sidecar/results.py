@@ -10,6 +10,7 @@ from common.airbyte import ABSENT, UNREADABLE, ConnectionStatus, Discovered, Mes
 from common.commands import Command
 from common.reasons import Failure, Kind
 from common.store import Outcome, TaskState
+from sidecar import words
 from sidecar.connector import Connector, KeepConfig
 from sidecar.lines import LINE_BYTES, LineReader, TooLong
 from sidecar.masks import Masks
@@ -24,6 +25,8 @@ _CONTENTS: dict[str, msgspec.json.Decoder[Any]] = {
     "CONNECTION_STATUS": msgspec.json.Decoder(ConnectionStatus),
 }
 """What each result must have to be one."""
+_PASSED, _SHOWN_PASS = "SUCCEEDED", "SUCCESS"
+"""A check's good word in the protocol, and in the caller's table."""
 
 
 class Results:
@@ -101,6 +104,7 @@ class Results:
 
     def _on_result(self, kind: str, payload: Raw) -> None:
         """One without its content is none: it must take the place of nothing that was found, now or earlier."""
+        payload = Raw(words.readable(payload))
         try:
             _CONTENTS[kind].decode(payload)
         except UNREADABLE as error:
@@ -129,15 +133,16 @@ class Results:
         )
 
     def _checked(self) -> Outcome:
+        passed = msgspec.json.decode(self._found, type=ConnectionStatus).status == _PASSED
         status = msgspec.json.decode(self._masks.hide_json(bytes(self._found)), type=ConnectionStatus)
-        passed = status.status == "SUCCEEDED"
         said = status.said or ("" if passed else self._why_refused(status.status))
         return Outcome(
             TaskState.SUCCESS if passed else TaskState.FAILED,
             reason="" if passed else said,
             description=said,
             result=self._masks.hide_json(bytes(self._found)),
-            check_status="SUCCESS" if passed else status.status,
+            # The table's own word for a pass is none of the protocol's: from a connector it is no pass.
+            check_status=_SHOWN_PASS if passed else status.status if status.status != _SHOWN_PASS else "FAILED",
             failure=None if passed else Failure(Kind.CONFIG_ERROR, said),
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from common.airbyte import says_nothing
 from common.errors import TooLarge
 from common.pods import annotations, containers
 from common.pods.containers import CREDENTIALS, SIDECAR_USER, PodSettings
@@ -152,7 +153,7 @@ def pod(task: TaskKey, payload: Payload, settings: PodSettings, *, prefix: str =
 
 def _anew(task: TaskKey, payload: Payload) -> bool:
     """Whether this is a later attempt of a task that began from nothing (`payload` is the first one's)."""
-    return task.attempt > 1 and (payload.state or b"").strip() in {b"", b"{}"}
+    return task.attempt > 1 and says_nothing(payload.state or b"")
 
 
 def _raw(payload: Payload) -> dict[str, bytes]:

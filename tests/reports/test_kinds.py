@@ -87,10 +87,10 @@ def test_a_state_that_cannot_be_read_is_told(make: Make, bulker: Recorder, value
 
 
 def test_what_cannot_be_read_is_called_by_its_name(make: Make) -> None:
-    """A TRACE ERROR with a NaN in it: the run fails with that for a reason, not with "printed nothing"."""
-    line = json.dumps(trace_error("no access")).replace("1.5", "NaN")
+    """A TRACE ERROR nested too deep: the run fails with that for a reason, not with "printed nothing"."""
+    line = json.dumps(trace_error("no access")).replace("1.5", '{"a":' * 5000 + "1" + "}" * 5000)
     outcome = make().feed(_row(1), line).end(exit_code=1)
-    assert "A TRACE message of the connector could not be read (NaN is not JSON)" in outcome.reason
+    assert "A TRACE message of the connector could not be read (nested deeper than can be read)" in outcome.reason
 
 
 @pytest.mark.parametrize("empty", [legacy(None), {"type": "STATE", "state": {"type": "GLOBAL", "global": None}}])

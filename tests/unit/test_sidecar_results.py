@@ -24,9 +24,10 @@ GOOD: dict[Command, Any] = {
 }
 
 
-def _settle(folder: Path, command: Command, *messages: Any, exit_code: int = 0) -> Outcome:
+def _settle(folder: Path, command: Command, *messages: Any, exit_code: int = 0, **config: str) -> Outcome:
     journal = Reading(folder, "http://127.0.0.1:9", catalog()).journal
-    results = Results(command, Connector("p", journal), masks.of_config(b""), lambda _: None)
+    secrets = masks.of_config(json.dumps(config).encode())
+    results = Results(command, Connector("p", journal), secrets, lambda _: None)
     results.on_stdout(lines(messages))
     return results.settle(End(exit_code=exit_code), lambda: None)
 
@@ -91,6 +92,31 @@ def test_a_refusal_without_words_has_the_best_there_are(
     outcome = _settle(tmp_path, Command.CHECK, *before, _result(Command.CHECK, {"status": status, "message": said}))
     assert outcome.state == "FAILED"
     assert why in outcome.reason
+
+
+def test_a_connectors_own_word_for_a_pass_is_none_in_the_table(tmp_path: Path) -> None:
+    """SUCCESS is what the caller's table calls SUCCEEDED: a check that failed must not be shown as passed."""
+    outcome = _settle(tmp_path, Command.CHECK, _result(Command.CHECK, {"status": "SUCCESS", "message": "ok"}))
+    assert (outcome.state, outcome.check_status) == ("FAILED", "FAILED")
+
+
+def test_a_secret_that_reads_like_the_status_changes_no_outcome(tmp_path: Path) -> None:
+    """It is masked in what is shown; the status was looked at before."""
+    outcome = _settle(tmp_path, Command.CHECK, _result(Command.CHECK, GOOD[Command.CHECK]), password="SUCCEEDED")
+    assert (outcome.state, outcome.check_status) == ("SUCCESS", "SUCCESS")
+
+
+@pytest.mark.parametrize("status", ["FAILED", "SUCCEEDED"])
+@pytest.mark.parametrize(
+    ("bad", "encoding"), [pytest.param("\udcfc", "ascii", id="half a pair"), pytest.param("ü", "latin-1", id="Latin-1")]
+)
+def test_a_check_is_heard_whatever_bytes_its_message_has(tmp_path: Path, status: str, bad: str, encoding: str) -> None:
+    """What is no text is shown as U+FFFD."""
+    message = _result(Command.CHECK, {"status": status, "message": f"Schl{bad}ssel"})
+    line = json.dumps(message, ensure_ascii=encoding == "ascii").encode(encoding)
+    outcome = _settle(tmp_path, Command.CHECK, line)
+    assert outcome.check_status == ("SUCCESS" if status == "SUCCEEDED" else "FAILED")
+    assert outcome.description == "Schl\ufffdssel"
 
 
 def test_nothing_usable_is_not_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,162 @@
+"""More siblings of the cases: words that are not quite JSON, messages without content, names that pass for others."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.reading import Reading, legacy, shared
+from tests.support.recorder import Recorder
+from tests.support.rig import catalog, log, record, state, status, trace_error
+
+Make = Callable[..., Reading]
+STARTED = [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "plants"}, "stream_state": {"c": 0}}}]
+DONE = status("plants", "COMPLETE")
+CUT = status("plants", "INCOMPLETE")
+DEEP = '{"a":' * 5000 + "1" + "}" * 5000
+
+
+@pytest.fixture
+def make(tmp_path: Path, bulker: Recorder) -> Make:
+    """A reading of `plants`, incremental where a state is given."""
+
+    def made(state: Any = None, streams: Any = None) -> Reading:
+        return Reading(tmp_path, bulker.url, streams or catalog("plants", incremental=state is not None), state=state)
+
+    return made
+
+
+def _row(number: int, stream: str = "plants", namespace: str | None = None) -> dict[str, Any]:
+    return record(stream, {"id": number}, namespace)
+
+
+def _plain(message: Any) -> str:
+    return json.dumps(message, ensure_ascii=False)
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        pytest.param(_plain(trace_error("für alle")).encode("latin-1"), "f\ufffdr alle", id="Latin-1"),
+        pytest.param(json.dumps(trace_error("cut \ud83d")), "cut \ufffd", id="half a pair"),
+        pytest.param(json.dumps(trace_error("no access")).replace("1.5", "NaN"), "no access", id="NaN"),
+        pytest.param(_plain(trace_error("a|b")).replace("|", "\t"), "a\tb", id="a control character"),
+        pytest.param({"type": "TRACE", "trace": {"error": {"message": "no type"}}}, "no type", id="no type"),
+        pytest.param(json.dumps(log("cut \udc00", "FATAL")), "cut \ufffd", id="a fatal log line"),
+    ],
+)
+@pytest.mark.fault(76)
+def test_words_that_are_not_quite_json_are_heard(make: Make, line: Any, shown: str) -> None:
+    """pods-log-tail-is-not-utf-8, protocol-nan-and-infinity: the reason is the source's own."""
+    assert make().feed(_row(1), line).end(exit_code=1).reason.startswith(shown)
+
+
+@pytest.mark.parametrize("whose", [None, "plants"])
+@pytest.mark.parametrize("spoil", [lambda line: line.replace("1.5", "NaN"), lambda line: line.replace("1.5", DEEP)])
+def test_an_error_that_cannot_be_read_is_no_success(
+    make: Make, bulker: Recorder, whose: str | None, spoil: Callable[[str], str]
+) -> None:
+    """status-one-stream-fails: the exit code 0 behind it does not make it one."""
+    outcome = make().feed(_row(1), spoil(json.dumps(trace_error("no access", whose)))).end()
+    assert (outcome.state, bulker.committed("plants")) == ("FAILED", [])
+    assert "no access" in outcome.reason or "A TRACE message of the connector could not be read" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(json.dumps(CUT).replace("1.5", "NaN"), id="NaN"),
+        pytest.param(json.dumps(CUT).replace("1.5", DEEP), id="nested too deep"),
+        pytest.param(json.dumps(CUT).replace('{"name": "plants"}', '"plants"'), id="descriptor a string"),
+        pytest.param(json.dumps(CUT).replace('{"name": "plants"}', "null"), id="descriptor null"),
+        pytest.param(json.dumps(CUT).replace('"type": "STREAM_STATUS", ', ""), id="no type"),
+    ],
+)
+def test_a_cut_stream_replaces_no_table_however_it_is_told(make: Make, bulker: Recorder, line: str) -> None:
+    """protocol-json-that-is-no-message: an INCOMPLETE in an odd shape is not taken for a source without statuses."""
+    assert make().feed(_row(1), line).end().state == "FAILED"
+    assert bulker.committed("plants") == []
+
+
+def test_a_status_that_may_mean_either_of_two_streams(make: Make, bulker: Recorder) -> None:
+    """INCOMPLETE without the namespace that tells them apart: neither table is replaced."""
+    names = catalog("plants", "plants")
+    for stream, namespace in zip(names["streams"], ("a", "b"), strict=True):
+        stream["stream"]["namespace"] = namespace
+    outcome = make(None, names).feed(_row(1, "plants", "a"), _row(1, "plants", "b"), CUT).end()
+    assert (outcome.state, [bulk for bulk in bulker.requests if bulk.complete]) == ("FAILED", [])
+
+
+@pytest.mark.parametrize("kind", ["LOG", "STATE", "TRACE", "CONTROL"])
+@pytest.mark.fault(67)
+def test_a_record_beside_another_message_is_refused(make: Make, bulker: Recorder, kind: str) -> None:
+    """protocol-json-that-is-no-message: the row is counted, and the rest of the line heard."""
+    both = log("hello") | state("plants", {"c": 1}) | _row(2) | {"type": kind}
+    reading = make(STARTED).feed(_row(1), both, DONE)
+    assert reading.end().state == "PARTIAL"
+    assert (reading.streams["plants"]["refused"], bulker.rows("plants")) == (1, [{"id": 1}])
+    assert ("INFO hello" in reading.log) == (kind == "LOG")
+    assert bool(reading.saves) == (kind == "STATE")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_records_in_another_encoding_are_not_taken_for_noise(make: Make, encoding: str) -> None:
+    """pods-log-tail-is-not-utf-8: they are counted, and not copied into the log."""
+    line = json.dumps(record("plants", {"name": "planted"})).encode(encoding)
+    reading = make().feed(line, DONE)
+    assert reading.end().state == "PARTIAL"
+    assert (reading.streams["plants"]["refused"], "planted" in "".join(reading.log).replace("\0", "")) == (1, False)
+
+
+EMPTY_STATES = [
+    legacy({}), legacy([]), legacy({"plants": None}), shared(None),
+    {"type": "STATE", "state": {"type": "GLOBAL", "global": {}}},
+    {"type": "STATE", "state": {"type": "GLOBAL", "global": {"shared_state": None}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("empty", EMPTY_STATES)
+def test_an_empty_state_takes_no_other_s_place(make: Make, empty: Any) -> None:
+    """state-quiet-run-keeps-state: it would delete the good ones of every stream."""
+    reading = make(STARTED).feed(_row(1), state("plants", {"c": 1}), empty, DONE)
+    assert reading.end().state == "SUCCESS"
+    assert reading.saves == [("plants", {"c": 1})]
+
+
+def test_a_quiet_run_that_only_sends_an_empty_state_ended_well(make: Make) -> None:
+    """An old connector without anything new: no statuses, exit code 0."""
+    reading = make({"plants": {"c": 1}}).feed(legacy({}))
+    assert (reading.end().state, reading.saves) == ("SUCCESS", [])
+
+
+def test_an_empty_state_s_count_counts(make: Make) -> None:
+    """The next one's is of the records since."""
+    reading = make(STARTED).feed(_row(1), shared(None, 1), _row(2), shared({"c": 2}, 1), DONE)
+    assert (reading.end().state, reading.states["_GLOBAL_STATE"]["shared_state"]) == ("SUCCESS", {"c": 2})
+
+
+@pytest.mark.parametrize("given", [[], {}, {"plants": None}])
+def test_a_run_with_an_empty_state_begins_anew(make: Make, bulker: Recorder, given: Any) -> None:
+    """Its source reads everything: added to the old rows, they would all be there twice."""
+    make(given).feed(_row(1), DONE).end()
+    assert bulker.requests[0].mode == "replace_table"
+
+
+def test_an_empty_configuration_takes_no_good_one_s_place(make: Make) -> None:
+    """state-quiet-run-keeps-state: the next run would be given no credentials at all."""
+    control = {"type": "CONNECTOR_CONFIG", "connectorConfig": {"config": {}}}
+    reading = make().feed(_row(1), {"type": "CONTROL", "control": control}, DONE)
+    assert (reading.end().state, reading.configs) == ("SUCCESS", [])
+
+
+def test_a_stranger_does_not_hide_the_stream_whose_key_it_has(make: Make) -> None:
+    """status-one-stream-fails: a.b the name, and b in the namespace a, are two streams with one key."""
+    reading = make(None, catalog("garden.plants"))
+    reading.feed(_row(1, "garden.plants"), _row(2, "plants", "garden"), status("garden.plants", "COMPLETE"))
+    assert reading.end().state == "PARTIAL"
+    assert {key: (one["status"], one["emitted"]) for key, one in reading.streams.items()} == {
+        "garden.plants": ("SUCCESS", 1),
+        "(other streams)": ("FAILED", 1),
+    }
