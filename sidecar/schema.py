@@ -15,7 +15,7 @@ _TYPES = {"boolean": _BOOLEAN, "integer": _INTEGER, "number": _NUMBER, "string":
 def keys(stream: ConfiguredStream) -> tuple[str, ...]:
     """The key's columns. A nested field is one column: Bulker names it by its path, joined with _."""
     paths = stream.stream.source_defined_primary_key or stream.primary_key or []
-    return tuple("_".join(path) for path in paths if path)
+    return tuple(dict.fromkeys("_".join(path) for path in paths if path))
 
 
 def header(stream: ConfiguredStream, table: str) -> str:

@@ -6,6 +6,8 @@ import msgspec
 import typer
 from msgspec import Raw, Struct
 
+from syncctl import wire
+
 
 class Offered(Struct, frozen=True):
     """One stream as `discover` describes it; the whole description travels on as it came."""
@@ -52,7 +54,7 @@ def configure(catalog: Raw, names: Sequence[str], option: str = "--catalog") -> 
     """
     try:
         entries = [_entry(raw) for raw in _streams(catalog)]
-    except msgspec.MsgspecError as exc:
+    except wire.UNREADABLE as exc:
         raise typer.BadParameter(
             f"This is no catalog: {exc}. Expected a configured catalog, or what `syncctl discover ... --json` prints.",
             param_hint=option,

@@ -29,7 +29,6 @@ TIMEOUT = httpx.Timeout(60, connect=10)
 MAX_EXCERPT = 200
 
 T = TypeVar("T")
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 _NOTHING_STARTED = frozenset({429, 503})
 _UNKNOWN_OUTCOME = frozenset({502, 504})
 _NO_SUCH_TASK = 404
@@ -106,7 +105,7 @@ class Deployment:
         """One task of a page."""
         try:
             return wire.decode_task(raw)
-        except _UNREADABLE as exc:
+        except wire.UNREADABLE as exc:
             raise self._strange(exc) from exc
 
     def _check_host(self, url: str) -> None:
@@ -153,7 +152,10 @@ class Deployment:
         """One attempt; `repeat` says that repeating is safe even if the first may have had an effect."""
         try:
             response = self._http.send(request)
-        except httpx.RequestError as exc:  # the transport's, or an encoding that is not what it says
+        except httpx.DecodingError as exc:
+            # Something in between says that it has packed the answer, and has not.
+            raise self._strange(exc) from exc
+        except httpx.RequestError as exc:
             raise self._unreachable(exc, repeat=repeat) from exc
         if not response.is_success:
             raise self._refusal(response, repeat=repeat)
@@ -162,7 +164,7 @@ class Deployment:
     def _decode(self, response: httpx.Response, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(response.content, type=kind)
-        except _UNREADABLE as exc:
+        except wire.UNREADABLE as exc:
             raise self._strange(exc) from exc
 
     def _strange(self, exc: Exception) -> RequestRefused:
@@ -177,7 +179,7 @@ class Deployment:
         try:
             sentence = msgspec.json.decode(response.content, type=wire.Refusal).error
             sentence = f"{sentence} {_HINTS.get(code, '')}".strip()
-        except _UNREADABLE:
+        except wire.UNREADABLE:
             sentence, code = self._foreign(response), 0
         return RequestRefused(sentence, repeatable=again, wait_seconds=_retry_after(response), code=code)
 

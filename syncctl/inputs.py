@@ -10,6 +10,8 @@ import msgspec
 import typer
 from msgspec import Raw
 
+from syncctl import wire
+
 STDIN = "-"
 _BOM = b"\xef\xbb\xbf"
 _BYTE = re.compile(r"\(byte (\d+)\)")
@@ -47,10 +49,9 @@ def _read(path: str, option: str) -> tuple[Raw, Any]:
     data = data.removeprefix(_BOM)
     try:
         return Raw(data), msgspec.json.decode(data)
-    except (msgspec.MsgspecError, RecursionError) as exc:
-        raise typer.BadParameter(
-            f"{_named(path)} is not valid JSON: {_place(str(exc), data)}.", param_hint=option
-        ) from exc
+    except wire.UNREADABLE as exc:
+        why = "it is not UTF-8" if isinstance(exc, UnicodeDecodeError) else _place(str(exc), data)
+        raise typer.BadParameter(f"{_named(path)} is not valid JSON: {why}.", param_hint=option) from exc
 
 
 def _place(message: str, data: bytes) -> str:

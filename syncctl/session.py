@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import msgspec
 import typer
 
 from common.errors import SyncError
+from syncctl import wire
 from syncctl.client import Deployment
 from syncctl.outcome import ExitCode
 from syncctl.screen import Screen
@@ -43,6 +43,6 @@ def _decoded(screen: Screen, url: str) -> Iterator[None]:
     """Results and log lines are decoded where they are shown; a strange one is the deployment's fault."""
     try:
         yield
-    except msgspec.MsgspecError as exc:
+    except wire.UNREADABLE as exc:
         screen.fail(f"{shown(url)} sent something that this version of syncctl cannot read: {exc}. --json may show it.")
         raise typer.Exit(ExitCode.UNREACHABLE) from exc

@@ -8,6 +8,9 @@ from msgspec import Raw, Struct
 
 ABSENT = Raw(b"")
 
+UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""What decoding JSON raises that somebody else wrote: not each of them is a DecodeError."""
+
 
 class StreamProgress(Struct, frozen=True):
     """How far a stream is. Counts are rows, `size` is bytes of rows."""

@@ -88,6 +88,7 @@ def test_keys_are_columns() -> None:
     assert schema.keys(_stream({}, source_defined_primary_key=[["region"], ["meta", "id"]])) == ("region", "meta_id")
     chosen = ConfiguredStream(Stream("plants"), primary_key=[["id"], []])
     assert schema.keys(chosen) == ("id",)
+    assert schema.keys(_stream({}, source_defined_primary_key=[["id"], ["a"], ["id"]])) == ("id", "a")
     assert schema.keys(ConfiguredStream(Stream("plants", source_defined_primary_key=[]), primary_key=[["id"]])) == (
         "id",
     )

@@ -157,6 +157,10 @@ def test_an_impossible_token_is_refused_without_repeating_it(token: str) -> None
         ((400, {}, b'{"error":"\xff"}'), "It said: 400"),
         ((400, {"Content-Type": "text/html; charset=base64"}, b"no"), "It said: 400 Bad Request: no."),
         ((200, {}, b'{"ok":true,"task":{}}'), "not as sync-functions do"),
+        ((200, {}, b'{"ok":true,"\xff":"\xff"}'), "not as sync-functions do"),
+        ((200, {}, b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}"), "not as sync-functions do"),
+        ((200, {"Content-Encoding": "gzip"}, b"{}"), "not as sync-functions do"),
+        ((400, {}, b'{"ok":false,"error":"zur\xfcck"}'), "or something in front of one. It said: 400 Bad Request"),
         ((409, {}, b'{"ok":false,"error":"Task t2 runs since 5 minutes."}'), "Task t2 runs since 5 minutes."),
     ],
 )

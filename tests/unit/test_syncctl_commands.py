@@ -321,6 +321,13 @@ def test_a_json_error_names_its_line(server: StandIn) -> None:
     assert "line 2" in run(server.url, "check", IMAGE, "-c", "-", stdin='{"a": 1,\n}', env={"COLUMNS": "500"}).err
 
 
+def test_a_file_that_is_not_utf_8_is_told(server: StandIn, tmp_path: Path) -> None:
+    """An editor's own encoding: a sentence, and no traceback."""
+    (tmp_path / "config.json").write_bytes(b'{"name": "G\xe4rtner"}')
+    done = run(server.url, "check", IMAGE, "-c", str(tmp_path / "config.json"), env={"COLUMNS": "500"})
+    assert (done.code, "is not valid JSON: it is not UTF-8" in done.err) == (2, True)
+
+
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
 def test_a_refusal_exits_5(server: StandIn, as_json: tuple[str, ...]) -> None:
     """The deployment's own sentence, and no traceback."""
