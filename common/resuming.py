@@ -1,6 +1,6 @@
 """Which state a run is given: what a sync, or the attempts before, have saved, in the shape that connectors expect."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 from msgspec import Raw
@@ -20,16 +20,24 @@ def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes
     if shared := states.get(GLOBAL_STATE_KEY):
         usable = _usable(catalog, shared)
         return b'[{"type":"GLOBAL","global":' + usable + b"}]" if usable else None
-    messages = [
-        b'{"type":"STREAM","stream":{"stream_descriptor":'
+    return _array(_messages(catalog, states).values()) or None
+
+
+def _messages(catalog: Catalog, states: Mapping[str, bytes]) -> dict[StreamId, bytes]:
+    """The STREAM messages of the streams that can use their states."""
+    return {
+        stream.id: b'{"type":"STREAM","stream":{"stream_descriptor":'
         + msgspec.json.encode({k: v for k, v in msgspec.structs.asdict(stream.id).items() if v is not None})
         + b',"stream_state":'
         + states[stream.id.key]
         + b"}}"
         for stream in catalog.streams
-        if stream.incremental and stream.id.key in states and not _is_marker(states[stream.id.key])
-    ]
-    return b"[" + b",".join(messages) + b"]" if messages else None
+        if stream.incremental and states.get(stream.id.key) and not _is_marker(states[stream.id.key])
+    }
+
+
+def _array(messages: Collection[bytes]) -> bytes:
+    return b"[" + b",".join(messages) + b"]" if messages else b""
 
 
 def later_states(catalog: Catalog, given: bytes | None, saved: Iterable[tuple[str, bytes]]) -> bytes | None:
@@ -42,11 +50,10 @@ def later_states(catalog: Catalog, given: bytes | None, saved: Iterable[tuple[st
         return given
     if any(key in {GLOBAL_STATE_KEY, LEGACY_STATE_KEY} for key, _ in saved):
         return newer
-    messages = msgspec.json.decode(newer, type=list[Raw])
-    known = named_streams(newer) or frozenset()
+    # Not taken apart again: a state may be nested so deep that only a shorter stack than this one could.
+    messages = _messages(catalog, dict(saved))
     older = _stream_messages(given or b"") or []
-    kept = [raw for raw, stream in older if stream not in known]
-    return b"[" + b",".join(bytes(raw) for raw in [*kept, *messages]) + b"]"
+    return _array([*(bytes(raw) for raw, stream in older if stream not in messages), *messages.values()])
 
 
 def named_streams(state: bytes) -> frozenset[StreamId] | None:
@@ -73,7 +80,7 @@ def _usable(catalog: Catalog, shared: bytes) -> bytes | None:
     try:
         members = msgspec.json.decode(shared, type=dict[str, Raw])
         parts = msgspec.json.decode(members.get("stream_states", b"[]"), type=list[Raw] | None) or []
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return shared
     anew = {stream.id for stream in catalog.streams if not stream.incremental}
     kept = [part for part in parts if not _begins_anew(bytes(part), anew)]
@@ -86,7 +93,7 @@ def _begins_anew(part: bytes, anew: Collection[StreamId]) -> bool:
     """Whether a stream's part of a GLOBAL state is of no use to it; one that cannot be read is left as it is."""
     try:
         state = msgspec.json.decode(part, type=StreamState)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return False
     stream = StreamId(state.stream_descriptor.name, state.stream_descriptor.namespace or None)
     return stream in anew or _is_marker(bytes(state.stream_state))
@@ -96,7 +103,7 @@ def _without_markers(legacy: bytes) -> bytes | None:
     """A LEGACY state without the streams that only say "done"; as it is where there are none."""
     try:
         members = msgspec.json.decode(legacy, type=dict[str, Raw])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return legacy
     kept = {name: value for name, value in members.items() if bytes(value) == b"null" or not _is_marker(bytes(value))}
     if len(kept) == len(members):
@@ -108,6 +115,6 @@ def _is_marker(state: bytes) -> bool:
     """Whether a stream's state is none (null), or only says "the full refresh is done" (CDK: __ab_... keys)."""
     try:
         value = msgspec.json.decode(state, type=dict[str, Raw] | None)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return False
     return value is None or (bool(value) and all(key.startswith("__ab_") for key in value))

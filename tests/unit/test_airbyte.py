@@ -48,6 +48,21 @@ def test_markers_and_nulls_never_go_back(saved: bytes) -> None:
     assert _resumed(_catalog(("plants", None, "incremental")), [("plants", saved)]) is None
 
 
+@pytest.mark.parametrize("key", ["plants", "_GLOBAL_STATE", "_LEGACY_STATE"])
+@pytest.mark.parametrize("levels", [900, 990, 5000])
+def test_a_state_that_is_nested_deep_is_handed_back(key: str, levels: int) -> None:
+    """What a sidecar could just read, the function that starts the next run must not fail on: its stack is deeper."""
+    catalog = _catalog(("plants", None, "incremental"))
+    state = b'{"shared_state":' + b'{"c":' * levels + b"1" + b"}" * levels + b"}"
+
+    def hand_back(stack: int) -> bytes | None:
+        return hand_back(stack - 1) if stack else resume_states(catalog, [(key, state)])
+
+    for stack in (0, 200):
+        assert state in (hand_back(stack) or b"")
+    assert state in (later_states(catalog, b"[" + _message("beds", "7").encode() + b"]", [(key, state)]) or b"")
+
+
 def test_a_full_refresh_gets_no_state() -> None:
     """Whatever was saved for it."""
     catalog = _catalog(("plants", None, "full_refresh"), ("beds", None, "incremental"))
