@@ -64,6 +64,15 @@ def test_a_composite_key_counts_as_a_whole(warehouse: Running):
     assert warehouse.sql("FROM beds ORDER BY ALL") == [("n", 1, "new"), ("s", 1, "x")]
 
 
+def test_a_nested_key_in_a_row_that_is_nested_deep_costs_that_row_at_most(warehouse: Running):
+    """Wherever the stack ends: while the row is read, or while its key is looked for, one call deeper."""
+    for levels in range(960, 1000):
+        deep = b'{"x":' * levels + b"1" + b"}" * levels
+        state = warehouse.bulk("t", b'{"n":1,"meta":' + deep + b'}\n{"n":2}\n', "batch", pk=["meta_id"])
+        assert state["successfulRows"] + state.get("refusedRows", 0) == state["processedRows"] == 2
+    assert warehouse.sql("SELECT count(*) FROM t WHERE n = 2") == [(40,)]
+
+
 def test_a_nested_key_becomes_a_column_of_its_joined_name(warehouse: Running):
     """`meta_id` names `id` within `meta`; the nested object stays beside it."""
     rows = [{"meta": {"id": 7}, "name": "old"}, {"meta": {"id": 8}, "name": "x"}, {"meta": {"id": 7}, "name": "new"}]
