@@ -142,7 +142,7 @@ def _tell_caller(db: Database, task: TaskKey, outcome: Outcome) -> None:
         case Command.SPEC:
             db.run("save_spec_error", error=text, **keyed)
         case Command.CHECK if found is not None:
-            db.run("save_check", status=outcome.check_status, description=text, **keyed)
+            db.run("save_check", status=clean(outcome.check_status), description=text, **keyed)
         case Command.CHECK:
             db.run("save_check_error", description=text, **keyed)
         case Command.DISCOVER if found is not None:

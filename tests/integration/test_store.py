@@ -264,6 +264,22 @@ def test_a_result_with_a_nul_is_stored_with_the_nul_shown(db: Database, database
     assert row["specs"] == {"a": "x\u2400y", "b": "\\u0000"}
 
 
+@pytest.mark.fault(46)
+def test_a_checks_answer_with_a_nul_is_stored_with_the_nul_shown(db: Database, database: TestDatabase) -> None:
+    """In its status too, which may be any word: the answer is not lost for it."""
+    _begin(db, CHECK)
+    _conclude(
+        db,
+        CHECK,
+        TaskState.FAILED,
+        description="a\0b",
+        result=rb'{"status":"F\u0000"}',
+        check_status="F\0",
+    )
+    [row] = database.rows("SELECT status, description FROM source_check")
+    assert tuple(row.values()) == ("F\u2400", "a\u2400b")
+
+
 def test_states_keep_their_digits_and_one_kind_lives(db: Database) -> None:
     """A source that goes from LEGACY to STREAM to GLOBAL never gets two kinds back."""
     for key, value in (
