@@ -11,7 +11,8 @@ import duckdb  # noqa: TID251 - the one place
 
 from common.errors import SyncError
 
-IDLE_SECONDS = 1.0
+IDLE_SECONDS = 0.2
+"""How long it stays open between two uses: opening takes hundredths, and who reads it after a task waits that long."""
 PATIENCE_SECONDS = 60.0
 """How long a write waits for somebody who looks into the file; the sidecar waits for its answer far longer."""
 _PAUSE_SECONDS = 0.1
@@ -113,7 +114,8 @@ class DatabaseFile:
     def _close_later(self) -> None:
         if self._connection is None or self._timer is not None:
             return
-        self._timer = threading.Timer(self._idle_seconds, self._close_if_idle)
+        left = self._last_use + self._idle_seconds - time.monotonic()
+        self._timer = threading.Timer(max(left, 0), self._close_if_idle)
         self._timer.daemon = True
         self._timer.start()
 
