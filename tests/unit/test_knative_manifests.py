@@ -39,8 +39,11 @@ def test_a_task_pod_is_called_by_nobody_and_calls_no_metadata_service() -> None:
     spec = policy["spec"]
     assert (policy["metadata"]["namespace"], spec["podSelector"], spec["ingress"]) == ("sync-tasks", {}, [])
     assert set(spec["policyTypes"]) == {"Ingress", "Egress"}
-    blocked = {address for rule in spec["egress"] for to in rule["to"] for address in to["ipBlock"]["except"]}
+    everywhere, names = spec["egress"]
+    blocked = {address for to in everywhere["to"] for address in to["ipBlock"]["except"]}
     assert blocked >= {"169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "fe80::/10", "fd00:ec2::254/128"}
+    assert names["to"] == [{"ipBlock": {"cidr": "169.254.0.0/16"}}]
+    assert {port["port"] for port in names["ports"]} == {53}
 
 
 def test_functions_are_reached_through_knative_alone() -> None:
