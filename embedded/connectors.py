@@ -94,7 +94,7 @@ class _Connector:
 
     @property
     def advice(self) -> str:
-        return f"Check the tag of image {self.image}, or {MAP_IT}."
+        return f"Check name and tag of image {self.image}, or {MAP_IT}."
 
 
 class Connectors:
@@ -153,7 +153,7 @@ class Connectors:
         if not name:
             raise Refused(
                 f"Image {image} cannot run without a container runtime: only images airbyte/source-NAME have "
-                f"a Python package to run instead. To run this one, {MAP_IT}."
+                f"a Python package to run instead. {_meant(repository, tag)}To run this one, {MAP_IT}."
             )
         if "@" in image and not tag:
             raise Refused(
@@ -163,7 +163,7 @@ class Connectors:
         if not VERSION.fullmatch(tag):
             raise Refused(
                 f"Image {image} cannot be installed: its tag must be a version such as 1.2.3, not "
-                f'"{tag or "latest"}". Give one, or map the image to a command of this machine.'
+                f'"{tag or "latest"}". Give one, or {MAP_IT}.'
             )
         package = f"airbyte-{name[1]}"
         return _Connector(image, package, tag, name[1], self._home / f"{package}-{tag}")
@@ -271,6 +271,12 @@ def _split(image: str) -> tuple[str, str]:
     return folder + slash + name, tag
 
 
+def _meant(repository: str, tag: str) -> str:
+    """The image that was probably meant where only its folder is missing."""
+    meant = f"airbyte/{repository}"
+    return f"Did you mean {meant}:{tag}? " if NAME.fullmatch(meant) and VERSION.fullmatch(tag) else ""
+
+
 def _failure(connector: _Connector, code: int, said: str) -> Refused | Unavailable:
     log.debug("uv ended with code %d:\n%s", code, said, extra={"action": "install"})
     why = _in_short(said) or f"uv ended with code {code} and said nothing"
@@ -288,6 +294,7 @@ def _in_short(said: str) -> str:
     reason = re.sub(r"[\w+.-]+://[^\s)`]+", "the package index", reason)
     reason = reason.removeprefix("No solution found when resolving dependencies")
     reason = re.sub(r"\n\s*(cause|hint): ", "; ", reason).removeprefix("; ")
+    reason = re.sub(r"^[\s╰─▶]*Because (?=\S+ was not found|there is no version)", "", reason)
     reason = re.sub(r"(?<![\w.])(/[\w.@+-]+){2,}", "...", reason)
     reason = " ".join(reason.split())
     reason = re.sub(r"(,| And because| and) you require \S+, we can conclude that your .*? unsatisfiable\.", "", reason)

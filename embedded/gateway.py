@@ -47,6 +47,12 @@ class _Server(Server):
     max_request_header_size = _MAX_HEADER_BYTES
 
 
+def _cause(error: OSError) -> str:
+    """The system's words; cheroot wraps them into its own, without a number."""
+    found = re.search(r"\[Errno -?\d+\] ([^)\]]+)", str(error))
+    return found[1] if found else error.strerror or str(error)
+
+
 class Gateway:
     """A running server. The functions are loaded as functions-framework loads them, each its own application."""
 
@@ -64,8 +70,8 @@ class Gateway:
             self._server.prepare()
         except OSError as error:
             raise SyncError(
-                f"Port {port} of this machine is taken ({error.strerror or error}); stop what listens there, or "
-                "choose another with --port."
+                f"Port {port} of this machine cannot be used ({_cause(error)}); stop what listens there, or choose "
+                "another with --port."
             ) from error
         self.port: int = self._server.bind_addr[1]
         self._thread = threading.Thread(target=self._server.serve, name="gateway", daemon=True)
@@ -80,6 +86,6 @@ class Gateway:
         # cheroot leaves an encoded slash as it is; gunicorn, which serves the functions in a cluster, decodes it.
         path = environ["PATH_INFO"] = unquote(environ["REQUEST_URI"].partition("?")[0], "latin-1")
         name = path.strip("/").partition("/")[0]
-        # An unknown path gets the 404 that any function gives.
-        application: Wsgi = self._applications.get(name) or self._applications["tasks"]
+        # An unknown path gets the 404 that any function gives (tasks would take it for a task's id).
+        application: Wsgi = self._applications.get(name) or self._applications["spec"]
         return application(environ, start_response)

@@ -37,7 +37,7 @@ def _tell(task: dict[str, Any], before: TaskState | None) -> None:
     if before is None:
         _log.info("%s began.", what, extra=_ids(task))
     if state.final and (before is None or not before.final):
-        why = f": {task['reason'].splitlines()[0]}" if task["reason"] else "."
+        why = f": {' '.join(task['reason'].split())}" if task["reason"] else "."
         _log.info("%s ended %s%s", what, state, why, extra=_ids(task))
 
 

@@ -141,8 +141,10 @@ def _refuse_failure(screen: Screen, task: Task) -> None:
     """Ends the command with the task's reason if there is no answer to show."""
     if task.state == State.SUCCESS and task.has_result:
         return
-    reason = task.reason or "The task gave no reason."
+    reason = (task.reason or "The task gave no reason").rstrip()
+    # A connector's own words are no sentence as a rule; ours are.
+    stop = "" if reason.endswith((".", "!", "?")) else "."
     screen.fail(
-        f"{task.command} {task.image} ended {task.state}: {reason} `syncctl logs {task.task_id}` shows its log."
+        f"{task.command} {task.image} ended {task.state}: {reason}{stop} `syncctl logs {task.task_id}` shows its log."
     )
     raise typer.Exit(exit_code(task) or ExitCode.FAILED)

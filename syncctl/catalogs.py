@@ -60,6 +60,8 @@ def configure(catalog: Raw, names: Sequence[str], option: str = "--catalog") -> 
             param_hint=option,
         ) from exc
     _refuse_unknown([stream for stream, _ in entries], names)
+    if not entries:
+        raise typer.BadParameter("The catalog has no streams: nothing would be read.", param_hint=option)
     chosen = [raw for stream, raw in entries if not names or stream.name in names or stream.key in names]
     return Raw(msgspec.json.encode({"streams": chosen}))
 

@@ -199,6 +199,8 @@ class Deployment:
         )
 
     def _unreachable(self, exc: httpx.RequestError, *, repeat: bool) -> Unreachable:
+        if "WRONG_VERSION_NUMBER" in str(exc):
+            return Unreachable(f"What answers at {self.url} does not speak TLS; write the address with http://.")
         if isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout):
             return Unreachable(
                 f"Nothing answers at {self.url} ({_cause(exc)}). Start the embedded edition with `syncctl serve`, "

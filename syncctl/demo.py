@@ -5,7 +5,6 @@ are counted in the warehouse itself.
 """
 
 import socket
-import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ from syncctl.client import Deployment
 from syncctl.follow import follow
 from syncctl.image import parse_image
 from syncctl.live import show
-from syncctl.local import Home, edition, keep_private, log_to, stop_on_signals
+from syncctl.local import Home, edition, keep_private, log_to, program, stop_on_signals
 from syncctl.options import DEFAULT_PORT
 from syncctl.outcome import ExitCode, State
 from syncctl.read import STARTED_BY
@@ -208,18 +207,12 @@ def _verdict(screen: Screen, first: Sequence[Count], second: Sequence[Count]) ->
 def _next(screen: Screen, running: "Edition") -> None:
     """What to try now that the demo is over: its edition stops, its data stays."""
     screen.say("\nTry next:", "bold")
-    here = _program()
+    here = program()
     query = f"duckdb.connect('{running.warehouse_file}', read_only=True).sql('from {PREFIX}users limit 5')"
     screen.say(f'  {here.with_name("python")} -c "import duckdb; print({query})"  # look at the rows')
     screen.say(f"  SYNCCTL_HOME={running.home} {here} serve  # run it all again, to stay; it prints what to export")
     screen.say(f"  {here} tasks  # then, in another terminal: the runs of this demo")
     screen.say(f"  {here} read --help  # read a connector of your choice")
-
-
-def _program() -> Path:
-    """This program as the user can call it from here."""
-    program = Path(sys.executable).with_name("syncctl")
-    return program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program
 
 
 def _step(screen: Screen, number: int, what: str) -> None:

@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -38,6 +39,12 @@ def edition(home: Path, port: int, images: Mapping[str, str], report: Callable[[
             "`pip install 'sync-functions[embedded]'`, or use `make serve` in a checkout."
         ) from exc
     return embedded.Edition(home, port, images, report)
+
+
+def program() -> Path:
+    """This program as the user can call it from here."""
+    found = Path(sys.executable).with_name("syncctl")
+    return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
 
 
 def stop_on_signals() -> None:

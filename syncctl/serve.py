@@ -1,11 +1,12 @@
 """`syncctl serve`: the embedded edition, until Ctrl-C."""
 
+import shutil
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from common.logs import set_up
-from syncctl.local import Home, edition, keep_private, stop_on_signals
+from syncctl.local import Home, edition, keep_private, program, stop_on_signals
 from syncctl.options import DEFAULT_PORT
 from syncctl.screen import Screen
 from syncctl.session import guard
@@ -64,5 +65,6 @@ def _welcome(screen: Screen, running: "Edition") -> None:
     screen.say(f"Warehouse: {running.warehouse_file}", "dim")
     screen.say("\nIn another terminal:")
     screen.say(f"  export SYNCCTL_URL={running.url}" + (f" SYNCCTL_TOKEN={running.token}" if running.token else ""))
-    screen.say("  syncctl spec airbyte/source-faker:7.2.1")
-    screen.say("""  echo '{"count": 1000}' | syncctl read airbyte/source-faker:7.2.1 --config - --follow""")
+    here = "syncctl" if shutil.which("syncctl") else program()
+    screen.say(f"  {here} spec airbyte/source-faker:7.2.1")
+    screen.say(f"""  echo '{{"count": 1000}}' | {here} read airbyte/source-faker:7.2.1 --config - --follow""")

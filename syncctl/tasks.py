@@ -104,10 +104,18 @@ def cancel(task_id: TaskId, url: Url = DEFAULT_URL, token: Token = "", as_json: 
       syncctl cancel 3f0c2a4e-...
     """
     with session(url, token, as_json=as_json) as (deployment, screen):
-        deployment.cancel(deployment.task(task_id))
+        before = deployment.task(task_id)
+        deployment.cancel(before)
         task = deployment.task(task_id, pauses=PATIENT)
         screen.data(task.raw)
         screen.show(views.heading(task))
+        if is_final(before):
+            screen.note(f"It had ended before, {before.state}: there was nothing to cancel.")
+        elif task.command == "read" and task.state == State.CANCELLED:
+            screen.note(
+                f"It saves now what the warehouse has acknowledged; `syncctl logs {task.task_id}` tells how much that "
+                "was. The same sync read again goes on from there."
+            )
 
 
 def _collect(deployment: Deployment, filters: dict[str, str], limit: int) -> list[Task]:

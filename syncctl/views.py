@@ -8,6 +8,7 @@ from rich.text import Text
 
 from syncctl import figures
 from syncctl.catalogs import Offered
+from syncctl.outcome import State
 from syncctl.screen import STATE_STYLES, Grid, visible
 from syncctl.wire import Failure, LogLine, Task
 
@@ -79,6 +80,10 @@ def why(task: Task) -> list[str]:
     if failure := task.failure:
         known = failure.advice.lower() in (task.reason or "").lower()
         lines.append(_kind_of(failure) + ("" if known else f": {failure.advice}"))
+    open_ended = any(progress.status in {State.PENDING, State.RUNNING} for progress in (task.streams or {}).values())
+    if task.state == State.CANCELLED and open_ended:
+        # The cancel made the row final: what the pod still saves is in its log alone.
+        lines.append("The counts are those before the cancel; the end of the log tells what was stored.")
     return lines
 
 

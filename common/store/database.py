@@ -160,17 +160,21 @@ def _install(database: Database) -> None:
     if schema["name"] is None:
         # The name is quoted by Postgres itself.
         database.execute(f"CREATE SCHEMA IF NOT EXISTS {schema['wanted']}")
+    made = []
     for table, sql in queries.load("tables.sql").items():
         if run("find_table", table=table)[0]["oid"] is None:
             database.execute(sql)
-            _log.info("Made the missing table %s.", table)
+            made.append(table)
+    if made:
+        _log.info("Made the missing tables %s.", ", ".join(made))
     run("make_migration_table")
     done = {row["version"] for row in run("applied")}
-    for version, sql in queries.migrations().items():
-        if version not in done:
-            database.execute(sql)
-            run("mark_applied", version=version)
-            _log.info("Brought our tables to version %d.", version)
+    missing = {version: sql for version, sql in queries.migrations().items() if version not in done}
+    for version, sql in missing.items():
+        database.execute(sql)
+        run("mark_applied", version=version)
+    if missing:
+        _log.info("Brought our tables to version %d.", max(missing))
 
 
 @contextmanager
@@ -226,7 +230,8 @@ def _from_server(fields: object) -> SyncError:
     if code.startswith("28"):
         return StoreUnavailable(f"Postgres refuses our login ({message}); check SYNCCTL_DATABASE_URL.")
     if code.startswith(("08", "53", "3D", "42501", "57", "58")):
-        return StoreUnavailable(f"Postgres cannot serve us: {message}.")
+        advice = "; check SYNCCTL_DATABASE_URL" if code.startswith("3D") else ""
+        return StoreUnavailable(f"Postgres cannot serve us: {message}{advice}.")
     return StoreError(code, message)
 
 

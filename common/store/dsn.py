@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from common.errors import SettingsError
 
-_EXPECTED = "expected postgresql://user:password@host:5432/database?search_path=...&sslmode=..."
+_EXPECTED = "check SYNCCTL_DATABASE_URL, which is expected as postgresql://user:password@host:5432/database?search_path=...&sslmode=..."
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _LONGEST_TIMEOUT_SECONDS = 24 * 3600.0
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")

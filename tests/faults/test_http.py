@@ -4,6 +4,8 @@ import contextlib
 import hmac
 import json
 import socket
+import urllib.error
+import urllib.request
 from pathlib import Path
 from urllib.parse import quote
 
@@ -81,6 +83,18 @@ def test_what_the_one_machine_gateway_refuses_itself_is_json_too(head: bytes, st
     assert lines.startswith(b"HTTP/1.1 " + status)
     assert b"Content-Type: application/json" in lines
     assert json.loads(body) == {"ok": False, "error": f"The request cannot be used: {status[4:].decode()}."}
+
+
+def test_a_path_that_is_nobodys_is_no_task() -> None:
+    """The one-machine gateway answers 404 to it."""
+    gateway = Gateway(0)
+    try:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"http://127.0.0.1:{gateway.port}/api/tasks?limit=1", timeout=30)
+        assert refused.value.code == 404
+        refused.value.close()
+    finally:
+        gateway.close()
 
 
 @pytest.mark.fault(63)

@@ -87,6 +87,15 @@ def test_other_image_says_how_to_run_it(image: str) -> None:
     assert image in refused.value.message
 
 
+def test_a_missing_folder_is_asked_about() -> None:
+    """Only where what is left is the name of a connector, with a version."""
+    with pytest.raises(Refused, match=r"Did you mean airbyte/source-faker:7\.2\.1\? To run this one, map"):
+        connectors().command("source-faker:7.2.1")
+    with pytest.raises(Refused) as refused:
+        connectors().command("own/source-faker:7.2.1")
+    assert "Did you mean" not in refused.value.message
+
+
 @pytest.mark.parametrize("tag", ["", ":latest", ":dev", ":7.2.1-dev.0c8a1f", ":1.0;rm", ":7.2.*"])
 def test_tag_must_be_a_version(tag: str) -> None:
     """A tag that names no version of a package is refused, whichever verb asks."""

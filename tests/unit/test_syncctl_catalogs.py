@@ -73,3 +73,9 @@ def test_what_is_no_catalog_is_refused(text: str) -> None:
     """The message says what a catalog may be."""
     with pytest.raises(typer.BadParameter, match="discover"):
         configure(Raw(text.encode()), [])
+
+
+def test_a_catalog_without_streams_is_refused() -> None:
+    """A read of it would end in success, and bring nothing."""
+    with pytest.raises(typer.BadParameter, match="The catalog has no streams"):
+        configure(raw(), [])

@@ -187,3 +187,11 @@ def test_httpx_errors_do_not_leak(server: StandIn, deployment: Deployment) -> No
     with pytest.raises(Unreachable) as caught:
         deployment.task("t1")
     assert isinstance(caught.value.__cause__, httpx.TransportError)
+
+
+def test_https_to_a_server_without_tls_says_so(server: StandIn) -> None:
+    """Something answers, so "nothing answers" would send people the wrong way."""
+    address = server.url.replace("http://", "https://")
+    with Deployment(address, TOKEN) as to_ask, pytest.raises(Unreachable, match="does not speak TLS") as unreachable:
+        to_ask.task("t1")
+    assert "http://" in unreachable.value.message

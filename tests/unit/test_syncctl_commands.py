@@ -97,6 +97,12 @@ def test_a_spec_that_fails_says_why(server: StandIn) -> None:
     assert json.loads(done.out)["ok"] is False
 
 
+def test_words_of_a_connector_end_before_ours_begin(server: StandIn) -> None:
+    """They are no sentence as a rule."""
+    server.courses["spec"] = [task("spec", "FAILED", "spec", reason="'many' is not of type 'integer'", result=None)]
+    assert "of type 'integer'. `syncctl logs spec` shows its log." in run(server.url, "spec", IMAGE).err
+
+
 @pytest.mark.parametrize(
     ("state", "result", "code", "shown"),
     [
@@ -290,7 +296,22 @@ def test_cancel_names_what_it_ends(server: StandIn) -> None:
     done = run(server.url, "cancel", "t1")
     assert done.code == 0, done.err
     assert "CANCELLED" in done.out
+    assert "`syncctl logs t1` tells how much" in done.err
     assert server.asked("/cancel")[0].query == {"package": "airbyte/source-faker", "syncId": "nightly", "taskId": "t1"}
+
+
+def test_counts_from_before_a_cancel_are_called_that(server: StandIn) -> None:
+    """The row is final at once, and the pod saves more afterwards."""
+    server.courses["t1"] = [task(state="CANCELLED", streams={"users": stream("RUNNING", 1000)})]
+    assert "The counts are those before the cancel" in run(server.url, "tasks", "t1").out
+
+
+def test_a_cancel_that_comes_too_late_says_so(server: StandIn) -> None:
+    """The task stays as it was, and the command has done what could be done."""
+    server.courses["t1"] = [task(state="SUCCESS")]
+    done = run(server.url, "cancel", "t1")
+    assert done.code == 0, done.err
+    assert "It had ended before, SUCCESS" in done.err
 
 
 @pytest.mark.parametrize(
