@@ -16,7 +16,7 @@ from tests.support.documents import README, code, console, section
 from tests.support.recorder import wait_for
 from tests.support.served import Served, served
 
-_ELSEWHERE = ("make ", "syncctl serve ")
+_ELSEWHERE = ("make ", ".venv/bin/syncctl serve ")
 """What the fixture does, or other tests: `make test` would run this one."""
 _QUESTIONS = ("syncctl spec ", "syncctl check ", "syncctl discover ")
 
@@ -43,7 +43,7 @@ class Reader:
 def reader(tmp_path: Path) -> Iterator[Reader]:
     """Serves as README's own-connector section says, from the folder that it names as the default."""
     (tmp_path / "source_plants.py").write_text(code(README, "python")[0])
-    [serve] = [command for command in console(README) if command.startswith("syncctl serve ")]
+    [serve] = [command for command in console(README) if command.startswith(_ELSEWHERE[1])]
     words = shlex.split(serve.replace("$PWD", str(tmp_path)))
     image, _, command = words[words.index("--image") + 1].partition("=")
     with served(tmp_path / ".local/share/sync-functions", {image: command}) as edition:

@@ -99,13 +99,6 @@ def test_bytes_of_a_configuration_travel_as_they_are(server: StandIn, deployment
     assert server.asked("/check")[0].body == b'{"config":{"n": 9223372036854775808123, "f": 1.10}}'
 
 
-def test_an_answer_that_is_not_encoded_as_it_says(server: StandIn, deployment: Deployment) -> None:
-    """As a proxy's that compresses: for a sentence, not a traceback."""
-    server.faults = [(200, {"Content-Encoding": "gzip"}, b"hello")] * 10
-    with pytest.raises(Unreachable, match="broke the connection"):
-        deployment.task("t1")
-
-
 @pytest.mark.parametrize("host", ["xn--a", "a" * 64, "münchen..de", "a..b"])
 def test_a_host_that_cannot_exist_is_refused(host: str) -> None:
     """Before anything is sent."""
