@@ -1,12 +1,15 @@
 """The files in knative/: who may reach what, and that nothing in them gives anything away. docs/security.md names these."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import yaml  # type: ignore[import-untyped] # PyYAML ships no types
 
 from tests.support.documents import ROOT
+from tests.support.stand_in import stand_in
 
 KNATIVE = ROOT / "knative"
 
@@ -125,3 +128,15 @@ def test_no_file_holds_a_secret() -> None:
                 or variable["name"] == "SYNCCTL_EVENTS_WITHOUT_TOKEN"
                 or "secretKeyRef" in variable["valueFrom"]
             )
+
+
+def test_a_sweep_that_is_refused_says_why_in_the_job_s_log() -> None:
+    """docs/operations.md sends people there: the status alone would not tell Postgres from Kubernetes."""
+    [job] = _of("CronJob")
+    [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    with stand_in() as sweeper:
+        sweeper.faults = [(503, {}, b'{"ok":false,"error":"Postgres cannot be reached."}')]
+        program = container["args"][0].replace("http://sweeper.sync-functions.svc.cluster.local", sweeper.url)
+        done = subprocess.run([sys.executable, "-c", program], env={}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == '503 {"ok":false,"error":"Postgres cannot be reached."}\n'
