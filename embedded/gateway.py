@@ -1,6 +1,7 @@
 """All functions behind one port, by path: `/read`, `/tasks/<id>`, ... as the gateway of a cluster routes them."""
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
