@@ -1,7 +1,7 @@
-"""The Airbyte protocol's messages and catalogs as msgspec types, and the rules for stream and state keys.
+"""The Airbyte protocol's messages as msgspec types, and the rules for states.
 
 Only what is used is typed; everything else in a message is skipped without building objects. Payloads stay
-`Raw`: a record's data, a state and a catalog leave as the bytes that came (numbers keep all their digits).
+`Raw`: a record's data and a state leave as the bytes that came (numbers keep all their digits).
 Field names and shapes: the protocol's published schema, airbyte_protocol.yaml.
 """
 
@@ -13,8 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-ABSENT = Raw(b"")
-"""Stands for a member that was not there: msgspec knows no optional Raw."""
+from common.catalogs import ABSENT, StreamId
 
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 """What decoding JSON raises that somebody else wrote: a RecursionError is no DecodeError, and depends on how deep the
@@ -23,13 +22,6 @@ interpreter's stack is.
 
 GLOBAL_STATE_KEY = "_GLOBAL_STATE"
 LEGACY_STATE_KEY = "_LEGACY_STATE"
-
-
-class SyncMode(StrEnum):
-    """How a stream is read; modes we do not know are read as full refreshes."""
-
-    FULL_REFRESH = "full_refresh"
-    INCREMENTAL = "incremental"
 
 
 class StateKind(StrEnum):
@@ -47,56 +39,6 @@ class StreamStatus(StrEnum):
     RUNNING = "RUNNING"
     COMPLETE = "COMPLETE"
     INCOMPLETE = "INCOMPLETE"
-
-
-class StreamId(Struct, frozen=True):
-    """A stream's identity: its name within an optional namespace (the protocol's StreamDescriptor)."""
-
-    name: str
-    namespace: str | None = None
-
-    @property
-    def key(self) -> str:
-        """`name` or `namespace.name`: the key in source_state and in a task's per-stream statuses."""
-        return f"{self.namespace}.{self.name}" if self.namespace else self.name
-
-
-class Stream(Struct, frozen=True):
-    """A catalog's description of one stream."""
-
-    name: str
-    namespace: str | None = None
-    json_schema: Raw = ABSENT
-    source_defined_primary_key: list[list[str]] | None = None
-    table_name: str | None = None
-
-
-class ConfiguredStream(Struct, frozen=True):
-    """One selected stream and how to read it."""
-
-    stream: Stream
-    sync_mode: str = SyncMode.FULL_REFRESH
-    primary_key: list[list[str]] | None = None
-
-    @property
-    def id(self) -> StreamId:
-        """The stream's identity; an empty namespace is none."""
-        return StreamId(self.stream.name, self.stream.namespace or None)
-
-    @property
-    def incremental(self) -> bool:
-        """Whether the stream resumes from its state."""
-        return self.sync_mode == SyncMode.INCREMENTAL
-
-    def table(self, prefix: str) -> str:
-        """The destination's table: the catalog's own `table_name`, else the prefix and the stream's key."""
-        return self.stream.table_name or prefix + self.id.key
-
-
-class Catalog(Struct, frozen=True):
-    """A configured catalog: the streams that a read selects."""
-
-    streams: list[ConfiguredStream]
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -289,11 +231,6 @@ class Discovered(Struct, frozen=True):
     streams: list[dict[str, Raw]]
 
 
-def decode_catalog(raw: bytes) -> Catalog:
-    """Decodes a configured catalog; raises msgspec.MsgspecError (a ValueError) naming the path."""
-    return _catalog.decode(raw)
-
-
 def says_nothing(state: bytes) -> bool:
     """Whether a state of all streams, what `--state` is given, or a configuration is none: absent, null, {}, [], or an
     object of nothing but empty members. It must not take the place of one that was kept before.
@@ -313,6 +250,3 @@ def config_hash(config: bytes) -> str:
     except (ValueError, RecursionError):
         return hashlib.sha256(config).hexdigest()
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-_catalog = msgspec.json.Decoder(Catalog)

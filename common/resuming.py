@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 from msgspec import Raw
 
-from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY, UNREADABLE, Catalog, State, StreamId, StreamState
+from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY, UNREADABLE, State, StreamState
+from common.catalogs import Catalog, StreamId
 
 
 def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes | None:

@@ -8,17 +8,8 @@ import msgspec
 from msgspec import Raw
 
 from common import airbyte, reasons, resuming
-from common.airbyte import (
-    ABSENT,
-    UNREADABLE,
-    Catalog,
-    Message,
-    State,
-    StateKind,
-    StreamId,
-    StreamStatus,
-    Trace,
-)
+from common.airbyte import UNREADABLE, Message, State, StateKind, StreamStatus, Trace
+from common.catalogs import ABSENT, Catalog, StreamId
 from common.reasons import Failure
 from common.store import Outcome
 from sidecar import envelope, outcome, surrogates

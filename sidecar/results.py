@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from common.airbyte import ABSENT, UNREADABLE, ConnectionStatus, Discovered, Message
+from common.airbyte import UNREADABLE, ConnectionStatus, Discovered, Message
+from common.catalogs import ABSENT
 from common.commands import Command
 from common.reasons import Failure, Kind
 from common.store import Outcome, TaskState

@@ -6,7 +6,7 @@ import resource
 import sys
 from collections.abc import Callable, Mapping
 
-from common import airbyte
+from common import airbyte, catalogs
 from common.commands import Command
 from common.errors import SyncError, TablesMissing, TimedOut, Unavailable
 from common.reasons import POSTGRES_AWAY_EXIT, Failure, Kind
@@ -124,7 +124,7 @@ class _Task:
         if self._settings.command is not Command.READ:
             return Results(self._settings.command, connector, self._secrets, self._keep_config)
         try:
-            catalog = airbyte.decode_catalog(self._settings.file("catalog"))
+            catalog = catalogs.decode_catalog(self._settings.file("catalog"))
         except airbyte.UNREADABLE as error:
             raise SyncError(f"The catalog cannot be read: {error}.") from error
         return Read(

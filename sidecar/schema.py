@@ -4,7 +4,8 @@ from typing import Any
 
 import msgspec
 
-from common.airbyte import UNREADABLE, ConfiguredStream
+from common.airbyte import UNREADABLE
+from common.catalogs import ConfiguredStream
 
 _HEADER_BYTES = 32 * 1024
 """Servers refuse larger headers; Bulker can infer types without it."""

@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
-from common.airbyte import ConfiguredStream, StreamId, StreamStatus
+from common.airbyte import StreamStatus
+from common.catalogs import ConfiguredStream, StreamId
 from common.errors import BulkerAway, BulkerError
 from common.reasons import Kind
 from sidecar import schema
@@ -232,7 +233,9 @@ class Lane:
         """The stream's accounting, as GET /tasks/<id> shows it."""
         counts = {"emitted": self.emitted, "sent": self.sent, "stored": self.stored, "refused": self.refused}
         note = {"note": self.note} if self.note else {}
-        return {"status": str(self.status), **counts, "bytes": self.bytes, "error": self.error, **note}
+        # Not every connector says that a stream has begun.
+        status = Status.RUNNING if self.status is Status.PENDING and self.reached else self.status
+        return {"status": str(status), **counts, "bytes": self.bytes, "error": self.error, **note}
 
     def _finish(self, request: BulkRequest) -> bool:
         self._request = None

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec import Raw
 
-from common import airbyte
+from common import catalogs
 from common.errors import BadRequest
 
 MAX_DEPTH = 200
@@ -22,7 +22,7 @@ UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _NESTING = (dict, list)
-_SYNC_MODES = tuple(airbyte.SyncMode)
+_SYNC_MODES = tuple(catalogs.SyncMode)
 
 
 def members(body: bytes, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _check_catalog(catalog: dict[str, Any], raw: bytes) -> None:
         if configured.get("sync_mode") not in _SYNC_MODES:
             raise BadRequest(f"{path}.sync_mode: expected {' or '.join(_SYNC_MODES)}.")
     try:
-        airbyte.decode_catalog(raw)
+        catalogs.decode_catalog(raw)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
         raise BadRequest(f"catalog{path.rstrip('`')}: {text[:1].lower()}{text[1:]}.") from None

@@ -15,7 +15,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from common import airbyte, resuming
+from common import catalogs, resuming
 from common.cluster import Cluster
 from common.commands import Command
 from common.errors import Conflict, SyncError, TooLarge
@@ -169,7 +169,7 @@ def _later(db: Database, key: TaskKey, first: Payload | None) -> Payload | Failu
     if first is None:
         return Failure(Kind.NOT_CONFIGURED, f"{_CANNOT}: its Secret is gone.")
     saved = states.of_task(db, key.sync_id, key.task_id)
-    catalog = airbyte.decode_catalog(first.catalog or b'{"streams":[]}')
+    catalog = catalogs.decode_catalog(first.catalog or b'{"streams":[]}')
     state = resuming.later_states(catalog, first.state, saved) or b"{}"
     later = Payload(config=states.changed_config(db, key.package, first.config or b""), state=state)
     try:

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from msgspec import Struct, structs
 
-from common import airbyte, cluster, images, resuming
+from common import airbyte, catalogs, cluster, images, resuming
 from common.cluster import Cluster
 from common.commands import Command
 from common.errors import Conflict, QuotaExceeded, Refused, SyncError, TimedOut, Unavailable
@@ -122,7 +122,7 @@ def _state(db: Database, task: NewTask) -> bytes:
         return task.state
     if task.full_sync or task.catalog is None:
         return b"{}"
-    catalog = airbyte.decode_catalog(task.catalog)
+    catalog = catalogs.decode_catalog(task.catalog)
     return resuming.resume_states(catalog, states.load(db, task.sync_id)) or b"{}"
 
 
@@ -136,7 +136,7 @@ def _refuse_shared_tables(task: NewTask) -> None:
     if task.catalog is None:
         return
     seen: dict[tuple[str, str], str] = {}
-    for stream in airbyte.decode_catalog(task.catalog).streams:
+    for stream in catalogs.decode_catalog(task.catalog).streams:
         name = f"{stream.id.name!r} (namespace {stream.id.namespace!r})"
         for kind, value in (("table", stream.table(task.table_name_prefix)), ("state key", stream.id.key)):
             if other := seen.get((kind, value)):

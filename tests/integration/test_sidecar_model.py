@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from common.airbyte import decode_catalog
+from common.catalogs import decode_catalog
 from common.errors import StoreUnavailable
 from common.reasons import Failure, Kind
 from common.resuming import resume_states

@@ -69,3 +69,12 @@ def test_log_messages_that_come_together_are_logged_one_by_one(tmp_path: Path, b
     assert reading.log[10:12] == [*odd, "INFO six"]
     assert reading.log[12].endswith("xxx ... (40,008 characters)")
     assert reading.end(1).reason.startswith("four")
+
+
+def test_a_stream_runs_from_its_first_record(tmp_path: Path, bulker: Recorder) -> None:
+    """Whether or not the connector says that it has begun; the others wait."""
+    reading = Reading(tmp_path, bulker.url, catalog("plants", "beds", "trees"), config={})
+    reading.feed(record("plants", {"id": 1}), status("trees", "STARTED"))
+    shown = {name: stream["status"] for name, stream in (reading.read.progress() or {}).items()}
+    assert shown == {"plants": "RUNNING", "beds": "PENDING", "trees": "RUNNING"}
+    reading.end(1)

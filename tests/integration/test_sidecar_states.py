@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from common.airbyte import decode_catalog
+from common.catalogs import decode_catalog
 from common.errors import StoreUnavailable
 from common.reasons import POSTGRES_AWAY_EXIT
 from common.resuming import resume_states

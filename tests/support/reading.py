@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common.airbyte import decode_catalog
+from common.catalogs import decode_catalog
 from common.commands import Command
 from common.store import Outcome
 from sidecar import masks

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.airbyte import Catalog, StreamId, decode_catalog
+from common.catalogs import Catalog, StreamId, decode_catalog
 from common.resuming import later_states, named_streams, resume_states
 
 

@@ -38,10 +38,11 @@ def test_the_contracts_of_importlinter_hold() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_the_sidecar_uses_five_modules_of_common() -> None:
+def test_the_sidecar_uses_few_modules_of_common() -> None:
     """Whatever common gains, the sidecar's image stays small."""
     allowed = (
         "common.airbyte",
+        "common.catalogs",
         "common.commands",
         "common.errors",
         "common.reasons",

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
-from common import airbyte
+from common import catalogs
 from common.commands import Command
 from common.errors import BadRequest, Refused, SyncError
 from common.tasks import bodies, requests
@@ -168,7 +168,7 @@ def test_a_catalog_may_select_nothing_and_hold_what_we_do_not_know():
     }
     entry = {"stream": stream, "sync_mode": "full_refresh", "cursor_field": ["a"], "destination_sync_mode": "overwrite"}
     task = _read(_body(catalog={"streams": [entry], "z": 1}))
-    assert airbyte.decode_catalog(task.catalog or b"").streams[0].stream.name == "a"
+    assert catalogs.decode_catalog(task.catalog or b"").streams[0].stream.name == "a"
 
 
 @pytest.mark.parametrize(

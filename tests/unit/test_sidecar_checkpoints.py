@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from common.airbyte import config_hash, decode_catalog
+from common.airbyte import config_hash
+from common.catalogs import decode_catalog
 from common.reasons import Failure, Kind
 from common.resuming import resume_states
 from sidecar import streams

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from common.airbyte import ConfiguredStream, Stream, StreamStatus
+from common.airbyte import StreamStatus
+from common.catalogs import ConfiguredStream, Stream
 from common.reasons import Failure, Kind
 from common.store import TaskState
 from sidecar import outcome
