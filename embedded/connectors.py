@@ -12,61 +12,24 @@ import logging
 import re
 import shlex
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Timer
 from typing import IO
 
-import psutil
-from uv import find_uv_bin
-
 from common.errors import Refused, SettingsError, Unavailable
+from embedded import uv
 
 log = logging.getLogger(__name__)
-
-INSTALL_SECONDS = 1800
-"""uv has time-outs for the network; this one is for a build that hangs."""
 
 NAME = re.compile(r"airbyte/(source-[a-z0-9]+(?:-[a-z0-9]+)*)")
 # What both a Docker tag and a Python version can say: 0.6.0-rc.1 and PyPI's 0.6.0rc1 are the same to uv.
 VERSION = re.compile(r"\d+(\.\d+)*([-.]?(a|b|rc|alpha|beta|post|dev)[-.]?\d*)?")
 
 MAP_IT = "map the image to a command of this machine (--image IMAGE=COMMAND)"
-
-PASSED_ON = re.compile(
-    r"UV_(?!WORKING_DIR|PROJECT|PYTHON$).+|(PIP_|SSL_|XDG_).+|(HTTP|HTTPS|ALL|NO)_PROXY|(CURL|REQUESTS)_CA_BUNDLE"
-    r"|HOME|PATH|LANG|LC_ALL|TMPDIR|NETRC|LD_LIBRARY_PATH",
-    re.IGNORECASE,
-)
-"""What an install may see of our environment: never our settings, virtual environment or PYTHONPATH."""
-
-LIKE_PIP = {
-    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
-    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
-    "PIP_FIND_LINKS": "UV_FIND_LINKS",
-    "PIP_CERT": "SSL_CERT_FILE",
-}
-"""A machine set up for pip works for uv too, which does not read pip's variables."""
-
-PERMANENT = re.compile(
-    r"no solution found|failed to (download and )?build|failed to parse|invalid|incompatible", re.IGNORECASE
-)
-TRANSIENT = re.compile(
-    r"error sending request|failed to fetch|request failed|network (was|is) disabled|timed? ?out|dns error"
-    r"|connect(ion)? (error|refused|reset)|could not be queried|unauthorized|forbidden|too many requests"
-    r"|no space left|permission denied",
-    re.IGNORECASE,
-)
-"""In what uv says: another try, or a machine set right, can help. Outweighs PERMANENT."""
-
-LONGEST = 600
-"""Characters of uv's words that go into an error."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +69,7 @@ class Connectors:
     def __init__(self, cache: Path, local_images: Mapping[str, str], environment: Mapping[str, str]) -> None:
         self._home = cache.absolute() / f"py{sys.version_info.major}.{sys.version_info.minor}"
         self._local = {_short(image): command.strip() for image, command in local_images.items()}
-        self._environment = _for_uv(environment)
+        self._environment = uv.understood(environment)
         if without := [image for image, command in self._local.items() if not command]:
             raise SettingsError(f"No command is given for image {', '.join(without)}. Give a command line.")
 
@@ -189,29 +152,10 @@ class Connectors:
         report(f"installed {connector.title} in {time.monotonic() - began:.0f} s")
 
     def _uv(self, connector: _Connector, lock: IO[str], *arguments: str) -> None:
-        """Runs uv in an empty folder, so that no project's settings or files apply."""
-        with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(
-                [_find_uv(), "--color=never", "--no-progress", *arguments],
-                cwd=empty,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                # uv holds the lock too: if we are killed, no other install begins before uv has ended.
-                pass_fds=(lock.fileno(),),
-            )
-            limit = Timer(INSTALL_SECONDS, _end, [process])
-            limit.start()
-            try:
-                process.wait()
-            finally:
-                limit.cancel()
-                _end(process)
-            output.seek(0)
-            said = output.read().decode(errors="replace")
-        if process.returncode:
-            raise _failure(connector, process.returncode, said)
+        # uv holds the lock too: if we are killed, no other install begins before uv has ended.
+        code, said = uv.run(arguments, self._environment, lock.fileno())
+        if code:
+            raise _failure(connector, code, said)
 
 
 @contextmanager
@@ -224,39 +168,6 @@ def _locked(connector: _Connector, report: Callable[[str], None]) -> Iterator[IO
             report(f"waiting for another install of {connector.title} ...")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield file
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends uv and whatever it builds with, if it still runs."""
-    if process.poll() is None:
-        with suppress(psutil.NoSuchProcess):
-            uv = psutil.Process(process.pid)
-            for one in (uv, *uv.children(recursive=True)):
-                with suppress(psutil.NoSuchProcess):
-                    one.kill()
-        process.wait()
-
-
-def _find_uv() -> str:
-    try:
-        return find_uv_bin()
-    except FileNotFoundError as exc:
-        raise Unavailable('uv is not installed. Install "sync-functions[embedded]".') from exc
-
-
-def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """What an install may see of an environment."""
-    return {name: value for name, value in environment.items() if PASSED_ON.fullmatch(name)}
-
-
-def _for_uv(environment: Mapping[str, str]) -> dict[str, str]:
-    passed = passed_on(environment)
-    for name, ours in LIKE_PIP.items():
-        if name in passed:
-            # Lists: blanks divide them for pip, and for UV_INDEX; UV_FIND_LINKS wants commas.
-            value = ",".join(passed[name].split()) if ours == "UV_FIND_LINKS" else passed[name]
-            passed.setdefault(ours, value)
-    return passed
 
 
 def _short(image: str) -> str:
@@ -279,25 +190,10 @@ def _meant(repository: str, tag: str) -> str:
 
 def _failure(connector: _Connector, code: int, said: str) -> Refused | Unavailable:
     log.debug("uv ended with code %d:\n%s", code, said, extra={"action": "install"})
-    why = _in_short(said) or f"uv ended with code {code} and said nothing"
-    if PERMANENT.search(said) and not TRANSIENT.search(said):
+    why = uv.in_short(said) or f"uv ended with code {code} and said nothing"
+    if uv.is_permanent(said):
         return Refused(f"{connector.title} cannot be installed: {why}. {connector.advice}")
     return Unavailable(
         f"{connector.title} cannot be installed now: {why}. Check this machine's network, disk and settings "
         f"for packages (uv reads UV_DEFAULT_INDEX or its uv.toml, not pip.conf), and try again."
     )
-
-
-def _in_short(said: str) -> str:
-    """uv's reason in one line, without addresses (they may hold passwords) and without paths."""
-    reason = said[max(said.find("error: "), 0) :].removeprefix("error: ")
-    reason = re.sub(r"[\w+.-]+://[^\s)`]+", "the package index", reason)
-    reason = reason.removeprefix("No solution found when resolving dependencies")
-    reason = re.sub(r"\n\s*(cause|hint): ", "; ", reason).removeprefix("; ")
-    reason = re.sub(r"^[\s╰─▶]*Because (?=\S+ was not found|there is no version)", "", reason)
-    reason = re.sub(r"(?<![\w.])(/[\w.@+-]+){2,}", "...", reason)
-    reason = " ".join(reason.split())
-    reason = re.sub(r"(,| And because| and) you require \S+, we can conclude that your .*? unsatisfiable\.", "", reason)
-    if len(reason) > LONGEST:
-        reason = f"{reason[: LONGEST // 3]} ... {reason[-LONGEST * 2 // 3 :]}"
-    return reason.rstrip(".")

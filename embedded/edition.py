@@ -15,8 +15,7 @@ from common import cluster
 from common import settings as function_settings
 from common.errors import SyncError
 from common.store import Database, states
-from embedded import settings
-from embedded.connectors import INSTALL_SECONDS, passed_on
+from embedded import settings, uv
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images, resolver
 from embedded.postgres import Postgres
@@ -39,7 +38,7 @@ class Edition:
             cache=str(self._places.connectors),
             local_images=settings.parse_images(images),
             # A runner reads it from a file: what an install does not need stays out of there.
-            environment=passed_on(settings.environment()),
+            environment=uv.passed_on(settings.environment()),
         )
         self._connectors = resolver(self._images)
         self._stack = ExitStack()
@@ -115,7 +114,7 @@ class Edition:
                 "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
             },
             # A pod is Pending here while its connector is installed, which takes minutes for the large ones.
-            defaults={"SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": str(INSTALL_SECONDS)},
+            defaults={"SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": str(uv.INSTALL_SECONDS)},
         )
         timer = SweepTimer(given, _SWEEP_SECONDS)
         pods = LocalCluster(self.home / "pods", self._images, SIDECAR_IMAGE, settings.environment(), on_end=timer.wake)

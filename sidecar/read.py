@@ -8,11 +8,11 @@ import msgspec
 from msgspec import Raw
 
 from common import airbyte, reasons, resuming
-from common.airbyte import UNREADABLE, Message, State, StateKind, StreamStatus, Trace
-from common.catalogs import ABSENT, Catalog, StreamId
+from common.airbyte import Message, StreamStatus, Trace
+from common.catalogs import Catalog, StreamId
 from common.reasons import Failure
 from common.store import Outcome
-from sidecar import envelope, outcome, surrogates
+from sidecar import envelope, outcome
 from sidecar.bulker import Bulker
 from sidecar.checkpoints import Checkpoints, Save
 from sidecar.connector import Connector, KeepConfig
@@ -22,11 +22,11 @@ from sidecar.lanes import Lanes
 from sidecar.lines import LineReader, TooLong
 from sidecar.messages import BadLine, Fault, decode
 from sidecar.pipes import End
+from sidecar.refusals import Refusals
 from sidecar.settings import Settings
-from sidecar.streams import Lane, Status
+from sidecar.states import States
+from sidecar.streams import Status
 from sidecar.wire import Until
-
-_REFUSALS_LOGGED = 20
 
 _Rows = defaultdict[str | tuple[str, str], list[Raw]]
 """A block's rows, by stream: its name alone where it has no namespace, since making pairs costs."""
@@ -72,8 +72,8 @@ class Read:
             self._lanes, save, commit_bytes=settings.commit_bytes, commit_seconds=settings.commit_seconds
         )
         self._expects_exit_code = bool(settings.exit_code_file)
-        self._lost_records = self._refusals = 0
-        self._stated = False
+        self._states = States(self._lanes, self._checkpoints, connector)
+        self._refusals = Refusals(self._lanes, journal)
 
     def progress(self) -> dict[str, Any] | None:
         """The accounting so far, by stream key. Called from the journal's thread: reads numbers only."""
@@ -119,11 +119,11 @@ class Read:
             end=end,
             expects_exit_code=self._expects_exit_code,
             statuses=self._connector.unread_status or any(lane.reported is not None for lane in self._lanes.known),
-            spoke=self._stated or any(lane.touched for lane in self._lanes.known),
-            stated=self._stated,
+            spoke=self._states.stated or any(lane.touched for lane in self._lanes.known),
+            stated=self._states.stated,
             errored=self._connector.unread_error or bool(self._connector.error),
             cause=cause,
-            lost_records=self._lost_records,
+            lost_records=self._refusals.nameless,
         )
 
     def _conclude(self, run: outcome.Run) -> Outcome:
@@ -166,18 +166,18 @@ class Read:
             before = lane.refused
             lane.add(data)
             if lane.refused > before:
-                self._log_refusal(lane)
+                self._refusals.tell(lane)
         rows.clear()
 
     def _on_message(self, message: Message) -> None:
         if message.record is not None:
             found = Envelope("RECORD", message.record.stream, message.record.namespace or "")
-            self._refuse(found, "the type of its message is not RECORD")
+            self._refusals.refuse(found, "the type of its message is not RECORD")
         match message.type:
             case "LOG":
                 self._connector.on_logs([message.log])
             case "STATE":
-                self._on_state(message.state)
+                self._states.take(message.state)
             case "TRACE":
                 if trace := self._connector.on_trace(message.trace):
                     self._on_trace(trace)
@@ -189,31 +189,6 @@ class Read:
                 return
             case _ if message.record is None:
                 self._connector.odd("a message of the unknown type", message.type)
-
-    def _on_state(self, raw: Raw, restore: Callable[[bytes], bytes] = bytes) -> None:
-        """`restore`: what is to be done to a state before it is kept."""
-        try:
-            state = msgspec.json.decode(raw, type=State)
-        except UNREADABLE as error:
-            self._connector.odd(f"a STATE message that cannot be read ({error})")
-            return
-        if state.kind == StateKind.STREAM and state.stream is not None:
-            lane = self._lanes.find(state.stream.stream_descriptor)
-            self._checkpoints.take_stream(lane, restore(bytes(state.stream.stream_state)), state.record_count)
-        elif state.whole and not airbyte.says_nothing(bytes(state.whole[1])):
-            key, content = state.whole
-            self._checkpoints.take_shared(key, restore(bytes(content)), state.record_count)
-        else:
-            self._on_empty_state(state)
-            return
-        self._stated = True
-
-    def _on_empty_state(self, state: State) -> None:
-        """Its count counts; but it is nothing to go on from, so it takes no other's place."""
-        if state.whole:
-            self._checkpoints.count_shared(state.record_count)
-            self._stated = self._stated or state.whole[1] != ABSENT
-        self._connector.odd("a STATE message without the state of its type", state.type)
 
     def _on_trace(self, trace: Trace) -> None:
         if (failure := trace.failure) and failure.stream:
@@ -249,44 +224,24 @@ class Read:
 
     def _on_bad_line(self, line: BadLine) -> None:
         if line.fault is Fault.BROKEN and line.envelope.is_record:
-            self._refuse(line.envelope, line.why)
+            self._refusals.refuse(line.envelope, line.why)
             return
-        if line.state and (message := self._read_halves(line.state)):
-            self._on_state(message.state, surrogates.restore)
+        if line.state and self._states.take_halves(line.state):
             return
         self._connector.on_bad_line(line)
         if line.state:
             self._checkpoints.miss_state(line.why)
 
-    def _read_halves(self, line: bytes) -> Message | None:
-        """A STATE that only holds halves of surrogate pairs."""
-        [message, *more] = decode(surrogates.stand_in(line) + b"\n")
-        return message if isinstance(message, Message) and not more else None
-
     def _on_too_long(self, line: TooLong) -> None:
         found = envelope.read(line.head)
         if found.is_record:
-            self._refuse(found, f"its line has {line.size:,} bytes, more than Bulker takes")
+            self._refusals.refuse(found, f"its line has {line.size:,} bytes, more than Bulker takes")
             return
         self._connector.on_too_long(line)
         if found.type == "TRACE":
             self._connector.miss_trace(found.trace, f"{line.size:,} bytes are more than any message may have")
         if found.type == "STATE":
             self._checkpoints.miss_state(f"{line.size:,} bytes are more than any message may have")
-
-    def _refuse(self, found: envelope.Envelope, why: str) -> None:
-        if not found.stream:
-            self._lost_records += 1
-            self._journal.log("ERROR", f"A record was refused ({why}), and it names no stream.")
-            return
-        lane = self._lanes.find(StreamId(found.stream, found.namespace or None))
-        lane.refuse(why)
-        self._log_refusal(lane)
-
-    def _log_refusal(self, lane: Lane) -> None:
-        self._refusals += 1
-        if self._refusals <= _REFUSALS_LOGGED:
-            self._journal.log("ERROR", f"{lane.refusal}. ({lane.refused} refused so far)")
 
     def _on_unknown(self, stream: str) -> None:
         self._journal.log("ERROR", f"The connector speaks of stream {stream}, which the catalog does not select.")
