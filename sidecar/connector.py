@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -78,12 +79,14 @@ class Connector:
                 self._on_log(raw)
 
     def _on_log(self, raw: Raw) -> None:
+        readable = words.readable(raw)
         try:
-            logs = [msgspec.json.decode(words.readable(raw), type=Log)]
+            self._on_logs([msgspec.json.decode(readable, type=Log)])
         except UNREADABLE:
-            self.odd("a LOG message without level and message")
-        else:
-            self._on_logs(logs)
+            if log := _odd_log(readable):
+                self._on_logs([log])
+            else:
+                self.odd("a LOG message without level and message")
 
     def _on_logs(self, logs: list[Log]) -> None:
         """Only a FATAL one says something about the outcome, and only if nothing better does."""
@@ -191,6 +194,19 @@ class Connector:
         self._last_words.extend(map(_short, said[-_LAST_WORDS:]))
         self.last = self._last_words[-1]
         return said
+
+
+def _odd_log(raw: bytes) -> Log | None:
+    """A log line with members of unexpected types; None where it says nothing."""
+    try:
+        found = msgspec.json.decode(raw, type=dict[str, Any])
+    except UNREADABLE:
+        return None
+    level, message = found.get("level"), found.get("message")
+    if not message:
+        return None
+    text = message if isinstance(message, str) else msgspec.json.encode(message).decode()
+    return Log(level if isinstance(level, str) else "INFO", text)
 
 
 def _short(text: str) -> str:

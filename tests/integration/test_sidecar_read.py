@@ -71,6 +71,14 @@ def test_log_messages_that_come_together_are_logged_one_by_one(tmp_path: Path, b
     assert reading.end(1).reason.startswith("four")
 
 
+def test_a_log_line_of_odd_types_is_logged_all_the_same(tmp_path: Path, bulker: Recorder) -> None:
+    """Whatever library wrote it: a level that is null or a number, a message that is an object."""
+    reading = Reading(tmp_path, bulker.url, catalog("plants"), config={"password": "planted-1"})
+    for log_of in ({"level": None, "message": "one"}, {"level": 20, "message": {"event": "two", "key": "planted-1"}}):
+        reading.feed({"type": "LOG", "log": log_of})
+    assert reading.log == ["INFO one", 'INFO {"event":"two","key":"********"}']
+
+
 def test_a_stream_runs_from_its_first_record(tmp_path: Path, bulker: Recorder) -> None:
     """Whether or not the connector says that it has begun; the others wait."""
     reading = Reading(tmp_path, bulker.url, catalog("plants", "beds", "trees"), config={})
