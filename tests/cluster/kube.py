@@ -1,6 +1,7 @@
 """kubectl and kn as tests use them, and waiting for what they show."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ FUNCTIONS, TASKS, BACKING = "sync-functions", "sync-tasks", "sync-backing"
 CREATOR = "jitsu.com/creator=bulker-sync-controller"
 
 _Found = TypeVar("_Found")
+_AWAY = re.compile(r"dial tcp .* refused|\(ServiceUnavailable\)|unexpected EOF|connection reset|:6443 was refused")
 
 
 class CommandFailed(AssertionError):
@@ -33,6 +35,21 @@ def kubectl(*arguments: str, given: str | None = None) -> str:
     return run("kubectl", *arguments, given=given)
 
 
+def observe(*arguments: str) -> str:
+    """The same for what only looks: again while the API server, or its way to a service, is gone for a moment."""
+
+    def look() -> list[str]:
+        try:
+            return [kubectl(*arguments)]
+        except CommandFailed as error:
+            if not _AWAY.search(str(error)):
+                raise
+            return []
+
+    [text] = wait_for("the API server answers", look, 60, 0.5)
+    return text
+
+
 def apply(*objects: dict[str, Any]) -> None:
     """Applies objects, server-side."""
     document = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
@@ -41,14 +58,14 @@ def apply(*objects: dict[str, Any]) -> None:
 
 def get(kind: str, name: str, namespace: str = TASKS) -> dict[str, Any] | None:
     """An object, or None."""
-    text = kubectl("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
+    text = observe("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
     return dict(json.loads(text)) if text else None
 
 
 def items(kind: str, namespace: str = TASKS, selector: str = "") -> list[dict[str, Any]]:
     """All objects of a kind."""
     labels = ["-l", selector] if selector else []
-    return list(json.loads(kubectl("get", kind, "-n", namespace, *labels, "-o", "json"))["items"])
+    return list(json.loads(observe("get", kind, "-n", namespace, *labels, "-o", "json"))["items"])
 
 
 def wait_for(what: str, look: Callable[[], _Found | None], seconds: float = 90, pause: float = 0.25) -> _Found:

@@ -61,7 +61,7 @@ class Stack:
         wrapped = f"SELECT coalesce(json_agg(found), '[]') FROM ({query}) AS found"
         url = "postgresql://sync:sync@127.0.0.1/sync"
         text = f"{psql} -X -A -t {url} -c {shlex.quote(wrapped)}"
-        return list(json.loads(kube.kubectl("exec", "-n", BACKING, "deploy/postgres", "--", "sh", "-c", text)))
+        return list(json.loads(kube.observe("exec", "-n", BACKING, "deploy/postgres", "--", "sh", "-c", text)))
 
     def task(self, task_id: str) -> dict[str, Any]:
         """The row of a read that the caller's side sees."""
@@ -80,7 +80,7 @@ class Stack:
     def tables(self) -> dict[str, int]:
         """The warehouse's tables and how many rows each has."""
         path = f"/api/v1/namespaces/{BACKING}/services/warehouse:3042/proxy/tables"
-        return dict(json.loads(kube.kubectl("get", "--raw", path)))
+        return dict(json.loads(kube.observe("get", "--raw", path)))
 
 
 def ids() -> dict[str, str]:
