@@ -340,16 +340,21 @@ def test_without_its_configuration_a_read_is_concluded(make: Make, tmp_path: Pat
     assert len(runs(tmp_path)) == 1
 
 
+def lose_before_its_secret_comes(place: Site, folder: Path) -> None:
+    """A read's pod: who made it dies between the two, and then the pod's runner, as with its node."""
+    cluster.use(Dies(place.pods, "create_secret", after=False))
+    with pytest.raises(KeyboardInterrupt):
+        place.start(read_task(body=BODY))
+    runner: psutil.Process = wait_for(lambda: process_of(folder, "embedded.pods.runner"), 30, "the runner")
+    runner.kill()
+    wait_for(lambda: next(place.pods.list_pods())["status"]["phase"] == "Failed", 30, "the pod's end")
+
+
 @pytest.mark.fault(31, 48)
 def test_a_pod_lost_before_its_secret_came_leaves_the_request_its_time(make: Make, tmp_path: Path) -> None:
-    """Who made it died between the two, and its node with it: the same request, repeated, still goes on to the end."""
+    """The same request, repeated, still goes on to the end."""
     with make("read()\n") as place:
-        cluster.use(Dies(place.pods, "create_secret", after=False))
-        with pytest.raises(KeyboardInterrupt):
-            place.start(read_task(body=BODY))
-        runner: psutil.Process = wait_for(lambda: process_of(tmp_path, "embedded.pods.runner"), 30, "the runner")
-        runner.kill()
-        wait_for(lambda: next(place.pods.list_pods())["status"]["phase"] == "Failed", 30, "the pod's end")
+        lose_before_its_secret_comes(place, tmp_path)
         place.sweep()
         place.start(read_task(body=BODY))
         task = place.finish("task-1")
@@ -361,12 +366,7 @@ def test_a_pod_lost_before_its_secret_came_leaves_the_request_its_time(make: Mak
 def test_a_pod_lost_without_a_secret_that_nobody_brings_is_concluded(make: Make, tmp_path: Path) -> None:
     """And whoever repeats the request too late is told that nothing was started."""
     with make("read()\n") as place:
-        cluster.use(Dies(place.pods, "create_secret", after=False))
-        with pytest.raises(KeyboardInterrupt):
-            place.start(read_task(body=BODY))
-        runner: psutil.Process = wait_for(lambda: process_of(tmp_path, "embedded.pods.runner"), 30, "the runner")
-        runner.kill()
-        wait_for(lambda: next(place.pods.list_pods())["status"]["phase"] == "Failed", 30, "the pod's end")
+        lose_before_its_secret_comes(place, tmp_path)
         place.database.rows("UPDATE syncctl_task SET created_at = now() - interval '1 minute'")
         task = place.finish("task-1")
         with pytest.raises(Conflict, match="could not be started before"):
