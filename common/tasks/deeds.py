@@ -142,8 +142,7 @@ class Deeds:
         ends = [
             (key, Outcome(TaskState.FAILED, why.sentence, f"FAILED: {why.sentence}", failure=why)) for key, why in some
         ]
-        if ends:
-            self._db.transact(lambda db: outcomes.conclude_all(db, ends))
+        self._together(self._conclude, [Look(end=end) for end in ends])
 
     def _delete(self, deletion: Deletion) -> bool:
         self._where.delete_pod(deletion.name, deletion.uid, deletion.grace_seconds)

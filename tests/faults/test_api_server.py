@@ -270,6 +270,11 @@ def test_a_state_that_has_outgrown_its_secret_is_told(settings: Settings, databa
     pod["status"] = EVICTED
     sweep(settings)
     database.rows("UPDATE syncctl_task SET resume_at = now()")
+    with Database(database.url) as console:
+        console.execute("BEGIN")
+        console.execute("UPDATE source_task SET description = 'held'")
+        assert (sweep(settings).pods, _states(database)) == (1, ["PENDING"])  # and no sweep stops for it
+        console.execute("ROLLBACK")
     sweep(settings)
     [row] = database.rows("SELECT state, reason, attempt FROM syncctl_task")
     assert (row["state"], row["attempt"]) == ("FAILED", 2)
