@@ -49,13 +49,21 @@ class Record(Struct, frozen=True, gc=False):
     namespace: str | None = None
 
 
+class Log(Struct, frozen=True, gc=False):
+    """A line for the log. Both are texts, as a rule; nothing that is said is lost where they are not."""
+
+    level: Any = "INFO"
+    message: Any = None
+
+
 class Message(Struct, frozen=True, gc=False):
     """Any line of a connector; at most one payload is set, the one that `type` names."""
 
     type: str | None = None
     record: Record | None = None
     state: Raw = ABSENT
-    log: Raw = ABSENT
+    log: Log | list[Any] | str | float | bool | None = None
+    """Decoded at once, which costs less than to come back to it; any JSON is taken: a row may come with it."""
     trace: Raw = ABSENT
     control: Raw = ABSENT
     spec: Raw = ABSENT
@@ -114,14 +122,6 @@ class State(Struct, frozen=True):
         except UNREADABLE:
             return None
         return stats.recordCount if stats else None
-
-
-class Log(Struct, frozen=True):
-    """A line for the log."""
-
-    level: str = "INFO"
-    message: str = ""
-    stack_trace: str | None = None
 
 
 class TraceError(Struct, frozen=True):

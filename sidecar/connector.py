@@ -1,8 +1,7 @@
 """What every command has in common: the connector's log lines, errors and last words."""
 
 from collections import deque
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Raw
@@ -16,6 +15,7 @@ from sidecar.lines import TooLong
 from sidecar.messages import BadLine, Fault
 from sidecar.pipes import End
 
+_TEXT = frozenset({str})
 _LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})
 _TRACES = frozenset({"ERROR", "STREAM_STATUS", "ESTIMATE", "ANALYTICS"})
 _LAST_WORDS = 12
@@ -31,7 +31,7 @@ KeepConfig = Callable[[bytes], None]
 
 
 class Connector:
-    """Listens to what a connector says beside its results. Whatever it keeps is masked."""
+    """Listens to what a connector says beside its results. Whatever it tells is masked."""
 
     def __init__(self, package: str, journal: Journal) -> None:
         self.error = ""
@@ -39,8 +39,6 @@ class Connector:
         self.error_kind: Kind | None = None
         """What the first error of all says of itself: those after it are summaries, and often of another type."""
         self.fatal = ""
-        self.last = ""
-        """What it said last, for a run that goes silent."""
         self.unread_error = self.unread_status = False
         """Whether there was an error, or a status, of which nothing more is known: it could not be read."""
         self.odd_lines = 0
@@ -66,34 +64,35 @@ class Connector:
         if self._stderr_rest:
             self.on_stderr(b"\n")
 
-    def on_logs(self, raws: list[Raw]) -> None:
-        """LOG messages that came together; they are decoded, masked and kept at once."""
+    def on_logs(self, said: Sequence[object]) -> None:
+        """What LOG messages that came together say."""
         try:
-            logs = _logs.decode(b"[%b]" % b",".join(raws))
-        except UNREADABLE:
-            logs = []
-        if len(logs) == len(raws):
-            self._on_logs(logs)
+            levels = [log.level for log in said]  # type: ignore[attr-defined] # asking first would cost as much again
+            messages = [log.message for log in said]  # type: ignore[attr-defined] # as above
+        except AttributeError:
+            levels = messages = [None]
+        if _TEXT.issuperset(map(type, levels)) and _TEXT.issuperset(map(type, messages)):
+            self._on_logs(levels, messages)
         else:
-            for raw in raws:
-                self._on_log(raw)
+            for log in said:
+                self._on_odd_log(log)
 
-    def _on_log(self, raw: Raw) -> None:
-        readable = words.readable(raw)
-        try:
-            self._on_logs([msgspec.json.decode(readable, type=Log)])
-        except UNREADABLE:
-            if log := _odd_log(readable):
-                self._on_logs([log])
-            else:
-                self.odd("a LOG message without level and message")
-
-    def _on_logs(self, logs: list[Log]) -> None:
+    def _on_logs(self, levels: list[str], messages: list[str]) -> None:
         """Only a FATAL one says something about the outcome, and only if nothing better does."""
-        levels = [log.level if log.level in _LEVELS else "INFO" for log in logs]
-        said = self._say(levels, [log.message for log in logs])
+        if not _LEVELS.issuperset(levels):
+            levels = [level if level in _LEVELS else "INFO" for level in levels]
+        self._say(levels, messages)
         if "FATAL" in levels:
-            self.fatal = _short([text for level, text in zip(levels, said, strict=True) if level == "FATAL"][-1])
+            last = len(levels) - 1 - levels[::-1].index("FATAL")
+            self.fatal = _short(self._journal.hide(messages[last]))
+
+    def _on_odd_log(self, log: object) -> None:
+        """A log line with members of unexpected types."""
+        if not isinstance(log, Log) or (not log.message and type(log.message) is not str):
+            self.odd("a LOG message without level and message")
+            return
+        text = log.message if isinstance(log.message, str) else msgspec.json.encode(log.message).decode()
+        self._on_logs([log.level if isinstance(log.level, str) else "INFO"], [text])
 
     def on_trace(self, raw: Raw) -> Trace | None:
         """A TRACE message, decoded; errors that name no stream are kept, ESTIMATE and ANALYTICS need nothing."""
@@ -105,11 +104,11 @@ class Connector:
             self.odd("a TRACE message of an unknown shape")
             return None
         if failure := trace.failure:
-            [said] = self._say(["ERROR"], [failure.sentence])
+            self._say(["ERROR"], [failure.sentence])
             self.error_kind = self.error_kind or reasons.of_trace(failure.failure_type)
             # The first one is the cause; what follows are summaries.
             if failure.stream is None and not self.error:
-                self.error = _short(said)
+                self.error = _short(self._journal.hide(failure.sentence))
         elif trace.kind not in _TRACES:
             self.odd("a TRACE message of the unknown type", trace.type)
         return trace
@@ -162,7 +161,7 @@ class Connector:
         if self.error or self.fatal:
             return self.error or self.fatal
         code = "an unknown exit code" if exit_code is None else f"exit code {exit_code}"
-        said = "\n".join(self._last_words).strip()
+        said = "\n".join(self._masked_words).strip()
         if said:
             return f"The connector ended with {code}. It last said:\n{said}"
         nothing = "nothing that could be used (the log tells what)" if self.odd_lines else "nothing"
@@ -188,29 +187,23 @@ class Connector:
             return "not success: no exit code of the source, it was killed or never ran to its end"
         return self.reason(end.exit_code)
 
-    def _say(self, levels: list[str], texts: list[str]) -> list[str]:
-        """Logs lines (at least one); returns their texts as masked."""
-        said = self._journal.log_all(levels, texts, self._package)
-        self._last_words.extend(map(_short, said[-_LAST_WORDS:]))
-        self.last = self._last_words[-1]
-        return said
+    @property
+    def last(self) -> str:
+        """What it said last, for a run that goes silent."""
+        return self._masked_words[-1] if self._last_words else ""
 
+    @property
+    def _masked_words(self) -> list[str]:
+        return [_short(self._journal.hide(text)) for text in self._last_words]
 
-def _odd_log(raw: bytes) -> Log | None:
-    """A log line with members of unexpected types; None where it says nothing."""
-    try:
-        found = msgspec.json.decode(raw, type=dict[str, Any])
-    except UNREADABLE:
-        return None
-    level, message = found.get("level"), found.get("message")
-    if not message:
-        return None
-    text = message if isinstance(message, str) else msgspec.json.encode(message).decode()
-    return Log(level if isinstance(level, str) else "INFO", text)
+    def _say(self, levels: list[str], texts: list[str]) -> None:
+        """Logs lines (at least one), and keeps the last of them: masked only once they are asked for."""
+        self._journal.log_all(levels, texts, self._package)
+        last = texts[-_LAST_WORDS:]
+        if max(map(len, last)) > _SAID_CHARACTERS:
+            last = [_short(self._journal.hide(text)) for text in last]
+        self._last_words.extend(last)
 
 
 def _short(text: str) -> str:
     return text if len(text) <= _SAID_CHARACTERS else f"{text[:_SAID_CHARACTERS]} ..."
-
-
-_logs = msgspec.json.Decoder(list[Log])

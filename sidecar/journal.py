@@ -8,19 +8,26 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
+
+from msgspec import Struct
 
 from common.errors import SyncError
 from common.store import Database, StoreError, TaskKey, logs, tasks
-from common.store.logs import LogLine
+from common.store.logs import SEPARATOR, LogLines
+from common.store.texts import NUL
 from sidecar.masks import Masks
 from sidecar.post import Post
 from sidecar.settings import Settings
 
 OURS = "jitsu"
 """The logger name of the sidecar's own lines, as callers know it (docs/contract.md D)."""
-_HOLD_LINES, _HOLD_CHARACTERS = 20_000, 8_000_000
-_BATCH_LINES, _BATCH_CHARACTERS = 1000, 1_000_000
+_HOLD_BYTES = 8_000_000
+"""More than a hundred thousand lines of the usual length, where they came together."""
+_HURRY_BYTES = _HOLD_BYTES // 2
+_LINE_BYTES, _TOGETHER_BYTES = 10, 350
+"""What a line takes beside its message, and what lines that came together take beside that."""
+_BATCH_LINES, _BATCH_BYTES = 5000, 1_000_000
 _MESSAGE_CHARACTERS = 32_000
 _PAUSE_SECONDS = 0.5
 _FLUSH_PAUSE_SECONDS = 0.01
@@ -29,8 +36,21 @@ _PROGRESS_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
 
+class _Batch(Struct, frozen=True):
+    """What is written at once, with its ids: should nobody know whether it was, the same is written again."""
+
+    parts: list[LogLines]
+    document: str
+
+    @classmethod
+    def of(cls, parts: list[LogLines]) -> Self:
+        return cls(parts, logs.document(parts))
+
+
 class Journal(threading.Thread):
-    """Takes lines without ever blocking; writes them every half second. At most 20,000 wait (the oldest go)."""
+    """Takes lines without ever waiting for Postgres; masks, prints and writes them every half second. What waits is
+    bounded in bytes: the oldest lines are then printed alone.
+    """
 
     def __init__(self, settings: Settings, masks: Masks, progress: Callable[[], dict[str, Any] | None]) -> None:
         super().__init__(name="journal", daemon=True)
@@ -39,11 +59,12 @@ class Journal(threading.Thread):
         self._masks = masks
         self._progress = progress
         self._lock = threading.Lock()
-        self._lines: deque[LogLine] = deque()
+        self._said: deque[tuple[int, LogLines]] = deque()
+        self._printed: deque[tuple[int, LogLines]] = deque()
         self._held = 0
         self._dropped = 0
-        self._batch: list[LogLine] = []
-        self._told: LogLine | None = None
+        self._batches: deque[_Batch] = deque()
+        self._told: LogLines | None = None
         self._wake = threading.Event()
         self._over = False
         self._deadline = 0.0
@@ -58,26 +79,56 @@ class Journal(threading.Thread):
         return self._masks.hide(text)
 
     def log(self, level: str, message: str, logger: str = OURS) -> None:
-        """One line, masked; level as callers know them: INFO, WARN, ERROR, DEBUG, FATAL, TRACE, ERRSTD."""
+        """One line; level as callers know them: INFO, WARN, ERROR, DEBUG, FATAL, TRACE, ERRSTD."""
         self.log_all([level], [message], logger)
 
-    def log_all(self, levels: list[str], messages: list[str], logger: str) -> list[str]:
-        """Lines that came together; returns their messages as masked."""
-        masked = self._masks.hide_all(messages)
-        # Masked before it is cut: half a secret would not be found.
-        cut = [text if len(text) <= _MESSAGE_CHARACTERS else _cut(text) for text in masked]
-        with contextlib.suppress(OSError):
-            said = [f"{level} : {message}" for level, message in zip(levels, cut, strict=True)]
-            print("\n".join(said), flush=False)  # noqa: T201 - the container's own log
-        now = datetime.now(UTC)
-        lines = [LogLine(level, logger, message, now) for level, message in zip(levels, cut, strict=True)]
+    def log_all(self, levels: list[str], messages: list[str], logger: str) -> None:
+        """Lines that came together. Rows wait meanwhile, so that all else is done by the thread: it masks them too."""
+        together = SEPARATOR.join(messages)
+        if len(together) > _MESSAGE_CHARACTERS or together.count(SEPARATOR) >= len(messages):
+            together = SEPARATOR.join(map(self._tamed, messages))
+        size = sys.getsizeof(together) + len(messages) * _LINE_BYTES + _TOGETHER_BYTES
         with self._lock:
-            self._lines += lines
-            self._held += sum(map(len, cut))
-            while len(self._lines) > _HOLD_LINES or self._held > _HOLD_CHARACTERS:
-                self._held -= len(self._lines.popleft().message)
-                self._dropped += 1
-        return masked
+            self._said.append((size, LogLines(logger, datetime.now(UTC), SEPARATOR.join(levels), together)))
+            self._held += size
+            while self._held > _HOLD_BYTES:
+                self._drop()
+            hurry = self._held > _HURRY_BYTES
+        if hurry:
+            self._wake.set()
+
+    def _tamed(self, message: str) -> str:
+        """Neither too long nor with a NUL; masked before that: half a secret would not be found."""
+        masked = self.hide(message).replace(SEPARATOR, NUL)
+        if len(masked) <= _MESSAGE_CHARACTERS:
+            return masked
+        return f"{masked[:_MESSAGE_CHARACTERS]} ... ({len(masked):,} characters)"
+
+    def _print(self) -> None:
+        """The oldest lines that were said, masked; under the lock, so that they are printed in order."""
+        size, said = self._said.popleft()
+        lines = LogLines(said.logger, said.timestamp, said.levels, self._masked(said.messages))
+        self._printed.append((size, lines))
+        with contextlib.suppress(OSError):
+            print("\n".join(map(" : ".join, lines.pairs())))  # noqa: T201 - the container's own log
+
+    def _masked(self, messages: str) -> str:
+        """All at once, unless a secret seems to go on from one to the next."""
+        masked = self.hide(messages)
+        if masked.count(SEPARATOR) == messages.count(SEPARATOR):
+            return masked
+        return SEPARATOR.join(map(self.hide, messages.split(SEPARATOR)))
+
+    def _next(self) -> LogLines:
+        size, lines = self._printed.popleft()
+        self._held -= size
+        return lines
+
+    def _drop(self) -> None:
+        """The oldest lines never reach Postgres; the container's own log has them."""
+        if not self._printed:
+            self._print()
+        self._dropped += len(self._next())
 
     def run(self) -> None:
         """Until `close`: lines as they come, progress every few seconds."""
@@ -103,7 +154,7 @@ class Journal(threading.Thread):
         self._wake.set()
         while time.monotonic() < deadline and self.is_alive():
             with self._lock:
-                if not self._lines and not self._batch:
+                if not self._held and not self._batches:
                     return
             time.sleep(_FLUSH_PAUSE_SECONDS)
 
@@ -124,51 +175,60 @@ class Journal(threading.Thread):
             _log.warning("Log lines or progress could not be written yet: %s", error)
         except Exception:  # noqa: BLE001 - whatever it is
             _log.exception("Writing log lines failed.")
-            self._batch = []
+            self._batches.clear()
         return False
 
     def _write(self, db: Database) -> bool:
-        """What waits, batch by batch; a batch stays where Postgres is away (SyncError)."""
+        """Prints what was said, and writes it batch by batch; a batch stays where Postgres is away (SyncError)."""
+        while self._said:
+            with self._lock:
+                if self._said:
+                    self._print()
         with contextlib.suppress(OSError):
             sys.stdout.flush()
-        while self._batch or self._take():
-            self._insert(db, self._batch)
-            self._batch = []
+        while self._batches or self._take():
+            self._insert(db, self._batches[0])
         return True
 
-    def _insert(self, db: Database, batch: list[LogLine]) -> None:
-        """A line that Postgres will never take is dropped, alone; the others must not wait for it."""
+    def _insert(self, db: Database, batch: "_Batch") -> None:
         try:
-            db.transact(lambda db: logs.add(db, self._task, batch))
+            db.transact(lambda db: logs.add(db, self._task, batch.document))
         except StoreError as error:
-            if len(batch) > 1:
-                half = len(batch) // 2
-                self._insert(db, batch[:half])
-                self._insert(db, batch[half:])
-            elif batch[0] is not self._told:
-                _log.warning("A log line was refused: %s", error)
-                with self._lock:
-                    self._dropped += 1
+            self._batches.popleft()
+            self._part(batch, error)
             return
+        self._batches.popleft()
         if self._post:
-            self._post.send(batch)
+            self._post.send(batch.parts)
+
+    def _part(self, batch: "_Batch", refused: StoreError) -> None:
+        """A line that Postgres will never take is dropped, alone; the others must not wait for it."""
+        parts = batch.parts if len(batch.parts) > 1 else batch.parts[0].halves()
+        if half := len(parts) // 2:
+            self._batches.extendleft((_Batch.of(parts[half:]), _Batch.of(parts[:half])))
+        elif parts[0] is not self._told:
+            _log.warning("A log line was refused: %s", refused)
+            with self._lock:
+                self._dropped += 1
 
     def _take(self) -> bool:
-        """Fills the next batch; what was dropped is told in its place."""
+        """The next batch; what was dropped is told in its place."""
+        parts: list[LogLines] = []
         with self._lock:
             dropped, self._dropped = self._dropped, 0
-            if dropped:
-                text = f"{dropped:,} log lines were dropped: Postgres was away or slow, or refused them."
-                # Where the gap is: lines are read in the order of their time.
-                at = self._lines[0].timestamp if self._lines else datetime.now(UTC)
-                self._told = LogLine("WARN", OURS, text, at)
-                self._batch.append(self._told)
-            size = 0
-            while self._lines and len(self._batch) < _BATCH_LINES and size < _BATCH_CHARACTERS:
-                self._batch.append(self._lines.popleft())
-                size += len(self._batch[-1].message)
-            self._held -= size
-        return bool(self._batch)
+            # Where the gap is: lines are read in the order of their time.
+            at = self._printed[0][1].timestamp if self._printed else datetime.now(UTC)
+            count, held = 0, self._held
+            while self._printed and count < _BATCH_LINES and held - self._held < _BATCH_BYTES:
+                parts.append(self._next())
+                count += len(parts[-1])
+        if dropped:
+            text = f"{dropped:,} log lines were dropped: Postgres was away or slow, or refused them."
+            self._told = LogLines(OURS, at, "WARN", text)
+            parts.insert(0, self._told)
+        if parts:
+            self._batches.append(_Batch.of(parts))
+        return bool(parts)
 
     def _tell(self, db: Database) -> bool:
         streams = self._progress()
@@ -176,7 +236,3 @@ class Journal(threading.Thread):
         if not goes_on:
             self.on_over()
         return goes_on
-
-
-def _cut(message: str) -> str:
-    return f"{message[:_MESSAGE_CHARACTERS]} ... ({len(message):,} characters)"

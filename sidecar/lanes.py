@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable
 
+from common import airbyte, resuming
 from common.catalogs import Catalog, ConfiguredStream, Stream, StreamId
 from sidecar.bulker import Bulker
+from sidecar.settings import Settings
 from sidecar.streams import SEND_BYTES, Lane
 
 _UNKNOWN_STREAMS, _UNKNOWN_NAME = 100, 1000
@@ -89,3 +91,14 @@ def _unique_names(lanes: Iterable[Lane]) -> dict[str, Lane]:
             twice.add(lane.id.name)
         found[lane.id.name] = lane
     return {name: lane for name, lane in found.items() if name not in twice}
+
+
+def resuming_streams(settings: Settings) -> Callable[[StreamId], bool]:
+    """Which streams add to their tables: all of a run with a state. But where a task began from nothing, those alone
+    that a later attempt of it is given a state of: the others have not replaced their tables yet.
+    """
+    state = settings.file("state")
+    if airbyte.says_nothing(state):
+        return lambda _: False
+    named = resuming.named_streams(state) if settings.anew else None
+    return lambda stream: named is None or stream in named

@@ -67,12 +67,6 @@ class Masks:
         """The text with every secret replaced."""
         return _replace(self._forms, text)
 
-    def hide_all(self, texts: list[str]) -> list[str]:
-        """The same for many texts, which are searched together."""
-        together = "\n".join(texts)
-        forms = [form for form in self._forms if form in together]
-        return [_replace(forms, text) for text in texts] if forms else texts
-
     def hide_json(self, document: bytes, *, words: bool = True) -> bytes:
         """The same for a document's strings; the very bytes that came where nothing is to be hidden.
 

@@ -5,13 +5,13 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from common.store import TaskKey
-from common.store.logs import LogLine
+from common.store.logs import LogLine, LogLines
 from sidecar.settings import Settings
 
 _HOLD_LINES = 5_000
@@ -39,9 +39,9 @@ class Post(threading.Thread):
         self._more = threading.Event()
         self._over = False
 
-    def send(self, lines: Sequence[LogLine]) -> None:
+    def send(self, lines: Iterable[LogLines]) -> None:
         """Takes lines without blocking; the oldest go where too many wait."""
-        self._lines.extend(lines)
+        self._lines.extend(line for together in lines for line in together)
         self._more.set()
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """A read: records to their streams' lanes, states to the checkpoints, traces to the streams' statuses."""
 
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from common import airbyte, reasons, resuming
+from common import reasons
 from common.airbyte import Message, StreamStatus, Trace
 from common.catalogs import Catalog, StreamId
 from common.reasons import Failure
@@ -18,7 +19,7 @@ from sidecar.checkpoints import Checkpoints, Save
 from sidecar.connector import Connector, KeepConfig
 from sidecar.envelope import Envelope
 from sidecar.journal import Journal
-from sidecar.lanes import Lanes
+from sidecar.lanes import Lanes, resuming_streams
 from sidecar.lines import LineReader, TooLong
 from sidecar.messages import BadLine, Fault, decode
 from sidecar.pipes import End
@@ -28,19 +29,11 @@ from sidecar.states import States
 from sidecar.streams import Status
 from sidecar.wire import Until
 
+_LOGS_BYTES, _LOGS_SECONDS = 1024 * 1024, 0.1
+"""How much of the connector's output, and how long, a log line waits for others."""
+
 _Rows = defaultdict[str | tuple[str, str], list[Raw]]
 """A block's rows, by stream: its name alone where it has no namespace, since making pairs costs."""
-
-
-def _resuming(settings: Settings) -> Callable[[StreamId], bool]:
-    """Which streams add to their tables: all of a run with a state. But where a task began from nothing, those alone
-    that a later attempt of it is given a state of: the others have not replaced their tables yet.
-    """
-    state = settings.file("state")
-    if airbyte.says_nothing(state):
-        return lambda _: False
-    named = resuming.named_streams(state) if settings.anew else None
-    return lambda stream: named is None or stream in named
 
 
 class Read:
@@ -60,7 +53,7 @@ class Read:
         self._lanes = Lanes(
             catalog,
             settings.table_name_prefix,
-            resumes=_resuming(settings),
+            resumes=resuming_streams(settings),
             bulker=Bulker(
                 settings.bulker_url, settings.bulker_auth_token, settings.sync_id, settings.task_id, until=until
             ),
@@ -68,6 +61,9 @@ class Read:
             unknown=self._on_unknown,
         )
         self._lines = LineReader()
+        self._logs: list[object] = []
+        self._logs_bytes = 0
+        self._told = 0.0
         self._checkpoints = Checkpoints(
             self._lanes, save, commit_bytes=settings.commit_bytes, commit_seconds=settings.commit_seconds
         )
@@ -86,6 +82,8 @@ class Read:
 
     def tick(self) -> None:
         """Time has passed: what is due is committed."""
+        if self._logs and time.monotonic() - self._told > _LOGS_SECONDS:
+            self._tell()
         self._checkpoints.tick()
 
     def settle(self, end: End, insist: Callable[[], None]) -> Outcome:
@@ -95,6 +93,7 @@ class Read:
         """
         for block in self._lines.flush():
             self._on_block(block)
+        self._tell()
         why = self._connector.why_ended(end, expects_exit_code=self._expects_exit_code)
         run = self._run(end, Failure(self._connector.kind(end), why))
         for lane in self._lanes.known:
@@ -108,6 +107,7 @@ class Read:
 
     def break_off(self, why: Failure) -> Outcome:
         """Something of ours failed: nothing more is committed or saved; the accounting so far stands."""
+        self._tell()
         for lane in self._lanes.known:
             lane.abort()
             lane.fail(why.message, why.kind)
@@ -139,7 +139,7 @@ class Read:
             self._on_too_long(block)
             return
         rows: _Rows = defaultdict(list)
-        logs: list[Raw] = []
+        logs = self._logs
         for message in decode(block):
             record = message.record
             if record is not None and message.type == "RECORD":  # type: ignore[union-attr] # a record has a message
@@ -150,17 +150,25 @@ class Read:
                 logs.append(message.log)
             else:
                 # Order matters between a stream's records and what is said about them: a log line says nothing.
-                self._flush(rows, logs)
+                self._tell()
+                self._flush(rows)
                 if isinstance(message, BadLine):
                     self._on_bad_line(message)
                 else:
                     self._on_message(message)
-        self._flush(rows, logs)
+        self._flush(rows)
+        self._logs_bytes += len(block)
+        if self._logs_bytes > _LOGS_BYTES:
+            self._tell()
 
-    def _flush(self, rows: _Rows, logs: list[Raw]) -> None:
-        if logs:
-            self._connector.on_logs(logs)
-            logs.clear()
+    def _tell(self) -> None:
+        """Log lines by the hundred: to look at a few costs as much."""
+        self._told, self._logs_bytes = time.monotonic(), 0
+        if self._logs:
+            self._connector.on_logs(self._logs)
+            self._logs.clear()
+
+    def _flush(self, rows: _Rows) -> None:
         for key, data in rows.items():
             lane = self._lanes.find(StreamId(key) if isinstance(key, str) else StreamId(*key))
             before = lane.refused

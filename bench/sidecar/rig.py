@@ -65,10 +65,12 @@ class Rig:
         )
         return _watch(process, time.perf_counter(), 0.0)
 
-    def sidecar(self, sink: str, catalog: Mapping[str, Any], *options: str, **more: str) -> Taken:
+    def sidecar(
+        self, sink: str, catalog: Mapping[str, Any], *options: str, recording: Path | None = None, **more: str
+    ) -> Taken:
         """The sidecar itself, to its exit; `options` go to Python, `more` to its environment."""
         process, pipe = self.start(sink, catalog, *options, **more)
-        return self._offer(process, pipe)
+        return self._offer(process, pipe, recording or self.recording)
 
     def start(
         self, sink: str, catalog: Mapping[str, Any], *options: str, **more: str
@@ -112,14 +114,14 @@ class Rig:
 
     def _feed(self, command: list[str], **options: Any) -> Taken:
         process = subprocess.Popen(pinned(0, command), cwd=ROOT, **options)
-        return self._offer(process, (self.folder / "stdout").open("wb", buffering=0))
+        return self._offer(process, (self.folder / "stdout").open("wb", buffering=0), self.recording)
 
-    def _offer(self, process: "subprocess.Popen[bytes]", pipe: Any) -> Taken:
+    def _offer(self, process: "subprocess.Popen[bytes]", pipe: Any, recording: Path) -> Taken:
         with pipe:
             time.sleep(_SETTLE_SECONDS)  # between opening the pipe and waiting for it
             started = psutil.Process(process.pid).cpu_times()
             began = time.perf_counter()
-            feeder = subprocess.Popen(["cat", str(self.recording)], stdout=pipe)
+            feeder = subprocess.Popen(["cat", str(recording)], stdout=pipe)
         fed: list[float] = []
 
         def wait() -> None:

@@ -54,7 +54,7 @@ def run(*, quick: bool) -> bool:
             goals += _goals(shape, row[_COLUMNS.index("of (b) decode")])
         rows += _recorded(bench, address, rounds, quick=quick)
         rows.append(_warehouse(bench, records=30_000 if quick else 100_000))
-        single, log_goals = costs.log_lines(bench, address, rounds, records=100_000 if quick else 400_000)
+        single, log_goals = costs.log_lines(bench, address, rounds, quick=quick)
         single += [costs.checkpoint(bench, address), costs.start_up(bench, address, 3 if quick else 7)]
         curves = dict(costs.memory(bench, quick=quick))
     publish("sidecar-costs", ("what", "value", "unit", "how"), [(c.name, c.value, c.unit, c.how) for c in single], [])

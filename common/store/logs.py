@@ -2,7 +2,7 @@
 
 import itertools
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,6 +11,9 @@ from msgspec import Struct
 from common.store.database import Database, Row
 from common.store.tasks import TaskKey
 from common.store.texts import clean
+
+SEPARATOR = "\0"
+"""No text of Postgres has it: who makes LogLines shows another sign in its place (texts.NUL)."""
 
 
 class LogLine(Struct, frozen=True):
@@ -22,34 +25,68 @@ class LogLine(Struct, frozen=True):
     timestamp: datetime
 
 
-class _Stored(Struct, frozen=True):
-    id: str
-    level: str
+class LogLines(Struct, frozen=True):
+    """Lines of one logger that came together: their levels and their messages, each joined by SEPARATOR. A thousand
+    small texts that live for a while scatter what is made and dropped around them, which slows that down.
+    """
+
     logger: str
-    message: str
     timestamp: datetime
+    levels: str
+    messages: str
+
+    def __len__(self) -> int:
+        return self.levels.count(SEPARATOR) + 1
+
+    def __iter__(self) -> Iterator[LogLine]:
+        for level, message in self.pairs():
+            yield LogLine(level, self.logger, message, self.timestamp)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Level and message of each line."""
+        return zip(self.levels.split(SEPARATOR), self.messages.split(SEPARATOR), strict=True)
+
+    def halves(self) -> "list[LogLines]":
+        """The first lines and the others; a single one stays whole."""
+        pairs, half = list(self.pairs()), len(self) // 2
+        parts = [pairs[:half], pairs[half:]] if half else [pairs]
+        return [LogLines(self.logger, self.timestamp, *map(SEPARATOR.join, zip(*part, strict=True))) for part in parts]
+
+
+class _Stored(Struct, frozen=True):
+    """What the statement add_logs makes rows of: their ids are `id` and the 15 hexadecimal digits of `first` + n."""
+
+    id: str
+    first: int
+    logger: str
+    timestamp: datetime
+    levels: list[str]
+    messages: list[str]
 
 
 _process = secrets.randbits(12)
-_count = itertools.count(2 << 62 | secrets.randbits(60))
+_first_id = itertools.count(secrets.randbits(58), 1 << 20)
+"""Leaves a million numbers to each document's lines; 60 bits are never reached."""
 
 
-def _ids(lines: Iterable[LogLine]) -> Iterator[str]:
-    """UUIDs of version 7 that also sort lines of one millisecond in the order they came."""
-    for at, together in itertools.groupby(line.timestamp for line in lines):
-        milliseconds = int(at.timestamp() * 1000) & (1 << 48) - 1
-        for _ in together:
-            yield f"{milliseconds:012x}7{_process:03x}{next(_count):016x}"
+def document(parts: Sequence[LogLines]) -> str:
+    """Lines as `add` takes them, at most a million, each with its id for good: a batch that is written again, since
+    nobody knows whether it was, is written once. UUIDs of version 7 that sort the lines of one moment as they came.
+    """
+    first, stored = next(_first_id), []
+    for part in parts:
+        milliseconds = int(part.timestamp.timestamp() * 1000) & (1 << 48) - 1
+        prefix = f"{milliseconds:012x}7{_process:03x}8"
+        levels = part.levels.split(SEPARATOR)
+        messages = [clean(text) for text in part.messages.split(SEPARATOR)]
+        stored.append(_Stored(prefix, first, clean(part.logger), part.timestamp, levels, messages))
+        first += len(part)
+    return msgspec.json.encode(stored).decode()
 
 
-def add(db: Database, task: TaskKey, lines: list[LogLine]) -> None:
-    """Writes a batch of lines in one statement."""
-    stored = [
-        _Stored(id_, line.level, clean(line.logger), clean(line.message), line.timestamp)
-        for id_, line in zip(_ids(lines), lines, strict=True)
-    ]
-    document = msgspec.json.encode(stored).decode()
-    db.run("add_logs", lines=document, sync_id=task.sync_id, task_id=task.task_id)
+def add(db: Database, task: TaskKey, lines: str) -> None:
+    """Writes a `document` of lines in one statement."""
+    db.run("add_logs", lines=lines, sync_id=task.sync_id, task_id=task.task_id)
 
 
 def last(db: Database, sync_id: str, task_id: str, limit: int) -> list[Row]:

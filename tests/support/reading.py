@@ -68,7 +68,9 @@ class Reading:
     @property
     def log(self) -> list[str]:
         """`LEVEL message` each."""
-        return [f"{line.level} {line.message}" for line in self.journal._lines]
+        self.read._tell()
+        said = [line for _, together in self.journal._said for line in together]
+        return [f"{line.level} {self.masks.hide(line.message)}" for line in said]
 
     def _save(self, key: str, state: bytes, refused: Callable[[str], None]) -> None:  # noqa: ARG002 - it never is
         self.saves.append((key, json.loads(state)))

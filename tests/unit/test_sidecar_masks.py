@@ -226,10 +226,3 @@ def test_whatever_the_secret_it_is_gone(secret: str, before: str, after: str) ->
         return
     hidden = Masks([secret]).hide(f"{before}<{secret}>{after}")
     assert f"<{secret}>" not in hidden
-
-
-@given(st.lists(st.text("abc \n*", max_size=12), max_size=6), st.lists(st.text("abc \n", min_size=4, max_size=9)))
-def test_many_texts_are_masked_as_each_alone(texts: list[str], secrets: list[str]) -> None:
-    """Searching them together neither misses a secret nor finds one across two texts."""
-    found = Masks(secrets)
-    assert found.hide_all(texts) == [found.hide(text) for text in texts]
