@@ -3,6 +3,7 @@
 import fcntl
 import secrets
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -104,7 +105,8 @@ class Edition:
         self._warehouse = Warehouse(self.warehouse_file, token := secrets.token_urlsafe(24))
         stack.callback(self._warehouse.close)
         bulker = stack.enter_context(WarehouseServer(self._warehouse))
-        self.token = _token(self.home / "token")
+        self.token = _kept(self.home / "token", lambda: secrets.token_urlsafe(24))
+        place = _kept(self.home / "place", lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
         given = settings.settings(
             {
                 "SYNCCTL_DATABASE_URL": self.database_url,
@@ -113,8 +115,11 @@ class Edition:
                 "SYNCCTL_RAW_AUTH_TOKENS": self.token,
                 "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
             },
-            # A pod is Pending here while its connector is installed, which takes minutes for the large ones.
-            defaults={"SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": str(uv.INSTALL_SECONDS)},
+            defaults={
+                "SYNCCTL_PLACE": place,
+                # A pod is Pending here while its connector is installed, which takes minutes for the large ones.
+                "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": str(uv.INSTALL_SECONDS),
+            },
         )
         timer = SweepTimer(given, _SWEEP_SECONDS)
         pods = LocalCluster(self.home / "pods", self._images, SIDECAR_IMAGE, settings.environment(), on_end=timer.wake)
@@ -145,19 +150,19 @@ class Edition:
         self._over.set()
 
 
-def _token(path: Path) -> str:
-    """The callers' token: made once, readable by this user only, so that `syncctl` finds it."""
+def _kept(path: Path, make: Callable[[], str]) -> str:
+    """The callers' token, or this home's place: made once, readable by this user only, so that `syncctl` finds it."""
     try:
-        token = path.read_text().strip() if path.exists() else ""
+        text = path.read_text().strip() if path.exists() else ""
     except UnicodeDecodeError:
-        raise SyncError(f"{path} does not hold a token; remove it, and a new one is made.") from None
-    if not token:
+        raise SyncError(f"{path} does not hold a {path.name}; remove it, and a new one is made.") from None
+    if not text:
         # An empty file would mean no token, and so a door that is open to everyone: it appears whole or not at all.
-        token, half = secrets.token_urlsafe(24), path.with_suffix(".new")
+        text, half = make(), path.with_suffix(".new")
         half.touch(mode=0o600)
-        half.write_text(token)
+        half.write_text(text)
         half.replace(path)
-    return token
+    return text
 
 
 @contextmanager

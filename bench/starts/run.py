@@ -23,6 +23,7 @@ from tests.support import burst
 from tests.support.functions import Server, running
 
 _TOKEN = "bench-token"  # noqa: S105 - of a function that ends with this program
+_PLACE = "bench"
 _REPEATED = 10
 _P99_SECONDS = 30.0
 _BODY = json.dumps({"config": {"api_key": "k"}, "catalog": {"streams": []}}).encode()
@@ -49,7 +50,11 @@ def run(*, quick: bool) -> bool:
         return left_out("starts", lacks)
     single, many = (10, 50) if quick else (30, 500)
     with api_server() as api, counting() as postgres:
-        settings: dict[str, Any] = api.settings | {"SYNCCTL_DATABASE_URL": postgres.url, "THREADS": "8"}
+        settings: dict[str, Any] = api.settings | {
+            "SYNCCTL_DATABASE_URL": postgres.url,
+            "THREADS": "8",
+            "SYNCCTL_PLACE": _PLACE,
+        }
         with running("read", token=_TOKEN, **settings) as server:
             burst.send(server.port, [_request("warm")])
             alone = _measure(server, api, postgres, [[f"single-{number}"] for number in range(single)])
@@ -104,7 +109,7 @@ def _memory(server: Server) -> float:
 def _look(api: ApiServer, postgres: Statements, wanted: set[str]) -> tuple[int, int]:
     """How many tasks lack a row, a pod or a Secret, and how many have more than one."""
     with Database(postgres.url) as db:
-        rows = db.transact(lambda db: db.run("active_pods"))
+        rows = db.transact(lambda db: db.run("active_pods", place=_PLACE))
     pods = Counter(pod["metadata"]["annotations"]["TaskID"] for pod in api.there("pods"))
     secrets = {secret["metadata"]["ownerReferences"][0]["name"] for secret in api.there("secrets")}
     names = {row["pod_name"] for row in rows}

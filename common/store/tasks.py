@@ -57,6 +57,8 @@ class TaskRow(Struct, frozen=True):
     ran: bool
     """Whether its pod ever ran."""
     attempt: int
+    place: str | None = None
+    """Where its pod is or will be; None in rows from before places were known."""
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -65,14 +67,17 @@ class TaskRow(Struct, frozen=True):
 
 
 def begin(
-    db: Database, task: TaskKey, *, pod_name: str, request_hash: str, prefix: str = ""
+    db: Database, task: TaskKey, *, pod_name: str, request_hash: str, prefix: str = "", place: str | None = None
 ) -> tuple[TaskRow | None, bool]:
-    """Writes the rows of a new task. Returns its row and True, or the row in the way and False."""
+    """Writes the rows of a new task. Returns its row and True, or the row in the way and False.
+
+    `place` is where the pod will be: sweeps of other places leave the row alone (None: they do not).
+    """
     fields = {"sync_id": task.sync_id, "storage_key": task.storage_key, "package": task.package}
     fields |= {"version": task.version, "command": str(task.command)}
     created = db.run(
         "create_task", task_id=task.task_id, pod_name=pod_name, request_hash=request_hash,
-        started_by=task.started_by, table_name_prefix=prefix, **fields,
+        started_by=task.started_by, table_name_prefix=prefix, place=place, **fields,
     )  # fmt: skip
     if not created:
         found = db.run("find_task", task_id=task.task_id) or _active(db, task, fields)
@@ -128,8 +133,10 @@ def note_troubles(db: Database, reasons: Mapping[str, str]) -> None:
     db.run("note_troubles", task_ids=list(reasons), reasons=[clean(reason) for reason in reasons.values()])
 
 
-def begin_attempt(db: Database, task: TaskKey, failure: Failure, *, pod_name: str, reason: str, pause: float) -> bool:
+def begin_attempt(
+    db: Database, task: TaskKey, failure: Failure, *, pod_name: str, place: str, reason: str, pause: float
+) -> bool:
     """Makes the attempt after `task.attempt` the current one. False where the task is over or somebody else did."""
     known = as_json(failure.as_json())
-    parameters = {"task_id": task.task_id, "attempt": task.attempt, "pod_name": pod_name, "reason": clean(reason)}
-    return bool(db.run("begin_attempt", failure=known, pause_seconds=pause, **parameters))
+    parameters = {"task_id": task.task_id, "attempt": task.attempt, "pod_name": pod_name, "place": place}
+    return bool(db.run("begin_attempt", failure=known, pause_seconds=pause, reason=clean(reason), **parameters))

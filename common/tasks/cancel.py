@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from common import cluster
+from common.cluster import place
 from common.commands import Command
 from common.errors import NotFound, SyncError
 from common.pods.manifest import LABELS
@@ -18,6 +19,10 @@ from common.tasks.requests import CancelQuery
 _log = logging.getLogger(__name__)
 
 REASON = "The task was cancelled."
+_ELSEWHERE = (
+    "The task's pod is at another place, {place}, and is not stopped from here: its sidecar sees the cancel and ends "
+    "within seconds, and the next sweep of that place removes the pod."
+)
 
 
 class Cancelled(Struct, frozen=True):
@@ -25,18 +30,25 @@ class Cancelled(Struct, frozen=True):
 
     task_id: str
     state: TaskState
+    elsewhere: str = ""
+    """The place of its pod, where that is another one than ours and the pod still has to be stopped."""
 
     def answer(self) -> dict[str, Any]:
         """As callers get it."""
-        return {"ok": True, "status": "ok", "taskId": self.task_id, "state": str(self.state)}
+        said = {"ok": True, "status": "ok", "taskId": self.task_id, "state": str(self.state)}
+        return said | ({"note": _ELSEWHERE.format(place=self.elsewhere)} if self.elsewhere else {})
 
 
 def cancel(query: CancelQuery, settings: Settings) -> Cancelled:
-    """Cancels a task that goes on; one that is over stays as it is. Safe to repeat. Raises NotFound."""
+    """Cancels a task that goes on, wherever; one that is over stays as it is. Safe to repeat. Raises NotFound."""
     with Database(settings.require_database_url()) as db:
         row, state = db.transact(lambda db: _conclude(db, query))
-    if state is TaskState.CANCELLED:
-        _stop_pod(row, settings)
+    if state is not TaskState.CANCELLED:
+        return Cancelled(query.task_id, state)
+    if row["place"] not in {None, place.of(settings)}:
+        # That it is not seen here tells nothing. Its sidecar and its place's sweep go by the row.
+        return Cancelled(query.task_id, state, elsewhere=row["place"])
+    _stop_pod(row, settings)
     return Cancelled(query.task_id, state)
 
 

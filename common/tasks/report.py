@@ -26,13 +26,13 @@ def list_tasks(settings: Settings, query: TaskQuery) -> dict[str, Any]:
                     "list_tasks", sync_id=query.sync_id, state=query.status, command=query.command,
                     before_time=before, before_id=task_id, limit=query.limit + 1,
                 ),
-                db.run("last_sweep"),
+                db.run("oldest_sweep"),
             )
         )  # fmt: skip
     page = rows[: query.limit]
     more = len(rows) > query.limit
     cursor = f"{_microseconds(page[-1]['created_at'])}~{page[-1]['task_id']}" if more else None
-    last = _sweep(sweep[0]) if sweep else None
+    last = _sweep(sweep[0]) if sweep and sweep[0]["swept_at"] else None
     return {"ok": True, "tasks": [_task(row) for row in page], "next": cursor, "lastSweep": last}
 
 
@@ -72,6 +72,7 @@ def _task(row: Row) -> dict[str, Any]:
         "failure": msgspec.json.decode(row["failure"]) if row["failure"] else None,
         "attempt": row["attempt"],
         "attempts": msgspec.json.decode(row["attempts"]),
+        "place": row["place"],
     }
 
 
@@ -84,6 +85,7 @@ def _sweep(row: Row) -> dict[str, Any]:
         "seconds": round(row["seconds"], 3),
         **{name: row[name] for name in names},
         "orphanedRows": row["orphaned_rows"],
+        "place": row["place"],
     }
 
 

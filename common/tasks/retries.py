@@ -16,7 +16,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from common import catalogs, resuming
-from common.cluster import Cluster
+from common.cluster import Cluster, place
 from common.commands import Command
 from common.errors import Conflict, SyncError, TooLarge
 from common.pods import diagnosis, manifest
@@ -26,14 +26,12 @@ from common.reasons import Failure, Kind
 from common.settings import Settings
 from common.store import Database, TaskKey, TaskState, states, tasks
 from common.store.database import Row
-from common.tasks.start import MAY_PASS, ensure_pod, pod_settings
+from common.tasks.start import MAY_PASS, WAITS, ensure_pod, pod_settings
 
 _log = logging.getLogger(__name__)
 
 _OVER = frozenset({"Succeeded", "Failed"})
 _CANNOT = "The read was to be started again, and cannot be"
-WAITS = "The pod waits: "
-"""How a pending task's reason begins while its pod is there."""
 
 
 def key_of_row(row: Row) -> TaskKey:
@@ -151,6 +149,7 @@ class Retries:
             one.key,
             one.failure,
             pod_name=manifest.pod_name(following),
+            place=place.of(self._settings),
             reason=f"{WAITS}{of}, after: {one.failure.message}",
             pause=self._settings.task_retry_pause_seconds * 2 ** (one.key.attempt - 1),
         )

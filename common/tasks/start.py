@@ -7,7 +7,7 @@ from uuid import uuid4
 from msgspec import Struct, structs
 
 from common import airbyte, catalogs, cluster, images, resuming
-from common.cluster import Cluster
+from common.cluster import Cluster, place
 from common.commands import Command
 from common.errors import Conflict, QuotaExceeded, Refused, SyncError, TimedOut, Unavailable
 from common.pods import manifest
@@ -24,6 +24,8 @@ MAY_PASS = (QuotaExceeded, Unavailable, TimedOut)
 _RESERVED = frozenset({airbyte.GLOBAL_STATE_KEY, airbyte.LEGACY_STATE_KEY})
 CREATE_FAILED = "CREATE_FAILED: "
 """The caller's console shows this word for a task whose pod could not be made (contract.md B)."""
+WAITS = "The pod waits: "
+"""How a pending task's reason begins while its pod is there."""
 
 
 class Started(Struct, frozen=True):
@@ -39,7 +41,19 @@ def start(task: NewTask, settings: Settings) -> Started:
     The same taskId with the same request is answered as the first time; with another one it is a Conflict.
     """
     images.check_allowed(task.package, settings.allowed_images)
-    key = TaskKey(
+    key, here = _key(task), place.of(settings)
+    with Database(settings.require_database_url()) as db:
+        key, payload, row, created = db.transact(lambda db: _begin(db, key, task, here))
+        answer = Started(row.task_id, row.started_at)
+        if not created and not _may_lack_pod(row, here):
+            return answer
+        _make_pod(db, key, payload, settings, task.table_name_prefix)
+    _log.info("Task accepted.", extra={"action": "start", "task_id": key.task_id})
+    return answer
+
+
+def _key(task: NewTask) -> TaskKey:
+    return TaskKey(
         command=task.command,
         task_id=task.task_id or str(uuid4()),
         package=task.package,
@@ -48,19 +62,23 @@ def start(task: NewTask, settings: Settings) -> Started:
         storage_key=task.storage_key,
         started_by=task.started_by,
     )
-    with Database(settings.require_database_url()) as db:
-        key, payload, row, created = db.transact(lambda db: _begin(db, key, task))
-        answer = Started(row.task_id, row.started_at)
-        if not created:
-            if row.state is TaskState.FAILED and not row.ran:
-                raise Conflict(
-                    f"Task {row.task_id} could not be started before: {row.reason.rstrip('.')}. Use a new taskId."
-                )
-            if row.state is not TaskState.PENDING or row.attempt > 1:
-                return answer
-        _make_pod(db, key, payload, settings, task.table_name_prefix)
-    _log.info("Task accepted.", extra={"action": "start", "task_id": key.task_id})
-    return answer
+
+
+def _may_lack_pod(row: TaskRow, here: str) -> bool:
+    """Whether a repeated request has to look for the task's pod; raises Conflict where it cannot help."""
+    if row.state is TaskState.FAILED and not row.ran:
+        raise Conflict(f"Task {row.task_id} could not be started before: {row.reason.rstrip('.')}. Use a new taskId.")
+    if row.state is not TaskState.PENDING or row.attempt > 1:
+        return False
+    if row.place in {None, here}:
+        return True
+    # A second pod here would run beside the one that is, or comes to be, over there.
+    if row.reason and not row.reason.startswith(WAITS):
+        raise Conflict(
+            f"Task {row.task_id} was started at another place, {row.place}, and has no pod there yet: "
+            f"{row.reason.rstrip('.')}. Repeat the request at that place, or cancel the task and use a new taskId."
+        )
+    return False
 
 
 def pod_settings(settings: Settings) -> PodSettings:
@@ -82,7 +100,7 @@ def pod_settings(settings: Settings) -> PodSettings:
     )
 
 
-def _begin(db: Database, key: TaskKey, task: NewTask) -> tuple[TaskKey, Payload, TaskRow, bool]:
+def _begin(db: Database, key: TaskKey, task: NewTask, here: str) -> tuple[TaskKey, Payload, TaskRow, bool]:
     """In one transaction: what the connector will be given, checked, and the task's rows."""
     payload = Payload(task.config, task.catalog, task.state)
     digest = manifest.request_hash(key, payload, task.table_name_prefix, full_sync=task.full_sync)
@@ -92,26 +110,27 @@ def _begin(db: Database, key: TaskKey, task: NewTask) -> tuple[TaskKey, Payload,
         payload = structs.replace(payload, state=_state(db, task))
     manifest.check_size(payload)
     row, created = tasks.begin(
-        db, key, pod_name=manifest.pod_name(key), request_hash=digest, prefix=task.table_name_prefix
+        db, key, pod_name=manifest.pod_name(key), request_hash=digest, prefix=task.table_name_prefix, place=here
     )
     if row is None:
         raise Conflict("Another task of the same kind has just ended; repeat the request.")
     if not created and (row.request_hash != digest or (key.sync_id and row.task_id != key.task_id)):
-        raise Conflict(_in_the_way(key, row))
+        raise Conflict(_in_the_way(key, row, here))
     if created and task.full_sync:
         states.clear(db, task.sync_id)
     return structs.replace(key, task_id=row.task_id, started_at=row.started_at), payload, row, created
 
 
-def _in_the_way(key: TaskKey, row: TaskRow) -> str:
+def _in_the_way(key: TaskKey, row: TaskRow, here: str) -> str:
+    at = "" if row.place in {None, here} else f" at another place ({row.place})"
     if row.task_id == key.task_id:
         return (
-            f"Task {row.task_id} exists already, with another request ({row.state}, started {row.age_seconds} s "
+            f"Task {row.task_id} exists already, with another request ({row.state}{at}, started {row.age_seconds} s "
             "ago); use a new taskId."
         )
     what = f"Sync {key.sync_id}" if key.command is Command.READ else f"A {key.command} for this storageKey"
     return (
-        f"{what} already runs: task {row.task_id} is {row.state} and was started {row.age_seconds} s ago; wait "
+        f"{what} already runs{at}: task {row.task_id} is {row.state} and was started {row.age_seconds} s ago; wait "
         "for its end, or cancel it."
     )
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from common import cluster
+from common.cluster import place
 from common.errors import SyncError
 from common.pods.diagnosis import Limits
 from common.pods.manifest import LABELS
@@ -47,14 +48,14 @@ def sweep(settings: Settings) -> Swept:
     began = time.monotonic()
     with _sweeper(settings) as sweeper:
         # Rows before pods: one that is made in between is not missed.
-        missing = {row["pod_name"] for row in sweeper.db.transact(lambda db: db.run("active_pods"))}
+        missing = sweeper.expected()
         swept = Swept()
         for page in _pages(sweeper.judge.where.list_pods()):
             missing.difference_update(pod["metadata"]["name"] for pod in page)
             swept += sweeper.look_at(page)
         for names in _pages(iter(missing)):
             swept += sweeper.look_for(names)
-        _record(sweeper.db, swept, time.monotonic() - began)
+        _record(sweeper.db, sweeper.place, swept, time.monotonic() - began)
     return swept
 
 
@@ -91,10 +92,14 @@ def keep_sweeping(settings: Settings) -> Summary:
 
 
 class _Sweeper:
-    """Judges and acts, page by page."""
+    """Judges and acts, page by page, at one place."""
 
-    def __init__(self, db: Database, judge: Judge, deeds: Deeds, hands: Hands) -> None:
-        self.db, self.judge, self._deeds, self._hands = db, judge, deeds, hands
+    def __init__(self, db: Database, here: str, judge: Judge, deeds: Deeds, hands: Hands) -> None:
+        self.db, self.place, self.judge, self._deeds, self._hands = db, here, judge, deeds, hands
+
+    def expected(self) -> set[str]:
+        """The names of the pods that should be at this place."""
+        return {row["pod_name"] for row in self.db.transact(lambda db: db.run("active_pods", place=self.place))}
 
     def look_at(self, pods: list[dict[str, Any]]) -> Swept:
         """One statement for the rows behind a page of pods, and one for each kind of what is to be written."""
@@ -110,8 +115,8 @@ class _Sweeper:
         return self._deeds.about_pods(self._hands.each(look, pods, otherwise))
 
     def look_for(self, names: list[str]) -> Swept:
-        """The rows that these pods, which are not there, should stand behind."""
-        rows = self.db.transact(lambda db: db.run("active_tasks", pod_names=names))
+        """The rows that these pods, which are not there, should stand behind at this place."""
+        rows = self.db.transact(lambda db: db.run("active_tasks", pod_names=names, place=self.place))
         return self._deeds.about_rows(self._hands.each(self.judge.look_for_missing, rows, Look(active=True)))
 
 
@@ -120,16 +125,16 @@ def _sweeper(settings: Settings, *, isolate: bool = True) -> Iterator[_Sweeper]:
     """With `isolate`, one pod's trouble is counted, not raised."""
 
     def read(db: Database) -> tuple[float, list[Row]]:
-        return float(db.run("database_now")[0]["now"]), db.run("last_sweep")
+        return float(db.run("database_now")[0]["now"]), db.run("last_sweep", place=here)
 
-    limits = _limits(settings)
+    here, limits = place.of(settings), _limits(settings)
     with Database(settings.require_database_url()) as db, ThreadPoolExecutor(THREADS, "sweep") as pool:
         now, last = db.transact(read)
         where = cluster.connect(settings)
         fresh = bool(last) and last[0]["age_seconds"] < _FRESH_SECONDS
         retries, hands = Retries(where, settings, limits, now), Hands(pool, isolate=isolate)
         judge = Judge(where, settings, retries, limits, now=now, trust_silence=fresh)
-        yield _Sweeper(db, judge, Deeds(where, db, retries, hands), hands)
+        yield _Sweeper(db, here, judge, Deeds(where, db, retries, hands), hands)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -152,7 +157,7 @@ def _task_id(pod: dict[str, Any]) -> str:
     return str((pod["metadata"].get("annotations") or {}).get("TaskID") or "")
 
 
-def _record(db: Database, swept: Swept, seconds: float) -> None:
-    db.transact(lambda db: db.run("record_sweep", seconds=seconds, **msgspec.structs.asdict(swept)))
+def _record(db: Database, here: str, swept: Swept, seconds: float) -> None:
+    db.transact(lambda db: db.run("record_sweep", place=here, seconds=seconds, **msgspec.structs.asdict(swept)))
     if swept.concluded or swept.orphaned_rows or swept.unreadable:
         _log.info("Swept.", extra={"action": "sweep", **msgspec.structs.asdict(swept)})

@@ -16,7 +16,8 @@ from common.settings import Settings
 from common.store import Outcome, TaskKey, TaskState, outcomes
 from common.store.database import Row
 from common.store.outcomes import End
-from common.tasks.retries import WAITS, Next, Released, Retries, key_of_row
+from common.tasks.retries import Next, Released, Retries, key_of_row
+from common.tasks.start import WAITS
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from common.errors import SyncError
 from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
 from embedded import settings
-from embedded.edition import Edition, _token
+from embedded.edition import Edition, _kept
 from embedded.uv import INSTALL_SECONDS
 from tests.support.recorder import wait_for
 from tests.support.rig import catalog
@@ -74,9 +74,10 @@ def test_a_task_that_ends_within_the_first_sweep_is_told(
 def test_what_lies_in_the_home_is_the_users_alone(edition: Served) -> None:
     """Whatever the folder's own mode is."""
     body = {"config": {"mode": "ok"}, "catalog": catalog("plants")}
-    assert edition.read("case/bad:1", body, tableNamePrefix="mine_")["state"] == "SUCCESS"
+    task = edition.read("case/bad:1", body, tableNamePrefix="mine_")
+    assert (task["state"], task["place"]) == ("SUCCESS", (edition.home / "place").read_text())
     modes = {path.name: path.stat().st_mode & 0o777 for path in edition.home.iterdir() if path.is_file()}
-    assert modes.keys() >= {"lock", "token", "warehouse.duckdb"}
+    assert modes.keys() >= {"lock", "token", "place", "warehouse.duckdb"}
     assert set(modes.values()) == {0o600}, modes
 
 
@@ -132,7 +133,12 @@ def test_a_token_file_that_holds_none_is_a_sentence(tmp_path: Path) -> None:
     """It is never replaced by itself: somebody may have put it there."""
     (tmp_path / "token").write_bytes(b"\xff\xfe")
     with pytest.raises(SyncError, match="does not hold a token"):
-        _token(tmp_path / "token")
+        _kept(tmp_path / "token", str)
+
+
+def test_a_home_keeps_its_place(tmp_path: Path) -> None:
+    """Whatever the machine is called by then: the rows that it has left behind are still its own."""
+    assert _kept(tmp_path / "place", lambda: "one") == _kept(tmp_path / "place", lambda: "other") == "one"
 
 
 @pytest.mark.parametrize("home", ["/proc/nowhere", "/etc/passwd"])

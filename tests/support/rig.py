@@ -103,8 +103,8 @@ class Rig:
     def sweep(self) -> None:
         """Concludes what the sidecar has proposed, as a sweep that finds its pod ended and starts nothing again."""
         with Database(self.database.url, make_tables=False) as db, contextlib.suppress(TablesMissing):
-            pods = [row["pod_name"] for row in db.transact(lambda db: db.run("active_pods"))]
-            for row in db.transact(lambda db: db.run("active_tasks", pod_names=pods)):
+            pods = [row["pod_name"] for row in db.transact(lambda db: db.run("active_pods", place=""))]
+            for row in db.transact(lambda db: db.run("active_tasks", pod_names=pods, place="")):
                 if proposal := outcomes.proposed(row["proposal"]):
                     db.transact(functools.partial(outcomes.conclude, task=key_of_row(row), outcome=proposal))
 
