@@ -4,6 +4,7 @@ A connection belongs to one thread (pg8000's threadsafety is 1), so each user ma
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ _UNHOLDABLE = ("22", "54")  # data exceptions, and limits of the program such as
 _PAUSE_SECONDS = 0.5
 _LOCK_SECONDS = 5.0
 """Before the connection's own time-out: a server process that nobody listens to any more would go on waiting, and hold
-what it has locked already.
+what it has locked already. And before the server's for a statement, which would not tell that a row was held.
 """
 
 
@@ -43,9 +44,10 @@ class Database:
         self._patience_seconds = patience_seconds
         self._make_tables = make_tables
         self._connection: Any = None
-        given = map(str, self._arguments.get("startup_params", {}).items())
-        own = any("lock_timeout" in one for one in given)
-        self._lock_seconds = None if own else min(_LOCK_SECONDS, self._arguments["timeout"] / 2)
+        given = self._arguments.get("startup_params", {})
+        own = any("lock_timeout" in one for one in map(str, given.items()))
+        self._longest_wait = min(self._arguments["timeout"], dsn.statement_seconds(given) or math.inf) / 2
+        self._lock_seconds = None if own else min(_LOCK_SECONDS, self._longest_wait)
 
     def transact(self, work: Callable[["Database"], T]) -> T:
         """Runs `work` in one transaction; raises StoreUnavailable or TimedOut when Postgres stays away."""
@@ -85,7 +87,7 @@ class Database:
     @contextmanager
     def waiting_for_locks(self, seconds: float) -> Iterator[None]:
         """Transactions in this block give up on a row that another session holds after so long, with Locked."""
-        before, self._lock_seconds = self._lock_seconds, seconds
+        before, self._lock_seconds = self._lock_seconds, min(seconds, self._longest_wait)
         try:
             yield
         finally:
@@ -111,7 +113,7 @@ class Database:
     def _once(self, work: Callable[["Database"], T]) -> T:
         try:
             waits = self._lock_seconds
-            self.execute("BEGIN" if waits is None else f"BEGIN; SET LOCAL lock_timeout = {round(waits * 1000)}")
+            self.execute("BEGIN" if waits is None else f"BEGIN; SET LOCAL lock_timeout = {math.ceil(waits * 1000)}")
             result = work(self)
             self.execute("COMMIT")
         except BaseException as error:

@@ -1,6 +1,8 @@
 """A Postgres URL, as libpq and Go drivers write it, to pg8000's connection arguments (pg8000 reads no URL)."""
 
+import re
 import ssl
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -16,6 +18,9 @@ _IGNORED = frozenset(
     | {"default_query_exec_mode", "statement_cache_capacity", "sslcompression", "target_session_attrs"}
 )
 _STARTUP = frozenset({"search_path", "options", "timezone", "statement_timeout", "lock_timeout", "DateStyle"})
+_UNITS = {"us": 1e-6, "": 1e-3, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_TIME = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*")
+_IN_OPTIONS = re.compile(r"statement[_-]timeout=(\S*)")
 
 
 def parse(url: str) -> dict[str, Any]:
@@ -59,6 +64,24 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= _LONGEST_TIMEOUT_SECONDS:
         raise SettingsError("The database URL's connect_timeout is not a number of seconds.")
     return seconds or _CONNECT_TIMEOUT_SECONDS
+
+
+def statement_seconds(startup: Mapping[str, str]) -> float | None:
+    """After how long the server ends a statement, as far as the URL's options (parse's startup_params) say so; the
+    shortest, where they say several.
+    """
+    texts = _IN_OPTIONS.findall(startup.get("options", ""))
+    if "statement_timeout" in startup:
+        texts.append(startup["statement_timeout"])
+    return min(filter(None, map(_server_seconds, texts)), default=None)
+
+
+def _server_seconds(text: str) -> float:
+    """A time as Postgres reads it; 0 is no limit."""
+    found = _TIME.fullmatch(text)
+    if found is None or found[2] not in _UNITS:
+        raise SettingsError("The database URL's statement_timeout is not a time; write milliseconds, or such as 30s.")
+    return float(found[1]) * _UNITS[found[2]]
 
 
 def unverified() -> ssl.SSLContext:

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from common.errors import Locked, StoreUnavailable
+from common.errors import Locked, StoreUnavailable, TimedOut
 from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
 from common.tasks.report import get_task
@@ -166,6 +166,26 @@ def test_a_row_that_somebody_holds_is_given_up_on_both_sides(database: TestDatab
         wait_for(lambda: not database.rows(waiting), 1, "nobody waits")
         holder.execute("ROLLBACK")
         db.transact(lambda db: db.execute(change))
+
+
+@pytest.mark.fault(50)
+@pytest.mark.parametrize(
+    "option", ["statement_timeout=600", "statement_timeout=0.6s", "options=-c%20statement_timeout%3D600ms"]
+)
+def test_a_held_row_is_given_up_before_the_url_s_statement_timeout(database: TestDatabase, option: str) -> None:
+    """Which would end the statement as one that takes too long: what waits is told from what does."""
+    database.rows("INSERT INTO source_state VALUES ('s', 'x', '{}', now())")
+    change = "UPDATE source_state SET timestamp = now()"
+    with Database(database.url) as holder, Database(f"{database.url}&{option}") as db:
+        holder.execute("BEGIN")
+        holder.execute(change)
+        with pytest.raises(Locked, match="repeating is safe"):
+            db.transact(lambda db: db.execute(change))
+        with db.waiting_for_locks(5), pytest.raises(Locked):
+            db.transact(lambda db: db.execute(change))
+        holder.execute("ROLLBACK")
+        with pytest.raises(TimedOut, match="gave up on a statement"):
+            db.transact(lambda db: db.execute("SELECT pg_sleep(5)"))
 
 
 @pytest.mark.fault(51)
