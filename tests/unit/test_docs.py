@@ -95,6 +95,13 @@ def test_every_other_variable_is_documented() -> None:
     }
 
 
+def test_one_version_of_the_example_s_connector_is_named() -> None:
+    """Whoever goes from one document to the next installs it once."""
+    texts = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
+    versions = [set(re.findall(r"source-faker(?::|&version=)([0-9.]*[0-9])", text)) for text in texts]
+    assert len(set().union(*versions)) == 1, versions
+
+
 def test_the_exit_codes_are_the_command_line_s() -> None:
     """Numbers and names."""
     expected = [[str(code.value), code.name] for code in ExitCode]
