@@ -12,6 +12,10 @@ Work = Callable[[Database], object]
 _PAUSE_SECONDS = 5.0
 _SHARE = 10
 """After a try that took long, wait so many times as long: a hanging server takes a tenth of our time at most."""
+_BURST_SECONDS = 1.0
+"""So much writing goes at once. Behind it half of our time at most: some connectors send thousands of states without a
+row between them, of which only the newest matters.
+"""
 
 
 class _Kept(Struct, frozen=True):
@@ -29,7 +33,7 @@ class Keeper:
         self.kept = 0
         self._db = db
         self._waiting: dict[str, _Kept] = {}
-        self._not_before = 0.0
+        self._not_before = self._paid_at = 0.0
 
     def keep(self, name: str, work: Work, refused: Callable[[str], None]) -> None:
         """`refused` is told why, should it be given up: what Postgres will never take, or did not come back for."""
@@ -42,9 +46,12 @@ class Keeper:
         if not self._waiting or time.monotonic() < self._not_before:
             return
         before = time.monotonic()
-        if not self._write(self._db):
-            now = time.monotonic()
-            self._not_before = now + max(_PAUSE_SECONDS, (now - before) * _SHARE)
+        written = self._write(self._db)
+        now = time.monotonic()
+        self._paid_at = max(self._paid_at, before) + 2 * (now - before)
+        self._not_before = (
+            self._paid_at - _BURST_SECONDS if written else now + max(_PAUSE_SECONDS, (now - before) * _SHARE)
+        )
 
     def finish(self, patient: Database) -> None:
         """The last try, as long as `patient` waits; what cannot be kept now is lost."""

@@ -183,6 +183,19 @@ def test_the_keeper_saves_at_once_and_only_the_newest_later(gate: Proxy, databas
         assert (keep.kept, reasons) == (3, [])
 
 
+def test_a_flood_of_states_is_not_written_one_by_one(
+    db: Database, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands without a row between them must not hold the connector up: the newest is what counts."""
+    monkeypatch.setattr(keeper, "_BURST_SECONDS", 0.0)
+    keep = Keeper(db)
+    for number in range(1000):
+        keep.keep("plants", _save("plants", b'{"c":%d}' % number), _refused([]))
+    assert 0 < keep.kept < 900
+    keep.finish(db)
+    assert _saved(database) == {"plants": {"c": 999}}
+
+
 def test_the_keeper_insists_at_the_end_and_then_tells(
     gate: Proxy, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
