@@ -32,6 +32,10 @@ class StateKind(StrEnum):
     LEGACY = "LEGACY"
 
 
+TRACES = frozenset({"ERROR", "STREAM_STATUS", "ESTIMATE", "ANALYTICS"})
+"""The kinds of TRACE."""
+
+
 class StreamStatus(StrEnum):
     """What TRACE STREAM_STATUS can say."""
 
@@ -177,10 +181,13 @@ class Trace(Struct, frozen=True):
 
     @property
     def kind(self) -> str | None:
-        """The kind that `type` names; without a type, what is there."""
-        if self.type is not None:
-            return self.type
-        return "ERROR" if self.error is not None else "STREAM_STATUS" if self.stream_status != ABSENT else None
+        """The kind that `type` names; where it names none that is known, what is there."""
+        named = self.type.strip().upper() if self.type is not None else ""
+        if named in TRACES:
+            return named
+        if self.error is not None:
+            return "ERROR"
+        return "STREAM_STATUS" if self.stream_status not in (ABSENT, Raw(b"null")) else self.type
 
     @property
     def failure(self) -> TraceError | None:

@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from common import reasons
-from common.airbyte import UNREADABLE, Control, Log, Trace
+from common.airbyte import TRACES, UNREADABLE, Control, Log, Trace
 from common.reasons import Kind
 from sidecar import words
 from sidecar.journal import Journal
@@ -17,7 +18,6 @@ from sidecar.pipes import End
 
 _TEXT = frozenset({str})
 _LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})
-_TRACES = frozenset({"ERROR", "STREAM_STATUS", "ESTIMATE", "ANALYTICS"})
 _LAST_WORDS = 12
 _ODD_LINES_LOGGED = 20
 _ODD_CHARACTERS = 200
@@ -102,6 +102,7 @@ class Connector:
             _ = trace.status
         except UNREADABLE:
             self.odd("a TRACE message of an unknown shape")
+            self.miss_trace(_trace_kind(raw), "its shape is unknown")
             return None
         if failure := trace.failure:
             self._say(["ERROR"], [failure.sentence])
@@ -109,7 +110,7 @@ class Connector:
             # The first one is the cause; what follows are summaries.
             if failure.stream is None and not self.error:
                 self.error = _short(self._journal.hide(failure.sentence))
-        elif trace.kind not in _TRACES:
+        elif trace.kind not in TRACES:
             self.odd("a TRACE message of the unknown type", trace.type)
         return trace
 
@@ -203,6 +204,17 @@ class Connector:
         if max(map(len, last)) > _SAID_CHARACTERS:
             last = [_short(self._journal.hide(text)) for text in last]
         self._last_words.extend(last)
+
+
+def _trace_kind(raw: bytes) -> str:
+    """What a TRACE of an unknown shape is about; "" where not even that is known."""
+    try:
+        found = msgspec.json.decode(words.readable(raw), type=dict[str, Any])
+    except UNREADABLE:
+        return ""
+    named = str(found.get("type")).upper()
+    there = (kind for kind in ("ERROR", "STREAM_STATUS") if found.get(kind.lower()) is not None)
+    return named if named in TRACES else next(there, "")
 
 
 def _short(text: str) -> str:

@@ -125,7 +125,7 @@ def _why_incomplete(lane: Lane, run: Run) -> str:
     if run.statuses and run.clean and not lane.touched:
         return "the source never mentioned this stream, and ended well all the same"
     if run.statuses and run.clean:
-        said = lane.reported.value if lane.reported else "no status"
+        said = lane.last_word or "no status"
         return f"the source did not complete this stream (its last word was {said})"
     return run.cause.message
 

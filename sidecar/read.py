@@ -34,6 +34,7 @@ _LOGS_BYTES, _LOGS_SECONDS = 1024 * 1024, 0.1
 
 _Rows = defaultdict[str | tuple[str, str], list[Raw]]
 """A block's rows, by stream: its name alone where it has no namespace, since making pairs costs."""
+_WORD_CHARACTERS = 40
 
 
 class Read:
@@ -211,10 +212,13 @@ class Read:
             return
         lane = self._lanes.find(told.stream)
         lane.touched = True
+        lane.last_word = self._journal.hide(told.status)[:_WORD_CHARACTERS]
         try:
-            status = StreamStatus(told.status)
+            status = StreamStatus(told.status.strip().upper())
         except ValueError:
+            # Whatever it says, it does not say COMPLETE.
             self._connector.odd("an unknown stream status", told.status)
+            self._connector.unread_status = True
             return
         lane.reported = status
         lane.status = Status.RUNNING

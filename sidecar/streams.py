@@ -66,6 +66,8 @@ class Lane:
         """The first so many of the rows that it has `reached` are acknowledged, or refused by name."""
         self.since_state = 0
         self.reported: StreamStatus | None = None
+        self.last_word = ""
+        """The source's own last word for the stream's status, whatever it is."""
         self.touched = False
         self.last_was_state = False
         self.status = Status.PENDING

@@ -155,11 +155,11 @@ def test_a_streams_own_words_go_before_ours(make: Make) -> None:
 
 
 def test_a_trace_of_an_unknown_type_is_told(make: Make) -> None:
-    """It may be a misspelt error: ignored, but not silently."""
-    reading = make().feed(_row(1), {"type": "TRACE", "trace": {"type": "error", "error": {"message": "x"}}}, DONE)
+    """It may be something that a later protocol brings: ignored, but not silently."""
+    reading = make().feed(_row(1), {"type": "TRACE", "trace": {"type": "newer", "newer": {"message": "x"}}}, DONE)
     reading.feed({"type": "TRACE", "trace": {"type": "ESTIMATE"}}, log("x")).end()
     assert [line for line in reading.log if "TRACE" in line] == [
-        "WARN The connector wrote a TRACE message of the unknown type 'error'; it was ignored."
+        "WARN The connector wrote a TRACE message of the unknown type 'newer'; it was ignored."
     ]
 
 

@@ -72,12 +72,46 @@ def test_an_error_that_cannot_be_read_is_no_success(
         pytest.param(json.dumps(CUT).replace('{"name": "plants"}', '"plants"'), id="descriptor a string"),
         pytest.param(json.dumps(CUT).replace('{"name": "plants"}', "null"), id="descriptor null"),
         pytest.param(json.dumps(CUT).replace('"type": "STREAM_STATUS", ', ""), id="no type"),
+        pytest.param(json.dumps(CUT).replace('"STREAM_STATUS"', '"stream_status"'), id="type in small letters"),
+        pytest.param(json.dumps(CUT).replace('"STREAM_STATUS"', '"STATUS"'), id="another type"),
+        pytest.param(json.dumps(CUT).replace('"STREAM_STATUS"', "7"), id="type a number"),
+        pytest.param(json.dumps(CUT).replace('"INCOMPLETE"', "null"), id="status null"),
+        pytest.param(json.dumps(CUT).replace('"INCOMPLETE"', "5"), id="status a number"),
+        pytest.param(json.dumps(CUT).replace('"status": "INCOMPLETE"', '"state": "INCOMPLETE"'), id="no status"),
     ],
 )
 def test_a_cut_stream_replaces_no_table_however_it_is_told(make: Make, bulker: Recorder, line: str) -> None:
     """protocol-json-that-is-no-message: an INCOMPLETE in an odd shape is not taken for a source without statuses."""
     assert make().feed(_row(1), line).end().state == "FAILED"
     assert bulker.committed("plants") == []
+
+
+@pytest.mark.parametrize("word", ["FAILED", "incomplete", "Incomplete ", "CANCELLED", "COMPLETED?", ""])
+def test_a_status_that_is_not_complete_replaces_no_table_whatever_its_word(
+    make: Make, bulker: Recorder, word: str
+) -> None:
+    """status-one-stream-fails: no source without statuses; its own word is in the reason."""
+    outcome = make().feed(_row(1), status("plants", word)).end()
+    assert (outcome.state, bulker.committed("plants")) == ("FAILED", [])
+    assert f"(its last word was {word.strip() or 'no status'}" in outcome.reason
+
+
+def test_a_status_in_small_letters_is_heard(make: Make, bulker: Recorder) -> None:
+    """A word that nobody knows before it spoils nothing."""
+    outcome = make().feed(
+        status("plants", "started"), _row(1), status("plants", "PAUSED"), status("plants", "complete")
+    )
+    assert (outcome.end().state, len(bulker.rows("plants"))) == ("SUCCESS", 1)
+
+
+@pytest.mark.parametrize("kind", ["error", "Error ", "FAILURE", None, 5, ["ERROR"]])
+def test_an_error_under_another_type_is_no_success(make: Make, bulker: Recorder, kind: Any) -> None:
+    """status-one-stream-fails: what has an error in it is one."""
+    error = trace_error("no access")
+    error["trace"]["type"] = kind
+    outcome = make().feed(_row(1), error).end()
+    assert (outcome.state, bulker.committed("plants")) == ("FAILED", [])
+    assert "no access" in outcome.reason or "A TRACE message of the connector could not be read" in outcome.reason
 
 
 def test_a_status_that_may_mean_either_of_two_streams(make: Make, bulker: Recorder) -> None:
