@@ -106,10 +106,14 @@ class State(Struct, frozen=True):
 
     @property
     def kind(self) -> str:
-        """The kind that `type` names; without a type, LEGACY or what is there."""
-        if self.type is not None or self.data != ABSENT:
-            return self.type or StateKind.LEGACY
-        return StateKind.STREAM if self.stream is not None else StateKind.GLOBAL
+        """The kind that `type` names; without a type, LEGACY or what is there (a null is not)."""
+        if self.type is not None:
+            return self.type.strip().upper()
+        if self.data not in (ABSENT, Raw(b"null")):
+            return StateKind.LEGACY
+        if self.stream is not None:
+            return StateKind.STREAM
+        return StateKind.LEGACY if self.global_ == ABSENT and self.data != ABSENT else StateKind.GLOBAL
 
     @property
     def whole(self) -> tuple[str, Raw] | None:
@@ -239,15 +243,28 @@ class Discovered(Struct, frozen=True):
 
 
 def says_nothing(state: bytes) -> bool:
-    """Whether a state of all streams, what `--state` is given, or a configuration is none: absent, null, {}, [], or an
-    object of nothing but empty members. It must not take the place of one that was kept before.
+    """Whether a state, what `--state` is given, or a configuration is none: absent, null, {}, [], or made of nothing
+    but such members. It must not take the place of one that was kept before.
     """
     try:
-        value = msgspec.json.decode(state.strip() or b"null")
+        return _is_empty(msgspec.json.decode(state.strip() or b"null"))
     except UNREADABLE:
         return False
-    members = value.values() if isinstance(value, dict) else [value]
-    return all(member in (None, [], "") for member in members)
+
+
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, dict):
+        if "stream_descriptor" in value:
+            return _is_empty(value.get("stream_state"))
+        # What names a state's kind is nothing to go on from either.
+        beside = {"type"} if value.keys() & _STATE_MEMBERS else set()
+        return all(_is_empty(value[name]) for name in value.keys() - beside)
+    if isinstance(value, list):
+        return all(map(_is_empty, value))
+    return value is None or value == ""
+
+
+_STATE_MEMBERS = frozenset({"stream", "global", "data"})
 
 
 def config_hash(config: bytes) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 from msgspec import Raw
 
-from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY, UNREADABLE, State, StreamState
+from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY, UNREADABLE, State, StreamState, says_nothing
 from common.catalogs import Catalog, StreamId
 
 
@@ -33,8 +33,13 @@ def _messages(catalog: Catalog, states: Mapping[str, bytes]) -> dict[StreamId, b
         + states[stream.id.key]
         + b"}}"
         for stream in catalog.streams
-        if stream.incremental and states.get(stream.id.key) and not _is_marker(states[stream.id.key])
+        if stream.incremental and _is_usable(states.get(stream.id.key, b""))
     }
+
+
+def _is_usable(state: bytes) -> bool:
+    """Whether a stream can go on from a state: one that says nothing would only have its rows added once more."""
+    return not says_nothing(state) and not _is_marker(state)
 
 
 def _array(messages: Collection[bytes]) -> bytes:

@@ -49,12 +49,7 @@ class Checkpoints:
 
     def take_stream(self, lane: Lane, state: bytes, counted: float | None) -> None:
         """A STREAM state has come; `counted` is what the source says that it emitted since the one before."""
-        lane.last_was_state = True
-        if counted is not None and counted != lane.since_state:
-            lane.fail(_miscount(counted, lane.since_state))
-            if counted > lane.since_state:
-                lane.miss()
-        lane.since_state = 0
+        self.count_stream(lane, counted)
         if lane.dead:
             return
         if lane.leaps:
@@ -63,6 +58,15 @@ class Checkpoints:
         lane.pending = PendingState(state, lane.reached)
         if self._due(lane):
             self.commit(lane)
+
+    def count_stream(self, lane: Lane, counted: float | None) -> None:
+        """What the source says that a stream has emitted since the state before."""
+        lane.last_was_state = True
+        if counted is not None and counted != lane.since_state:
+            lane.fail(_miscount(counted, lane.since_state))
+            if counted > lane.since_state:
+                lane.miss()
+        lane.since_state = 0
 
     def take_shared(self, key: str, state: bytes, counted: float | None) -> None:
         """A GLOBAL or LEGACY state has come; its count is of all streams together."""

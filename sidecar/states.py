@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from common import airbyte
-from common.airbyte import UNREADABLE, Message, State, StateKind
+from common.airbyte import UNREADABLE, Message, State, StateKind, StreamState
 from common.catalogs import ABSENT
 from sidecar import surrogates
 from sidecar.checkpoints import Checkpoints
@@ -37,21 +37,49 @@ class States:
             state = msgspec.json.decode(raw, type=State)
         except UNREADABLE as error:
             self._connector.odd(f"a STATE message that cannot be read ({error})")
+            self._miss(raw, "its shape is unknown")
             return
         if state.kind == StateKind.STREAM and state.stream is not None:
-            lane = self._lanes.find(state.stream.stream_descriptor)
-            self._checkpoints.take_stream(lane, restore(bytes(state.stream.stream_state)), state.record_count)
+            self._take_stream(state.stream, state.record_count, restore)
         elif state.whole and not airbyte.says_nothing(bytes(state.whole[1])):
             key, content = state.whole
             self._checkpoints.take_shared(key, restore(bytes(content)), state.record_count)
         else:
-            self._on_empty_state(state)
+            self._on_empty_state(raw, state)
             return
         self.stated = True
 
-    def _on_empty_state(self, state: State) -> None:
+    def _take_stream(self, told: StreamState, counted: float | None, restore: Callable[[bytes], bytes]) -> None:
+        lane, content = self._lanes.find(told.stream_descriptor), bytes(told.stream_state)
+        if lane.incremental and lane.resumes and airbyte.says_nothing(content):
+            # The one that the stream went on from is better than none: from none it would be read all over again.
+            self._checkpoints.count_stream(lane, counted)
+        else:
+            self._checkpoints.take_stream(lane, restore(content), counted)
+
+    def _on_empty_state(self, raw: Raw, state: State) -> None:
         """Its count counts; but it is nothing to go on from, so it takes no other's place."""
         if state.whole:
             self._checkpoints.count_shared(state.record_count)
             self.stated = self.stated or state.whole[1] != ABSENT
         self._connector.odd("a STATE message without the state of its type", state.type)
+        self._miss(raw, "it lacks the state of its type")
+
+    def _miss(self, raw: Raw, why: str) -> None:
+        """A state that is not understood, unless there is nothing in it."""
+        if _says_something(bytes(raw)):
+            self._checkpoints.miss_state(why)
+
+
+def _says_something(raw: bytes) -> bool:
+    if raw[:1] not in {b"{", b"["}:
+        return False
+    try:
+        members = msgspec.json.decode(raw, type=dict[str, Raw])
+    except UNREADABLE:
+        members = {"": Raw(raw)}
+    return any(not airbyte.says_nothing(bytes(member)) for name, member in members.items() if name not in _BESIDE)
+
+
+_BESIDE = frozenset({"type", "id", "sourceStats", "destinationStats"})
+"""What stands in a STATE beside the state itself."""

@@ -60,6 +60,8 @@ class Lane:
     ) -> None:
         self.id: StreamId = stream.id
         self.incremental = stream.incremental
+        self.resumes = resumes
+        """Whether the run goes on from a state that may cover the stream."""
         self.emitted = self.sent = self.stored = self.bytes = 0
         self.refused = 0
         self.safe = 0

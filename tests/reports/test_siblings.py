@@ -148,6 +148,10 @@ EMPTY_STATES = [
     legacy({}), legacy([]), legacy({"plants": None}), shared(None),
     {"type": "STATE", "state": {"type": "GLOBAL", "global": {}}},
     {"type": "STATE", "state": {"type": "GLOBAL", "global": {"shared_state": None}}},
+    legacy({"bookmarks": {}}), legacy({"plants": {"c": None}}), shared({}, streams={"plants": {}}),
+    shared(None, streams={"plants": None}),
+    state("plants", None), state("plants", {}), state("plants", {"c": None}), state("plants", []),
+    {"type": "STATE", "state": {"type": "STREAM", "stream": {"stream_descriptor": {"name": "plants"}}}},
 ]  # fmt: skip
 
 
@@ -165,13 +169,71 @@ def test_a_quiet_run_that_only_sends_an_empty_state_ended_well(make: Make) -> No
     assert (reading.end().state, reading.saves) == ("SUCCESS", [])
 
 
+def _stream(value: Any, **more: Any) -> dict[str, Any]:
+    part = {"stream": {"stream_descriptor": {"name": "plants"}, "stream_state": value}}
+    return {"type": "STATE", "state": part | more}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        _stream({"c": 1}, type="STREAM", data=None, **{"global": None}),
+        _stream({"c": 1}, type=None, data=None, **{"global": None}),
+        _stream({"c": 1}, data=None),
+        _stream({"c": 1}, type="stream"),
+    ],
+)
+def test_a_state_with_nulls_beside_it_is_saved(make: Make, message: Any) -> None:
+    """As a library writes it that knows all members."""
+    reading = make(STARTED).feed(_row(1), message, DONE)
+    assert (reading.end().state, reading.saves) == ("SUCCESS", [("plants", {"c": 1})])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _stream({"c": 1}, type="LEGACY")["state"],
+        _stream({"c": 1}, type="NEWER")["state"],
+        [_stream({"c": 1}, type="STREAM")["state"]],
+        {"type": "STREAM", "stream": {"stream_descriptor": "plants", "stream_state": {"c": 1}}},
+        {"type": "STREAM", "stream": [{"stream_descriptor": {"name": "plants"}, "stream_state": {"c": 1}}]},
+        {"type": "STREAM", "data": {"c": 1}},
+        {"type": 5, "data": {"c": 1}},
+    ],
+)
+def test_a_state_of_an_unknown_shape_is_told(make: Make, bulker: Recorder, body: Any) -> None:
+    """protocol-json-that-is-no-message: the rows are there, but the next run reads them again."""
+    reading = make(STARTED).feed(_row(1), {"type": "STATE", "state": body}, DONE)
+    outcome = reading.end()
+    assert (outcome.state, reading.saves, len(bulker.rows("plants"))) == ("PARTIAL", [], 1)
+    assert "a STATE message could not be read, so it was not saved" in outcome.reason
+
+
 def test_an_empty_state_s_count_counts(make: Make) -> None:
     """The next one's is of the records since."""
     reading = make(STARTED).feed(_row(1), shared(None, 1), _row(2), shared({"c": 2}, 1), DONE)
     assert (reading.end().state, reading.states["_GLOBAL_STATE"]["shared_state"]) == ("SUCCESS", {"c": 2})
 
 
-@pytest.mark.parametrize("given", [[], {}, {"plants": None}])
+@pytest.mark.parametrize("value", [None, {}, {"c": ""}])
+def test_a_run_from_nothing_keeps_no_state_of_before(make: Make, value: Any) -> None:
+    """Its source began anew and says nothing to go on from: the next run begins anew too."""
+    reading = make(None, catalog("plants", incremental=True)).feed(_row(1), state("plants", value), DONE)
+    assert (reading.end().state, reading.saves) == ("SUCCESS", [("plants", value)])
+
+
+def _message(value: Any) -> dict[str, Any]:
+    message: dict[str, Any] = state("plants", value)["state"]
+    return message
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [], {}, {"plants": None}, {"plants": {}}, {"bookmarks": {}}, [_message({})], [_message(None)],
+        [shared({}, streams={"plants": {}})["state"]], [{"type": "LEGACY", "data": {}}],
+    ],
+)  # fmt: skip
 def test_a_run_with_an_empty_state_begins_anew(make: Make, bulker: Recorder, given: Any) -> None:
     """Its source reads everything: added to the old rows, they would all be there twice."""
     make(given).feed(_row(1), DONE).end()
