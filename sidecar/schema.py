@@ -15,8 +15,11 @@ _TYPES = {"boolean": _BOOLEAN, "integer": _INTEGER, "number": _NUMBER, "string":
 
 def keys(stream: ConfiguredStream) -> tuple[str, ...]:
     """The key's columns. A nested field is one column: Bulker names it by its path, joined with _."""
-    paths = stream.stream.source_defined_primary_key or stream.primary_key or []
-    return tuple(dict.fromkeys("_".join(path) for path in paths if path))
+    return _columns(stream.stream.source_defined_primary_key) or _columns(stream.primary_key)
+
+
+def _columns(paths: list[list[str]] | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for path in paths or () if (name := "_".join(path))))
 
 
 def header(stream: ConfiguredStream, table: str) -> str:
@@ -29,15 +32,15 @@ def header(stream: ConfiguredStream, table: str) -> str:
     if not isinstance(properties, dict) or not properties:
         return ""
     fields = [{"name": name, "type": _type(spec)} for name, spec in properties.items()]
-    # Header values are ASCII: msgspec writes UTF-8, so escape the rest.
+    # Header values are ASCII without DEL: msgspec writes UTF-8, so escape the rest.
     text = msgspec.json.encode({"name": table, "fields": fields}).decode()
-    ascii_text = "".join(c if c.isascii() else "".join(f"\\u{u:04x}" for u in _utf16(c)) for c in text)
+    ascii_text = "".join(c if c.isprintable() and c.isascii() else _escaped(c) for c in text)
     return ascii_text if len(ascii_text) <= _HEADER_BYTES else ""
 
 
-def _utf16(character: str) -> list[int]:
+def _escaped(character: str) -> str:
     raw = character.encode("utf-16-be", "surrogatepass")
-    return [int.from_bytes(raw[at : at + 2]) for at in range(0, len(raw), 2)]
+    return "".join(f"\\u{int.from_bytes(raw[at : at + 2]):04x}" for at in range(0, len(raw), 2))
 
 
 def _type(spec: Any) -> int:
