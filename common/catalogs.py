@@ -5,6 +5,7 @@ airbyte_protocol.yaml.
 """
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -40,6 +41,7 @@ class Stream(Struct, frozen=True):
     json_schema: Raw = ABSENT
     source_defined_primary_key: list[list[str]] | None = None
     table_name: str | None = None
+    is_resumable: Any = None
 
 
 class ConfiguredStream(Struct, frozen=True):
@@ -58,6 +60,11 @@ class ConfiguredStream(Struct, frozen=True):
     def incremental(self) -> bool:
         """Whether the stream resumes from its state."""
         return self.sync_mode == SyncMode.INCREMENTAL
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the source says that it goes on from a state, in a full refresh too."""
+        return self.stream.is_resumable is True
 
     def table(self, prefix: str) -> str:
         """The destination's table: the catalog's own `table_name`, else the prefix and the stream's key."""

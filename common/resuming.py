@@ -68,6 +68,13 @@ def named_streams(state: bytes) -> frozenset[StreamId] | None:
     return None if messages is None else frozenset(stream for _, stream in messages)
 
 
+def going_on(state: bytes) -> frozenset[StreamId]:
+    """The streams that a message of their own tells where to go on; a marker tells that they are done."""
+    messages = _stream_messages(state) or []
+    states = [(stream, msgspec.json.decode(raw, type=State).stream) for raw, stream in messages]
+    return frozenset(stream for stream, told in states if told and _is_usable(bytes(told.stream_state)))
+
+
 def _stream_messages(state: bytes) -> list[tuple[Raw, StreamId]] | None:
     """An array of STREAM messages, each with its stream; None for anything else."""
     try:

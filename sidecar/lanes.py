@@ -24,7 +24,7 @@ class Lanes:
         catalog: Catalog,
         prefix: str,
         *,
-        resumes: Callable[[StreamId], bool],
+        resumes: Callable[[ConfiguredStream], bool],
         bulker: Bulker,
         hide: Callable[[str], str],
         unknown: Callable[[str], None],
@@ -35,7 +35,7 @@ class Lanes:
             stream.id: Lane(
                 stream,
                 stream.table(prefix),
-                resumes=resumes(stream.id),
+                resumes=resumes(stream),
                 bulker=bulker,
                 hide=hide,
                 send_bytes=send_bytes,
@@ -93,12 +93,20 @@ def _unique_names(lanes: Iterable[Lane]) -> dict[str, Lane]:
     return {name: lane for name, lane in found.items() if name not in twice}
 
 
-def resuming_streams(settings: Settings) -> Callable[[StreamId], bool]:
-    """Which streams add to their tables: all of a run with a state. But where a task began from nothing, those alone
-    that a later attempt of it is given a state of: the others have not replaced their tables yet.
+def resuming_streams(settings: Settings) -> Callable[[ConfiguredStream], bool]:
+    """Which streams add to their tables: all incremental ones of a run with a state. But where a task began from
+    nothing, those alone that a later attempt of it is given a state of: the others have not replaced their tables yet.
+    A full refresh does where its caller tells it to go on in the middle: what it sends is not the whole table.
     """
     state = settings.file("state")
     if airbyte.says_nothing(state):
         return lambda _: False
     named = resuming.named_streams(state) if settings.anew else None
-    return lambda stream: named is None or stream in named
+    told = resuming.going_on(state)
+
+    def resumes(stream: ConfiguredStream) -> bool:
+        if stream.incremental:
+            return named is None or stream.id in named
+        return stream.resumable and stream.id in told
+
+    return resumes

@@ -110,6 +110,8 @@ def _note(lane: Lane) -> str:
     """What a complete stream's row says beside its counts."""
     if lane.selected and lane.replaces and not lane.emitted:
         return "the source sent no records: the table, if there is one, keeps its old rows (Bulker empties none)"
+    if lane.resumes and not lane.incremental:
+        return "the source went on from the state that it was given: its rows are added to the table's"
     if lane.requests > 1 and not lane.incremental:
         return f"the table was filled by {lane.requests} requests, one after another: not at once"
     return ""

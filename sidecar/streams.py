@@ -61,7 +61,7 @@ class Lane:
         self.id: StreamId = stream.id
         self.incremental = stream.incremental
         self.resumes = resumes
-        """Whether the run goes on from a state that may cover the stream."""
+        """Whether the stream goes on from a state: what it sends is not the whole table."""
         self.emitted = self.sent = self.stored = self.bytes = 0
         self.refused = 0
         self.safe = 0
@@ -89,7 +89,7 @@ class Lane:
         self.late = 0
         self.requests = 0
         self._stream, self._table, self._bulker, self._hide = stream, table, bulker, hide
-        self._mode = Mode.BATCH if self.incremental and resumes else Mode.REPLACE_TABLE
+        self._mode = Mode.BATCH if resumes else Mode.REPLACE_TABLE
         self._request: BulkRequest | None = None
         self._missed = 0
         self._until = sys.maxsize

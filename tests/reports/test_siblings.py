@@ -256,3 +256,24 @@ def test_a_stranger_does_not_hide_the_stream_whose_key_it_has(make: Make) -> Non
         "garden.plants": ("SUCCESS", 1),
         "(other streams)": ("FAILED", 1),
     }
+
+
+def test_a_full_refresh_that_is_told_to_go_on_does_not_replace_what_it_had_read(make: Make, bulker: Recorder) -> None:
+    """state-full-refresh-done-marker: a caller that hands back the page where it had ended gets the pages behind."""
+    streams = catalog("plants")
+    streams["streams"][0]["stream"]["is_resumable"] = True
+    reading = make([_message({"page": 5})], streams).feed(_row(6), state("plants", {"page": 6}), DONE)
+    assert (reading.end().state, [bulk.mode for bulk in bulker.committed("plants")]) == ("SUCCESS", ["batch"])
+    assert "went on from the state" in reading.streams["plants"]["note"]
+    assert reading.saves == [("plants", {"page": 6})]
+
+
+@pytest.mark.parametrize("value", [None, {}, {"__ab_full_refresh_sync_complete": True}, {"page": 5}])
+@pytest.mark.parametrize("resumable", [True, False, None, "true"])
+def test_any_other_full_refresh_replaces(make: Make, bulker: Recorder, value: Any, resumable: Any) -> None:
+    """A source that does not go on reads everything, whatever it is given; from a marker or from nothing none does."""
+    streams = catalog("plants")
+    streams["streams"][0]["stream"]["is_resumable"] = resumable
+    assert make([_message(value)], streams).feed(_row(1), DONE).end().state == "SUCCESS"
+    goes_on = resumable is True and value == {"page": 5}
+    assert bulker.requests[0].mode == ("batch" if goes_on else "replace_table")
