@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
-from common import airbyte, resuming
 from common.catalogs import Catalog, ConfiguredStream, Stream, StreamId
 from sidecar.bulker import Bulker
-from sidecar.settings import Settings
 from sidecar.streams import SEND_BYTES, Lane
 
 _UNKNOWN_STREAMS, _UNKNOWN_NAME = 100, 1000
@@ -91,22 +89,3 @@ def _unique_names(lanes: Iterable[Lane]) -> dict[str, Lane]:
             twice.add(lane.id.name)
         found[lane.id.name] = lane
     return {name: lane for name, lane in found.items() if name not in twice}
-
-
-def resuming_streams(settings: Settings) -> Callable[[ConfiguredStream], bool]:
-    """Which streams add to their tables: all incremental ones of a run with a state. But where a task began from
-    nothing, those alone that a later attempt of it is given a state of: the others have not replaced their tables yet.
-    A full refresh does where its caller tells it to go on in the middle: what it sends is not the whole table.
-    """
-    state = settings.file("state")
-    if airbyte.says_nothing(state):
-        return lambda _: False
-    named = resuming.named_streams(state) if settings.anew else None
-    told = resuming.going_on(state)
-
-    def resumes(stream: ConfiguredStream) -> bool:
-        if stream.incremental:
-            return named is None or stream.id in named
-        return stream.resumable and stream.id in told
-
-    return resumes

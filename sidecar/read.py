@@ -9,17 +9,17 @@ import msgspec
 from msgspec import Raw
 
 from common import reasons
-from common.airbyte import Message, StreamStatus, Trace
-from common.catalogs import Catalog, StreamId
+from common.airbyte import Message, StreamStatus, StreamStatusTrace, Trace
+from common.catalogs import ABSENT, Catalog, StreamId
 from common.reasons import Failure
 from common.store import Outcome
-from sidecar import envelope, outcome
+from sidecar import envelope, going_on, outcome
 from sidecar.bulker import Bulker
 from sidecar.checkpoints import Checkpoints, Save
 from sidecar.connector import Connector, KeepConfig
 from sidecar.envelope import Envelope
 from sidecar.journal import Journal
-from sidecar.lanes import Lanes, resuming_streams
+from sidecar.lanes import Lanes
 from sidecar.lines import LineReader, TooLong
 from sidecar.messages import BadLine, Fault, decode
 from sidecar.pipes import End
@@ -54,7 +54,7 @@ class Read:
         self._lanes = Lanes(
             catalog,
             settings.table_name_prefix,
-            resumes=resuming_streams(settings),
+            resumes=going_on.resuming(settings),
             bulker=Bulker(
                 settings.bulker_url, settings.bulker_auth_token, settings.sync_id, settings.task_id, until=until
             ),
@@ -188,8 +188,7 @@ class Read:
             case "STATE":
                 self._states.take(message.state)
             case "TRACE":
-                if trace := self._connector.on_trace(message.trace):
-                    self._on_trace(trace)
+                self._on_trace(message.trace)
             case "CONTROL":
                 self._on_control(message.control)
             case "RECORD":
@@ -197,15 +196,31 @@ class Read:
             case "SPEC" | "CATALOG" | "CONNECTION_STATUS":
                 return
             case _ if message.record is None:
-                self._connector.odd("a message of the unknown type", message.type)
+                self._on_unknown_type(message)
 
-    def _on_trace(self, trace: Trace) -> None:
+    def _on_unknown_type(self, message: Message) -> None:
+        """Ignored; but an error stays one, whatever it is called, and a state that is not saved is told."""
+        self._connector.odd("a message of the unknown type", message.type)
+        if message.trace != ABSENT:
+            self._on_trace(message.trace)
+        if message.state != ABSENT:
+            self._states.miss(message.state, "the type of its message is not STATE")
+
+    def _on_trace(self, raw: Raw) -> None:
+        trace = self._connector.on_trace(raw)
+        if trace is None:
+            return
+        self._on_failure(trace)
+        if (told := trace.status) is not None:
+            self._on_status(told)
+
+    def _on_failure(self, trace: Trace) -> None:
         if (failure := trace.failure) and failure.stream:
             lane = self._lanes.find(failure.stream)
             lane.touched = True
             lane.blame(self._journal.hide(failure.sentence), reasons.of_trace(failure.failure_type))
-        if (told := trace.status) is None:
-            return
+
+    def _on_status(self, told: StreamStatusTrace) -> None:
         if told.stream is None:
             self._connector.odd("a stream status that names no stream", told.status)
             self._connector.miss_trace("STREAM_STATUS", "a status that names no stream")

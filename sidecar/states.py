@@ -37,7 +37,7 @@ class States:
             state = msgspec.json.decode(raw, type=State)
         except UNREADABLE as error:
             self._connector.odd(f"a STATE message that cannot be read ({error})")
-            self._miss(raw, "its shape is unknown")
+            self.miss(raw, "its shape is unknown")
             return
         if state.kind == StateKind.STREAM and state.stream is not None:
             self._take_stream(state.stream, state.record_count, restore)
@@ -63,9 +63,9 @@ class States:
             self._checkpoints.count_shared(state.record_count)
             self.stated = self.stated or state.whole[1] != ABSENT
         self._connector.odd("a STATE message without the state of its type", state.type)
-        self._miss(raw, "it lacks the state of its type")
+        self.miss(raw, "it lacks the state of its type")
 
-    def _miss(self, raw: Raw, why: str) -> None:
+    def miss(self, raw: Raw, why: str) -> None:
         """A state that is not understood, unless there is nothing in it."""
         if _says_something(bytes(raw)):
             self._checkpoints.miss_state(why)

@@ -209,6 +209,21 @@ def test_a_state_of_an_unknown_shape_is_told(make: Make, bulker: Recorder, body:
     assert "a STATE message could not be read, so it was not saved" in outcome.reason
 
 
+@pytest.mark.parametrize("kind", ["trace", "Trace", "ERROR", None])
+@pytest.mark.parametrize("told", [CUT, trace_error("no access")])
+def test_a_failure_under_another_type_is_no_success(make: Make, bulker: Recorder, told: Any, kind: Any) -> None:
+    """protocol-json-that-is-no-message: a cut stream replaces no table, whatever its message is called."""
+    assert make().feed(_row(1), told | {"type": kind}).end().state == "FAILED"
+    assert bulker.committed("plants") == []
+
+
+@pytest.mark.parametrize(("value", "ends"), [({"c": 1}, "PARTIAL"), ({}, "SUCCESS")])
+def test_a_state_under_another_type_is_told(make: Make, value: Any, ends: str) -> None:
+    """It is not saved; where it says nothing, nothing is lost."""
+    reading = make(STARTED).feed(_row(1), state("plants", value) | {"type": "state"}, DONE)
+    assert (reading.end().state, reading.saves) == (ends, [])
+
+
 def test_an_empty_state_s_count_counts(make: Make) -> None:
     """The next one's is of the records since."""
     reading = make(STARTED).feed(_row(1), shared(None, 1), _row(2), shared({"c": 2}, 1), DONE)

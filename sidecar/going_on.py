@@ -1,0 +1,27 @@
+"""Which streams of a run go on from a state, so that their rows are added to their tables (docs/contract.md D17)."""
+
+from collections.abc import Callable
+
+from common import airbyte
+from common.catalogs import ConfiguredStream
+from common.resuming import going_on, named_streams
+from sidecar.settings import Settings
+
+
+def resuming(settings: Settings) -> Callable[[ConfiguredStream], bool]:
+    """Which streams add to their tables: all incremental ones of a run with a state. But where a task began from
+    nothing, those alone that a later attempt of it is given a state of: the others have not replaced their tables yet.
+    A full refresh does where its caller tells it to go on in the middle: what it sends is not the whole table.
+    """
+    state = settings.file("state")
+    if airbyte.says_nothing(state):
+        return lambda _: False
+    named = named_streams(state) if settings.anew else None
+    told = going_on(state)
+
+    def resumes(stream: ConfiguredStream) -> bool:
+        if stream.incremental:
+            return named is None or stream.id in named
+        return stream.resumable and stream.id in told
+
+    return resumes
