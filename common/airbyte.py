@@ -246,6 +246,8 @@ def says_nothing(state: bytes) -> bool:
     """Whether a state, what `--state` is given, or a configuration is none: absent, null, {}, [], or made of nothing
     but such members. It must not take the place of one that was kept before.
     """
+    if len(state) > _EMPTY_BYTES:
+        return False
     try:
         return _is_empty(msgspec.json.decode(state.strip() or b"null"))
     except UNREADABLE:
@@ -265,6 +267,8 @@ def _is_empty(value: Any) -> bool:
 
 
 _STATE_MEMBERS = frozenset({"stream", "global", "data"})
+_EMPTY_BYTES = 256 * 1024
+"""Room for the names of a thousand streams. Megabytes of nothing are not worth a look at every large state."""
 
 
 def config_hash(config: bytes) -> str:

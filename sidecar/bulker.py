@@ -23,6 +23,7 @@ _CONNECT_TRIES = 4
 _SERVER_ERROR = 500
 _PASSING = frozenset({408, 429})
 """Answers, beside all from 500 on, that say nothing against the rows."""
+_REDIRECTS = range(300, 400)
 
 
 class Mode(StrEnum):
@@ -157,6 +158,10 @@ class BulkRequest:
         parsed = _parse(answer.body)
         text = (parsed.error if parsed else None) or answer.body.decode("utf-8", "replace").strip() or "no text"
         kind = BulkerAway if answer.status in _PASSING or answer.status >= _SERVER_ERROR else BulkerError
+        if answer.location and answer.status in _REDIRECTS:
+            text += (
+                f" (it redirects to {answer.location}, which is not followed: set SYNCCTL_BULKER_URL to that server)"
+            )
         # Whole: who shows it masks it before it is cut, since half a secret would not be found.
         return kind(f"Bulker at {self._wire.where} answered {answer.status}: {text}")
 

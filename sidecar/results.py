@@ -28,6 +28,7 @@ _CONTENTS: dict[str, msgspec.json.Decoder[Any]] = {
 """What each result must have to be one."""
 _PASSED, _SHOWN_PASS = "SUCCEEDED", "SUCCESS"
 """A check's good word in the protocol, and in the caller's table."""
+_SAID_CHARACTERS = 2000
 
 
 class Results:
@@ -110,7 +111,9 @@ class Results:
             _CONTENTS[kind].decode(payload)
         except UNREADABLE as error:
             self._connector.odd(f"a {kind} message without usable content ({error})")
-            self._connector.fatal = f"The connector's {kind} message has no usable content ({error})."
+            said = self._masks.hide(_message_in(payload))[:_SAID_CHARACTERS]
+            told = f"The connector's {kind} message has no usable content ({error})."
+            self._connector.fatal = f"{told} It says: {said}" if said else told
             return
         self._found = payload
 
@@ -153,3 +156,12 @@ class Results:
             return f"The connector answered with the status {status[:40]!r}, which is neither SUCCEEDED nor FAILED."
         told = self._connector.error or self._connector.fatal
         return told or "The connector refused the configuration and gave no reason."
+
+
+def _message_in(payload: Raw) -> str:
+    """The words of a result that is none otherwise; "" where it has none."""
+    try:
+        message = msgspec.json.decode(payload, type=dict[str, Any]).get("message")
+    except UNREADABLE:
+        return ""
+    return message.strip() if isinstance(message, str) else ""

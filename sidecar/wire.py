@@ -32,10 +32,11 @@ Until = Callable[[float], float]
 
 
 class Answer(Struct, frozen=True):
-    """Status and (the first 64 KiB of) the body."""
+    """Status and (the first 64 KiB of) the body; of a redirect, where it leads."""
 
     status: int
     body: bytes
+    location: str = ""
 
 
 class Wire:
@@ -102,7 +103,7 @@ class Wire:
         body = response.read(_ANSWER_BYTES)
         if response.length and len(body) < _ANSWER_BYTES:
             raise http.client.IncompleteRead(body, response.length)
-        return Answer(response.status, body)
+        return Answer(response.status, body, response.getheader("Location") or "")
 
     def say_and_close(self, data: bytes) -> None:
         """A last word that nobody waits for; never raises."""

@@ -55,6 +55,15 @@ def test_a_result_without_content_is_none(tmp_path: Path, command: Command, cont
     assert f"The connector's {RESULT[command]} message has no usable content" in outcome.reason
 
 
+@pytest.mark.parametrize("status", [None, 5, ["FAILED"]])
+def test_a_check_without_a_status_still_says_why(tmp_path: Path, status: Any) -> None:
+    """Its message is what the user needs; secrets in it are hidden."""
+    answer = {"status": status, "message": "no access with planted-1"}
+    outcome = _settle(tmp_path, Command.CHECK, _result(Command.CHECK, answer), password="planted-1")
+    assert (outcome.state, outcome.result) == ("FAILED", None)
+    assert "It says: no access with ********" in outcome.reason
+
+
 @pytest.mark.parametrize("command", GOOD)
 def test_an_empty_result_takes_no_good_one_s_place(tmp_path: Path, command: Command) -> None:
     """The last that has content counts."""
