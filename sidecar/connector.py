@@ -102,7 +102,8 @@ class Connector:
             _ = trace.status
         except UNREADABLE:
             self.odd("a TRACE message of an unknown shape")
-            self.miss_trace(_trace_kind(raw), "its shape is unknown")
+            if kind := _trace_kind(raw):
+                self.miss_trace(kind, "its shape is unknown")
             return None
         if failure := trace.failure:
             self._say(["ERROR"], [failure.sentence])

@@ -96,6 +96,7 @@ def test_a_status_that_is_not_complete_replaces_no_table_whatever_its_word(
     assert f"(its last word was {word.strip() or 'no status'}" in outcome.reason
 
 
+@pytest.mark.fault(42)
 def test_a_status_in_small_letters_is_heard(make: Make, bulker: Recorder) -> None:
     """A word that nobody knows before it spoils nothing."""
     outcome = make().feed(
@@ -217,6 +218,13 @@ def test_a_failure_under_another_type_is_no_success(make: Make, bulker: Recorder
     assert bulker.committed("plants") == []
 
 
+@pytest.mark.parametrize("trace", [None, {}, [], "boom", {"type": 5, "error": None}])
+def test_a_trace_that_tells_nothing_hides_no_reason(make: Make, trace: Any) -> None:
+    """protocol-json-that-is-no-message: what the source said last is still why it ended."""
+    reading = make().feed(_row(1), {"type": "TRACE", "trace": trace}, "ValueError: no such table")
+    assert "ValueError: no such table" in reading.end(exit_code=1).reason
+
+
 @pytest.mark.parametrize(("value", "ends"), [({"c": 1}, "PARTIAL"), ({}, "SUCCESS")])
 def test_a_state_under_another_type_is_told(make: Make, value: Any, ends: str) -> None:
     """It is not saved; where it says nothing, nothing is lost."""
@@ -273,6 +281,7 @@ def test_a_stranger_does_not_hide_the_stream_whose_key_it_has(make: Make) -> Non
     }
 
 
+@pytest.mark.fault(78)
 def test_a_full_refresh_that_is_told_to_go_on_does_not_replace_what_it_had_read(make: Make, bulker: Recorder) -> None:
     """state-full-refresh-done-marker: a caller that hands back the page where it had ended gets the pages behind."""
     streams = catalog("plants")
