@@ -86,7 +86,7 @@ class GlobalState(Struct, frozen=True):
     """A state shared by all streams, with a part for each."""
 
     shared_state: Raw = ABSENT
-    stream_states: list[StreamState] = []
+    stream_states: list[StreamState] | None = None
 
 
 class Statistics(Struct, frozen=True):

@@ -5,7 +5,15 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 from msgspec import Raw
 
-from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY, UNREADABLE, State, StreamState, says_nothing
+from common.airbyte import (
+    GLOBAL_STATE_KEY,
+    LEGACY_STATE_KEY,
+    UNREADABLE,
+    GlobalState,
+    State,
+    StreamState,
+    says_nothing,
+)
 from common.catalogs import Catalog, StreamId
 
 
@@ -69,10 +77,20 @@ def named_streams(state: bytes) -> frozenset[StreamId] | None:
 
 
 def going_on(state: bytes) -> frozenset[StreamId]:
-    """The streams that a message of their own tells where to go on; a marker tells that they are done."""
-    messages = _stream_messages(state) or []
-    states = [(stream, msgspec.json.decode(raw, type=State).stream) for raw, stream in messages]
-    return frozenset(stream for stream, told in states if told and _is_usable(bytes(told.stream_state)))
+    """The streams that a part of their own tells where to go on; a marker tells that they are done."""
+    try:
+        messages = msgspec.json.decode(state, type=list[State])
+        parts = [part for one in messages for part in _parts(one)]
+    except UNREADABLE:
+        return frozenset()
+    ids = [part.stream_descriptor for part in parts if _is_usable(bytes(part.stream_state))]
+    return frozenset(StreamId(one.name, one.namespace or None) for one in ids)
+
+
+def _parts(state: State) -> list[StreamState]:
+    if state.stream is not None:
+        return [state.stream]
+    return msgspec.json.decode(state.global_ or b"{}", type=GlobalState).stream_states or []
 
 
 def _stream_messages(state: bytes) -> list[tuple[Raw, StreamId]] | None:

@@ -281,12 +281,15 @@ def test_a_stranger_does_not_hide_the_stream_whose_key_it_has(make: Make) -> Non
     }
 
 
+@pytest.mark.parametrize("given", [_message({"page": 5}), shared(None, streams={"plants": {"page": 5}})["state"]])
 @pytest.mark.fault(78)
-def test_a_full_refresh_that_is_told_to_go_on_does_not_replace_what_it_had_read(make: Make, bulker: Recorder) -> None:
+def test_a_full_refresh_that_is_told_to_go_on_does_not_replace_what_it_had_read(
+    make: Make, bulker: Recorder, given: Any
+) -> None:
     """state-full-refresh-done-marker: a caller that hands back the page where it had ended gets the pages behind."""
     streams = catalog("plants")
     streams["streams"][0]["stream"]["is_resumable"] = True
-    reading = make([_message({"page": 5})], streams).feed(_row(6), state("plants", {"page": 6}), DONE)
+    reading = make([given], streams).feed(_row(6), state("plants", {"page": 6}), DONE)
     assert (reading.end().state, [bulk.mode for bulk in bulker.committed("plants")]) == ("SUCCESS", ["batch"])
     assert "went on from the state" in reading.streams["plants"]["note"]
     assert reading.saves == [("plants", {"page": 6})]
