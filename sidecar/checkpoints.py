@@ -140,8 +140,10 @@ class Checkpoints:
             self._commit_shared()
 
     def _covers(self, lane: Lane) -> bool:
-        """Whether a shared state waits for rows of this stream."""
-        return self._shared is not None and self._shared.covers[self._lanes.index(lane)] > lane.safe
+        """Whether a shared state waits for rows of this stream, if it is a selected one."""
+        if self._shared is None or not lane.selected:
+            return False
+        return self._shared.covers[self._lanes.index(lane)] > lane.safe
 
     def _due(self, lane: Lane) -> bool:
         if lane.replacing and not lane.incremental:

@@ -436,6 +436,16 @@ def test_records_after_complete_are_stored_and_told(make: Make, bulker: Recorder
     assert reading.streams["plants"]["status"] == "PARTIAL"
 
 
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_a_stranger_that_is_given_up_stops_no_shared_state(make: Make, bulker: Recorder, exit_code: int) -> None:
+    """A stream that nobody selected may be told INCOMPLETE while a state of all streams waits."""
+    reading = make(catalog("plants", incremental=True), state=STARTED)
+    reading.feed(*_rows("plants", 1), shared({"c": 1}), status("weeds", "INCOMPLETE"), *_rows("plants", 2))
+    outcome = reading.feed(status("plants", "COMPLETE")).end(exit_code)
+    assert outcome.state == ("PARTIAL" if exit_code else "SUCCESS")
+    assert (len(bulker.rows("plants")), reading.states["_GLOBAL_STATE"]["shared_state"]) == (2, {"c": 1})
+
+
 @pytest.mark.parametrize("value", [None, {}])
 def test_an_empty_state_is_never_handed_back(make: Make, bulker: Recorder, value: Any) -> None:
     """It says that there is nothing to go on from; with it, a run would only add all rows once more."""
