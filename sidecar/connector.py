@@ -134,10 +134,11 @@ class Connector:
         elif line.fault is Fault.BROKEN:
             kind = f"a {line.envelope.type} message" if line.envelope.type else "a line"
             self.odd(f"{kind} that cannot be read ({line.why})")
-            if line.envelope.type == "TRACE":
-                self.miss_trace(line.envelope.trace, line.why)
         else:
             self.odd(line.why)
+        broken = line.fault is Fault.BROKEN and line.envelope.type == "TRACE"
+        if broken or line.envelope.trace in {"ERROR", "STREAM_STATUS"}:
+            self.miss_trace(line.envelope.trace, line.why)
 
     def miss_trace(self, kind: str, why: str) -> None:
         """A TRACE that cannot be read: an error stays one, and whether a stream completed is not known from it."""

@@ -15,6 +15,7 @@ from sidecar.envelope import Envelope
 
 _START = re.compile(rb'\{\s*"type"\s*:')
 _RECORD = re.compile(rb'"type"\s*:\s*"RECORD"')
+_HOLDS_RECORD = re.compile(rb'"record"\s*:\s*\{|:\s*"RECORD"')
 _EMPTY = re.compile(rb'"record"\s*:\s*\{\s*\}')
 _STARTS_TRIED = 8
 _LONG_LINE_BYTES = 4000
@@ -98,7 +99,10 @@ def _mended(line: bytes) -> list[Message | BadLine]:
 
 
 def _broken(line: bytes, error: Exception) -> BadLine:
-    found = envelope.read(_plain(line))
+    plain = _plain(line)
+    found = envelope.read(plain)
+    if not found.type and _HOLDS_RECORD.search(plain):
+        found = Envelope("RECORD", found.stream, found.namespace)
     return BadLine(Fault.BROKEN, _reason(line, error), envelope=found, state=line if found.type == "STATE" else b"")
 
 

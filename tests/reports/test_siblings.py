@@ -210,7 +210,22 @@ def test_a_state_of_an_unknown_shape_is_told(make: Make, bulker: Recorder, body:
     assert "a STATE message could not be read, so it was not saved" in outcome.reason
 
 
-@pytest.mark.parametrize("kind", ["trace", "Trace", "ERROR", None])
+@pytest.mark.parametrize(
+    "line",
+    [
+        json.dumps(_row(2)).replace('{"type":', '{"type"{'),
+        json.dumps(_row(2)).replace('{"type"', '{type"'),
+        json.dumps(_row(2)).replace('"type"', "type"),
+        json.dumps(_row(2)).replace('"type": "RECORD", ', "'type': 'RECORD', "),
+    ],
+)
+def test_a_record_whose_own_type_is_broken_is_not_lost_unsaid(make: Make, bulker: Recorder, line: str) -> None:
+    """protocol-json-that-is-no-message: as two writers leave it that write at once."""
+    outcome = make().feed(_row(1), line, DONE).end()
+    assert (outcome.state, bulker.rows("plants")) == ("PARTIAL", [{"id": 1}])
+
+
+@pytest.mark.parametrize("kind", ["trace", "Trace", "ERROR", None, 5, ["TRACE"], "tra\rce"])
 @pytest.mark.parametrize("told", [CUT, trace_error("no access")])
 def test_a_failure_under_another_type_is_no_success(make: Make, bulker: Recorder, told: Any, kind: Any) -> None:
     """protocol-json-that-is-no-message: a cut stream replaces no table, whatever its message is called."""
