@@ -14,8 +14,7 @@ from msgspec import Struct
 
 from common.errors import SyncError
 from common.store import Database, StoreError, TaskKey, logs, tasks
-from common.store.logs import SEPARATOR, LogLines
-from common.store.texts import NUL
+from common.store.logs import DELETED, SEPARATOR, LogLines
 from sidecar.masks import Masks
 from sidecar.post import Post
 from sidecar.settings import Settings
@@ -85,11 +84,12 @@ class Journal(threading.Thread):
     def log_all(self, levels: list[str], messages: list[str], logger: str) -> None:
         """Lines that came together. Rows wait meanwhile, so that all else is done by the thread: it masks them too."""
         together = SEPARATOR.join(messages)
-        if len(together) > _MESSAGE_CHARACTERS or together.count(SEPARATOR) >= len(messages):
+        too_long = len(together) > _MESSAGE_CHARACTERS and max(map(len, messages)) > _MESSAGE_CHARACTERS
+        if too_long or together.count(SEPARATOR) >= len(messages):
             together = SEPARATOR.join(map(self._tamed, messages))
         size = sys.getsizeof(together) + len(messages) * _LINE_BYTES + _TOGETHER_BYTES
         with self._lock:
-            self._said.append((size, LogLines(logger, datetime.now(UTC), SEPARATOR.join(levels), together)))
+            self._said.append((size, LogLines.of(logger, datetime.now(UTC), levels, together)))
             self._held += size
             while self._held > _HOLD_BYTES:
                 self._drop()
@@ -98,8 +98,8 @@ class Journal(threading.Thread):
             self._wake.set()
 
     def _tamed(self, message: str) -> str:
-        """Neither too long nor with a NUL; masked before that: half a secret would not be found."""
-        masked = self.hide(message).replace(SEPARATOR, NUL)
+        """Neither too long nor with a SEPARATOR; masked before that: half a secret would not be found."""
+        masked = self.hide(message).replace(SEPARATOR, DELETED)
         if len(masked) <= _MESSAGE_CHARACTERS:
             return masked
         return f"{masked[:_MESSAGE_CHARACTERS]} ... ({len(masked):,} characters)"
@@ -110,7 +110,7 @@ class Journal(threading.Thread):
         lines = LogLines(said.logger, said.timestamp, said.levels, self._masked(said.messages))
         self._printed.append((size, lines))
         with contextlib.suppress(OSError):
-            print("\n".join(map(" : ".join, lines.pairs())))  # noqa: T201 - the container's own log
+            print(lines)  # noqa: T201 - the container's own log
 
     def _masked(self, messages: str) -> str:
         """All at once, unless a secret seems to go on from one to the next."""

@@ -4,16 +4,18 @@ import itertools
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Self
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from common.store.database import Database, Row
 from common.store.tasks import TaskKey
 from common.store.texts import clean
 
-SEPARATOR = "\0"
-"""No text of Postgres has it: who makes LogLines shows another sign in its place (texts.NUL)."""
+SEPARATOR = "\x7f"
+"""DEL: the one sign of ASCII that hardly any text has and that JSON leaves as it is. DELETED is shown in its place."""
+DELETED = "\u2421"
 
 
 class LogLine(Struct, frozen=True):
@@ -26,8 +28,9 @@ class LogLine(Struct, frozen=True):
 
 
 class LogLines(Struct, frozen=True):
-    """Lines of one logger that came together: their levels and their messages, each joined by SEPARATOR. A thousand
-    small texts that live for a while scatter what is made and dropped around them, which slows that down.
+    """Lines of one logger that came together, their messages joined by SEPARATOR, and so their levels, or the one level
+    of all. To look at each line takes many times as long; and a thousand small texts that live for a while scatter what
+    is made and dropped around them, which slows that down.
     """
 
     logger: str
@@ -35,22 +38,34 @@ class LogLines(Struct, frozen=True):
     levels: str
     messages: str
 
+    @classmethod
+    def of(cls, logger: str, timestamp: datetime, levels: Sequence[str], messages: str) -> Self:
+        """`messages`: as many as levels."""
+        same = levels.count(levels[0]) == len(levels)
+        return cls(logger, timestamp, levels[0] if same else SEPARATOR.join(levels), messages)
+
     def __len__(self) -> int:
-        return self.levels.count(SEPARATOR) + 1
+        return self.messages.count(SEPARATOR) + 1
 
     def __iter__(self) -> Iterator[LogLine]:
-        for level, message in self.pairs():
+        for level, message in self._pairs():
             yield LogLine(level, self.logger, message, self.timestamp)
 
-    def pairs(self) -> Iterator[tuple[str, str]]:
-        """Level and message of each line."""
-        return zip(self.levels.split(SEPARATOR), self.messages.split(SEPARATOR), strict=True)
+    def __str__(self) -> str:
+        """As the container's own log has them."""
+        if SEPARATOR not in self.levels:
+            return f"{self.levels} : " + self.messages.replace(SEPARATOR, f"\n{self.levels} : ")
+        return "\n".join(f"{level} : {message}" for level, message in self._pairs())
 
     def halves(self) -> "list[LogLines]":
         """The first lines and the others; a single one stays whole."""
-        pairs, half = list(self.pairs()), len(self) // 2
-        parts = [pairs[:half], pairs[half:]] if half else [pairs]
-        return [LogLines(self.logger, self.timestamp, *map(SEPARATOR.join, zip(*part, strict=True))) for part in parts]
+        pairs, half = self._pairs(), len(self) // 2
+        parts = [list(zip(*part, strict=True)) for part in (pairs[:half], pairs[half:]) if part]
+        return [LogLines.of(self.logger, self.timestamp, part[0], SEPARATOR.join(part[1])) for part in parts]
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        messages, levels = self.messages.split(SEPARATOR), self.levels.split(SEPARATOR)
+        return list(zip(levels * len(messages) if len(levels) == 1 else levels, messages, strict=True))
 
 
 class _Stored(Struct, frozen=True):
@@ -60,8 +75,8 @@ class _Stored(Struct, frozen=True):
     first: int
     logger: str
     timestamp: datetime
-    levels: list[str]
-    messages: list[str]
+    levels: Raw
+    messages: Raw
 
 
 _process = secrets.randbits(12)
@@ -77,11 +92,15 @@ def document(parts: Sequence[LogLines]) -> str:
     for part in parts:
         milliseconds = int(part.timestamp.timestamp() * 1000) & (1 << 48) - 1
         prefix = f"{milliseconds:012x}7{_process:03x}8"
-        levels = part.levels.split(SEPARATOR)
-        messages = [clean(text) for text in part.messages.split(SEPARATOR)]
+        levels, messages = _array(part.levels), _array(clean(part.messages))
         stored.append(_Stored(prefix, first, clean(part.logger), part.timestamp, levels, messages))
         first += len(part)
     return msgspec.json.encode(stored).decode()
+
+
+def _array(texts: str) -> Raw:
+    """Texts that are joined, as an array in JSON."""
+    return Raw(b"[" + msgspec.json.encode(texts).replace(SEPARATOR.encode(), b'","') + b"]")
 
 
 def add(db: Database, task: TaskKey, lines: str) -> None:

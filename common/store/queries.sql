@@ -263,9 +263,10 @@ ON CONFLICT (task_id) DO UPDATE SET result = excluded.result;
 
 -- name: add_logs
 -- One statement per batch; its lines are one JSON document, because to make arrays of them costs 40 us a line. Ids are
--- made here: to make a text of each costs the sidecar as much as the rest. A line that is there already was written.
+-- made here: to make a text of each costs the sidecar as much as the rest. A single level is that of all. A line that is
+-- there already was written.
 INSERT INTO task_log (id, level, logger, message, sync_id, task_id, timestamp)
-SELECT (id || lpad(to_hex(first + n), 15, '0'))::uuid, level, logger, message, :sync_id, :task_id, timestamp
+SELECT (id || lpad(to_hex(first + n), 15, '0'))::uuid, coalesce(level, levels->>0), logger, message, :sync_id, :task_id, timestamp
 FROM json_to_recordset(:lines::json)
          AS part (id text, first bigint, logger text, timestamp timestamptz, levels json, messages json),
      ROWS FROM (json_array_elements_text(levels), json_array_elements_text(messages))

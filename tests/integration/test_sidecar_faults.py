@@ -363,8 +363,8 @@ def test_long_lines_are_bounded_too(database: TestDatabase) -> None:
 
 
 @given(
-    st.lists(st.text("abc \n*\0", max_size=12), min_size=1, max_size=6),
-    st.lists(st.text("abc \n\0", min_size=4, max_size=9)),
+    st.lists(st.text("abc \n*\x7f", max_size=12), min_size=1, max_size=6),
+    st.lists(st.text("abc \n\x7f", min_size=4, max_size=9)),
 )
 def test_lines_that_came_together_are_masked_as_each_alone(texts: list[str], secrets: list[str]) -> None:
     """Searching them together neither misses a secret nor finds one across two of them."""
@@ -373,13 +373,55 @@ def test_lines_that_came_together_are_masked_as_each_alone(texts: list[str], sec
     with contextlib.redirect_stdout(io.StringIO()):
         busy._print()
     [(_, printed)] = busy._printed
-    assert [line.message for line in printed] == [busy.hide(text).replace("\0", "\u2400") for text in texts]
+    assert [line.message for line in printed] == [busy.hide(text).replace("\x7f", "\u2421") for text in texts]
+
+
+def test_lines_are_stored_as_they_were_said_whatever_is_in_them(database: TestDatabase, capfd: Any) -> None:
+    """Of one level or of several; what looks like the seam between two of them, or like JSON's, is none."""
+    odd = [
+        'a"b',
+        '","',
+        "back\\slash",
+        "\\u007f",
+        "two\nlines",
+        "\\",
+        "tab\tbell\a",
+        "\U0001f331 ü",
+        "",
+        "n\0l",
+        "d\x7fl",
+    ]
+    busy = _journal(database.url)
+    busy.log_all(["INFO"] * len(odd), odd, "p")
+    busy.log_all(["INFO", "DEBUG", "INFO"], ["one", "two", "three"], "p")
+    busy.log_all(["WARN"], ["alone"], "jitsu")
+    busy.start()
+    busy.close(60)
+    shown = [text.replace("\0", "\u2400").replace("\x7f", "\u2421") for text in odd]
+    expected = [("INFO", "p", text) for text in shown] + [("INFO", "p", "one"), ("DEBUG", "p", "two")]
+    expected += [("INFO", "p", "three"), ("WARN", "jitsu", "alone")]
+    rows = database.rows("SELECT level, logger, message FROM task_log ORDER BY timestamp, id")
+    assert [(row["level"], row["logger"], row["message"]) for row in rows] == expected
+    printed = "".join(f"{level} : {text}\n" for level, _, text in expected).replace("\u2400", "\0")
+    assert capfd.readouterr().out == printed
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\x7f")), min_size=1))
+def test_joined_lines_come_apart_as_they_were(texts: list[str]) -> None:
+    """In the document for Postgres, and by halves where it refuses one."""
+    levels = [("INFO", "WARN")[len(text) % 2] for text in texts]
+    lines = LogLines.of("p", datetime.now(UTC), levels, "\x7f".join(texts))
+    [stored] = json.loads(logs.document([lines]))
+    assert (stored["messages"], stored["levels"] * (len(texts) if len(set(levels)) == 1 else 1)) == (texts, levels)
+    parts = lines.halves()
+    assert [(line.level, line.message) for part in parts for line in part] == list(zip(levels, texts, strict=True))
+    assert len(parts) == (1 if len(texts) == 1 else 2)
 
 
 def test_lines_whose_commit_is_not_heard_of_are_written_once(database: TestDatabase) -> None:
     """Whoever writes them again, because nobody knows, writes them with the same ids."""
     busy = _journal(database.url)
-    lines = logs.document([LogLines("p", datetime.now(UTC), "INFO\0INFO\0WARN", "one\0two\0three")])
+    lines = logs.document([LogLines("p", datetime.now(UTC), "INFO\x7fINFO\x7fWARN", "one\x7ftwo\x7fthree")])
     with Database(database.url) as db:
         for _ in range(2):
             db.transact(lambda db: logs.add(db, busy._task, lines))
