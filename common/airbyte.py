@@ -66,8 +66,7 @@ class Message(Struct, frozen=True, gc=False):
     type: str | None = None
     record: Record | None = None
     state: Raw = ABSENT
-    log: Log | list[Any] | str | float | bool | None = None
-    """Decoded at once, which costs less than to come back to it; any JSON is taken: a row may come with it."""
+    log: Raw = Raw(b"null")
     trace: Raw = ABSENT
     control: Raw = ABSENT
     spec: Raw = ABSENT

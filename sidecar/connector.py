@@ -8,16 +8,15 @@ import msgspec
 from msgspec import Raw
 
 from common import reasons
-from common.airbyte import TRACES, UNREADABLE, Control, Log, Trace
+from common.airbyte import TRACES, UNREADABLE, Control, Trace
 from common.reasons import Kind
 from sidecar import words
 from sidecar.journal import Journal
 from sidecar.lines import TooLong
+from sidecar.log_messages import LEVELS, LogMessages
 from sidecar.messages import BadLine, Fault
 from sidecar.pipes import End
 
-_TEXT = frozenset({str})
-_LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})
 _LAST_WORDS = 12
 _ODD_LINES_LOGGED = 20
 _ODD_CHARACTERS = 200
@@ -46,6 +45,7 @@ class Connector:
         self._journal = journal
         self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
         self._stderr_rest = b""
+        self._unheard = LogMessages()
 
     def on_stderr(self, data: bytes) -> None:
         """Lines of stderr become log lines; never errors."""
@@ -60,39 +60,40 @@ class Connector:
             self._stderr_rest = masked[-_HELD_BACK_BYTES:]
 
     def end(self) -> None:
-        """The last line may lack its line feed."""
+        """Nothing more comes; the last line of stderr may lack its line feed."""
+        self.hear()
         if self._stderr_rest:
             self.on_stderr(b"\n")
 
-    def on_logs(self, said: Sequence[object]) -> None:
-        """What LOG messages that came together say."""
-        try:
-            levels = [log.level for log in said]  # type: ignore[attr-defined] # asking first would cost as much again
-            messages = [log.message for log in said]  # type: ignore[attr-defined] # as above
-        except AttributeError:
-            levels = messages = [None]
-        if _TEXT.issuperset(map(type, levels)) and _TEXT.issuperset(map(type, messages)):
-            self._on_logs(levels, messages)
-        else:
-            for log in said:
-                self._on_odd_log(log)
+    def on_logs(self, raws: Sequence[Raw]) -> None:
+        """What LOG messages that came together hold (at least one); they are heard when there are many, or soon."""
+        self._unheard.add(raws)
+        self.tick()
+
+    def tick(self) -> None:
+        """Time has passed."""
+        if self._unheard.due:
+            self.hear()
+
+    def hear(self) -> None:
+        """Hears what LOG messages say: before anything is said after them, or asked."""
+        for levels, messages in self._unheard.take():
+            if messages:
+                self._on_logs(levels, messages)
+            else:
+                self.odd("a LOG message without level and message")
 
     def _on_logs(self, levels: list[str], messages: list[str]) -> None:
         """Only a FATAL one says something about the outcome, and only if nothing better does."""
-        if not _LEVELS.issuperset(levels):
-            levels = [level if level in _LEVELS else "INFO" for level in levels]
-        self._say(levels, messages)
+        self._log(levels, messages)
         if "FATAL" in levels:
             last = len(levels) - 1 - levels[::-1].index("FATAL")
             self.fatal = _short(self._journal.hide(messages[last]))
 
-    def _on_odd_log(self, log: object) -> None:
-        """A log line with members of unexpected types."""
-        if not isinstance(log, Log) or (not log.message and type(log.message) is not str):
-            self.odd("a LOG message without level and message")
-            return
-        text = log.message if isinstance(log.message, str) else msgspec.json.encode(log.message).decode()
-        self._on_logs([log.level if isinstance(log.level, str) else "INFO"], [text])
+    def note(self, level: str, message: str) -> None:
+        """A line of ours, behind what the connector has said."""
+        self.hear()
+        self._journal.log(level, message)
 
     def on_trace(self, raw: Raw) -> Trace | None:
         """A TRACE message, decoded; errors that name no stream are kept, ESTIMATE and ANALYTICS need nothing."""
@@ -130,7 +131,7 @@ class Connector:
         if line.fault is Fault.NOISE:
             first, _, _ = line.text[:_SAID_CHARACTERS].lstrip("[").partition(" ")
             level = first.rstrip("]:").upper()
-            self._say([level if level in _LEVELS else "ERROR"], [line.text])
+            self._say([level if level in LEVELS else "ERROR"], [line.text])
         elif line.fault is Fault.BROKEN:
             kind = f"a {line.envelope.type} message" if line.envelope.type else "a line"
             self.odd(f"{kind} that cannot be read ({line.why})")
@@ -157,7 +158,7 @@ class Connector:
             # Masked before it is quoted and cut: neither half a secret nor a quoted one would be found.
             quoted = "" if said is None else f" {self._journal.hide(said)[:_ODD_CHARACTERS]!r}"
             why = self._journal.hide(why)[:_ODD_CHARACTERS] + quoted
-            self._journal.log("WARN", f"The connector wrote {why}; it was ignored.")
+            self.note("WARN", f"The connector wrote {why}; it was ignored.")
 
     def reason(self, exit_code: int | None) -> str:
         """Why a connector without a result ended, in its own best words: error, fatal log, last lines."""
@@ -200,6 +201,10 @@ class Connector:
         return [_short(self._journal.hide(text)) for text in self._last_words]
 
     def _say(self, levels: list[str], texts: list[str]) -> None:
+        self.hear()
+        self._log(levels, texts)
+
+    def _log(self, levels: list[str], texts: list[str]) -> None:
         """Logs lines (at least one), and keeps the last of them: masked only once they are asked for."""
         self._journal.log_all(levels, texts, self._package)
         last = texts[-_LAST_WORDS:]

@@ -1,6 +1,5 @@
 """A read: records to their streams' lanes, states to the checkpoints, traces to the streams' statuses."""
 
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -28,9 +27,6 @@ from sidecar.settings import Settings
 from sidecar.states import States
 from sidecar.streams import Status
 from sidecar.wire import Until
-
-_LOGS_BYTES, _LOGS_SECONDS = 1024 * 1024, 0.1
-"""How much of the connector's output, and how long, a log line waits for others."""
 
 _Rows = defaultdict[str | tuple[str, str], list[Raw]]
 """A block's rows, by stream: its name alone where it has no namespace, since making pairs costs."""
@@ -62,15 +58,12 @@ class Read:
             unknown=self._on_unknown,
         )
         self._lines = LineReader()
-        self._logs: list[object] = []
-        self._logs_bytes = 0
-        self._told = 0.0
         self._checkpoints = Checkpoints(
             self._lanes, save, commit_bytes=settings.commit_bytes, commit_seconds=settings.commit_seconds
         )
         self._expects_exit_code = bool(settings.exit_code_file)
         self._states = States(self._lanes, self._checkpoints, connector)
-        self._refusals = Refusals(self._lanes, journal)
+        self._refusals = Refusals(self._lanes, connector)
 
     def progress(self) -> dict[str, Any] | None:
         """The accounting so far, by stream key. Called from the journal's thread: reads numbers only."""
@@ -83,8 +76,7 @@ class Read:
 
     def tick(self) -> None:
         """Time has passed: what is due is committed."""
-        if self._logs and time.monotonic() - self._told > _LOGS_SECONDS:
-            self._tell()
+        self._connector.tick()
         self._checkpoints.tick()
 
     def settle(self, end: End, insist: Callable[[], None]) -> Outcome:
@@ -94,7 +86,7 @@ class Read:
         """
         for block in self._lines.flush():
             self._on_block(block)
-        self._tell()
+        self._connector.hear()
         why = self._connector.why_ended(end, expects_exit_code=self._expects_exit_code)
         run = self._run(end, Failure(self._connector.kind(end), why))
         for lane in self._lanes.known:
@@ -108,7 +100,6 @@ class Read:
 
     def break_off(self, why: Failure) -> Outcome:
         """Something of ours failed: nothing more is committed or saved; the accounting so far stands."""
-        self._tell()
         for lane in self._lanes.known:
             lane.abort()
             lane.fail(why.message, why.kind)
@@ -132,7 +123,7 @@ class Read:
         result = outcome.of_read(run, lanes, self._checkpoints.problem)
         for lane in lanes:
             if lane.note:
-                self._journal.log("WARN", f"Stream {lane.id.key}: {lane.note}.")
+                self._connector.note("WARN", f"Stream {lane.id.key}: {lane.note}.")
         return result
 
     def _on_block(self, block: bytes | TooLong) -> None:
@@ -140,7 +131,7 @@ class Read:
             self._on_too_long(block)
             return
         rows: _Rows = defaultdict(list)
-        logs = self._logs
+        logs: list[Raw] = []
         for message in decode(block):
             record = message.record
             if record is not None and message.type == "RECORD":  # type: ignore[union-attr] # a record has a message
@@ -151,25 +142,17 @@ class Read:
                 logs.append(message.log)
             else:
                 # Order matters between a stream's records and what is said about them: a log line says nothing.
-                self._tell()
-                self._flush(rows)
+                self._flush(rows, logs)
                 if isinstance(message, BadLine):
                     self._on_bad_line(message)
                 else:
                     self._on_message(message)
-        self._flush(rows)
-        self._logs_bytes += len(block)
-        if self._logs_bytes > _LOGS_BYTES:
-            self._tell()
+        self._flush(rows, logs)
 
-    def _tell(self) -> None:
-        """Log lines by the hundred: to look at a few costs as much."""
-        self._told, self._logs_bytes = time.monotonic(), 0
-        if self._logs:
-            self._connector.on_logs(self._logs)
-            self._logs.clear()
-
-    def _flush(self, rows: _Rows) -> None:
+    def _flush(self, rows: _Rows, logs: list[Raw]) -> None:
+        if logs:
+            self._connector.on_logs(logs)
+            logs.clear()
         for key, data in rows.items():
             lane = self._lanes.find(StreamId(key) if isinstance(key, str) else StreamId(*key))
             before = lane.refused
@@ -271,4 +254,4 @@ class Read:
             self._checkpoints.miss_state(f"{line.size:,} bytes are more than any message may have")
 
     def _on_unknown(self, stream: str) -> None:
-        self._journal.log("ERROR", f"The connector speaks of stream {stream}, which the catalog does not select.")
+        self._connector.note("ERROR", f"The connector speaks of stream {stream}, which the catalog does not select.")

@@ -1,8 +1,8 @@
 """Records that are refused: counted in their streams, and told in the log, though not each of very many."""
 
 from common.catalogs import StreamId
+from sidecar.connector import Connector
 from sidecar.envelope import Envelope
-from sidecar.journal import Journal
 from sidecar.lanes import Lanes
 from sidecar.streams import Lane
 
@@ -12,8 +12,8 @@ _TOLD = 20
 class Refusals:
     """Those of one run."""
 
-    def __init__(self, lanes: Lanes, journal: Journal) -> None:
-        self._lanes, self._journal = lanes, journal
+    def __init__(self, lanes: Lanes, connector: Connector) -> None:
+        self._lanes, self._connector = lanes, connector
         self._told = 0
         self.nameless = 0
         """How many named no stream, so that no stream's accounting has them."""
@@ -22,7 +22,7 @@ class Refusals:
         """A record, as far as it can be known whose it is."""
         if not found.stream:
             self.nameless += 1
-            self._journal.log("ERROR", f"A record was refused ({why}), and it names no stream.")
+            self._connector.note("ERROR", f"A record was refused ({why}), and it names no stream.")
             return
         lane = self._lanes.find(StreamId(found.stream, found.namespace or None))
         lane.refuse(why)
@@ -32,4 +32,4 @@ class Refusals:
         """Says what a stream has refused last."""
         self._told += 1
         if self._told <= _TOLD:
-            self._journal.log("ERROR", f"{lane.refusal}. ({lane.refused} refused so far)")
+            self._connector.note("ERROR", f"{lane.refusal}. ({lane.refused} refused so far)")

@@ -50,7 +50,8 @@ class Results:
         self._take(self._lines.feed(data))
 
     def tick(self) -> None:
-        """Nothing waits for time to pass."""
+        """Time has passed."""
+        self._connector.tick()
 
     def settle(self, end: End, insist: Callable[[], None]) -> Outcome:
         """What the command came to: a result counts whatever else was printed before or after it.
@@ -58,6 +59,7 @@ class Results:
         `insist` brings a changed configuration to Postgres, or says why it cannot.
         """
         self._take(self._lines.flush())
+        self._connector.hear()
         insist()
         if self._found == ABSENT:
             return self._nothing(end)

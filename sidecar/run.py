@@ -98,6 +98,16 @@ class _Task:
             self._journal.ours = db.transact(lambda db: db.run("ours_exist"))[0]["ours"]
         connector = Connector(self._settings.package, self._journal)
         consumer = self._consumer = self._make_consumer(connector)
+        try:
+            pipes = self._follow(connector, consumer)
+        finally:
+            connector.end()
+        if pipes.end.held_open:
+            self._journal.log("WARN", "Something kept the connector's output open after it had ended; it was given up.")
+        return consumer.settle(pipes.end, self._insist)
+
+    def _follow(self, connector: Connector, consumer: Read | Results) -> Pipes:
+        """Hands on what comes until nothing does."""
         with Pipes(self._settings, self._stop) as pipes:
             for origin, data in pipes.chunks():
                 if origin is Origin.STDOUT:
@@ -107,10 +117,7 @@ class _Task:
                 else:
                     consumer.tick()
                     self._keeper.retry()
-        connector.end()
-        if pipes.end.held_open:
-            self._journal.log("WARN", "Something kept the connector's output open after it had ended; it was given up.")
-        return consumer.settle(pipes.end, self._insist)
+        return pipes
 
     def _marked(self, db: Database) -> list[str]:
         """What the connector's own specification calls secret, if it was asked for before."""

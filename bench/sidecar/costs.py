@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Iterator
 
+import msgspec
 from msgspec import Struct
 
 from bench.results import Goal
@@ -12,8 +13,10 @@ from bench.sidecar.rig import Rig, Taken, sink
 
 _LOGS_SLOW_PERCENT = 5.0
 _MEMORY_MB, _GROWTH_MB = 60.0, 6.0
-_LOG_LINES, _RECORDS_A_LINE = 100_000, (40, 10, 4)
-"""A connector that logs each page of forty records is a talkative one; the others say what more than that costs."""
+_LOG_LINES, _RECORDS_A_LINE = 100_000, (100, 40, 10, 4)
+"""The goal is for a line with each page of a hundred records; the others say what a more talkative connector costs."""
+_PASS_RECORDS = 200_000
+"""Of a recording that is offered as often as it takes."""
 _MEMORY_BYTES = 60_000_000
 
 
@@ -37,20 +40,19 @@ def log_lines(rig: Rig, address: str, rounds: int, *, quick: bool) -> tuple[list
 
 
 def _log_lines(rig: Rig, address: str, rounds: int, *, lines: int, each: int) -> list[Cost]:
-    plain = Shape(300, state_every=10_000, records=lines * each)
-    mixed = Shape(300, state_every=10_000, records=lines * each, log_lines=lines)
+    plain = Shape(300, state_every=10_000, records=_PASS_RECORDS)
+    mixed = msgspec.structs.replace(plain, log_lines=_PASS_RECORDS // each)
+    passes = lines // mixed.log_lines
     shapes = {plain: rig.folder / "plain", mixed: rig.folder / "mixed"}
     runs: dict[Shape, list[Taken]] = {plain: [], mixed: []}
     for shape, path in shapes.items():
-        data.write(shape, path)
+        data.write(shape, path, ends=False)
     for _ in range(rounds):
         for shape, path in shapes.items():
-            runs[shape].append(rig.sidecar(address, data.catalog(shape), recording=path))
-    for path in shapes.values():
-        path.unlink()
+            runs[shape].append(rig.sidecar(address, data.catalog(shape), recordings=[path] * passes))
     without, with_them = (min(taken, key=lambda one: one.fed_seconds) for taken in runs.values())
     cpu = min(one.cpu_seconds for one in runs[mixed]) - min(one.cpu_seconds for one in runs[plain])
-    how = f"{lines:,} lines among {plain.records:,} records"
+    how = f"{lines:,} lines among {passes * plain.records:,} records"
     return [
         Cost(
             "log lines slow rows", (with_them.fed_seconds / without.fed_seconds - 1) * 100, "%", f"{how}, to the last"
@@ -58,6 +60,7 @@ def _log_lines(rig: Rig, address: str, rounds: int, *, lines: int, each: int) ->
         Cost("a log line", cpu / lines * 1e6, "us CPU", f"{how}, to the exit"),
         Cost("the end with log lines", with_them.seconds - with_them.fed_seconds, "s", f"{how}; the log is written"),
         Cost("the end without", without.seconds - without.fed_seconds, "s", "from the last byte taken to the exit"),
+        Cost("memory with log lines", max(one.peak_mb for one in runs[mixed]), "MB", f"{how}, the largest resident"),
     ]
 
 

@@ -39,8 +39,8 @@ def catalog(shape: Shape) -> dict[str, object]:
     }
 
 
-def write(shape: Shape, path: Path) -> int:
-    """Writes the recording; returns its size in bytes."""
+def write(shape: Shape, path: Path, *, ends: bool = True) -> int:
+    """Writes the recording; returns its size in bytes. One that does not end may be offered several times over."""
     share = shape.records // shape.streams
     log_every = shape.records // shape.log_lines if shape.log_lines else 0
     with path.open("wb", buffering=1 << 20) as file:
@@ -56,7 +56,7 @@ def write(shape: Shape, path: Path) -> int:
                         file.write(_state(name, written[name], shape.state_every))
                     if log_every and total % log_every == 0:
                         file.write(b'{"type":"LOG","log":{"level":"INFO","message":"page %d of the list"}}\n' % total)
-        for name in shape.stream_names:
+        for name in shape.stream_names if ends else ():
             file.write(_status(name))
     return path.stat().st_size
 

@@ -43,8 +43,9 @@ class Reading:
         self.saves: list[tuple[str, Any]] = []
         """Each state as it was saved, in order."""
         self.configs: list[Any] = []
+        self.connector = Connector("p", self.journal)
         self.read = Read(
-            self.settings, decode_catalog(json.dumps(catalog).encode()), Connector("p", self.journal), self.journal,
+            self.settings, decode_catalog(json.dumps(catalog).encode()), self.connector, self.journal,
             save or self._save, lambda config: self.configs.append(json.loads(config)), lambda deadline: deadline,
         )  # fmt: skip
         self.streams: dict[str, Any] = {}
@@ -68,7 +69,7 @@ class Reading:
     @property
     def log(self) -> list[str]:
         """`LEVEL message` each."""
-        self.read._tell()
+        self.connector.hear()
         said = [line for _, together in self.journal._said for line in together]
         return [f"{line.level} {self.masks.hide(line.message)}" for line in said]
 

@@ -1,0 +1,69 @@
+"""LOG messages, kept as they came until there are many to look at: in the midst of rows each look costs most."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from common.airbyte import UNREADABLE, Log
+from sidecar import words
+
+LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})
+_TEXT = frozenset({str})
+_ENOUGH_BYTES, _ENOUGH_SECONDS = 256 * 1024, 0.25
+
+
+class LogMessages:
+    """In order; `due` says when they have waited long enough."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._bytes = 0
+        self._since = 0.0
+
+    def add(self, raws: Sequence[Raw]) -> None:
+        """The contents of messages that came together (at least one)."""
+        if not self._parts:
+            self._since = time.monotonic()
+        # One object for all of them: small ones that live on make what is dropped around them slow to make anew.
+        self._parts.append(b",".join(raws))
+        self._bytes += len(self._parts[-1])
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to take them."""
+        return self._bytes > _ENOUGH_BYTES or (bool(self._parts) and time.monotonic() - self._since > _ENOUGH_SECONDS)
+
+    def take(self) -> Iterator[tuple[list[str], list[str]]]:
+        """Levels and messages of all that came since the last time; empty ones stand for one that says nothing."""
+        together = b"[%b]" % b",".join(self._parts)
+        self._parts, self._bytes = [], 0
+        try:
+            said: list[Any] = _decoder.decode(together)
+            levels, messages = [log.level for log in said], [log.message for log in said]
+        except (*UNREADABLE, AttributeError):
+            yield from map(_odd, _raws.decode(together))
+            return
+        if not (_TEXT.issuperset(map(type, levels)) and _TEXT.issuperset(map(type, messages))):
+            yield from map(_odd, _raws.decode(together))
+        elif messages:
+            known = LEVELS.issuperset(levels)
+            yield (levels if known else [level if level in LEVELS else "INFO" for level in levels]), messages
+
+
+def _odd(raw: Raw) -> tuple[list[str], list[str]]:
+    """One of them, with bytes that are no text or members of unexpected types."""
+    try:
+        log = msgspec.json.decode(words.readable(raw), type=Log)
+    except UNREADABLE:
+        return [], []
+    if not log.message and type(log.message) is not str:
+        return [], []
+    text = log.message if isinstance(log.message, str) else msgspec.json.encode(log.message).decode()
+    return [log.level if log.level in tuple(LEVELS) else "INFO"], [text]
+
+
+_decoder = msgspec.json.Decoder(list[Log])
+_raws = msgspec.json.Decoder(list[Raw])
