@@ -12,6 +12,10 @@ from sidecar import words
 
 LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})
 _TEXT = frozenset({str})
+_SEAM = b",\n"
+"""Between two of them: no line has a line feed, so that they come apart without a decoder. It might not take, with more
+of a stack in use, what it took when they came.
+"""
 _ENOUGH_BYTES, _ENOUGH_SECONDS = 256 * 1024, 0.25
 
 
@@ -28,7 +32,7 @@ class LogMessages:
         if not self._parts:
             self._since = time.monotonic()
         # One object for all of them: small ones that live on make what is dropped around them slow to make anew.
-        self._parts.append(b",".join(raws))
+        self._parts.append(_SEAM.join(raws))
         self._bytes += len(self._parts[-1])
 
     @property
@@ -38,22 +42,22 @@ class LogMessages:
 
     def take(self) -> Iterator[tuple[list[str], list[str]]]:
         """Levels and messages of all that came since the last time; empty ones stand for one that says nothing."""
-        together = b"[%b]" % b",".join(self._parts)
+        together = _SEAM.join(self._parts)
         self._parts, self._bytes = [], 0
         try:
-            said: list[Any] = _decoder.decode(together)
+            said: list[Any] = _decoder.decode(b"[%b]" % together)
             levels, messages = [log.level for log in said], [log.message for log in said]
         except (*UNREADABLE, AttributeError):
-            yield from map(_odd, _raws.decode(together))
+            yield from map(_odd, together.split(_SEAM))
             return
         if not (_TEXT.issuperset(map(type, levels)) and _TEXT.issuperset(map(type, messages))):
-            yield from map(_odd, _raws.decode(together))
+            yield from map(_odd, together.split(_SEAM))
         elif messages:
             known = LEVELS.issuperset(levels)
             yield (levels if known else [level if level in LEVELS else "INFO" for level in levels]), messages
 
 
-def _odd(raw: Raw) -> tuple[list[str], list[str]]:
+def _odd(raw: bytes) -> tuple[list[str], list[str]]:
     """One of them, with bytes that are no text or members of unexpected types."""
     try:
         log = msgspec.json.decode(words.readable(raw), type=Log)
@@ -66,4 +70,3 @@ def _odd(raw: Raw) -> tuple[list[str], list[str]]:
 
 
 _decoder = msgspec.json.Decoder(list[Log])
-_raws = msgspec.json.Decoder(list[Raw])

@@ -531,3 +531,14 @@ def test_without_our_tables_a_changed_configuration_is_said_to_be_lost(rig: Rig,
     assert rig.task["status"] == "SUCCESS"
     assert "INFO now ********" in rig.log
     assert any(line.startswith("WARN The configuration") and "could not be kept" in line for line in rig.log)
+
+
+def test_a_log_message_as_deep_as_can_be_read_ends_nothing(tmp_path: Path, bulker: Recorder) -> None:
+    """It is heard with more of the stack in use than when it was read; its neighbours are not lost for it."""
+    long = "x" * 300_000
+    for depth in range(900, 1000):
+        reading = Reading(tmp_path, bulker.url, catalog("plants"))
+        deep = b'{"type":"LOG","log":{"level":"INFO","message":' + b"[" * depth + b"]" * depth + b"}}\n"
+        reading.read.on_stdout(lines([log("before"), log(long)]) + deep + lines([log("after")]))
+        assert [line for line in reading.log if "before" in line or "after" in line] == ["INFO before", "INFO after"]
+        assert len(reading.log) == 4
