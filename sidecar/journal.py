@@ -39,11 +39,13 @@ class _Batch(Struct, frozen=True):
     """What is written at once, with its ids: should nobody know whether it was, the same is written again."""
 
     parts: list[LogLines]
+    first: int
     document: str
 
     @classmethod
-    def of(cls, parts: list[LogLines]) -> Self:
-        return cls(parts, logs.document(parts))
+    def of(cls, parts: list[LogLines], first: int) -> Self:
+        """`first`: see logs.document."""
+        return cls(parts, first, logs.document(parts, first))
 
 
 class Journal(threading.Thread):
@@ -203,9 +205,13 @@ class Journal(threading.Thread):
 
     def _part(self, batch: "_Batch", refused: StoreError) -> None:
         """A line that Postgres will never take is dropped, alone; the others must not wait for it."""
-        parts = batch.parts if len(batch.parts) > 1 else batch.parts[0].halves()
+        parts = batch.parts
+        if len(parts) == 1 and len(parts[0]) > 1:
+            parts = parts[0].halves()
         if half := len(parts) // 2:
-            self._batches.extendleft((_Batch.of(parts[half:]), _Batch.of(parts[:half])))
+            # With the ids that they had: lines of one moment are read in the order of these.
+            others = batch.first + sum(map(len, parts[:half]))
+            self._batches.extendleft((_Batch.of(parts[half:], others), _Batch.of(parts[:half], batch.first)))
         elif parts[0] is not self._told:
             _log.warning("A log line was refused: %s", refused)
             with self._lock:
@@ -227,7 +233,7 @@ class Journal(threading.Thread):
             self._told = LogLines(OURS, at, "WARN", text)
             parts.insert(0, self._told)
         if parts:
-            self._batches.append(_Batch.of(parts))
+            self._batches.append(_Batch.of(parts, logs.first_id()))
         return bool(parts)
 
     def _tell(self, db: Database) -> bool:

@@ -84,11 +84,17 @@ _first_id = itertools.count(secrets.randbits(58), 1 << 20)
 """Leaves a million numbers to each document's lines; 60 bits are never reached."""
 
 
-def document(parts: Sequence[LogLines]) -> str:
+def first_id() -> int:
+    """For a document's first line; those behind it have the numbers behind it."""
+    return next(_first_id)
+
+
+def document(parts: Sequence[LogLines], first: int) -> str:
     """Lines as `add` takes them, at most a million, each with its id for good: a batch that is written again, since
     nobody knows whether it was, is written once. UUIDs of version 7 that sort the lines of one moment as they came.
+    `first` is a `first_id`, or follows from one where a document's lines are written in parts.
     """
-    first, stored = next(_first_id), []
+    stored = []
     for part in parts:
         milliseconds = int(part.timestamp.timestamp() * 1000) & (1 << 48) - 1
         prefix = f"{milliseconds:012x}7{_process:03x}8"

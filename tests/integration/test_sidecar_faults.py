@@ -411,7 +411,7 @@ def test_joined_lines_come_apart_as_they_were(texts: list[str]) -> None:
     """In the document for Postgres, and by halves where it refuses one."""
     levels = [("INFO", "WARN")[len(text) % 2] for text in texts]
     lines = LogLines.of("p", datetime.now(UTC), levels, "\x7f".join(texts))
-    [stored] = json.loads(logs.document([lines]))
+    [stored] = json.loads(logs.document([lines], logs.first_id()))
     assert (stored["messages"], stored["levels"] * (len(texts) if len(set(levels)) == 1 else 1)) == (texts, levels)
     parts = lines.halves()
     assert [(line.level, line.message) for part in parts for line in part] == list(zip(levels, texts, strict=True))
@@ -421,7 +421,8 @@ def test_joined_lines_come_apart_as_they_were(texts: list[str]) -> None:
 def test_lines_whose_commit_is_not_heard_of_are_written_once(database: TestDatabase) -> None:
     """Whoever writes them again, because nobody knows, writes them with the same ids."""
     busy = _journal(database.url)
-    lines = logs.document([LogLines("p", datetime.now(UTC), "INFO\x7fINFO\x7fWARN", "one\x7ftwo\x7fthree")])
+    said = LogLines("p", datetime.now(UTC), "INFO\x7fINFO\x7fWARN", "one\x7ftwo\x7fthree")
+    lines = logs.document([said], logs.first_id())
     with Database(database.url) as db:
         for _ in range(2):
             db.transact(lambda db: logs.add(db, busy._task, lines))
@@ -458,6 +459,29 @@ def test_a_line_that_postgres_refuses_does_not_stop_the_others(database: TestDat
         "1 log lines were dropped: Postgres was away or slow, or refused them.",
         "harmless ␀ line",
     ]
+
+
+def test_lines_around_one_that_postgres_refuses_stay_in_order(database: TestDatabase) -> None:
+    """They were said in one moment, and are written by halves."""
+    database.rows("ALTER TABLE task_log ADD CHECK (message <> 'poison')")
+    busy = _journal(database.url)
+    texts = [f"line {number}" for number in range(9)]
+    busy.log_all(["INFO"] * 10, ["poison", *texts], "p")
+    busy.start()
+    busy.close(60)
+    assert [text for text in _logged(database) if "dropped" not in text] == texts
+
+
+def test_where_postgres_refuses_our_own_lines_none_is_told_without_end(database: TestDatabase) -> None:
+    """The line that tells what was dropped is refused too: that is not told again."""
+    database.rows("ALTER TABLE task_log ADD CHECK (logger <> 'jitsu')")
+    busy = _journal(database.url)
+    busy.start()
+    busy.log("INFO", "ours")
+    busy.log("INFO", "theirs", "p")
+    busy.close(10)
+    assert not busy.is_alive()
+    assert _logged(database) == ["theirs"]
 
 
 def test_the_journal_outlives_whatever_happens_to_it(database: TestDatabase) -> None:
