@@ -114,6 +114,13 @@ class Journal(threading.Thread):
         with contextlib.suppress(OSError):
             print(lines)  # noqa: T201 - the container's own log
 
+    def _print_all(self) -> None:
+        """The lock is let go of between them, for whoever has more to say."""
+        while self._said:
+            with self._lock:
+                if self._said:
+                    self._print()
+
     def _masked(self, messages: str) -> str:
         """All at once, unless a secret seems to go on from one to the next."""
         masked = self.hide(messages)
@@ -166,6 +173,8 @@ class Journal(threading.Thread):
         self._over = True
         self._wake.set()
         self.join(seconds + _PAUSE_SECONDS)
+        # Where Postgres keeps the thread waiting: at least the container's own log has the last words.
+        self._print_all()
         with contextlib.suppress(OSError):
             sys.stdout.flush()
 
@@ -182,10 +191,7 @@ class Journal(threading.Thread):
 
     def _write(self, db: Database) -> bool:
         """Prints what was said, and writes it batch by batch; a batch stays where Postgres is away (SyncError)."""
-        while self._said:
-            with self._lock:
-                if self._said:
-                    self._print()
+        self._print_all()
         with contextlib.suppress(OSError):
             sys.stdout.flush()
         while self._batches or self._take():

@@ -446,6 +446,26 @@ def test_lines_are_printed_while_postgres_is_away(capfd: Any) -> None:
     busy.close(0)
 
 
+def test_last_words_are_printed_while_postgres_does_not_answer(capfd: Any) -> None:
+    """The thread that would print them waits for it until the end."""
+    over, asked = threading.Event(), threading.Event()
+
+    def silent(_: Any) -> None:
+        asked.set()
+        over.wait(60)
+
+    with odd_server(silent) as url:
+        busy = _journal(url.replace("http://", "postgresql://u:p@") + "/none?sslmode=disable")
+        busy.start()
+        assert asked.wait(60)
+        busy.log("ERROR", "the reason")
+        busy.close(0)
+        said = capfd.readouterr().out
+        assert busy.is_alive()
+        over.set()
+    assert said == "ERROR : the reason\n"
+
+
 def test_a_line_that_postgres_refuses_does_not_stop_the_others(database: TestDatabase) -> None:
     """The caller's table may have rules of its own."""
     database.rows("ALTER TABLE task_log ADD CHECK (message <> 'poison')")
