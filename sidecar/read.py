@@ -47,12 +47,17 @@ class Read:
         until: Until,
     ) -> None:
         self._connector, self._journal, self._keep_config = connector, journal, keep_config
+        self._until = until
         self._lanes = Lanes(
             catalog,
             settings.table_name_prefix,
             resumes=going_on.resuming(settings),
             bulker=Bulker(
-                settings.bulker_url, settings.bulker_auth_token, settings.sync_id, settings.task_id, until=until
+                settings.bulker_url,
+                settings.bulker_auth_token,
+                settings.sync_id,
+                settings.task_id,
+                until=self._waiting,
             ),
             hide=journal.hide,
             unknown=self._on_unknown,
@@ -78,6 +83,11 @@ class Read:
         """Time has passed: what is due is committed."""
         self._connector.tick()
         self._checkpoints.tick()
+
+    def _waiting(self, deadline: float) -> float:
+        """Bulker keeps us waiting, for minutes perhaps: what was said before must not wait with us."""
+        self._connector.tick()
+        return self._until(deadline)
 
     def settle(self, end: End, insist: Callable[[], None]) -> Outcome:
         """The connector is done: commits what may be committed, drops the rest, and says what it came to.

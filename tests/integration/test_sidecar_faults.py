@@ -565,6 +565,21 @@ def test_log_lines_do_not_part_the_rows(tmp_path: Path, bulker: Recorder) -> Non
     assert [len(bulk.lines) for bulk in bulker.requests] == [2000]
 
 
+def test_log_lines_do_not_wait_for_bulker(rig: Rig, bulker: Recorder) -> None:
+    """What was said before the end of a stream is there while a slow warehouse still takes its rows."""
+    rig.give(catalog=catalog("plants"))
+    seen: list[str] = []
+
+    def slow(_: Any) -> None:
+        wait_for(lambda: "INFO nearly done" in rig.log, what="the line")
+        seen.extend(rig.log)
+
+    bulker.answer = slow
+    rig.play([record("plants", {"id": 1}), log("nearly done"), status("plants", "COMPLETE")])
+    assert seen == ["INFO nearly done"]
+    assert rig.task["status"] == "SUCCESS"
+
+
 def test_without_our_tables_a_changed_configuration_is_said_to_be_lost(rig: Rig, database: TestDatabase) -> None:
     """Another controller's database: a warning, and the run goes on."""
     database.rows("DROP TABLE syncctl_result, syncctl_task, syncctl_changed_config")
