@@ -118,6 +118,8 @@ class Connector:
 
     def on_control(self, raw: Raw) -> bytes | None:
         """A CONTROL message: the whole new configuration, if it has one."""
+        # What is logged of it comes behind what was said before.
+        self.hear()
         try:
             config = msgspec.json.decode(raw, type=Control).config
         except UNREADABLE:

@@ -580,6 +580,16 @@ def test_log_lines_do_not_wait_for_bulker(rig: Rig, bulker: Recorder) -> None:
     assert rig.task["status"] == "SUCCESS"
 
 
+def test_a_changed_configuration_is_told_where_it_was_changed(rig: Rig) -> None:
+    """Behind what the connector said before it."""
+    rig.give(catalog=catalog("plants"), config={"token": "old-token-1"})
+    control = {"type": "CONNECTOR_CONFIG", "connectorConfig": {"config": {"token": "new-token-2"}}}
+    messages = [log("renewing"), {"type": "CONTROL", "control": control}, log("renewed")]
+    rig.play([*messages, record("plants", {"id": 1}), status("plants", "COMPLETE")])
+    told = "INFO The connector changed its configuration: the next task with this one gets it."
+    assert rig.log == ["INFO renewing", told, "INFO renewed"]
+
+
 def test_without_our_tables_a_changed_configuration_is_said_to_be_lost(rig: Rig, database: TestDatabase) -> None:
     """Another controller's database: a warning, and the run goes on."""
     database.rows("DROP TABLE syncctl_result, syncctl_task, syncctl_changed_config")
