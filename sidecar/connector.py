@@ -149,6 +149,11 @@ class Connector:
         self.unread_status |= kind == "STREAM_STATUS"
         self.fatal = self.fatal or f"A TRACE message of the connector could not be read ({why})."
 
+    def miss_result(self, why: str) -> None:
+        """A result that is none: why, before any FATAL line that was said ahead of it."""
+        self.hear()
+        self.fatal = why
+
     def on_too_long(self, line: TooLong) -> None:
         """A line over every limit."""
         self.odd(f"a line of {line.size:,} bytes, which is longer than any message may be")

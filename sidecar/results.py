@@ -79,7 +79,7 @@ class Results:
     def _on_message(self, message: Message | BadLine) -> None:
         if isinstance(message, BadLine):
             if message.fault is Fault.BROKEN and message.envelope.type == _EXPECTED[self._command]:
-                self._connector.fatal = (
+                self._connector.miss_result(
                     f"The connector's {message.envelope.type} message cannot be read: {message.why}."
                 )
             self._connector.on_bad_line(message)
@@ -115,7 +115,7 @@ class Results:
             self._connector.odd(f"a {kind} message without usable content ({error})")
             said = self._masks.hide(_message_in(payload))[:_SAID_CHARACTERS]
             told = f"The connector's {kind} message has no usable content ({error})."
-            self._connector.fatal = f"{told} It says: {said}" if said else told
+            self._connector.miss_result(f"{told} It says: {said}" if said else told)
             return
         self._found = payload
 

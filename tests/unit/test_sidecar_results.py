@@ -134,3 +134,14 @@ def test_nothing_usable_is_not_nothing(tmp_path: Path) -> None:
     assert "printed nothing that could be used (the log tells what)" in outcome.reason
     outcome = _settle(tmp_path, Command.DISCOVER, '{"type":"CATALOG","catalog":{"streams":[NaN]}}')
     assert outcome.reason == "The connector's CATALOG message cannot be read: NaN is not JSON."
+
+
+@pytest.mark.parametrize("odd_lines", [0, 30])
+def test_a_broken_result_is_the_reason_before_a_fatal_line_ahead_of_it(tmp_path: Path, odd_lines: int) -> None:
+    """The later word counts; however many odd lines were told before."""
+    before = [*({"type": "odd"} for _ in range(odd_lines)), log("boom", "FATAL")]
+    found = _settle(tmp_path, Command.DISCOVER, *before, _result(Command.DISCOVER, {"streams": None}))
+    assert "has no usable content" in found.reason
+    cut = json.dumps(_result(Command.DISCOVER, {"streams": []}))[:-3]
+    found = _settle(tmp_path, Command.DISCOVER, *before, cut)
+    assert "message cannot be read" in found.reason
