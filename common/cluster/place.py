@@ -3,42 +3,20 @@
 Read from what is at hand, without a request: it is the same in all functions of a cluster, and after each deployment.
 """
 
+import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from common.settings import Settings
 
 _AUTHORITY = Path("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
 """Every cluster has an authority of its own (as a rule), whatever its namespaces and addresses are called."""
-
-
-class _Cluster(Struct, rename="kebab"):
-    server: str = ""
-    certificate_authority: str = ""
-    certificate_authority_data: bytes = b""  # base64 in the file
-
-
-class _NamedCluster(Struct):
-    name: str
-    cluster: _Cluster
-
-
-class _Context(Struct):
-    cluster: str
-
-
-class _NamedContext(Struct):
-    name: str
-    context: _Context
-
-
-class _Kubeconfig(Struct, rename="kebab"):
-    clusters: list[_NamedCluster]
-    contexts: list[_NamedContext]
-    current_context: str = ""
+_UNUSABLE = (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, StopIteration,
+             msgspec.MsgspecError)  # fmt: skip
+"""What files that are not there, or hold anything at all, raise; RuntimeError: a home folder that nobody has."""
 
 
 def of(settings: Settings, authority: Path = _AUTHORITY) -> str:
@@ -52,7 +30,7 @@ def of(settings: Settings, authority: Path = _AUTHORITY) -> str:
     try:
         local = settings.kubernetes_client_config == "local"
         mark = authority.read_bytes() if local else _mark(settings)
-    except (OSError, LookupError, ValueError, msgspec.MsgspecError):
+    except _UNUSABLE:
         return settings.kubernetes_namespace
     # The same certificates, whoever has wrapped their lines.
     digest = hashlib.sha256(b"".join(mark.split())).hexdigest()[:12]
@@ -65,10 +43,16 @@ def _mark(settings: Settings) -> bytes:
     if "\n" not in given:
         path = Path(given).expanduser()
         given, folder = path.read_text(encoding="utf-8"), path.parent
-    document = msgspec.yaml.decode(given, type=_Kubeconfig)
-    contexts = {context.name: context.context.cluster for context in document.contexts}
-    clusters = {cluster.name: cluster.cluster for cluster in document.clusters}
-    found = clusters[contexts[settings.kubernetes_context or document.current_context]]
-    if found.certificate_authority:
-        return (folder / found.certificate_authority).read_bytes()
-    return found.certificate_authority_data or found.server.encode()
+    document = msgspec.yaml.decode(given)
+    wanted = settings.kubernetes_context or document.get("current-context")
+    cluster = _named(document["clusters"], "cluster", _named(document["contexts"], "context", wanted)["cluster"])
+    if file := cluster.get("certificate-authority"):
+        return (folder / str(file)).read_bytes()
+    data = cluster.get("certificate-authority-data")
+    return base64.b64decode(data) if data else str(cluster["server"]).encode()
+
+
+def _named(entries: list[dict[str, Any]], kind: str, name: object) -> dict[str, Any]:
+    """Looks at no others than the one that is meant: what is odd in them keeps nobody from connecting."""
+    found: dict[str, Any] = next(entry[kind] for entry in entries if entry.get("name") == name)
+    return found

@@ -76,7 +76,27 @@ def test_without_an_authority_the_address_tells(tmp_path: Path) -> None:
     assert of(tmp_path) not in found
 
 
-@pytest.mark.parametrize("config", ["local", "/no/such/file", "a: [\n", "a: b\n", "\n", KUBECONFIG.format(authority=""),
+@pytest.mark.parametrize(
+    ("said", "instead"),
+    [
+        ("  - name: two\n    cluster: {{", "  - name: two\n    cluster: {{certificate-authority-data: null, "),
+        ("clusters:\n", "clusters:\n  - name: three\n    cluster: null\n"),
+        ("contexts:\n", "contexts:\n  - name: beyond\n    context: {{user: me}}\n"),
+        ("{authority}", ", certificate-authority: null{authority}"),
+        ("{authority}", ', certificate-authority: ""{authority}'),
+        ("here", "12"),
+    ],
+)
+def test_what_a_kubeconfig_has_beside_the_cluster_changes_no_place(tmp_path: Path, said: str, instead: str) -> None:
+    """Nor do empty members, or names that look like numbers: it connects, and other clusters must not be taken for it."""
+    data = base64.encodebytes(CERTIFICATE).decode().replace("\n", "\\n")
+    assert said in KUBECONFIG
+    text = KUBECONFIG.replace(said, instead).format(authority=f', certificate-authority-data: "{data}"')
+    assert of(tmp_path, None, SYNCCTL_KUBERNETES_CLIENT_CONFIG=text) == of(tmp_path)
+
+
+@pytest.mark.parametrize("config", ["~nobody-of-that-name/kubeconfig", "a:\n" + "[" * 5000, "- a\n", "3\n",
+                                    "contexts: 3\nclusters: 3\n", "contexts: [3]\nclusters: [3]\n", "local", "/no/such/file", "a: [\n", "a: b\n", "\n", KUBECONFIG.format(authority=""),
                                     KUBECONFIG.format(authority=", certificate-authority-data: '!'")])  # fmt: skip
 def test_what_cannot_be_read_is_no_reason_to_fail(tmp_path: Path, config: str) -> None:
     """Whoever connects says what is wrong, in its own words."""
