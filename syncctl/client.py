@@ -96,10 +96,10 @@ class Deployment:
             raise NoSuchTask(f"There is no task {task_id} at {self.url}; `syncctl tasks` lists them.") from refused
         return self.decode(found)
 
-    def cancel(self, task: wire.Task) -> None:
-        """Asks for the task's end; one that has ended stays as it is."""
+    def cancel(self, task: wire.Task) -> str:
+        """Asks for the task's end; one that has ended stays as it is. Returns what there is to know of it."""
         query = {"package": task.package, "syncId": task.sync_id, "taskId": task.task_id}
-        self._ask("GET", "/cancel", query, repeat=True)
+        return self._decode(self._ask("GET", "/cancel", query, repeat=True), wire.Cancelled).note
 
     def decode(self, raw: Raw) -> wire.Task:
         """One task of a page."""

@@ -105,10 +105,12 @@ def cancel(task_id: TaskId, url: Url = DEFAULT_URL, token: Token = "", as_json: 
     """
     with session(url, token, as_json=as_json) as (deployment, screen):
         before = deployment.task(task_id)
-        deployment.cancel(before)
+        note = deployment.cancel(before)
         task = deployment.task(task_id, pauses=PATIENT)
         screen.data(task.raw)
         screen.show(views.heading(task))
+        if note:
+            screen.note(note)
         if is_final(before):
             screen.note(f"It had ended before, {before.state}: there was nothing to cancel.")
         elif task.command == "read" and task.state == State.CANCELLED:

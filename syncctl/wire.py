@@ -84,6 +84,12 @@ class Started(Struct, frozen=True, rename="camel"):
     started_at: int = 0
 
 
+class Cancelled(Struct, frozen=True):
+    """What a deployment has to say of a cancel: where the pod is, if not at its own place."""
+
+    note: str = ""
+
+
 class CheckResult(Struct, frozen=True):
     """What a connector says about its configuration."""
 

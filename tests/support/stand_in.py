@@ -35,12 +35,15 @@ class Request:
 class StandIn:
     """`courses` holds, per taskId, what each look at the task shows; the last one stays.
 
+    `cancelled` is what the answer to a cancel has beside its ok.
+
     `faults` are answers (status, headers, body) that come first, one per request. A start takes the taskId of the
     request, or the command's name.
     """
 
     url: str = ""
     courses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    cancelled: dict[str, Any] = field(default_factory=dict)
     faults: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -71,7 +74,7 @@ class StandIn:
             return self._page(request)
         if head == "cancel":
             self.courses[request.query["taskId"]][0]["state"] = "CANCELLED"
-            return _json(200, {"ok": True})
+            return _json(200, {"ok": True} | self.cancelled)
         return _json(200, {"ok": True, "status": "ok", "taskId": request.query.get("taskId", head), "startedAt": 1})
 
     def _page(self, request: Request) -> tuple[int, dict[str, str], bytes]:

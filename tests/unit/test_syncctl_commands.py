@@ -300,6 +300,16 @@ def test_cancel_names_what_it_ends(server: StandIn) -> None:
     assert server.asked("/cancel")[0].query == {"package": "airbyte/source-faker", "syncId": "nightly", "taskId": "t1"}
 
 
+def test_a_cancel_says_where_a_pod_is_that_is_not_stopped_from_there(server: StandIn) -> None:
+    """In the deployment's own words, and beside what else there is to say."""
+    server.courses["t1"] = [task(state="RUNNING")]
+    server.cancelled = {"note": "The task's pod is at another place, east."}
+    done = run(server.url, "cancel", "t1")
+    assert done.code == 0, done.err
+    assert "The task's pod is at another place, east." in done.err
+    assert "`syncctl logs t1` tells how much" in done.err
+
+
 def test_counts_from_before_a_cancel_are_called_that(server: StandIn) -> None:
     """The row is final at once, and the pod saves more afterwards."""
     server.courses["t1"] = [task(state="CANCELLED", streams={"users": stream("RUNNING", 1000)})]
