@@ -224,23 +224,26 @@ class Journal(threading.Thread):
                 self._dropped += 1
 
     def _take(self) -> bool:
-        """The next batch; what was dropped is told in its place."""
-        parts: list[LogLines] = []
+        """The next batch. Under the lock: whoever looks finds a line among those held, or in a batch."""
         with self._lock:
-            dropped, self._dropped = self._dropped, 0
-            # Where the gap is: lines are read in the order of their time.
-            at = self._printed[0][1].timestamp if self._printed else datetime.now(UTC)
+            parts = self._dropped_ones()
             count, held = 0, self._held
             while self._printed and count < _BATCH_LINES and held - self._held < _BATCH_BYTES:
                 parts.append(self._next())
                 count += len(parts[-1])
-        if dropped:
-            text = f"{dropped:,} log lines were dropped: Postgres was away or slow, or refused them."
-            self._told = LogLines(OURS, at, "WARN", text)
-            parts.insert(0, self._told)
-        if parts:
-            self._batches.append(_Batch.of(parts, logs.first_id()))
+            if parts:
+                self._batches.append(_Batch.of(parts, logs.first_id()))
         return bool(parts)
+
+    def _dropped_ones(self) -> list[LogLines]:
+        """A line that tells how many were dropped, in their place: lines are read in the order of their time."""
+        dropped, self._dropped = self._dropped, 0
+        if not dropped:
+            return []
+        text = f"{dropped:,} log lines were dropped: Postgres was away or slow, or refused them."
+        at = self._printed[0][1].timestamp if self._printed else datetime.now(UTC)
+        self._told = LogLines(OURS, at, "WARN", text)
+        return [self._told]
 
     def _tell(self, db: Database) -> bool:
         streams = self._progress()

@@ -42,31 +42,49 @@ class LogMessages:
 
     def take(self) -> Iterator[tuple[list[str], list[str]]]:
         """Levels and messages of all that came since the last time; empty ones stand for one that says nothing."""
+        if not self._parts:
+            return
         together = _SEAM.join(self._parts)
         self._parts, self._bytes = [], 0
         try:
             said: list[Any] = _decoder.decode(b"[%b]" % together)
             levels, messages = [log.level for log in said], [log.message for log in said]
+            usual = _TEXT.issuperset(map(type, levels)) and _TEXT.issuperset(map(type, messages))
         except (*UNREADABLE, AttributeError):
-            yield from map(_odd, together.split(_SEAM))
+            usual = False
+        if not usual:
+            yield from _one_by_one(together.split(_SEAM))
             return
-        if not (_TEXT.issuperset(map(type, levels)) and _TEXT.issuperset(map(type, messages))):
-            yield from map(_odd, together.split(_SEAM))
-        elif messages:
-            known = LEVELS.issuperset(levels)
-            yield (levels if known else [level if level in LEVELS else "INFO" for level in levels]), messages
+        known = LEVELS.issuperset(levels)
+        yield (levels if known else [level if level in LEVELS else "INFO" for level in levels]), messages
 
 
-def _odd(raw: bytes) -> tuple[list[str], list[str]]:
-    """One of them, with bytes that are no text or members of unexpected types."""
+def _one_by_one(raws: list[bytes]) -> Iterator[tuple[list[str], list[str]]]:
+    """Where one of them is odd; those between two that say nothing stay together."""
+    levels, messages = [], []
+    for raw in raws:
+        if (log := _odd(raw)) is not None:
+            levels.append(log.level)
+            messages.append(log.message)
+            continue
+        if messages:
+            yield levels, messages
+        yield [], []
+        levels, messages = [], []
+    if messages:
+        yield levels, messages
+
+
+def _odd(raw: bytes) -> Log | None:
+    """One of them, with bytes that are no text or members of unexpected types; None where it says nothing."""
     try:
         log = msgspec.json.decode(words.readable(raw), type=Log)
     except UNREADABLE:
-        return [], []
+        return None
     if not log.message and type(log.message) is not str:
-        return [], []
+        return None
     text = log.message if isinstance(log.message, str) else msgspec.json.encode(log.message).decode()
-    return [log.level if log.level in tuple(LEVELS) else "INFO"], [text]
+    return Log(log.level if log.level in tuple(LEVELS) else "INFO", text)
 
 
 _decoder = msgspec.json.Decoder(list[Log])
