@@ -7,8 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from common import reasons
-from common.airbyte import Message, StreamStatus, StreamStatusTrace, Trace
+from common.airbyte import Message
 from common.catalogs import ABSENT, Catalog, StreamId
 from common.reasons import Failure
 from common.store import Outcome
@@ -25,12 +24,11 @@ from sidecar.pipes import End
 from sidecar.refusals import Refusals
 from sidecar.settings import Settings
 from sidecar.states import States
-from sidecar.streams import Status
+from sidecar.traces import Traces
 from sidecar.wire import Until
 
 _Rows = defaultdict[str | tuple[str, str], list[Raw]]
 """A block's rows, by stream: its name alone where it has no namespace, since making pairs costs."""
-_WORD_CHARACTERS = 40
 
 
 class Read:
@@ -69,6 +67,7 @@ class Read:
         self._expects_exit_code = bool(settings.exit_code_file)
         self._states = States(self._lanes, self._checkpoints, connector)
         self._refusals = Refusals(self._lanes, connector)
+        self._traces = Traces(self._lanes, self._checkpoints, connector, journal)
 
     def progress(self) -> dict[str, Any] | None:
         """The accounting so far, by stream key. Called from the journal's thread: reads numbers only."""
@@ -181,7 +180,7 @@ class Read:
             case "STATE":
                 self._states.take(message.state)
             case "TRACE":
-                self._on_trace(message.trace)
+                self._traces.take(message.trace)
             case "CONTROL":
                 self._on_control(message.control)
             case "RECORD":
@@ -195,48 +194,9 @@ class Read:
         """Ignored; but an error stays one, whatever it is called, and a state that is not saved is told."""
         self._connector.odd("a message of the unknown type", message.type)
         if message.trace != ABSENT:
-            self._on_trace(message.trace)
+            self._traces.take(message.trace)
         if message.state != ABSENT:
             self._states.miss(message.state, "the type of its message is not STATE")
-
-    def _on_trace(self, raw: Raw) -> None:
-        trace = self._connector.on_trace(raw)
-        if trace is None:
-            return
-        self._on_failure(trace)
-        if (told := trace.status) is not None:
-            self._on_status(told)
-
-    def _on_failure(self, trace: Trace) -> None:
-        if (failure := trace.failure) and failure.stream:
-            lane = self._lanes.find(failure.stream)
-            lane.touched = True
-            lane.blame(self._journal.hide(failure.sentence), reasons.of_trace(failure.failure_type))
-
-    def _on_status(self, told: StreamStatusTrace) -> None:
-        if told.stream is None:
-            self._connector.odd("a stream status that names no stream", told.status)
-            self._connector.miss_trace("STREAM_STATUS", "a status that names no stream")
-            return
-        lane = self._lanes.find(told.stream)
-        lane.touched = True
-        lane.last_word = self._journal.hide(told.status)[:_WORD_CHARACTERS]
-        try:
-            status = StreamStatus(told.status.strip().upper())
-        except ValueError:
-            # Whatever it says, it does not say COMPLETE.
-            self._connector.odd("an unknown stream status", told.status)
-            self._connector.unread_status = True
-            return
-        lane.reported = status
-        lane.status = Status.RUNNING
-        if status is StreamStatus.INCOMPLETE:
-            self._checkpoints.give_up(lane, goes_on=True)
-            if self._lanes.may_mean_another(lane):
-                self._connector.miss_trace("STREAM_STATUS", "its stream's name is that of several")
-        elif status is StreamStatus.COMPLETE:
-            # Now, not at the end of the run: a thousand streams must not hold a thousand requests open.
-            self._checkpoints.commit(lane)
 
     def _on_control(self, raw: Raw) -> None:
         if config := self._connector.on_control(raw):
