@@ -1,6 +1,7 @@
 """What a connector would print, in the shapes that matter: record size, streams, interleaving, states."""
 
 import json
+import os
 from pathlib import Path
 
 from msgspec import Struct
@@ -58,6 +59,9 @@ def write(shape: Shape, path: Path, *, ends: bool = True) -> int:
                         file.write(b'{"type":"LOG","log":{"level":"INFO","message":"page %d of the list"}}\n' % total)
         for name in shape.stream_names if ends else ():
             file.write(_status(name))
+        # What is still on its way to the disk would slow whatever is measured next.
+        file.flush()
+        os.fsync(file.fileno())
     return path.stat().st_size
 
 
