@@ -83,7 +83,8 @@ RETURNING task_id;
 -- One of several sweepers at once wins, at the place where the new pod is. The counts begin anew; the pod waits until
 -- resume_at.
 UPDATE syncctl_task
-SET attempt = attempt + 1, pod_name = :pod_name, place = :place, state = 'PENDING', reason = :reason, streams = '{}', proposal = NULL,
+SET attempt = attempt + 1, pod_name = :pod_name, place = :place, state = 'PENDING', reason = :reason, streams = '{}',
+    proposal = NULL,
     attempts = attempts || jsonb_build_array(:failure::jsonb || jsonb_build_object(
         'attempt', attempt, 'endedAt', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))),
     resume_at = now() + :pause_seconds * interval '1 second', attempt_at = now(), updated_at = now()
@@ -263,10 +264,11 @@ ON CONFLICT (task_id) DO UPDATE SET result = excluded.result;
 
 -- name: add_logs
 -- One statement per batch; its lines are one JSON document, because to make arrays of them costs 40 us a line. Ids are
--- made here: to make a text of each costs the sidecar as much as the rest. A single level is that of all. A line that is
--- there already was written.
+-- made here: to make a text of each costs the sidecar as much as the rest. A single level is that of all. A line that
+-- is there already was written.
 INSERT INTO task_log (id, level, logger, message, sync_id, task_id, timestamp)
-SELECT (id || lpad(to_hex(first + n), 15, '0'))::uuid, coalesce(level, levels->>0), logger, message, :sync_id, :task_id, timestamp
+SELECT (id || lpad(to_hex(first + n), 15, '0'))::uuid, coalesce(level, levels->>0), logger, message, :sync_id,
+       :task_id, timestamp
 FROM json_to_recordset(:lines::json)
          AS part (id text, first bigint, logger text, timestamp timestamptz, levels json, messages json),
      ROWS FROM (json_array_elements_text(levels), json_array_elements_text(messages))
@@ -313,8 +315,9 @@ ORDER BY created_at;
 
 -- name: tasks_of_pods
 -- For the sweep: what is known of a page of pods, by their names, and by the tasks that they name themselves: a task's
--- earlier pods are not its pod any more. Of whatever place: a pod that is seen here is here. silent_seconds: since the sidecar last reported, where it does (another one
--- than ours may not); heard: with a row of its source's. attempt_seconds: since the attempt could begin; waits_seconds: until it may.
+-- earlier pods are not its pod any more. Of whatever place: a pod that is seen here is here. silent_seconds: since the
+-- sidecar last reported, where it does (another one than ours may not); heard: with a row of its source's.
+-- attempt_seconds: since the attempt could begin; waits_seconds: until it may.
 SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by, attempt, proposal,
        table_name_prefix, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::float AS age_seconds,

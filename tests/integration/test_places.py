@@ -17,7 +17,7 @@ from common.tasks.sweep import sweep_pod
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder, wait_for
 from tests.support.rig import catalog, trace_error
-from tests.support.site import PACKAGE, Site, connector, other_task, read_task, site
+from tests.support.site import PACKAGE, Broken, Site, connector, other_task, read_task, site
 
 WAITS = "import pathlib\nwhile not pathlib.Path(sys.argv[0] + '.go').exists(): time.sleep(0.05)\n"
 BUSY = f"out(**{trace_error('busy', kind='transient_error')!r})\nsys.exit(1)\n"
@@ -140,23 +140,10 @@ def test_a_sync_that_another_place_reads_is_not_read_here(places: list[Site], da
     assert list(states(database)) == ["task-1"]
 
 
-class Full:
-    """A cluster whose quota is used up."""
-
-    def __init__(self, real: Any) -> None:
-        self._real = real
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def create_pod(self, _pod: Any) -> Any:
-        raise QuotaExceeded("exceeded quota: task-pods")
-
-
 def test_a_repeated_request_makes_no_second_pod_at_another_place(places: list[Site], database: TestDatabase) -> None:
     """Its own place makes the pod. Where that is known to have failed, the caller is sent there."""
     east, west = places
-    cluster.use(Full(east.pods))
+    cluster.use(Broken(east.pods, "create_pod", QuotaExceeded("exceeded quota: task-pods")))
     with pytest.raises(QuotaExceeded):
         east.start(read_task())
     with pytest.raises(

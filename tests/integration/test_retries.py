@@ -22,7 +22,7 @@ from common.tasks.requests import CancelQuery
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder, wait_for
 from tests.support.rig import Rig, catalog, lines, log, record, state, status
-from tests.support.site import PACKAGE, Site, connector, other_task, read_task, site
+from tests.support.site import PACKAGE, Broken, Site, connector, other_task, read_task, site
 
 SAYS = """
 given = dict(zip(sys.argv[2::2], sys.argv[3::2]))
@@ -333,7 +333,7 @@ def test_without_its_configuration_a_read_is_concluded(make: Make, tmp_path: Pat
         if how == "gone":
             (place.pods._pods.parent / "secrets" / manifest.secret_name(pod["metadata"]["name"])).unlink()
         else:
-            cluster.use(Refuses(place.pods))
+            cluster.use(Broken(place.pods, "create_pod", Refused("no such policy")))
         task = place.finish("task-1")
         nothing_left(place)
     assert (task["state"], task["failure"]["kind"], task["attempts"]) == ("FAILED", "transient_error", [])
@@ -373,19 +373,6 @@ def test_a_pod_lost_without_a_secret_that_nobody_brings_is_concluded(make: Make,
             place.start(read_task(body=BODY))
         nothing_left(place)
     assert (task["state"], task["failure"]["kind"], task["attempts"]) == ("FAILED", "node_lost", [])
-
-
-class Refuses:
-    """A cluster whose policy takes no further pod."""
-
-    def __init__(self, real: Any) -> None:
-        self._real = real
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real, name)
-
-    def create_pod(self, _pod: Any) -> Any:
-        raise Refused("no such policy")
 
 
 def test_no_attempt_begins_after_the_task_s_time(make: Make) -> None:

@@ -26,7 +26,7 @@ from tests.support import canaries
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder, wait_for
 from tests.support.rig import catalog
-from tests.support.site import PACKAGE, Site, connector, other_task, read_task, site
+from tests.support.site import PACKAGE, Broken, Site, connector, other_task, read_task, site
 
 GOOD = """
 command = sys.argv[1]
@@ -158,21 +158,6 @@ def test_twelve_starts_of_one_sync_at_once_make_one_task(waiting: Site, database
     assert {waiting.start(read_task(task=won[0])) for _ in range(6)} == {answers[won[0]]}
     assert len(list(waiting.pods.list_pods())) == 1
     assert database.rows("SELECT task_id FROM source_task") == [{"task_id": won[0]}]
-
-
-class Broken:
-    """A cluster whose one verb fails: faults that local processes cannot be made to show."""
-
-    def __init__(self, real: Any, verb: str, error: BaseException) -> None:
-        self._real, self._verb, self._error = real, verb, error
-
-    def __getattr__(self, name: str) -> Any:
-        if name == self._verb:
-            return self._fail
-        return getattr(self._real, name)
-
-    def _fail(self, *_: Any) -> None:
-        raise self._error
 
 
 @pytest.mark.parametrize("verb", ["create_pod", "create_secret"])

@@ -55,6 +55,21 @@ def other_task(command: str, key: str = "key-1", config: Any = None) -> NewTask:
     return parse(Query(storageKey=key, **image), json.dumps(body).encode())
 
 
+class Broken:
+    """A cluster whose one verb fails: faults that local processes cannot be made to show."""
+
+    def __init__(self, real: Any, verb: str, error: BaseException) -> None:
+        self._real, self._verb, self._error = real, verb, error
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._verb:
+            return self._fail
+        return getattr(self._real, name)
+
+    def _fail(self, *_: Any) -> None:
+        raise self._error
+
+
 class Site:
     """Starts tasks and sweeps, as functions do, but called directly."""
 
