@@ -16,7 +16,8 @@ from common import cluster
 from common import settings as function_settings
 from common.errors import SyncError
 from common.store import Database, states
-from embedded import settings, uv
+from embedded import settings
+from embedded.connectors import uv
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images, resolver
 from embedded.postgres import Postgres

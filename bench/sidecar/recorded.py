@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from embedded.connectors import Connectors
+from embedded.connectors.install import Connectors
 from embedded.settings import places
 
 IMAGE = "airbyte/source-faker:7.2.1"

@@ -18,7 +18,7 @@ _NAME = re.compile(
 
 
 class ImageResolver(Protocol):
-    """Makes connectors runnable on this machine (embedded.connectors.Connectors)."""
+    """Makes connectors runnable on this machine (embedded.connectors.install.Connectors)."""
 
     def is_ready(self, image: str) -> bool:
         """Whether `command` would give something that runs now."""
@@ -42,7 +42,7 @@ class Images(Struct, frozen=True):
     cache: str
     local_images: dict[str, str] = {}
     environment: dict[str, str] = {}
-    factory: str = "embedded.connectors:Connectors"
+    factory: str = "embedded.connectors.install:Connectors"
 
 
 def resolver(images: Images) -> ImageResolver:

@@ -14,8 +14,8 @@ from common.errors import SyncError
 from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
 from embedded import settings
+from embedded.connectors.uv import INSTALL_SECONDS
 from embedded.edition import Edition, _kept
-from embedded.uv import INSTALL_SECONDS
 from tests.support.recorder import wait_for
 from tests.support.rig import catalog
 from tests.support.served import Served, served

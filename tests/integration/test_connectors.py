@@ -16,7 +16,7 @@ import pytest
 
 from common.errors import Refused, Unavailable
 from embedded import settings
-from embedded.connectors import Connectors
+from embedded.connectors.install import Connectors
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = settings.environment()
@@ -47,7 +47,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 INSTALLER = """
 import json, sys
 from pathlib import Path
-from embedded.connectors import Connectors
+from embedded.connectors.install import Connectors
 Connectors(Path(sys.argv[1]), {}, json.loads(sys.argv[2])).install(sys.argv[3], print)
 """
 

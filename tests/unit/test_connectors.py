@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import Refused, SettingsError
-from embedded.connectors import Connectors
+from embedded.connectors.install import Connectors
 
 PYTHON = f"py{sys.version_info.major}.{sys.version_info.minor}"
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from common.errors import Refused, SettingsError, Unavailable
-from embedded import uv
+from embedded.connectors import uv
 
 log = logging.getLogger(__name__)
 

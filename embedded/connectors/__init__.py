@@ -1,0 +1,1 @@
+"""Connectors without a container runtime: an image runs as the Python package of the same name."""
