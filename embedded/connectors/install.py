@@ -3,16 +3,14 @@
 Every connector gets a virtual environment of its own, because connectors pin different versions of the same
 libraries. It is made at run time (their licences forbid passing them on) and kept:
 
-cache/py3.11/airbyte-source-faker-7.2.1        the environment; it counts only with the file `ready` in it
-cache/py3.11/airbyte-source-faker-7.2.1.lock   held while it is made
+cache/airbyte-source-faker-7.2.1        the environment; it counts only with the file `ready` in it
+cache/airbyte-source-faker-7.2.1.lock   held while it is made
 """
 
 import fcntl
-import logging
 import re
 import shlex
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,44 +18,47 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from common.errors import Refused, SettingsError, Unavailable
-from embedded.connectors import uv
+import msgspec
 
-log = logging.getLogger(__name__)
+from common.errors import Refused, SettingsError, Unavailable
+from embedded.connectors import environments, uv
+from embedded.connectors.environments import Made, Package
 
 NAME = re.compile(r"airbyte/(source-[a-z0-9]+(?:-[a-z0-9]+)*)")
 # What both a Docker tag and a Python version can say: 0.6.0-rc.1 and PyPI's 0.6.0rc1 are the same to uv.
 VERSION = re.compile(r"\d+(\.\d+)*([-.]?(a|b|rc|alpha|beta|post|dev)[-.]?\d*)?")
+
+_WITH_NOTE = """sh -c 'printf "%s\\n" "$0" >&2; exec "$@"'"""
 
 MAP_IT = "map the image to a command of this machine (--image IMAGE=COMMAND)"
 
 
 @dataclass(frozen=True)
 class _Connector:
-    """A connector as PyPI knows it."""
+    """A connector's package, and the folder of its virtual environment."""
 
-    image: str
-    package: str
-    version: str
-    program: str
+    package: Package
     home: Path
 
     @property
     def ready(self) -> Path:
         return self.home / "ready"
 
+    @property
+    def program(self) -> Path:
+        return self.home / "bin" / self.package.program
+
     def is_ready(self) -> bool:
-        """Complete, and its Python, a link to ours, is still there."""
-        parts = (self.ready, self.home / "bin" / "python", self.home / "bin" / self.program)
+        """Complete, and its Python, a link to one of this machine, is still there."""
+        parts = (self.ready, self.home / "bin" / "python", self.program)
         return all(part.exists() for part in parts)
 
-    @property
-    def title(self) -> str:
-        return f"{self.package} {self.version}"
-
-    @property
-    def advice(self) -> str:
-        return f"Check name and tag of image {self.image}, or {MAP_IT}."
+    def note(self) -> str:
+        """Return how the environment differs from what the connector asks for; "" if it does not, or is not there."""
+        try:
+            return msgspec.json.decode(self.ready.read_bytes(), type=Made).note
+        except (OSError, msgspec.DecodeError):
+            return ""
 
 
 class Connectors:
@@ -67,7 +68,7 @@ class Connectors:
     """
 
     def __init__(self, cache: Path, local_images: Mapping[str, str], environment: Mapping[str, str]) -> None:
-        self._home = cache.absolute() / f"py{sys.version_info.major}.{sys.version_info.minor}"
+        self._home = cache.absolute()
         self._local = {_short(image): command.strip() for image, command in local_images.items()}
         self._environment = uv.understood(environment)
         if without := [image for image, command in self._local.items() if not command]:
@@ -81,7 +82,11 @@ class Connectors:
         if local := self._mapped(image):
             return local
         connector = self._parse(image)
-        return shlex.quote(str(connector.home / "bin" / connector.program))
+        program = shlex.quote(str(connector.program))
+        if note := connector.note():
+            # On stderr, so that it becomes a line of each task's log.
+            return f"{_WITH_NOTE} {shlex.quote(f'{connector.package.title} {note}')} {program}"
+        return program
 
     def is_ready(self, image: str) -> bool:
         """Whether the command can run at once; raises Refused as `command` does."""
@@ -103,7 +108,7 @@ class Connectors:
                     self._install(connector, report, lock)
         except OSError as exc:
             raise Unavailable(
-                f"{connector.title} cannot be installed: {exc.strerror}. Check the folder for connectors."
+                f"{connector.package.title} cannot be installed: {exc.strerror}. Check the folder for connectors."
             ) from exc
 
     def _mapped(self, image: str) -> str | None:
@@ -128,34 +133,20 @@ class Connectors:
                 f"Image {image} cannot be installed: its tag must be a version such as 1.2.3, not "
                 f'"{tag or "latest"}". Give one, or {MAP_IT}.'
             )
-        package = f"airbyte-{name[1]}"
-        return _Connector(image, package, tag, name[1], self._home / f"{package}-{tag}")
+        advice = f"Check name and tag of image {image}, or {MAP_IT}."
+        package = Package(f"airbyte-{name[1]}", tag, name[1], advice)
+        return _Connector(package, self._home / f"{package.name}-{tag}")
 
     def _install(self, connector: _Connector, report: Callable[[str], None], lock: IO[str]) -> None:
-        began, home = time.monotonic(), connector.home
-        report(f"installing {connector.title}, which may take a minute or more ...")
-        shutil.rmtree(home, ignore_errors=True)  # what an interrupted install left
+        began, package = time.monotonic(), connector.package
+        report(f"installing {package.title}, which may take a minute or more ...")
         try:
-            self._uv(connector, lock, "venv", "--no-project", "--python", sys.executable, str(home))
-            requirement = f"{connector.package}=={connector.version}"
-            # Compiled now: a connector starts for every task, and takes a third longer without.
-            python = ("--python", str(home / "bin" / "python"))
-            self._uv(connector, lock, "pip", "install", "--compile-bytecode", *python, requirement)
-            if not (home / "bin" / connector.program).exists():
-                raise Refused(
-                    f"{connector.title} is no connector: it has no program {connector.program}. {connector.advice}"
-                )
-            connector.ready.touch()
+            made = environments.Maker(package, connector.home, self._environment, lock, report).make()
+            connector.ready.write_bytes(msgspec.json.encode(made))
         finally:
             if not connector.is_ready():
-                shutil.rmtree(home, ignore_errors=True)
-        report(f"installed {connector.title} in {time.monotonic() - began:.0f} s")
-
-    def _uv(self, connector: _Connector, lock: IO[str], *arguments: str) -> None:
-        # uv holds the lock too: if we are killed, no other install begins before uv has ended.
-        code, said = uv.run(arguments, self._environment, lock.fileno())
-        if code:
-            raise _failure(connector, code, said)
+                shutil.rmtree(connector.home, ignore_errors=True)
+        report(f"installed {package.title} in {time.monotonic() - began:.0f} s" + (made.note and f"; it {made.note}"))
 
 
 @contextmanager
@@ -165,7 +156,7 @@ def _locked(connector: _Connector, report: Callable[[str], None]) -> Iterator[IO
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            report(f"waiting for another install of {connector.title} ...")
+            report(f"waiting for another install of {connector.package.title} ...")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield file
 
@@ -186,14 +177,3 @@ def _meant(repository: str, tag: str) -> str:
     """The image that was probably meant where only its folder is missing."""
     meant = f"airbyte/{repository}"
     return f"Did you mean {meant}:{tag}? " if NAME.fullmatch(meant) and VERSION.fullmatch(tag) else ""
-
-
-def _failure(connector: _Connector, code: int, said: str) -> Refused | Unavailable:
-    log.debug("uv ended with code %d:\n%s", code, said, extra={"action": "install"})
-    why = uv.in_short(said) or f"uv ended with code {code} and said nothing"
-    if uv.is_permanent(said):
-        return Refused(f"{connector.title} cannot be installed: {why}. {connector.advice}")
-    return Unavailable(
-        f"{connector.title} cannot be installed now: {why}. Check this machine's network, disk and settings "
-        f"for packages (uv reads UV_DEFAULT_INDEX or its uv.toml, not pip.conf), and try again."
-    )

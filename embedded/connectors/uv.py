@@ -1,5 +1,6 @@
 """uv as a program: what it may see of this machine, how it is ended, and what its words mean."""
 
+import logging
 import re
 import subprocess
 import tempfile
@@ -10,7 +11,9 @@ from threading import Timer
 import psutil
 from uv import find_uv_bin
 
-from common.errors import Unavailable
+from common.errors import Refused, Unavailable
+
+log = logging.getLogger(__name__)
 
 INSTALL_SECONDS = 1800
 """uv has time-outs for the network; this one is for a build that hangs."""
@@ -41,18 +44,32 @@ _TRANSIENT = re.compile(
 )
 """In what uv says: another try, or a machine set right, can help. Outweighs _PERMANENT."""
 
+_OWN_LINE = re.compile(r"error: |\s+cause: |hint: ")
+_UNBUILDABLE = re.compile(r"[Ff]ailed to (?:download and )?build[^`\n]*`([\w.-]+)==([^`\s]+)`")
+_WHEELLESS = re.compile(r"Wheels are required for `([\w.-]+)`")
+_PYTHON_NEEDED = re.compile(r"does not satisfy Python\s*([<>=!~,.*\d]+)")
+
+IMPATIENT = {"UV_HTTP_TIMEOUT": "20", "UV_HTTP_RETRIES": "1"}
+"""For what can be done without: a machine may have a package index and nothing else of the network."""
+
 _LONGEST = 600
 """Characters of uv's words that go into an error."""
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str], held: int) -> tuple[int, str]:
-    """Runs uv in an empty folder, so that no project's settings or files apply: its exit code, and all that it said.
+    """Run uv; return its exit code and its output."""
+    command = [find(), "--color=never", "--no-progress", *arguments]
+    return run_program(command, environment, held, INSTALL_SECONDS)
 
-    `held` is a file that it has open as long as it runs.
+
+def run_program(command: Sequence[str], environment: Mapping[str, str], held: int, seconds: float) -> tuple[int, str]:
+    """Run a program in an empty folder, so that no project's settings or files apply; return exit code and output.
+
+    It keeps the file `held` open as long as it runs, and is killed with its children after so many seconds.
     """
     with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [_find(), "--color=never", "--no-progress", *arguments],
+            command,
             cwd=empty,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -60,7 +77,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], held: int) -> 
             stderr=output,
             pass_fds=(held,),
         )
-        limit = Timer(INSTALL_SECONDS, _end, [process])
+        limit = Timer(seconds, _end, [process])
         limit.start()
         try:
             process.wait()
@@ -71,9 +88,39 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], held: int) -> 
         return process.returncode, output.read().decode(errors="replace")
 
 
-def is_permanent(said: str) -> bool:
-    """Whether what uv says will be the same at the next try."""
-    return bool(_PERMANENT.search(said)) and not _TRANSIENT.search(said)
+def is_transient(words: str) -> bool:
+    """Tell whether another try, or a machine set right, can help; judged by uv's own lines, not by a build's output."""
+    return any(_TRANSIENT.search(line) for line in words.splitlines() if _OWN_LINE.match(line))
+
+
+def unbuildable(words: str) -> tuple[str, str] | None:
+    """Return name and version of the package that has no wheel and cannot be built, if that is what uv reports."""
+    found = _UNBUILDABLE.search(words)
+    return (found[1], found[2]) if found else None
+
+
+def wheelless(words: str) -> str:
+    """Return the package that may not be built and has no release with a wheel, if that is what uv reports; else ""."""
+    found = _WHEELLESS.search(words)
+    return found[1] if found else ""
+
+
+def python_needed(words: str) -> str:
+    """Return the range of Pythons that a package needs, if uv reports that ours is outside; else ""."""
+    found = _PYTHON_NEEDED.search(words)
+    return found[1].rstrip(",") if found else ""
+
+
+def failure(title: str, advice: str, code: int, words: str) -> Refused | Unavailable:
+    """Return the error for a failure of uv: whether another try can help, and why, in uv's words."""
+    log.debug("uv ended with code %d:\n%s", code, words, extra={"action": "install"})
+    why = in_short(words) or f"uv ended with code {code} and no output"
+    if _PERMANENT.search(words) and not is_transient(words):
+        return Refused(f"{title} cannot be installed: {why}. {advice}")
+    return Unavailable(
+        f"{title} cannot be installed now: {why}. Check this machine's network, disk and settings "
+        f"for packages (uv reads UV_DEFAULT_INDEX or its uv.toml, not pip.conf), and try again."
+    )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -87,7 +134,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _find() -> str:
+def find() -> str:
+    """Return the path of the uv program."""
     try:
         return find_uv_bin()
     except FileNotFoundError as exc:

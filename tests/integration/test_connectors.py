@@ -4,18 +4,25 @@ import http.server
 import io
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tarfile
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from common.errors import Refused, Unavailable
 from embedded import settings
+from embedded.connectors import pythons
+from embedded.connectors.environments import Made
 from embedded.connectors.install import Connectors
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +33,11 @@ BACKEND = """
 import json, os, time, zipfile
 from pathlib import Path
 
-PLACE, NAME, VERSION, PROGRAM = {settings!r}
+PLACE, NAME, VERSION, PROGRAM, COMPILED = {settings!r}
 
 def build_wheel(folder, config_settings=None, metadata_directory=None):
+    if COMPILED == "never" or (COMPILED and os.environ.get("CC") == "false"):
+        raise SystemExit("tiny.c:1:10: fatal error: Python.h: No such file or directory")
     with (Path(PLACE) / "builds").open("a") as builds:
         builds.write(json.dumps(dict(os.environ)) + "\\n")
     while not (Path(PLACE) / "go").exists():
@@ -47,6 +56,8 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 INSTALLER = """
 import json, sys
 from pathlib import Path
+from embedded.connectors import pythons
+from embedded.connectors.environments import Made
 from embedded.connectors.install import Connectors
 Connectors(Path(sys.argv[1]), {}, json.loads(sys.argv[2])).install(sys.argv[3], print)
 """
@@ -77,10 +88,26 @@ class Shop:
             "UV_CACHE_DIR": str(place / "uv"),
         }
 
-    def add(self, name: str, version: str, program: str) -> None:
+    def add_wheel(
+        self, name: str, version: str, module: str = "", *, tag: str = "py3-none-any", metadata: str = ""
+    ) -> None:
+        """A finished package; with `module`, the code of its `main`, a connector."""
+        stem = f"{name.replace('-', '_')}-{version}"
+        info, code = f"{stem}.dist-info/", name.replace("-", "_")
+        with zipfile.ZipFile(self.place / f"{stem}-{tag}.whl", "w") as wheel:
+            wheel.writestr(f"{code}.py", f"import sys\ndef main():\n    {module}\n")
+            wheel.writestr(f"{info}METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{metadata}")
+            wheel.writestr(f"{info}WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
+            if module:
+                program = f"{name.removeprefix('airbyte-')} = {code}:main"
+                wheel.writestr(f"{info}entry_points.txt", f"[console_scripts]\n{program}\n")
+            wheel.writestr(f"{info}RECORD", "")
+
+    def add(self, name: str, version: str, program: str, *, compiled: str = "") -> None:
+        """A source package; `compiled`: its build needs a compiler, and "never" gets along with one."""
         project = f'[project]\nname = "{name}"\nversion = "{version}"\n'
         build = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        backend = BACKEND.format(settings=(str(self.place), name, version, program))
+        backend = BACKEND.format(settings=(str(self.place), name, version, program, compiled))
         stem = f"{name.replace('-', '_')}-{version}"
         with tarfile.open(self.place / f"{stem}.tar.gz", "w:gz") as archive:
             for path, text in (
@@ -275,9 +302,106 @@ def test_lost_python_means_not_ready(shop: Shop) -> None:
     shop.open()
     image = "airbyte/source-tiny:1.0.0rc1"
     shop.connectors().install(image, lambda _: None)
-    (python,) = shop.cache.glob("*/*/bin/python")
+    (python,) = shop.cache.glob("*/bin/python")
     python.unlink()
     python.symlink_to("/nowhere/python")
     assert not shop.connectors().is_ready(image)
     shop.connectors().install(image, lambda _: None)
     assert shop.connectors().is_ready(image)
+
+
+def made(shop: Shop, image: str) -> Made:
+    """What an environment's own file tells about it."""
+    name, _, version = image.removeprefix("airbyte/").partition(":")
+    return msgspec.json.decode((shop.cache / f"airbyte-{name}-{version}" / "ready").read_bytes(), type=Made)
+
+
+def test_a_package_without_a_wheel_is_replaced_by_the_next_that_has_one(shop: Shop) -> None:
+    """Not by the newest; progress, log and environment tell, and no compiler runs."""
+    image = "airbyte/source-old:1.0"
+    shop.add_wheel("airbyte-source-old", "1.0", "print('I am old')", metadata="Requires-Dist: numbers<2\n")
+    shop.add("numbers", "1.0", "none", compiled="yes")
+    for version in ("2.1", "2.2", "3.0"):
+        shop.add_wheel("numbers", version)
+    reports: list[str] = []
+    shop.connectors().install(image, reports.append)
+    assert made(shop, image) == Made(pythons.OURS, "", {"numbers": ("1.0", "2.1")})
+    assert f"Python {pythons.OURS}: numbers 1.0 has no wheel for this Python; trying a newer release ..." in reports
+    assert reports[-1].endswith("s; it runs with numbers 2.1 instead of 1.0")
+    command = shop.connectors().command(image)
+    ran = subprocess.run(["sh", "-c", f"{command} read"], check=True, capture_output=True, text=True, cwd=shop.place)
+    assert ran.stderr == "airbyte-source-old 1.0 runs with numbers 2.1 instead of 1.0\n"
+    assert ran.stdout == "I am old\n"
+
+
+def test_a_python_outside_of_the_range_is_used_where_no_other_can_be_had(shop: Shop) -> None:
+    """An upper bound is often only caution: the connector runs, and its log says so."""
+    image = "airbyte/source-careful:1.0"
+    shop.add_wheel("airbyte-source-careful", "1.0", "print(sys.argv[1])", metadata="Requires-Python: >=3.1,<3.2\n")
+    shop.connectors().install(image, lambda _: None)
+    assert made(shop, image).note == f"runs with Python {pythons.OURS} instead of >=3.1,<3.2"
+
+
+def test_what_only_a_compiler_can_build_is_built_where_there_is_one(shop: Shop) -> None:
+    """As the last resort, since it may take long: nothing newer has a wheel."""
+    image = "airbyte/source-native:1.0"
+    shop.add_wheel("airbyte-source-native", "1.0", "print('native')", metadata="Requires-Dist: numbers<2\n")
+    shop.add("numbers", "1.0", "none", compiled="yes")
+    shop.open()
+    shop.connectors().install(image, lambda _: None)
+    assert made(shop, image).note == ""
+
+
+def test_a_compilers_output_is_never_shown(shop: Shop) -> None:
+    """Two lines: what is missing for which Python, and what to do."""
+    shop.add_wheel("airbyte-source-native", "1.0", "print('native')", metadata="Requires-Dist: numbers<2\n")
+    shop.add("numbers", "1.0", "none", compiled="never")
+    with pytest.raises(Refused) as refused:
+        shop.connectors().install("airbyte/source-native:1.0", lambda _: None)
+    first, second = refused.value.message.splitlines()
+    assert first == (
+        f"airbyte-source-native 1.0 does not run with Python {pythons.OURS}: numbers 1.0 has no wheel for this Python."
+    )
+    assert re.fullmatch(r"Install Python 3\.\d+ by `.*uv python install 3\.\d+` .*, and try again\.", second)
+
+
+def test_a_connector_that_does_not_start_is_refused_with_a_python_to_try(shop: Shop) -> None:
+    """It installs, but its import fails under every Python that is at hand."""
+    image = "airbyte/source-ancient:1.0"
+    shop.add_wheel("airbyte-source-ancient", "1.0", "raise ValueError('mutable default')")
+    with pytest.raises(Refused) as refused:
+        shop.connectors().install(image, lambda _: None)
+    first, second = refused.value.message.splitlines()
+    assert first == f"airbyte-source-ancient 1.0 does not run with Python {pythons.OURS}: ValueError: mutable default."
+    assert second.startswith("Install Python 3.")
+    assert not shop.connectors().is_ready(image)
+
+
+def another_python() -> Path:
+    """A Python of another minor version that works here; most machines have one, so its test runs somewhere."""
+    found = [shutil.which(f"python{version}") for version in pythons.VERSIONS]
+    kept = [Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}") for version in pythons.VERSIONS]
+    for path in (*map(Path, filter(None, found)), *chain.from_iterable(kept)):
+        works = subprocess.run([path, "-c", "import venv"], check=False, capture_output=True).returncode == 0
+        if works and not pythons.same(path.name.removeprefix("python"), pythons.OURS):
+            return path
+    pytest.skip("this machine has no Python of another version")
+
+
+OLDER = f"sys.version_info[:2] == {sys.version_info[:2]} and sys.exit('ValueError: too new'); print(sys.version)"
+
+
+def test_another_python_of_this_machine_is_used_where_ours_does_not_do(shop: Shop) -> None:
+    """As published, with nothing replaced."""
+    other = another_python()
+    image = "airbyte/source-picky:1.0"
+    shop.add_wheel("airbyte-source-picky", "1.0", OLDER)
+    reports: list[str] = []
+    path = os.pathsep.join([str(other.parent), os.defpath])
+    shop.connectors(PATH=path).install(image, reports.append)
+    assert (
+        f"airbyte-source-picky 1.0 does not run with Python {pythons.OURS}: ValueError: too new; looking further ..."
+    ) in reports
+    assert made(shop, image).note == ""
+    assert not pythons.same(made(shop, image).python, pythons.OURS)
+    assert run(shop.connectors().command(image), shop.place).startswith(made(shop, image).python)

@@ -1,15 +1,12 @@
 """Image references as commands: what needs no install."""
 
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
 
 from common.errors import Refused, SettingsError
 from embedded.connectors.install import Connectors
-
-PYTHON = f"py{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def connectors(local_images: dict[str, str] | None = None, cache: Path = Path("/cache")) -> Connectors:
@@ -32,14 +29,14 @@ def connectors(local_images: dict[str, str] | None = None, cache: Path = Path("/
 )
 def test_image_runs_its_packages_program(image: str, package: str, program: str) -> None:
     """An Airbyte image becomes the program of the package of the same name and version."""
-    assert connectors().command(image) == f"/cache/{PYTHON}/{package}/bin/{program}"
+    assert connectors().command(image) == f"/cache/{package}/bin/{program}"
 
 
 def test_command_is_quoted_for_the_shell() -> None:
     """A cache folder with blanks and quotes gives a command of one word."""
     folder = Path("/it's a cache")
     command = connectors(cache=folder).command("airbyte/source-faker:7.2.1")
-    assert shlex.split(command) == [f"{folder}/{PYTHON}/airbyte-source-faker-7.2.1/bin/source-faker"]
+    assert shlex.split(command) == [f"{folder}/airbyte-source-faker-7.2.1/bin/source-faker"]
 
 
 @pytest.mark.parametrize(
