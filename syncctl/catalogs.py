@@ -35,6 +35,7 @@ class Offered(Struct, frozen=True):
 
 class _Entry(Struct, frozen=True):
     stream: Offered
+    sync_mode: str = ""
 
 
 class _Catalog(Struct, frozen=True):
@@ -44,6 +45,12 @@ class _Catalog(Struct, frozen=True):
 def offered(catalog: Raw) -> list[Offered]:
     """The streams of a discovered catalog; raises msgspec.MsgspecError."""
     return [msgspec.json.decode(raw, type=Offered) for raw in _streams(catalog)]
+
+
+def resumable(configured: Raw) -> frozenset[str]:
+    """Return the keys of a configured catalog's incremental streams."""
+    entries = [msgspec.json.decode(raw, type=_Entry) for raw in _streams(configured)]
+    return frozenset(entry.stream.key for entry in entries if entry.sync_mode == "incremental")
 
 
 def configure(catalog: Raw, names: Sequence[str], option: str = "--catalog") -> Raw:

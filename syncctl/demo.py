@@ -7,38 +7,47 @@ are counted in the warehouse itself.
 import socket
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 from msgspec import Raw
 
-from common.errors import SyncError
-from syncctl import figures, views
+from common.errors import Refused, SyncError
+from syncctl import counts, figures, views
 from syncctl.ask import show_check, show_spec, storage_key, watch
-from syncctl.catalogs import configure, offered
+from syncctl.catalogs import configure, offered, resumable
 from syncctl.client import Deployment
-from syncctl.follow import follow
-from syncctl.image import parse_image
-from syncctl.live import show
+from syncctl.image import Image, parse_image
 from syncctl.local import Home, edition, keep_private, log_to, program, stop_on_signals
 from syncctl.options import DEFAULT_PORT
 from syncctl.outcome import ExitCode, State
 from syncctl.read import STARTED_BY
-from syncctl.screen import Grid, Screen
+from syncctl.screen import Screen
 from syncctl.session import guard
 from syncctl.wire import Task
 
 if TYPE_CHECKING:
     from embedded.edition import Edition
 
-IMAGE = parse_image("airbyte/source-faker:7.2.1")
 # always_updated false: the connector sends nothing again that its state says it has sent.
-CONFIG = Raw(b'{"count": 1000, "seed": 1, "parallelism": 1, "always_updated": false}')
-PREFIX = "demo_"
+_FAKER = Raw(b'{"count": 1000, "seed": 1, "parallelism": 1, "always_updated": false}')
+CONNECTORS = {
+    "airbyte/source-faker:7.2.1": _FAKER,
+    "airbyte/source-faker:6.2.38": _FAKER,
+    "airbyte/source-hardcoded-records:0.0.48": Raw(b'{"count": 1000}'),
+}
+"""Connectors that ask nobody for their rows, with their configurations: the first that can be installed is taken."""
 LOG_FILE = "edition.log"
 _LONGEST_STATE = 100
+
+
+class Source(NamedTuple):
+    """The demo's connector, and the configuration that it gets."""
+
+    image: Image
+    config: Raw
 
 
 class Asked(NamedTuple):
@@ -49,28 +58,12 @@ class Asked(NamedTuple):
     discover: str
 
 
-class Count(NamedTuple):
-    """One stream's rows: said by the connector, acknowledged by the warehouse, counted in its table."""
-
-    stream: str
-    emitted: int
-    stored: int
-    before: int
-    counted: int | None
-    rate: str
-
-    @property
-    def agrees(self) -> bool:
-        """Nothing lost, nothing doubled: a resumed read adds to what was there."""
-        return self.emitted == self.stored and self.counted == self.before + self.stored
-
-
 def demo(home: Home) -> None:
     """Run a real connector into a real table on this machine, and show that the counts agree.
 
-    Installs airbyte/source-faker (about a minute the first time), asks it for spec, check and discover, reads
-    its streams into a DuckDB warehouse, and reads again to show that the second read resumes. Exit code 1 if any
-    count differs.
+    Installs airbyte/source-faker (about a minute the first time; another connector if that cannot be had), asks it
+    for spec, check and discover, reads its streams into a DuckDB warehouse, and reads again to show that the second
+    read resumes. Exit code 1 if any count differs.
 
     Examples:
 
@@ -92,39 +85,54 @@ def demo(home: Home) -> None:
 def _run(screen: Screen, home: Path) -> bool:
     log_to(home / LOG_FILE)
     with edition(home, _port(), {}, screen.note) as running, Deployment(running.url, running.token) as deployment:
-        screen.say(f"{IMAGE} into {running.warehouse_file}, by way of {running.url}", "bold")
+        screen.say(f"A connector into {running.warehouse_file}, by way of {running.url}", "bold")
         _step(screen, 1, "prepare the connector")
-        running.prepare(str(IMAGE))
-        asked = _ask(deployment)
+        source = _prepare(screen, running)
+        asked = _ask(deployment, source)
         _step(screen, 2, "spec: GET /spec, with check and discover beside it")
         catalog = configure(_done(screen, deployment, asked.discover).result, [])
         sync = f"demo-{time.time_ns() // 1_000_000}"
-        reading = _start(deployment, sync, catalog)
-        _show_answers(screen, deployment, asked)
+        reading = _start(deployment, source, sync, catalog)
+        _show_answers(screen, deployment, source, asked)
         _step(screen, 5, "read everything: POST /read")
-        first = _read(screen, running, deployment, reading, {})
-        screen.table(table(first))
+        reads = counts.Reads(screen, running, deployment, resumable(catalog))
+        first = reads.follow(reading, {})
+        screen.table(counts.table(first))
         _step(screen, 6, "read again: POST /read without a state resumes from the saved one")
         _show_states(screen, running, sync)
-        again = _start(deployment, sync, catalog)
-        second = _read(screen, running, deployment, again, {count.stream: count for count in first})
-        screen.table(table(second))
+        again = _start(deployment, source, sync, catalog)
+        second = reads.follow(again, {count.stream: count for count in first})
+        screen.table(counts.table(second))
         _next(screen, running)
     return _verdict(screen, first, second)
 
 
-def _ask(deployment: Deployment) -> Asked:
+def _prepare(screen: Screen, running: "Edition") -> Source:
+    """Install the first of the connectors that can be had; raise the error of the last one if none can."""
+    *others, last = CONNECTORS
+    for name in others:
+        try:
+            running.prepare(name)
+        except Refused as refused:
+            screen.note(f"{refused.message}\nTrying another connector ...")
+        else:
+            return Source(parse_image(name), CONNECTORS[name])
+    running.prepare(last)
+    return Source(parse_image(last), CONNECTORS[last])
+
+
+def _ask(deployment: Deployment, source: Source) -> Asked:
     """All three at once; discover first, because the read waits for it."""
-    discover = deployment.discover(IMAGE, storage_key(), CONFIG)
-    spec = deployment.spec(IMAGE)
-    check = deployment.check(IMAGE, storage_key(), CONFIG)
+    discover = deployment.discover(source.image, storage_key(), source.config)
+    spec = deployment.spec(source.image)
+    check = deployment.check(source.image, storage_key(), source.config)
     return Asked(spec.task_id, check.task_id, discover.task_id)
 
 
-def _show_answers(screen: Screen, deployment: Deployment, asked: Asked) -> None:
+def _show_answers(screen: Screen, deployment: Deployment, source: Source, asked: Asked) -> None:
     """In turn; meanwhile the first read begins."""
     show_spec(screen, _done(screen, deployment, asked.spec).result)
-    _step(screen, 3, f"check: POST /check with {bytes(CONFIG).decode()}")
+    _step(screen, 3, f"check: POST /check with {bytes(source.config).decode()}")
     show_check(screen, _done(screen, deployment, asked.check))
     _step(screen, 4, "discover: POST /discover")
     screen.table(views.offered(offered(_done(screen, deployment, asked.discover).result)))
@@ -138,50 +146,10 @@ def _done(screen: Screen, deployment: Deployment, task_id: str) -> Task:
     return task
 
 
-def _start(deployment: Deployment, sync: str, catalog: Raw) -> str:
+def _start(deployment: Deployment, source: Source, sync: str, catalog: Raw) -> str:
     """Begins a read; returns its taskId."""
-    query = {"syncId": sync, "taskId": str(uuid.uuid4()), "tableNamePrefix": PREFIX, "startedBy": STARTED_BY}
-    return deployment.read(IMAGE, query, {"config": CONFIG, "catalog": catalog}).task_id
-
-
-def _read(
-    screen: Screen, running: "Edition", deployment: Deployment, task_id: str, before: Mapping[str, Count]
-) -> list[Count]:
-    """One read, followed to its end; `before` is what the tables held."""
-    task = show(screen, follow(deployment, task_id), logs=False)
-    screen.show(views.heading(task))
-    if task.state != State.SUCCESS:
-        raise SyncError(f"The read ended {task.state}: {task.reason or 'without a reason.'}")
-    return [
-        Count(
-            name,
-            progress.emitted,
-            progress.stored,
-            (before[name].counted or 0) if name in before else 0,
-            running.rows(PREFIX + name),
-            figures.rate(progress, task),
-        )
-        for name, progress in (task.streams or {}).items()
-    ]
-
-
-def table(counts: Sequence[Count]) -> Grid:
-    """Three counts of each stream side by side, and whether they agree."""
-    return Grid(
-        ("stream", "emitted", "stored", "in the table", "rows/s", "counts"),
-        [
-            (
-                count.stream,
-                figures.count(count.emitted),
-                figures.count(count.stored),
-                "no table" if count.counted is None else figures.count(count.counted),
-                count.rate,
-                "agree" if count.agrees else f"DIFFER (expected {figures.count(count.before + count.emitted)})",
-            )
-            for count in counts
-        ],
-        right=frozenset({"emitted", "stored", "in the table", "rows/s"}),
-    )
+    query = {"syncId": sync, "taskId": str(uuid.uuid4()), "tableNamePrefix": counts.PREFIX, "startedBy": STARTED_BY}
+    return deployment.read(source.image, query, {"config": source.config, "catalog": catalog}).task_id
 
 
 def _show_states(screen: Screen, running: "Edition", sync: str) -> None:
@@ -190,17 +158,17 @@ def _show_states(screen: Screen, running: "Edition", sync: str) -> None:
         screen.say(f"the connector is given, for {stream}: {brief}", "dim")
 
 
-def _verdict(screen: Screen, first: Sequence[Count], second: Sequence[Count]) -> bool:
+def _verdict(screen: Screen, first: Sequence[counts.Count], second: Sequence[counts.Count]) -> bool:
     differing = [count.stream for count in [*first, *second] if not count.agrees]
     if differing or not first:
         screen.fail(f"The counts differ for: {', '.join(differing) or 'every stream, as none was read'}.")
         return False
-    rows, again = sum(count.stored for count in first), sum(count.stored for count in second)
-    screen.say(
-        f"\n{figures.count(rows)} rows emitted, stored and counted; the second read resumed and brought "
-        f"{figures.count(again)} more.",
-        "green",
-    )
+    rows, again = (figures.count(sum(count.stored for count in read)) for read in (first, second))
+    if any(count.resumes for count in second):
+        then = f"the second read resumed and brought {again} more."
+    else:
+        then = f"the second read replaced them by {again}, since this connector cannot resume."
+    screen.say(f"\n{rows} rows emitted, stored and counted; {then}", "green")
     return True
 
 
@@ -208,7 +176,7 @@ def _next(screen: Screen, running: "Edition") -> None:
     """What to try now that the demo is over: its edition stops, its data stays."""
     screen.say("\nTry next:", "bold")
     here = program()
-    query = f"duckdb.connect('{running.warehouse_file}', read_only=True).sql('from {PREFIX}users limit 5')"
+    query = f"duckdb.connect('{running.warehouse_file}', read_only=True).sql('from {counts.PREFIX}users limit 5')"
     screen.say(f'  {here.with_name("python")} -c "import duckdb; print({query})"  # look at the rows')
     screen.say(f"  SYNCCTL_HOME={running.home} {here} serve  # run it all again, to stay; it prints what to export")
     screen.say(f"  {here} tasks  # then, in another terminal: the runs of this demo")

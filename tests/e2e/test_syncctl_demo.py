@@ -1,13 +1,15 @@
 """`syncctl demo`: the first thing that anybody runs."""
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb  # noqa: TID251 - tests look past the product's own code
 import psutil
 import pytest
 
-from tests.support.terminal import running
+from tests.support.terminal import environment, running
 
 # Both want the usual port and the same connector: one after the other.
 pytestmark = pytest.mark.xdist_group("demo")
@@ -24,6 +26,24 @@ def test_the_demo_counts_what_it_read(tmp_path: Path) -> None:
         assert warehouse.sql("SELECT count(*), count(DISTINCT id) FROM demo_users").fetchall() == [(1000, 1000)]
     assert (tmp_path / "demo" / "edition.log").stat().st_mode & 0o777 == 0o600
     assert not _left(tmp_path)
+
+
+def test_another_connector_does_where_the_first_cannot_be_had(tmp_path: Path) -> None:
+    """It is refused by name, the next one is read, and what the second read does is no more than it can."""
+    first, second = "airbyte/source-faker:0.0.0", "airbyte/source-hardcoded-records:0.0.48"
+    program = f"""
+from syncctl import demo
+from syncctl.main import app
+demo.CONNECTORS = {{ {first!r}: demo.CONNECTORS["airbyte/source-faker:7.2.1"], {second!r}: demo.CONNECTORS[{second!r}] }}
+app()
+"""
+    command = [sys.executable, "-c", program, "demo", "--home", str(tmp_path)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, env=environment(), timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "airbyte-source-faker 0.0.0 cannot be installed" in " ".join(done.stderr.split())
+    assert "the second read replaced them by 3,000, since this connector cannot resume." in " ".join(
+        done.stdout.split()
+    )
 
 
 @pytest.mark.parametrize(("number", "moment"), [(signal.SIGINT, "is RUNNING"), (signal.SIGTERM, "2. spec")])
