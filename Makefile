@@ -34,6 +34,10 @@ test-faults: .venv/ready ## provoke every fault of docs/faults.md that needs no 
 test-kills: .venv/ready ## kill every part in the middle of a sync, some hundred times
 	$(BIN)/python -m pytest --ignore tests/cluster -m kills -n $(WORKERS) --dist loadgroup
 
+.PHONY: fuzz
+fuzz: .venv/ready ## run the property tests with new examples for BUDGET seconds (300); SEED=N repeats a round
+	@$(BIN)/python -m tests.fuzz --workers $(WORKERS) --seconds $(or $(BUDGET),300) $(if $(SEED),--seed $(SEED))
+
 .PHONY: check
 check: .venv/ready ## ruff, mypy strict, import directions, docs/faults.md
 	$(BIN)/ruff check .

@@ -18,8 +18,10 @@ from tests.support.rig import Rig
 
 __all__ = ["no_file_keeps_a_secret", "pytest_runtest_makereport"]  # found here by pytest
 
-# No test fails for the time that it takes.
-hypothesis.settings.register_profile("project", deadline=None)
+# No test fails for the time that it takes, and every run of the tests tries the same examples. New ones come with
+# `make fuzz`, which names the seed to try them again with.
+hypothesis.settings.register_profile("project", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("fuzz", deadline=None, database=None, max_examples=400)
 hypothesis.settings.load_profile("project")
 
 # A shell that starts the tests in the background leaves SIGINT ignored, and programs inherit that: those under
