@@ -12,7 +12,8 @@ import tarfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -377,10 +378,10 @@ def test_a_connector_that_does_not_start_is_refused_with_a_python_to_try(shop: S
     assert not shop.connectors().is_ready(image)
 
 
-def another_python() -> Path:
-    """A Python of another minor version that works here; most machines have one, so its test runs somewhere."""
-    found = [shutil.which(f"python{version}") for version in pythons.VERSIONS]
-    kept = [Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}") for version in pythons.VERSIONS]
+def another_python(versions: Iterable[str] = pythons.VERSIONS) -> Path:
+    """A Python of another minor version that works here; most machines have one, so its tests run somewhere."""
+    found = [shutil.which(f"python{version}") for version in versions]
+    kept = [Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}") for version in versions]
     for path in (*map(Path, filter(None, found)), *chain.from_iterable(kept)):
         works = subprocess.run([path, "-c", "import venv"], check=False, capture_output=True).returncode == 0
         if works and not pythons.same(path.name.removeprefix("python"), pythons.OURS):
@@ -405,3 +406,65 @@ def test_another_python_of_this_machine_is_used_where_ours_does_not_do(shop: Sho
     assert made(shop, image).note == ""
     assert not pythons.same(made(shop, image).python, pythons.OURS)
     assert run(shop.connectors().command(image), shop.place).startswith(made(shop, image).python)
+
+
+DESCRIBE = """
+import json, platform, sys, sysconfig
+print(json.dumps([platform.python_version(), platform.machine(), sysconfig.get_path("stdlib")]))
+"""
+
+
+@pytest.fixture
+def downloads(shop: Shop) -> Iterator[dict[str, str]]:
+    """The site that uv downloads Pythons from cannot be had in a test: one here offers a Python of this machine."""
+    program = another_python(pythons.DOWNLOADED)
+    version, machine, library = json.loads(subprocess.check_output([program, "-c", DESCRIBE]))
+    major, minor, patch = map(int, version.split("."))
+    with tarfile.open(shop.place / "python.tar.gz", "w:gz", compresslevel=1) as archive:
+        archive.add(program.resolve(), f"python/bin/python{major}.{minor}")
+        archive.add(library, f"python/lib/python{major}.{minor}", filter=_needed)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=shop.place)) as server:
+        offer = {
+            "name": "cpython", "major": major, "minor": minor, "patch": patch, "prerelease": "", "variant": None,
+            "arch": {"family": machine, "variant": None}, "os": "linux", "libc": "gnu", "build": "20261129",
+            "url": f"http://127.0.0.1:{server.server_port}/python.tar.gz", "sha256": None,
+        }  # fmt: skip
+        (shop.place / "offers.json").write_text(json.dumps({f"cpython-{version}-linux-{machine}-gnu": offer}))
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield {
+            "UV_OFFLINE": "0",
+            "UV_DEFAULT_INDEX": f"http://127.0.0.1:{server.server_port}/none",
+            "UV_PYTHON_DOWNLOADS_JSON_URL": f"file://{shop.place}/offers.json",
+            "UV_PYTHON_INSTALL_DIR": str(shop.place / "pythons"),
+        }
+        server.shutdown()
+        thread.join()
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves files without a word."""
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def _needed(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if {"test", "site-packages", "__pycache__"} & set(entry.name.split("/")) else entry
+
+
+def test_a_python_is_downloaded_where_no_other_does(shop: Shop, downloads: dict[str, str]) -> None:
+    """Into the place where uv's users expect it, with nothing left in their folder for programs."""
+    image = "airbyte/source-picky:1.0"
+    shop.add_wheel("airbyte-source-picky", "1.0", OLDER)
+    nowhere = shop.place / "programs"
+    nowhere.mkdir()
+    for program in ("sh", "false"):
+        (nowhere / program).symlink_to(str(shutil.which(program)))
+    reports: list[str] = []
+    shop.connectors(PATH=str(nowhere), **downloads).install(image, reports.append)
+    assert any(report.startswith("downloading Python 3.") for report in reports)
+    assert made(shop, image).note == ""
+    assert run(shop.connectors().command(image), shop.place).startswith(made(shop, image).python)
+    assert [*(shop.place / "pythons").glob("cpython-*")]
+    assert not (shop.place / ".local" / "bin").exists()
