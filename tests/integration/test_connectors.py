@@ -409,19 +409,20 @@ def test_another_python_of_this_machine_is_used_where_ours_does_not_do(shop: Sho
 
 
 DESCRIBE = """
-import json, platform, sys, sysconfig
-print(json.dumps([platform.python_version(), platform.machine(), sysconfig.get_path("stdlib")]))
+import json, os, platform, sys, sysconfig
+real = os.path.realpath(sys.executable)
+print(json.dumps([real, platform.python_version(), platform.machine(), sysconfig.get_path("stdlib")]))
 """
 
 
 @pytest.fixture
 def downloads(shop: Shop) -> Iterator[dict[str, str]]:
     """The site that uv downloads Pythons from cannot be had in a test: one here offers a Python of this machine."""
-    program = another_python(pythons.DOWNLOADED)
-    version, machine, library = json.loads(subprocess.check_output([program, "-c", DESCRIBE]))
+    described = subprocess.check_output([another_python(pythons.DOWNLOADED), "-c", DESCRIBE])
+    program, version, machine, library = json.loads(described)
     major, minor, patch = map(int, version.split("."))
     with tarfile.open(shop.place / "python.tar.gz", "w:gz", compresslevel=1) as archive:
-        archive.add(program.resolve(), f"python/bin/python{major}.{minor}")
+        archive.add(program, f"python/bin/python{major}.{minor}")
         archive.add(library, f"python/lib/python{major}.{minor}", filter=_needed)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=shop.place)) as server:
         offer = {
