@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import structs
 
@@ -358,6 +359,24 @@ def test_odd_json_in_started_by_is_kept_as_text(waiting: Site, database: TestDat
     waiting.start(read_task(startedBy=odd))
     [row] = database.rows("SELECT started_by FROM source_task")
     assert row["started_by"] in (odd, {"a": "\u2400"})
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ['{"n": 9' + "0" * 5000 + "}", '{"n": 0.10000000000000000000000000000000000001}', '{"a":' * 900 + "1" + "}" * 900],
+    ids=["digits", "fraction", "deep"],
+)
+def test_a_result_is_told_letter_for_letter(
+    tmp_path: Path, database: TestDatabase, bulker: Recorder, spec: str
+) -> None:
+    """GET /tasks/<id> passes it on as it was stored: no decoder of ours takes 5,000 digits."""
+    code = f"""print('{{"type":"SPEC","spec":{spec}}}', flush=True)\n"""
+    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, code)}) as running:
+        started = running.start(other_task("spec"))
+        wait_for(lambda: not running.swept_pods(), what="no pod")
+        answer = get_task(running.settings, started.task_id)
+    assert answer["task"]["state"] == "SUCCESS"
+    assert msgspec.json.encode(answer["task"]["result"]).decode() == spec
 
 
 def test_a_start_that_never_came_to_be_is_not_answered_as_if_it_had(waiting: Site, database: TestDatabase) -> None:

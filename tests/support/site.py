@@ -92,7 +92,8 @@ class Site:
 
         def over() -> Any:
             self.sweep()
-            task = get_task(self.settings, task_id)["task"]
+            # As a client sees it: the result is passed on as bytes.
+            task = msgspec.json.decode(msgspec.json.encode(get_task(self.settings, task_id)))["task"]
             return task if task["state"] not in {"PENDING", "RUNNING"} else None
 
         deadline = time.monotonic() + seconds
