@@ -13,11 +13,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from common import nesting
 from common.catalogs import ABSENT, StreamId
 
-UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
-"""What decoding JSON raises that somebody else wrote: a RecursionError is no DecodeError, and depends on how deep the
-interpreter's stack is.
+UNREADABLE = (msgspec.MsgspecError, nesting.TooDeep, RecursionError, UnicodeDecodeError)
+"""What reading JSON raises that somebody else wrote. Only what is within our limit of nesting gets as far as a decoder;
+should the interpreter run out of stack all the same, its RecursionError costs that one text too.
 """
 
 GLOBAL_STATE_KEY = "_GLOBAL_STATE"
@@ -248,21 +249,27 @@ def says_nothing(state: bytes) -> bool:
     if len(state) > _EMPTY_BYTES:
         return False
     try:
-        return _is_empty(msgspec.json.decode(state.strip() or b"null"))
+        left: list[Any] = [msgspec.json.decode(state.strip() or b"null")]
     except UNREADABLE:
         return False
+    # Without recursion: how deep that can go depends on the Python.
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += _telling(value)
+        elif isinstance(value, list):
+            left += value
+        elif value is not None and value != "":
+            return False
+    return True
 
 
-def _is_empty(value: Any) -> bool:
-    if isinstance(value, dict):
-        if "stream_descriptor" in value:
-            return _is_empty(value.get("stream_state"))
-        # What names a state's kind is nothing to go on from either.
-        beside = {"type"} if value.keys() & _STATE_MEMBERS else set()
-        return all(_is_empty(value[name]) for name in value.keys() - beside)
-    if isinstance(value, list):
-        return all(map(_is_empty, value))
-    return value is None or value == ""
+def _telling(members: dict[str, Any]) -> list[Any]:
+    """The members of an object that may say something; what names a state's stream or kind is nothing to go on from."""
+    if "stream_descriptor" in members:
+        return [members.get("stream_state")]
+    beside = {"type"} if members.keys() & _STATE_MEMBERS else set()
+    return [value for name, value in members.items() if name not in beside]
 
 
 _STATE_MEMBERS = frozenset({"stream", "global", "data"})

@@ -64,7 +64,7 @@ def later_states(catalog: Catalog, given: bytes | None, saved: Iterable[tuple[st
         return given
     if any(key in {GLOBAL_STATE_KEY, LEGACY_STATE_KEY} for key, _ in saved):
         return newer
-    # Not taken apart again: a state may be nested so deep that only a shorter stack than this one could.
+    # Not taken apart again: what was saved need not be read to be handed over.
     messages = _messages(catalog, dict(saved))
     older = _stream_messages(given or b"") or []
     return _array([*(bytes(raw) for raw, stream in older if stream not in messages), *messages.values()])

@@ -12,6 +12,8 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 import msgspec
 
+from common import nesting
+
 MASK = "********"
 _SHORTEST = 4
 """Shorter values are words that logs are full of; hiding them would hide everything else."""
@@ -138,6 +140,8 @@ def _looks_like_a_word(secret: str) -> bool:
 
 
 def _decoded(raw: bytes) -> Any:
+    if nesting.is_deep(raw):
+        return {}
     for decode in (msgspec.json.decode, json.loads):
         try:
             return decode(raw or b"{}")
@@ -195,6 +199,7 @@ def _is_public(key: str, value: Any) -> bool:
 def _embedded(text: str) -> Iterator[str]:
     """Service accounts and the like: JSON in a string."""
     try:
+        nesting.check(text.encode("utf-8", "replace"))
         yield from _leaves(json.loads(text))
     except (ValueError, RecursionError):
         return

@@ -9,6 +9,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
+from common import nesting
 from common.airbyte import UNREADABLE, Message
 from sidecar import envelope, words
 from sidecar.envelope import Envelope
@@ -18,7 +19,6 @@ _RECORD = re.compile(rb'"type"\s*:\s*"RECORD"')
 _HOLDS_RECORD = re.compile(rb'"record"\s*:\s*\{|:\s*"RECORD"')
 _EMPTY = re.compile(rb'"record"\s*:\s*\{\s*\}')
 _STARTS_TRIED = 8
-_LONG_LINE_BYTES = 4000
 _LONG_BLOCK_BYTES = 1024 * 1024
 """Larger than any chunk: such a block holds a long line, which is not worth a copy."""
 
@@ -31,7 +31,7 @@ class Fault(StrEnum):
     ODD = "odd"
     """JSON, but no message of the protocol."""
     BROKEN = "broken"
-    """Meant to be a message, but not valid JSON (or nested too deep to be read)."""
+    """Meant to be a message, but not valid JSON, or nested deeper than our limit."""
 
 
 class BadLine(Struct, frozen=True):
@@ -57,22 +57,22 @@ def decode(block: bytes) -> list[Message] | list[Message | BadLine]:
         messages = _decoder.decode_lines(block)
     except UNREADABLE:
         messages = []
-    if len(messages) == _count_lines(block):
+    if _is_plain(block, len(messages)):
         return messages
     return [message for line in block.split(b"\n") for message in _decode_line(line)]
 
 
-def _count_lines(block: bytes) -> int:
-    first = end = block.find(b"\n")
-    if first < _LONG_LINE_BYTES and len(block) <= _LONG_BLOCK_BYTES:
+def _is_plain(block: bytes, count: int) -> bool:
+    """Whether a block from which `count` messages were decoded is as many lines, none of them nested too deep."""
+    if len(block) <= _LONG_BLOCK_BYTES:
         # Looks for line ends many bytes at a time, where `count` looks at each.
-        return len(io.BytesIO(block).readlines())
+        lines = io.BytesIO(block).readlines()
+        return len(lines) == count and not nesting.any_is_deep(block, lines)
     # From line to line, without a copy of each.
-    count = 0
-    while end >= 0:
-        count += 1
-        end = block.find(b"\n", end + 1)
-    return count
+    found = end = 0
+    while (end := block.find(b"\n", end) + 1) > 0:
+        found += 1
+    return found == count and block.count(b"[") + block.count(b"{") <= nesting.MAX_DEPTH
 
 
 def _decode_line(line: bytes) -> list[Message | BadLine]:
@@ -81,11 +81,17 @@ def _decode_line(line: bytes) -> list[Message | BadLine]:
     if not line:
         return []
     try:
-        return [*_decoder.decode_lines(line)] if line[:1] == b"{" else _not_an_object(line)
+        return [*_read(line)] if line[:1] == b"{" else _not_an_object(line)
     except msgspec.ValidationError as error:
         return [_odd(line, str(error).replace("$[0]", "$"))]
     except UNREADABLE as error:
         return _glued(line) or _mended(line) or [_broken(line, error)]
+
+
+def _read(line: bytes) -> list[Message]:
+    """Return the messages of a line; raise TooDeep before a decoder sees what only some Pythons would read."""
+    nesting.check(line)
+    return _decoder.decode_lines(line)
 
 
 def _mended(line: bytes) -> list[Message | BadLine]:
@@ -93,7 +99,7 @@ def _mended(line: bytes) -> list[Message | BadLine]:
     if envelope.read(line).type not in words.KINDS:
         return []
     try:
-        return [*_decoder.decode_lines(words.mended(line))]
+        return [*_read(words.mended(line))]
     except UNREADABLE:
         return []
 
@@ -110,7 +116,7 @@ def _glued(line: bytes) -> list[Message | BadLine]:
     """A whole message behind something else (a progress bar, half a message): both, or nothing if there is none."""
     for start in islice(_START.finditer(line, 1), _STARTS_TRIED):
         try:
-            whole = _decoder.decode_lines(line[start.start() :])
+            whole = _read(line[start.start() :])
         except UNREADABLE:
             continue
         return [*_decode_line(line[: start.start()]), *whole]
@@ -127,6 +133,7 @@ def _odd(line: bytes, why: str) -> BadLine:
 
 def _not_an_object(line: bytes) -> list[Message | BadLine]:
     try:
+        nesting.check(line)
         msgspec.json.decode(line, type=msgspec.Raw)
     except UNREADABLE as error:
         return _glued(line) or [_noise(line, error)]
@@ -155,7 +162,7 @@ def _plain(line: bytes) -> bytes:
 def _reason(line: bytes, error: Exception) -> str:
     """Why JSON was refused, without a piece of it."""
     if isinstance(error, RecursionError):
-        return "nested deeper than can be read"
+        return str(nesting.TooDeep())
     if isinstance(error, UnicodeDecodeError):
         return "not valid UTF-8"
     for token in (b"NaN", b"Infinity"):

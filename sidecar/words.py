@@ -6,6 +6,8 @@ kept shows as U+FFFD or null. Never for rows, states or configurations, which st
 
 import json
 
+from common import nesting
+
 KINDS = frozenset({"TRACE", "LOG", "CONNECTION_STATUS"})
 
 
@@ -17,6 +19,7 @@ def readable(raw: bytes) -> bytes:
 def mended(line: bytes) -> bytes:
     """A line that only a lenient reader takes, as JSON; b"" where not even that helps."""
     try:
+        nesting.check(line)
         value = json.loads(line.decode("utf-8", "replace"), strict=False, parse_constant=lambda _: None)
         text = json.dumps(value, ensure_ascii=False)
     except (ValueError, RecursionError):

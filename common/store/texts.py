@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from common import nesting
+
 NUL = "\u2400"
 """Stands for NUL in texts: Postgres has no NUL."""
 _NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -23,6 +25,7 @@ def started_by_json(text: str) -> str | None:
     if not text:
         return None
     try:
+        nesting.check(text.encode())
         # msgspec refuses what Postgres would refuse too (NaN, half a surrogate pair).
         known = (
             json.dumps(msgspec.json.decode(text), allow_nan=False)

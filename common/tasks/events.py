@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Struct
 
+from common import nesting
 from common.errors import BadRequest
 from common.settings import Settings
 from common.tasks.deeds import Swept
@@ -73,6 +74,7 @@ def parse(headers: Mapping[str, str], body: bytes, namespace: str) -> Hint | Non
 
 def _members(body: bytes) -> dict[str, Any]:
     try:
+        nesting.check(body)
         document = json.loads(body)  # which, unlike msgspec, takes a byte order mark
     except (ValueError, RecursionError):
         raise BadRequest(f"The body is not usable JSON, as {_STRUCTURED} wants it.") from None

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec import Struct
 
+from common import nesting
 from common.errors import BadRequest, SyncError
 
 
@@ -64,7 +65,9 @@ def _fields(header: str) -> tuple[Field, ...]:
         return ()
     try:
         # WSGI hands headers over as Latin-1, whatever their bytes are.
-        fields = msgspec.json.decode(header.encode("latin-1"), type=_Schema).fields
+        raw = header.encode("latin-1")
+        nesting.check(raw)
+        fields = msgspec.json.decode(raw, type=_Schema).fields
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
         raise BadRequest(f"schema unmarshal error: X-Jitsu-Schema is not what it should be: {exc}") from exc
     return tuple({field.name: field for field in fields}.values())

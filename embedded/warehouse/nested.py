@@ -2,26 +2,16 @@
 
 from msgspec import Raw
 
-from embedded.warehouse.rows import RefusedRow, Row, decode
+from embedded.warehouse.rows import Row, decode
 
 
 def find(row: Row, name: str) -> Raw | None:
-    """The value at the path whose parts, joined with "_", are `name` (`meta_id` is `id` in `meta`), or None.
-
-    Raises RefusedRow where it lies too deep: the stack is deeper here than where the row was read.
-    """
-    try:
-        return _find(row, name)
-    except RecursionError:
-        raise RefusedRow("its values are nested too deeply") from None
-
-
-def _find(row: Row, name: str) -> Raw | None:
+    """The value at the path whose parts, joined with "_", are `name` (`meta_id` is `id` in `meta`), or None."""
     if name in row:
         return row[name]
     for key, value in row.items():
         if name.startswith(f"{key}_") and bytes(value).startswith(b"{"):
-            found = _find(decode(value), name[len(key) + 1 :])
+            found = find(decode(value), name[len(key) + 1 :])
             if found is not None:
                 return found
     return None

@@ -7,6 +7,7 @@ from typing import NoReturn
 import msgspec
 from msgspec import Raw
 
+from common import nesting
 from common.errors import BadRequest
 
 Row = dict[str, Raw]
@@ -34,11 +35,12 @@ def decode_carefully(lines: list[bytes], first_number: int) -> Iterator[Row | Re
 
 
 def _decode_one(line: bytes, number: int) -> Row | RefusedRow:
+    # Before any decoder sees it: how deep those can go depends on the Python.
+    if nesting.is_deep(line) and line.lstrip()[:1] == b"{":
+        return RefusedRow(f"it is {nesting.TooDeep()}")
     try:
         line.decode()
         return decode(line)
-    except RecursionError:
-        return RefusedRow("its values are nested too deeply")
     except UnicodeDecodeError:
         if _is_object(line):
             return RefusedRow("its text is not UTF-8")

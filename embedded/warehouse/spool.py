@@ -14,6 +14,7 @@ from typing import Self
 
 import msgspec
 
+from common import nesting
 from common.errors import SyncError
 from embedded.warehouse import nested
 from embedded.warehouse.lines import LINE_BYTES
@@ -74,6 +75,8 @@ class Spool:
             if not block.isascii():
                 block.decode()
             rows = [decode(line) for line in lines]
+            if nesting.any_is_deep(block, lines):
+                raise nesting.TooDeep
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             tokens = self._join(decode_carefully(lines, self.processed + 1))
         else:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.commands import Command
+from common.nesting import MAX_DEPTH
 from common.store import Database, logs
 from common.store.logs import LogLines
 from sidecar import journal
@@ -170,9 +171,11 @@ def test_a_result_is_kept_letter_for_letter(rig: Rig) -> None:
         rb'{"title":"half a pair \ud83d"}',
         rb'{"title":"a\u0000b"}',
         b'{"maximum":1E400000}',
-        b'{"a":' * 8000 + b"1" + b"}" * 8000,
+        b'{"n":' + b"1" * 4301 + b"}",
+        b'{"a":' * (MAX_DEPTH - 1) + b"1" + b"}" * (MAX_DEPTH - 1),
+        b'{"a":' * MAX_DEPTH + b"1" + b"}" * MAX_DEPTH,
     ],
-    ids=["Latin-1", "half a pair", "NUL", "1E400000", "deep"],
+    ids=["Latin-1", "half a pair", "NUL", "1E400000", "4301 digits", "deep", "too deep"],
 )
 @pytest.mark.parametrize("command", ["spec", "discover"])
 @pytest.mark.fault(46)
@@ -187,7 +190,7 @@ def test_a_result_that_postgres_cannot_hold_still_ends_in_a_row(rig: Rig, spec: 
         assert rig.ours["reason"].startswith(("what the connector answered cannot be stored", "The connector's"))
     else:
         [row] = rig.database.rows("SELECT result::text AS result FROM syncctl_result")
-        assert json.loads(row["result"])
+        assert json.loads(row["result"], parse_int=str)
 
 
 @pytest.mark.parametrize("broken", ["catalog", "pipe", "catalog text", "config"])
@@ -602,12 +605,13 @@ def test_without_our_tables_a_changed_configuration_is_said_to_be_lost(rig: Rig,
     assert any(line.startswith("WARN The configuration") and "could not be kept" in line for line in rig.log)
 
 
-def test_a_log_message_as_deep_as_can_be_read_ends_nothing(tmp_path: Path, bulker: Recorder) -> None:
-    """It is heard with more of the stack in use than when it was read; its neighbours are not lost for it."""
+def test_a_log_message_as_deep_as_may_be_ends_nothing(tmp_path: Path, bulker: Recorder) -> None:
+    """It is heard, or named as too deep; its neighbours are not lost for it."""
     long = "x" * 300_000
-    for depth in range(900, 1000):
+    for depth, told in ((MAX_DEPTH - 2, "[[[["), (MAX_DEPTH - 1, "nested deeper than 1,000 levels")):
         reading = Reading(tmp_path, bulker.url, catalog("plants"))
         deep = b'{"type":"LOG","log":{"level":"INFO","message":' + b"[" * depth + b"]" * depth + b"}}\n"
         reading.read.on_stdout(lines([log("before"), log(long)]) + deep + lines([log("after")]))
         assert [line for line in reading.log if "before" in line or "after" in line] == ["INFO before", "INFO after"]
         assert len(reading.log) == 4
+        assert any(told in line for line in reading.log)

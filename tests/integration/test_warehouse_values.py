@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from common.nesting import MAX_DEPTH
 from tests.support.warehouse import Running, running_warehouse
 
 
@@ -66,14 +67,16 @@ def test_the_last_of_a_repeated_key_counts(warehouse: Running):
 
 def test_a_row_that_cannot_be_stored_is_refused_alone(warehouse: Running, caplog):
     """Its neighbours are stored, the counts tell, and the log says which row and why, without its data."""
-    deep = b'{"id":3,"tree":' + b'{"a":' * 1500 + b"1" + b"}" * 1500 + b"}"
-    less = b'{"id":2,"tree":' + b'{"a":' * 200 + b"1" + b"}" * 200 + b"}"
+    less, deep = (
+        b'{"id":%d,"tree":' % number + b'{"a":' * levels + b"1" + b"}" * levels + b"}"
+        for number, levels in ((2, MAX_DEPTH - 1), (3, MAX_DEPTH))
+    )
     body = b"\n".join([b'{"id":1,"tree":{"a":1}}', less, deep, b'{"id":4,"tree":null}', b'{"id":5,"secret":"\xff"}'])
     state = warehouse.bulk("trees", body)
     assert (state["processedRows"], state["successfulRows"], state["refusedRows"]) == (5, 3, 2)
-    assert state["refusal"] == "row 3 of the request: its values are nested too deeply"
+    assert state["refusal"] == "row 3 of the request: it is nested deeper than 1,000 levels"
     assert warehouse.sql("SELECT id FROM trees ORDER BY id") == [(1,), (2,), (4,)]
-    assert "Row 3 of a request for the table 'trees' is refused: its values are nested too deeply." in caplog.text
+    assert "Row 3 of a request for the table 'trees' is refused: it is nested deeper than 1,000 levels." in caplog.text
     assert "Row 5" in caplog.text
     assert "secret" not in caplog.text
 

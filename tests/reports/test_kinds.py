@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from common.nesting import MAX_DEPTH
 from tests.support.reading import Reading, legacy, shared
 from tests.support.recorder import Recorder
 from tests.support.rig import catalog, log, record, state, status, trace_error
@@ -70,7 +71,7 @@ def test_each_refused_record_has_its_own_reason_in_the_log(make: Make) -> None:
     ("value", "why"),
     [
         pytest.param("NaN", "NaN is not JSON", id="NaN"),
-        pytest.param('{"a":' * 5000 + "1" + "}" * 5000, "nested deeper", id="deep"),
+        pytest.param('{"a":' * MAX_DEPTH + "1" + "}" * MAX_DEPTH, "nested deeper than 1,000 levels", id="deep"),
         pytest.param('"cut', "not valid JSON", id="cut"),
         pytest.param('"' + "x" * 65 * 1024 * 1024 + '"', "bytes", id="too long"),
     ],
@@ -88,9 +89,12 @@ def test_a_state_that_cannot_be_read_is_told(make: Make, bulker: Recorder, value
 
 def test_what_cannot_be_read_is_called_by_its_name(make: Make) -> None:
     """A TRACE ERROR nested too deep: the run fails with that for a reason, not with "printed nothing"."""
-    line = json.dumps(trace_error("no access")).replace("1.5", '{"a":' * 5000 + "1" + "}" * 5000)
-    outcome = make().feed(_row(1), line).end(exit_code=1)
-    assert "A TRACE message of the connector could not be read (nested deeper than can be read)" in outcome.reason
+    for levels, told in (
+        (MAX_DEPTH - 2, "no access"),
+        (MAX_DEPTH - 1, "A TRACE message of the connector could not be read (nested deeper than 1,000 levels)"),
+    ):
+        line = json.dumps(trace_error("no access")).replace("1.5", '{"a":' * levels + "1" + "}" * levels)
+        assert told in make().feed(_row(1), line).end(exit_code=1).reason
 
 
 @pytest.mark.parametrize("empty", [legacy(None), {"type": "STATE", "state": {"type": "GLOBAL", "global": None}}])

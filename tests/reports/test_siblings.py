@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from common.nesting import MAX_DEPTH
 from tests.support.reading import Reading, legacy, shared
 from tests.support.recorder import Recorder
 from tests.support.rig import catalog, log, record, state, status, trace_error
@@ -15,7 +16,7 @@ Make = Callable[..., Reading]
 STARTED = [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "plants"}, "stream_state": {"c": 0}}}]
 DONE = status("plants", "COMPLETE")
 CUT = status("plants", "INCOMPLETE")
-DEEP = '{"a":' * 5000 + "1" + "}" * 5000
+DEEP = '{"a":' * MAX_DEPTH + "1" + "}" * MAX_DEPTH
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from common import settings
+from common import nesting, settings
 from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.commands import Command
 from common.errors import BadRequest
@@ -177,6 +177,8 @@ def test_limits_are_the_code_s() -> None:
     assert f"`{requests.MAX_LOG_LINES}` lines, {requests.LOG_LINES} if absent" in _text("A27")
     for row in ("D4", "E4"):
         assert f"{LINE_BYTES:,} bytes" in _text(row)
+    for row in ("D4", "E12"):
+        assert f"nested deeper than {nesting.MAX_DEPTH:,} levels" in _text(row)
 
 
 def _pod(attempt: int = 1) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def test_the_sidecar_uses_few_modules_of_common() -> None:
         "common.catalogs",
         "common.commands",
         "common.errors",
+        "common.nesting",
         "common.reasons",
         "common.resuming",
         "common.store",

@@ -3,6 +3,7 @@
 import pytest
 
 from common.errors import BadRequest
+from common.nesting import MAX_DEPTH
 from embedded.warehouse.nested import find
 from embedded.warehouse.rows import RefusedRow, decode, decode_carefully
 
@@ -13,14 +14,26 @@ def _reasons(*lines: bytes) -> list[str]:
 
 def test_a_row_that_no_table_can_keep_is_refused_alone():
     """Its neighbours are rows; the reason says what is wrong and nothing of the row."""
-    deep = b'{"secret":' + b"[" * 1500 + b"]" * 1500 + b"}"
+    deep = b'{"secret":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}"
     assert _reasons(b'{"a":1}', b'{"secret":"\xff"}', b'{"secret":"\\ud800"}', deep, b'{"a":2}\r') == [
         "",
         "its text is not UTF-8",
         "it holds half of a surrogate pair, which no text can keep",
-        "its values are nested too deeply",
+        "it is nested deeper than 1,000 levels",
         "",
     ]
+
+
+@pytest.mark.parametrize("opener", [b'{"secret":', b"["])
+def test_a_row_may_be_nested_so_deep_and_no_deeper(opener):
+    """A number, whichever Python reads it, and whatever else is wrong behind it."""
+    closer = b"}" if opener.startswith(b"{") else b"]"
+    for levels, more in ((MAX_DEPTH - 1, ""), (MAX_DEPTH, "it is nested deeper than 1,000 levels")):
+        inside = opener * levels + b"1" + closer * levels
+        assert _reasons(b'{"secret":' + inside + b"}", b' {"a":1,"secret":' + inside + b"}\r") == [more, more]
+    assert _reasons(b'{"secret":' + opener * MAX_DEPTH) == ["it is nested deeper than 1,000 levels"]
+    with pytest.raises(BadRequest, match="line 1 is not a JSON object"):
+        _reasons(b"[" + opener * MAX_DEPTH + closer * MAX_DEPTH + b"]")
 
 
 @pytest.mark.parametrize(
