@@ -1,4 +1,4 @@
-"""One connection to Postgres and transactions on it: the only importer of pg8000.
+"""One connection to Postgres and transactions on it: with connections.py the only importer of pg8000.
 
 A connection belongs to one thread (pg8000's threadsafety is 1), so each user makes a Database of its own.
 """
@@ -130,25 +130,12 @@ class Database:
         """Runs one statement from a .sql file (several, where there are no parameters)."""
         with _translated():
             if self._connection is None:
-                self._connection = _connect(self._arguments)
+                from common.store.connections import Connection
+
+                self._connection = Connection(**self._arguments)
             rows = self._connection.run(sql, **parameters)
             columns = [column["name"] for column in self._connection.columns or ()]
             return [dict(zip(columns, row, strict=True)) for row in rows or ()]
-
-
-def _connect(arguments: dict[str, Any]) -> Any:
-    """A connection. Told to try TLS, the driver would load all authorities, and fall back only from its own context."""
-    from pg8000.exceptions import InterfaceError  # noqa: TID251 - the one place
-    from pg8000.native import Connection  # noqa: TID251 - the one place
-
-    if arguments["ssl_context"] is not None:
-        return Connection(**arguments)
-    try:
-        return Connection(**arguments | {"ssl_context": dsn.unverified()})
-    except InterfaceError as error:
-        if "refuses SSL" not in str(error):
-            raise
-    return Connection(**arguments | {"ssl_context": False})
 
 
 def _install(database: Database) -> None:
@@ -191,7 +178,7 @@ def _quietly() -> Iterator[None]:
 @contextmanager
 def _translated() -> Iterator[None]:
     """Turns the driver's errors into ours: the only place that knows them."""
-    from pg8000.exceptions import DatabaseError, InterfaceError  # noqa: TID251 - the one place
+    from pg8000.exceptions import DatabaseError, InterfaceError  # noqa: TID251 - one of the two places
 
     try:
         yield

@@ -24,8 +24,6 @@ from tests.support.worlds import EditionWorld, WarehouseWorld
 pytestmark = [
     pytest.mark.kills,
     pytest.mark.timeout(300),
-    # pg8000 leaves the socket of a connection that fails in its first words to the garbage collector.
-    pytest.mark.filterwarnings("ignore:Exception ignored.*socket:pytest.PytestUnraisableExceptionWarning"),
 ]
 
 # The edition is gateway, functions, sweeper, warehouse and the owner of the pods at once; `step` kills it at something

@@ -17,11 +17,7 @@ from tests.support.killing import Steps, killing_proxy, until_killed
 from tests.support.kube_api import KubeApi, made
 from tests.support.site import read_task
 
-pytestmark = [
-    pytest.mark.kills,
-    # pg8000 leaves the socket of a connection that fails in its first words to the garbage collector.
-    pytest.mark.filterwarnings("ignore:Exception ignored.*socket:pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.kills
 
 START_STEPS, SWEEP_STEPS = 26, 96
 """More than there are: the last run finds nothing left to kill."""

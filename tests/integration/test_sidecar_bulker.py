@@ -4,10 +4,8 @@ import contextlib
 import fcntl
 import os
 import resource
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +15,7 @@ import pytest
 
 from common.errors import BulkerError
 from sidecar.bulker import Ack, Bulker, BulkRequest, Mode, Target
+from tests.support.certificates import server_context
 from tests.support.odd_servers import answer, odd_server, read_all, read_head, reset
 from tests.support.recorder import recorder
 
@@ -343,18 +342,7 @@ def test_a_thousand_open_requests_work() -> None:
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
     """A server's context, and the certificate to trust."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
-         "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context, certificate
+    return server_context(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

@@ -6,9 +6,10 @@ from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
-from pg8000.native import Connection, Error  # noqa: TID251 - tests look past the product's own store
+from pg8000.native import Error  # noqa: TID251 - tests look past the product's own store
 
 from common.store import Database, dsn
+from common.store.connections import Connection
 from tests.support import canaries
 
 _TEMPLATE = "sync_template"
