@@ -11,10 +11,10 @@ from urllib.parse import unquote
 
 import functions_framework
 import msgspec
-from cheroot.server import HTTPConnection, HTTPRequest
-from cheroot.wsgi import Server
+from cheroot.server import HTTPRequest
 
 from common.errors import SyncError
+from embedded.serving import ClosedConnection, ClosingServer
 
 FUNCTIONS = ("spec", "check", "discover", "read", "tasks", "cancel", "sweeper")
 _THREADS = 24
@@ -39,11 +39,11 @@ class _Request(HTTPRequest):
             self.conn.wfile.write(f"{head}Connection: close\r\n\r\n".encode() + body)
 
 
-class _Connection(HTTPConnection):
+class _Connection(ClosedConnection):
     RequestHandlerClass = _Request
 
 
-class _Server(Server):
+class _Server(ClosingServer):
     ConnectionClass = _Connection
     max_request_header_size = _MAX_HEADER_BYTES
 

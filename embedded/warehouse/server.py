@@ -10,11 +10,11 @@ import threading
 import time
 from typing import Any, Self
 
-from cheroot.server import HTTPConnection
 from cheroot.workers.threadpool import ThreadPool
-from cheroot.wsgi import Gateway_10, Server
+from cheroot.wsgi import Gateway_10
 
 from common.errors import SyncError
+from embedded.serving import ClosedConnection, ClosingServer
 from embedded.warehouse.warehouse import Warehouse
 
 REQUEST_SECONDS = 1800.0
@@ -132,7 +132,7 @@ class _Gateway(Gateway_10):
             self.req.conn.socket.settimeout(self.req.server.timeout)
 
 
-class _Connection(HTTPConnection):
+class _Connection(ClosedConnection):
     rbufsize = _READ_BYTES
 
 
@@ -145,7 +145,7 @@ class _Pool(ThreadPool):
         super().put(obj)
 
 
-class _Server(Server):
+class _Server(ClosingServer):
     ConnectionClass = _Connection
 
     def __init__(self, port: int, app: Any, request_seconds: float) -> None:
