@@ -31,7 +31,7 @@ from typing import Self
 import psutil
 
 from common.errors import Conflict, StoreUnavailable
-from embedded import postgres_programs
+from embedded import postgres_programs, postgres_wheel
 from embedded.postgres_programs import HERE, SETTINGS, Programs
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Postgres:
             with ExitStack() as held:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 held.enter_context(_owned(folder))
-                programs = postgres_programs.find(folder)
+                programs = postgres_wheel.find(folder)
                 password = _prepare(folder, programs)
                 stopping = threading.Event()
                 process, port = _start_server(folder / "data", programs, stopping)
@@ -138,8 +138,7 @@ def _initialise(folder: Path, programs: Programs, password: str) -> None:
     data = Path(mkdtemp(prefix="data.new-", dir=folder))
     if programs.account:
         os.chown(data, *programs.account)
-    options = ("--username", ROLE, "--auth=reject", "--encoding=UTF8", "--no-locale", "--no-instructions")
-    programs.run(data, "initdb", "-D", HERE, *options)
+    programs.initialise(data, ROLE)
     (data / "pg_hba.conf").write_text(f"host all {ROLE} 127.0.0.1/32 scram-sha-256\n")
     programs.execute(data, f"ALTER ROLE {ROLE} PASSWORD '{password}'", f"CREATE DATABASE {DATABASE}")
     _write_secret(folder / "password", password)

