@@ -11,6 +11,10 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 2 ] && echo $$n 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Also made again if PYTHON names another Python than it has, or if this folder was moved.
+ifneq ($(shell PYTHON='$(PYTHON)' sh scripts/venv.sh --fits && echo yes),yes)
+.PHONY: .venv/ready
+endif
 .venv/ready: requirements.lock pyproject.toml scripts/venv.sh
 	@sh scripts/venv.sh
 

@@ -1,49 +1,113 @@
 #!/bin/sh
 # Makes .venv with everything this project needs, pinned and hashed by requirements.lock.
 # Called by make; safe to run again and to interrupt: the stamp is written last.
+# With --fits, tells by its exit code whether .venv is of the asked Python and was made in this folder.
 set -eu
 cd "$(dirname "$0")/.."
+release=${OS_RELEASE:-/etc/os-release}
 
-python=
-for candidate in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
-    if command -v "$candidate" >/dev/null 2>&1 &&
-        "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-        python=$candidate
-        break
+identity() {
+    "$1" -c 'import sys; print(sys.version, sys.base_prefix)' 2>/dev/null
+}
+
+# What is in .venv names this folder, so it does not outlive a move.
+fits() {
+    [ "$(cat .venv/folder 2>/dev/null)" = "$PWD" ] && identity .venv/bin/python >/dev/null || return 1
+    [ -z "${PYTHON:-}" ] || [ "$(identity "$PYTHON")" = "$(identity .venv/bin/python)" ]
+}
+
+if [ "${1-}" = --fits ]; then
+    fits
+    exit
+fi
+
+# Prints the first Python that is new enough; else, with code 1, one that is too old, if there is any.
+choose() {
+    old=
+    for candidate in "$@"; do
+        if ! command -v "$candidate" >/dev/null 2>&1 || ! identity "$candidate" >/dev/null; then
+            continue
+        fi
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+            echo "$candidate"
+            return
+        fi
+        old=${old:-$candidate}
+    done
+    echo "$old"
+    return 1
+}
+
+# What scripts/preflight.py would say, if there were a Python to run it.
+no_python() {
+    sudo=
+    [ "$(id -u)" = 0 ] || sudo="sudo "
+    apt="${sudo}apt update && ${sudo}apt install python3 python3-venv"
+    dnf="${sudo}dnf install python3"
+    pacman="${sudo}pacman -Syu python"
+    case " $(sed -n "s/^ID\(_LIKE\)\{0,1\}=//p" "$release" 2>/dev/null | tr -d "\"'" | tr '\n' ' ')" in
+        *" debian "* | *" ubuntu "*) install=$apt ;;
+        *" fedora "* | *" rhel "* | *" centos "*) install=$dnf ;;
+        *" arch "*) install=$pacman ;;
+        *) install="$apt, or $dnf, or $pacman" ;;
+    esac
+    if [ -n "${PYTHON:-}" ]; then
+        echo "missing: $PYTHON is no Python that runs. Name another: make PYTHON=/path/to/python3 demo" >&2
+    else
+        echo "missing: Python 3.11 or newer. Install it: $install" >&2
     fi
-done
+}
+
+if [ -n "${PYTHON:-}" ]; then
+    set -- "$PYTHON"
+else
+    set -- python3 python3.14 python3.13 python3.12 python3.11
+fi
+python=$(choose "$@") || new_enough=no
 if [ -z "$python" ]; then
-    echo "sync-functions needs Python 3.11 or newer; none of python3, python3.11 ... was found." >&2
-    echo "Install one, or name it: make PYTHON=/path/to/python3 demo" >&2
+    no_python
     exit 1
 fi
 
 # Debian and Ubuntu leave venv out of their python3 package.
-if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+if [ "${new_enough-yes}" = yes ] && ! "$python" -c 'import ensurepip, venv' 2>/dev/null &&
+    [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
-        echo "Installing python$version-venv, which Debian and Ubuntu leave out of Python ..."
-        # The package lists of a fresh machine are empty or old.
-        apt-get update -qq
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "python$version-venv" >/dev/null
-    else
-        echo "Python's venv module is missing. On Debian and Ubuntu: sudo apt install python$version-venv" >&2
-        exit 1
-    fi
+    echo "Installing python$version-venv, which Debian and Ubuntu leave out of Python ..."
+    # The package lists of a fresh machine are empty or old. If this fails, the next look says what to do.
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "python$version-venv" >/dev/null; } || true
 fi
 
-if ! [ -x .venv/bin/python ] || ! .venv/bin/python -c 'import sys, pip' 2>/dev/null; then
+"$python" scripts/preflight.py --os-release "$release"
+
+if ! fits; then
     rm -rf .venv
     "$python" -m venv .venv
 fi
+# A stamp of an earlier run must not count if this one is interrupted.
+rm -f .venv/ready
 # uv installs the rest eight times faster than pip. Its own line of the lock pins it.
 awk '/^[a-z0-9]/ {keep = ($0 ~ /^uv==/)} keep' requirements.lock > .venv/uv.lock
 echo "Installing the pinned packages into .venv ..."
-.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+
+
+# uv reads neither pip's variables nor its files, so that a package index of one's own has to be handed on.
+of_pip() {
+    .venv/bin/python -m pip config list 2>/dev/null | sed -n "s/^[a-z:]*\.$1='\(.*\)'\$/\1/p" | head -1
+}
+UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$(of_pip index-url)}
+UV_INDEX=${UV_INDEX:-$(of_pip extra-index-url | sed 's/\\n/ /g')}
+SSL_CERT_FILE=${SSL_CERT_FILE:-$(of_pip cert)}
+[ -z "$UV_DEFAULT_INDEX" ] || export UV_DEFAULT_INDEX
+[ -z "$UV_INDEX" ] || export UV_INDEX
+[ -z "$SSL_CERT_FILE" ] || export SSL_CERT_FILE
+
 # Copies, not links: a cache on another file system, or one that is cleaned, must not matter.
 .venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes --compile-bytecode --link-mode copy requirements.lock
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 # Every task starts two processes of ours; where Python may not write bytecode, each would compile them again.
 .venv/bin/python -m compileall -q common embedded functions sidecar syncctl
 .venv/bin/python -c 'import syncctl'
+pwd > .venv/folder
 touch .venv/ready

@@ -1,0 +1,80 @@
+"""scripts/venv.sh and make: no Python at all, and when .venv is made again."""
+
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from tests.support.machines import SYSTEMS, named, project, release
+
+__all__ = ["project", "release"]  # found here by pytest
+
+VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def run_venv(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", project / "scripts" / "venv.sh", *arguments],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.fixture
+def no_python(tmp_path: Path) -> str:
+    """A PATH with all programs that venv.sh needs, and no Python."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("sh", "dirname", "cat", "id", "sed", "tr", "rm", "awk"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    return str(folder)
+
+
+@pytest.mark.parametrize("release", SYSTEMS, indirect=True)
+def test_no_python_at_all_is_told(project: Path, no_python: str, release: tuple[Path, str]) -> None:
+    """By the shell, with the command of this system."""
+    done = run_venv(project, PATH=no_python, OS_RELEASE=str(release[0]))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("missing: Python 3.11 or newer. Install it: ")
+    assert done.stderr.count("\n") == 1
+    assert named(done.stderr) == release[1]
+
+
+def test_a_named_python_that_is_not_there_is_told(project: Path, no_python: str) -> None:
+    """No other is taken in its stead."""
+    done = run_venv(project, PATH=f"{no_python}:{os.defpath}", PYTHON="/not/there/python3")
+    assert done.returncode == 1
+    assert done.stderr.startswith("missing: /not/there/python3 is no Python that runs. Name another: make PYTHON=")
+    assert not (project / ".venv").exists()
+
+
+def would_make(project: Path, *arguments: str) -> bool:
+    """Whether make would make .venv again."""
+    done = subprocess.run(
+        ["make", "-n", ".venv/ready", *arguments], cwd=project, check=True, capture_output=True, text=True
+    )
+    return "sh scripts/venv.sh" in done.stdout
+
+
+def test_another_python_or_folder_makes_venv_again(project: Path, tmp_path: Path) -> None:
+    """And nothing else does: without a network the next `make demo` works with what is there."""
+    assert would_make(project)
+    venv.create(project / ".venv", with_pip=False, symlinks=True)
+    (project / ".venv" / "folder").write_text(f"{project}\n")
+    (project / ".venv" / "ready").touch()
+    base = f"{sys.base_prefix}/bin/python{VERSION}"
+    assert not would_make(project)
+    assert not would_make(project, f"PYTHON={base}")
+    other = tmp_path / "another"
+    other.write_text("#!/bin/sh\necho another Python\n")
+    other.chmod(0o755)
+    assert would_make(project, f"PYTHON={other}")
+    assert would_make(project, "PYTHON=/not/there")
+    moved = project.rename(tmp_path / "moved")
+    assert would_make(moved)
