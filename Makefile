@@ -26,17 +26,27 @@ demo: .venv/ready ## run a real connector into a real table on this machine, and
 serve: .venv/ready ## run all functions, Postgres and the warehouse on this machine (port 3043) until Ctrl-C
 	@$(BIN)/syncctl serve
 
+# What needs root and other systems has targets of its own.
+BRIEF := --ignore tests/cluster --ignore tests/fresh
+
 .PHONY: test
 test: .venv/ready ## run every test that needs no cluster, but for the kills
-	$(BIN)/python -m pytest --ignore tests/cluster -m "not kills" -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest $(BRIEF) -m "not kills" -n $(WORKERS) --dist loadgroup
 
 .PHONY: test-faults
 test-faults: .venv/ready ## provoke every fault of docs/faults.md that needs no cluster, kills included
-	$(BIN)/python -m pytest --ignore tests/cluster -m "fault or kills" -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest $(BRIEF) -m "fault or kills" -n $(WORKERS) --dist loadgroup
 
 .PHONY: test-kills
 test-kills: .venv/ready ## kill every part in the middle of a sync, some hundred times
-	$(BIN)/python -m pytest --ignore tests/cluster -m kills -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest $(BRIEF) -m kills -n $(WORKERS) --dist loadgroup
+
+# CELLS="trixie-* bookworm-root-demo" runs only these.
+CELLS ?=
+
+.PHONY: test-fresh
+test-fresh: .venv/ready ## run `make demo` and `make test` in new minimal Debians, as root and as a user (needs root)
+	FRESH_CELLS="$(CELLS)" $(BIN)/python -m pytest tests/fresh
 
 .PHONY: fuzz
 fuzz: .venv/ready ## run the property tests with new examples for BUDGET seconds (300); SEED=N repeats a round
