@@ -50,6 +50,7 @@ CELLS = (
         for account in Account
         if (suite, account) != (Suite.BOOKWORM, Account.ROOT)
     ),
+    Cell(Suite.FORKY, Account.USER, Command.TEST),
     Cell(Suite.TRIXIE, Account.USER, Command.TEST),
     Cell(Suite.BOOKWORM, Account.ROOT, Command.TEST),
 )
