@@ -6,6 +6,8 @@ set -e
 root=$1 python=$2 tmp=$3
 shift 3
 
+# A root that is a mount, as any machine's is: else nothing inside could make namespaces for mounts of its own.
+mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sysfs "$root/sys"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
