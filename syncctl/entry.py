@@ -12,11 +12,20 @@ def main() -> None:
     try:
         from syncctl.main import app
 
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # else Python does it when nobody can catch what goes wrong
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except OSError as error:  # of standard output: the disk that it goes to is full
+        _give_up_output()
         sys.exit(f"syncctl: {error.strerror or error}")
+
+
+def _give_up_output() -> None:
+    """Send what could not be written nowhere: Python tries again at its end, and would exit with code 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_streams() -> None:
