@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,6 +54,9 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 def test_the_commands_do_what_the_readme_says(reader: Reader) -> None:
     """In their order, each with success; what they print is what the text promises."""
     commands = [command for command in console(section(README, "Use it")) if not command.startswith(_ELSEWHERE)]
+    with_curl = shutil.which("curl") is not None
+    if not with_curl:
+        commands = [command for command in commands if not command.startswith("curl ")]
     printed: dict[str, str] = {}
     # The three questions do not wait for each other: a connector takes seconds to start.
     for asks, group in itertools.groupby(commands, lambda command: command.startswith(_QUESTIONS)):
@@ -71,9 +75,11 @@ def test_the_commands_do_what_the_readme_says(reader: Reader) -> None:
     assert "1,000" in output("syncctl tasks first")
     assert len(output("syncctl logs first").splitlines()) >= 10
     assert "id" in output("duckdb.connect")
+    assert "3 stored" in output("me/source-plants:dev")
+    if not with_curl:
+        pytest.skip("curl is not installed: its two commands were left out, and all others passed")
     assert json.loads(output("/read?"))["taskId"] == "by-curl-1"
     assert json.loads(output("/tasks/by-curl-1"))["task"]["taskId"] == "by-curl-1"
-    assert "3 stored" in output("me/source-plants:dev")
     [look] = [command for command in commands if "/tasks/by-curl-1" in command]
 
     def over() -> str:

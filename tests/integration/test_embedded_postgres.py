@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from common.errors import Conflict, StoreUnavailable
-from embedded import postgres_programs
+from embedded import postgres_programs, postgres_wheel
 from embedded.postgres import Postgres
 
 ROOT = Path(__file__).parents[2]
@@ -190,7 +190,8 @@ def test_server_left_running_is_replaced(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     settings = ["--listen_addresses=127.0.0.1", f"--port={port}", "--unix_socket_directories="]
-    with as_the_server(data, PROGRAMS / "postgres", "-D", postgres_programs.HERE, *settings) as stray:
+    postgres = postgres_wheel.find(folder).folder / "postgres"  # in root's home, this account cannot run the wheel's
+    with as_the_server(data, postgres, "-D", postgres_programs.HERE, *settings) as stray:
         wait_until((data / "postmaster.pid").exists)
         wait_until(lambda: "ready" in (data / "postmaster.pid").read_text())
         with Postgres.start(folder) as server:
