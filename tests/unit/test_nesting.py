@@ -22,20 +22,22 @@ def _nested(levels: int, opener: bytes = b"[", inside: bytes = b"") -> bytes:
 
 
 def _depth(text: bytes) -> int:
-    """By the book: one character after the other."""
+    """By the book: one character after the other. A backslash hides a quote outside of strings too: that is no JSON, and
+    no decoder gets past it.
+    """
     depth = deepest = 0
     inside = escaped = False
     for character in text.decode("latin-1"):
-        if escaped:
+        if escaped and character in '"\\':
             escaped = False
-        elif inside:
-            escaped, inside = character == "\\", character != '"'
-        elif character == '"':
-            inside = True
-        elif character in "[{":
+            continue
+        escaped = character == "\\"
+        if character == '"':
+            inside = not inside
+        elif not inside and character in "[{":
             depth += 1
             deepest = max(deepest, depth)
-        elif character in "]}":
+        elif not inside and character in "]}":
             depth -= 1
     return deepest
 
@@ -89,7 +91,7 @@ _values = st.recursive(
 
 
 @given(_alphabet | _values.map(lambda value: json.dumps(value, ensure_ascii=False).encode()), st.integers(0, 6))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_any_text_is_judged_as_by_the_book(text: bytes, less: int) -> None:
     """At the limit a level more or less is what the text itself is deep."""
     whole = _nested(MAX_DEPTH - less, inside=text)
