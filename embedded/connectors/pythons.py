@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 OURS = ".".join(map(str, sys.version_info[:3]))
 """The version of the Python that runs us, such as 3.13.1."""
@@ -24,8 +24,14 @@ def same(one: str, other: str) -> bool:
 
 
 def allows(requires: str, version: str) -> bool:
-    """Tell whether a Requires-Python has room for a version; for one such as 3.11, for any release of it."""
-    specifier = SpecifierSet(requires)
+    """Tell whether a Requires-Python has room for a version; for one such as 3.11, for any release of it.
+
+    One that cannot be read (old packages have `>=3.6.*`) has room for all.
+    """
+    try:
+        specifier = SpecifierSet(requires)
+    except InvalidSpecifier:
+        return True
     return version in specifier or (version.count(".") == 1 and f"{version}.99" in specifier)
 
 
