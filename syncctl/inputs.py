@@ -10,6 +10,7 @@ import msgspec
 import typer
 from msgspec import Raw
 
+from common import nesting
 from syncctl import wire
 
 STDIN = "-"
@@ -48,6 +49,7 @@ def _read(path: str, option: str) -> tuple[Raw, Any]:
         raise typer.BadParameter(f"Cannot read {path}: {exc.strerror}.", param_hint=option) from exc
     data = data.removeprefix(_BOM)
     try:
+        nesting.check(data)
         return Raw(data), msgspec.json.decode(data)
     except wire.UNREADABLE as exc:
         why = "it is not UTF-8" if isinstance(exc, UnicodeDecodeError) else _place(str(exc), data)

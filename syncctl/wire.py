@@ -11,8 +11,8 @@ from common import nesting
 ABSENT = Raw(b"")
 
 UNREADABLE = (msgspec.MsgspecError, nesting.TooDeep, RecursionError, UnicodeDecodeError)
-"""What reading JSON raises that somebody else wrote: not each of them is a DecodeError. A deployment sends nothing
-deeper than our limit of nesting; should the interpreter run out of stack, that is one more answer not to be read.
+"""What reading JSON raises that somebody else wrote: not each of them is a DecodeError. A deployment sends nothing that
+the interpreter has no room for: its answers are two levels deeper than a result within our limit, at most.
 """
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec import Raw
 
-from common import catalogs
+from common import catalogs, nesting
 from common.errors import BadRequest
 
 MAX_DEPTH = 200
@@ -53,6 +53,8 @@ def _decode(body: bytes) -> object:
     if not body.strip():
         raise BadRequest('The body is empty; expected JSON, such as {"config": {...}}.')
     try:
+        # How deep a decoder goes before it finds that a body is cut off depends on the Python.
+        nesting.check(body)
         document = msgspec.json.decode(body)
     except RecursionError:
         _too_deep()

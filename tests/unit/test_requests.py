@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
-from common import catalogs
+from common import catalogs, nesting
 from common.commands import Command
 from common.errors import BadRequest, Refused, SyncError
 from common.tasks import bodies, requests
@@ -229,6 +229,8 @@ def test_a_bad_catalog_is_named_by_its_path(catalog: Any, message: str):
         ('{"config": {}}'.encode("utf-16"), "not usable JSON"),
         (b'{"config": {}, "config": {}}', "member 'config' twice"),
         (b'{"config": {"a": [{"b": 1, "\\u0062": "s3cret"}]}}', "member 'b' twice"),
+        (b"[" * nesting.MAX_DEPTH, "not usable JSON"),  # a decoder finds what is wrong, on every Python
+        (b"[" * (nesting.MAX_DEPTH + 1), "nested deeper than 200 levels"),
         (b"[" * 10_000, "nested deeper than 200 levels"),
         (b'{"config": {"a": ' + b"[" * 10_000 + b"]" * 10_000 + b"}}", "nested deeper than 200 levels"),
         (b'{"a":' * 1_000_000, "nested deeper than 200 levels"),

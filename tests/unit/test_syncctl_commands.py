@@ -359,6 +359,14 @@ def test_a_file_that_is_not_utf_8_is_told(server: StandIn, tmp_path: Path) -> No
     assert (done.code, "is not valid JSON: it is not UTF-8" in done.err) == (2, True)
 
 
+@pytest.mark.parametrize("end", [b"", b"]" * 5000])
+def test_a_file_that_is_nested_too_deep_is_told(server: StandIn, tmp_path: Path, end: bytes) -> None:
+    """The limit's own words, on every Python, whether the file is whole or not."""
+    (tmp_path / "config.json").write_bytes(b"[" * 5000 + end)
+    done = run(server.url, "check", IMAGE, "-c", str(tmp_path / "config.json"), env={"COLUMNS": "500"})
+    assert (done.code, "is not valid JSON: nested deeper than 1,000 levels." in done.err) == (2, True)
+
+
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
 def test_a_refusal_exits_5(server: StandIn, as_json: tuple[str, ...]) -> None:
     """The deployment's own sentence, and no traceback."""
