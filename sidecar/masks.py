@@ -1,22 +1,19 @@
 """Hides the configuration's secrets in whatever the connector prints."""
 
-import base64
-import html
 import json
 import logging
 import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Any
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from common import nesting
+from sidecar.forms import SHORTEST, forms_of
 
 MASK = "********"
-_SHORTEST = 4
-"""Shorter values are words that logs are full of; hiding them would hide everything else."""
 _SECRET_KEY = re.compile(
     r"pass|pwd|secret|token|key|creds?\b|credential|auth|bearer|private|cert|signature|cookie|session|jwt|sas|dsn|conn"
     r"|salt|hmac|webhook|(?:\b|_)(?:pw|otp)\b|pin\b",
@@ -34,6 +31,8 @@ _OPEN_KEY = re.compile(
 """What a group of secrets, such as credentials, holds beside them."""
 _NUMBER_KEY = re.compile(r"pass|pwd|secret|(?:api|access|account|private)_?(?:key|token)$|^token$", re.IGNORECASE)
 _SHORTEST_NUMBER = 6
+_MOST_DIGITS = 4300
+"""Of an integer: Python's own limit, unless it is set lower."""
 _WORDS = re.compile(r"[A-Za-z]+(?:[ .:/_-][A-Za-z]+)*(?:[0-9](?:\.[0-9])?)?")
 _PUBLIC_VALUES = frozenset({"true", "false", "null", "none", "oauth2.0", "oauth", "bearer", "basic", "client"})
 _VALUES = ("value", "val")
@@ -116,7 +115,7 @@ def of_config(raw: bytes, *others: str) -> Masks:
 
 def _ordered(secrets: Iterable[str]) -> list[str]:
     """All forms of all secrets, the longest first: one may be a part of another."""
-    return sorted({form for secret in secrets for form in _forms(secret) if len(form) >= _SHORTEST}, key=len)[::-1]
+    return sorted({form for secret in secrets for form in forms_of(secret) if len(form) >= SHORTEST}, key=len)[::-1]
 
 
 def _replace(forms: list[str], text: str) -> str:
@@ -136,18 +135,23 @@ def _walk(forms: list[str], value: Any) -> Any:
 
 
 def _looks_like_a_word(secret: str) -> bool:
-    return len(secret) < 2 * _SHORTEST or _WORDS.fullmatch(secret) is not None
+    return len(secret) < 2 * SHORTEST or _WORDS.fullmatch(secret) is not None
 
 
 def _decoded(raw: bytes) -> Any:
     if nesting.is_deep(raw):
         return {}
-    for decode in (msgspec.json.decode, json.loads):
+    for decode in (msgspec.json.decode, _load):
         try:
             return decode(raw or b"{}")
         except (ValueError, RecursionError):
             continue
     return {}
+
+
+def _load(text: bytes | str) -> Any:
+    """Reads what a strict decoder refuses; an integer with more digits than Python makes a number of stays a text."""
+    return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) <= _MOST_DIGITS else digits)
 
 
 class _Found(IntEnum):
@@ -200,7 +204,7 @@ def _embedded(text: str) -> Iterator[str]:
     """Service accounts and the like: JSON in a string."""
     try:
         nesting.check(text.encode("utf-8", "replace"))
-        yield from _leaves(json.loads(text))
+        yield from _leaves(_load(text))
     except (ValueError, RecursionError):
         return
 
@@ -216,40 +220,3 @@ def _within(text: str) -> Iterator[str]:
     for one in (*sure, *(one for one in told if not _looks_like_a_word(one))):
         yield one
         yield unquote(one)
-
-
-def _forms(secret: str) -> Iterator[str]:
-    lines = re.split(r"[\r\n]+|\\n", secret)
-    texts = {secret, secret.strip(), *(line.strip() for line in lines if len(line.strip()) >= 2 * _SHORTEST)}
-    for text in texts:
-        yield text
-        yield repr(text)[1:-1]
-        yield repr(text.encode("utf-8", "surrogatepass"))[2:-1]
-        yield from (html.escape(text), html.escape(text, quote=False))
-        yield from _json_forms(text)
-        for quoted in (quote(text, safe=""), quote(text), quote_plus(text)):
-            yield from (quoted, quote(quoted))
-            yield re.sub("%..", lambda found: found.group().lower(), quoted)
-        yield from _base64(text.encode("utf-8", "surrogatepass"))
-
-
-def _json_forms(text: str) -> Iterator[str]:
-    """Escaped once and twice (JSON quoted in JSON), in ASCII or not, with slashes escaped or not."""
-    for escape_all in (True, False):
-        once = json.dumps(text, ensure_ascii=escape_all)[1:-1]
-        yield once
-        yield once.replace("/", "\\/")
-        yield json.dumps(once, ensure_ascii=escape_all)[1:-1]
-
-
-def _base64(raw: bytes) -> Iterator[str]:
-    """Alone, and as the middle of something encoded whole (user:password): at each of the three offsets."""
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(raw).decode().rstrip("=")
-        for offset in range(3):
-            text = encode(b"\0" * offset + raw).decode().rstrip("=")
-            skip = (0, 2, 3)[offset]
-            # The last characters depend on what follows.
-            inner = text[skip : len(text) - (1 if (len(raw) + offset) % 3 else 0)]
-            if len(inner) >= 2 * _SHORTEST:
-                yield inner

@@ -175,6 +175,17 @@ def test_a_changed_configuration_is_learnt() -> None:
     assert known.hide("old-token-1 new-token-2") == f"{MASK} {MASK}"
 
 
+@pytest.mark.parametrize("digits", [4300, 4301, 20_000])
+def test_a_number_longer_than_python_s_own_hides_no_secret_from_us(digits: int) -> None:
+    """Neither in a changed configuration, nor in JSON within a string, nor is a document lost for it."""
+    number = b"1" * digits
+    known = _of({"key_file": f'{{"n":{number.decode()},"private_key":"planted-1"}}'})
+    known.learn(b'{"n":%b,"access_token":"planted-2"}' % number)
+    assert known.hide("planted-1 planted-2") == f"{MASK} {MASK}"
+    hidden = known.hide_json(b'{"n":%b,"said":"planted-2"}' % number)
+    assert hidden in (b'{"n": %b, "said": "********"}' % number, b'{"n": "%b", "said": "********"}' % number)
+
+
 def test_marked_properties_are_secrets_whatever_their_name() -> None:
     """At any depth, in lists too; and in a changed configuration as well, without being told again."""
     hiding = _of({})

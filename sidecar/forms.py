@@ -1,0 +1,49 @@
+"""Every form in which a secret may show up in what a connector prints."""
+
+import base64
+import html
+import json
+import re
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
+
+SHORTEST = 4
+"""Shorter values are words that logs are full of; hiding them would hide everything else."""
+
+
+def forms_of(secret: str) -> Iterator[str]:
+    """Each of them, shorter ones too than any that is hidden; some more than once."""
+    lines = re.split(r"[\r\n]+|\\n", secret)
+    texts = {secret, secret.strip(), *(line.strip() for line in lines if len(line.strip()) >= 2 * SHORTEST)}
+    for text in texts:
+        yield text
+        yield repr(text)[1:-1]
+        yield repr(text.encode("utf-8", "surrogatepass"))[2:-1]
+        yield from (html.escape(text), html.escape(text, quote=False))
+        yield from _json_forms(text)
+        for quoted in (quote(text, safe=""), quote(text), quote_plus(text)):
+            yield from (quoted, quote(quoted))
+            yield re.sub("%..", lambda found: found.group().lower(), quoted)
+        yield from _base64(text.encode("utf-8", "surrogatepass"))
+
+
+def _json_forms(text: str) -> Iterator[str]:
+    """Escaped once and twice (JSON quoted in JSON), in ASCII or not, with slashes escaped or not."""
+    for escape_all in (True, False):
+        once = json.dumps(text, ensure_ascii=escape_all)[1:-1]
+        yield once
+        yield once.replace("/", "\\/")
+        yield json.dumps(once, ensure_ascii=escape_all)[1:-1]
+
+
+def _base64(raw: bytes) -> Iterator[str]:
+    """Alone, and as the middle of something encoded whole (user:password): at each of the three offsets."""
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(raw).decode().rstrip("=")
+        for offset in range(3):
+            text = encode(b"\0" * offset + raw).decode().rstrip("=")
+            skip = (0, 2, 3)[offset]
+            # The last characters depend on what follows.
+            inner = text[skip : len(text) - (1 if (len(raw) + offset) % 3 else 0)]
+            if len(inner) >= 2 * SHORTEST:
+                yield inner
