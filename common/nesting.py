@@ -1,4 +1,4 @@
-"""How deep JSON may be nested: a number of ours, the same on every Python.
+"""Limit how deep JSON may be nested: to the same number on every Python.
 
 Decoders recurse, and end in a RecursionError where the interpreter's stack does: at 1,000 levels on Python 3.11, at
 1,500 on 3.12, at 10,000 on 3.13, by the bytes of the thread's stack on 3.14. So whatever others wrote is measured
@@ -12,7 +12,7 @@ MAX_DEPTH = 1_000
 """Levels of objects and arrays; the outermost one is the first."""
 
 # Python 3.11 counts a decoder's levels and Python's own calls together, and stops at 1,000 by itself. Our own code
-# takes up to two calls a level; the third part is for whoever calls it.
+# takes up to two calls a level; the last third is for its callers.
 sys.setrecursionlimit(max(sys.getrecursionlimit(), 3 * MAX_DEPTH))
 
 _LONG_BYTES = 2 * MAX_DEPTH
