@@ -33,7 +33,7 @@ _MOST_REPLACED = 20
 
 
 class Package(Struct, frozen=True):
-    """A connector as the package index knows it, the program that runs it, and what to do if there is no such thing."""
+    """A connector as the package index knows it, the program that runs it, and advice for when it does not exist."""
 
     name: str
     version: str
@@ -79,7 +79,7 @@ class Unfit(Exception):
 class Maker:
     """Makes the environment of `package` in the folder `home`.
 
-    Every program that it runs keeps the file `lock` open: whoever waits for the lock waits for them too.
+    Every program that it runs keeps the file `lock` open, so the lock is held until the last of them has ended.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Maker:
     def make(self) -> Made:
         """Return the first environment that works.
 
-        Raises Refused if none does or there is no such connector, Unavailable if another try can help (network, disk).
+        Raise Refused if none does or the connector does not exist, Unavailable if a retry can help (network, disk).
         """
         self._requires = self._look_up()
         tried: dict[str, Unfit] = {}
@@ -177,10 +177,8 @@ class Maker:
     def _advice(self, wanted: str) -> str:
         if not wanted:
             return self._package.advice
-        return (
-            f"Install Python {wanted} by `{shlex.quote(uv.find())} python install {wanted}` "
-            f"(it could not be downloaded just now), and try again."
-        )
+        tried = " (it could not be downloaded just now)" if wanted in pythons.DOWNLOADED else ""
+        return f"Install Python {wanted} by `{shlex.quote(uv.find())} python install {wanted}`{tried}, and try again."
 
     def _replace(self) -> Made:
         """Install with newer releases, one more each time that a package turns out to have no wheel."""
