@@ -164,7 +164,7 @@ def _authenticate(headers: Mapping[str, str], where: Route, settings: "Settings"
     from common import auth
 
     if where.hints and settings.events_without_token and "authorization" not in headers:
-        from common.tasks import events
+        from common.sweep import events
 
         if events.is_event(headers):
             return

@@ -5,7 +5,7 @@ from typing import Any
 
 from common.settings import Settings
 from common.store import TaskState
-from common.tasks.report import list_tasks
+from common.tasks.query import list_tasks
 from common.tasks.requests import TaskQuery
 
 _NEWEST = 100

@@ -5,7 +5,7 @@ import threading
 
 from common.errors import SyncError
 from common.settings import Settings
-from common.tasks.sweep import sweep
+from common.sweep.sweep import sweep
 from embedded.journal import Journal
 
 _log = logging.getLogger(__name__)

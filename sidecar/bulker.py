@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 from msgspec import Struct
 
-from common.airbyte import UNREADABLE
 from common.errors import BulkerAway, BulkerError
+from common.protocol.messages import UNREADABLE
 from sidecar.wire import Answer, Until, Wire
 
 LINE_BYTES = 1_048_575

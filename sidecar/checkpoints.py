@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from common.reasons import Kind
+from common.failures import FailureKind
 from sidecar.lanes import Lanes
 from sidecar.streams import Lane, PendingState
 
@@ -53,7 +53,7 @@ class Checkpoints:
         if lane.dead:
             return
         if lane.leaps:
-            lane.fail(_LEAPS, Kind.STATE_LOST)
+            lane.fail(_LEAPS, FailureKind.STATE_LOST)
             return
         lane.pending = PendingState(state, lane.reached)
         if self._due(lane):
@@ -114,7 +114,7 @@ class Checkpoints:
         if pending is None:
             return
         if lane.safe < pending.covers:
-            lane.fail(_LEAPS, Kind.STATE_LOST)
+            lane.fail(_LEAPS, FailureKind.STATE_LOST)
             return
         self._store(lane.id.key, pending.state, [lane])
 
@@ -179,7 +179,8 @@ class Checkpoints:
         def refused(why: str) -> None:
             for lane in lanes:
                 lane.fail(
-                    f"its state could not be saved, the next run reads from the one before: {why}", Kind.STATE_LOST
+                    f"its state could not be saved, the next run reads from the one before: {why}",
+                    FailureKind.STATE_LOST,
                 )
 
         self._save(key, state, refused)

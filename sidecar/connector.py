@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from common import reasons
-from common.airbyte import TRACES, UNREADABLE, Control, Trace
-from common.reasons import Kind
+from common import failures
+from common.failures import FailureKind
+from common.protocol.messages import TRACES, UNREADABLE, Control, Trace
 from sidecar import words
 from sidecar.journal import Journal
 from sidecar.lines import TooLong
@@ -35,7 +35,7 @@ class Connector:
     def __init__(self, package: str, journal: Journal) -> None:
         self.error = ""
         """The first error that names no stream."""
-        self.error_kind: Kind | None = None
+        self.error_kind: FailureKind | None = None
         """What the first error of all says of itself: those after it are summaries, and often of another type."""
         self.fatal = ""
         self.unread_error = self.unread_status = False
@@ -108,7 +108,7 @@ class Connector:
             return None
         if failure := trace.failure:
             self._say(["ERROR"], [failure.sentence])
-            self.error_kind = self.error_kind or reasons.of_trace(failure.failure_type)
+            self.error_kind = self.error_kind or failures.of_trace(failure.failure_type)
             # The first one is the cause; what follows are summaries.
             if failure.stream is None and not self.error:
                 self.error = _short(self._journal.hide(failure.sentence))
@@ -178,14 +178,14 @@ class Connector:
         nothing = "nothing that could be used (the log tells what)" if self.odd_lines else "nothing"
         return f"The connector ended with {code} and printed {nothing}."
 
-    def kind(self, end: End) -> Kind:
+    def kind(self, end: End) -> FailureKind:
         """What a source came to that did not end well: its own word first, then what its end looks like."""
         if end.stalled_seconds:
-            return Kind.STALLED
+            return FailureKind.STALLED
         if end.stopped:
-            return Kind.STOPPED
-        said = Kind.SOURCE_ERROR if self.fatal else None
-        return self.error_kind or said or reasons.of_exit(end.exit_code)
+            return FailureKind.STOPPED
+        said = FailureKind.SOURCE_ERROR if self.fatal else None
+        return self.error_kind or said or failures.of_exit(end.exit_code)
 
     def why_ended(self, end: End, *, expects_exit_code: bool) -> str:
         """Why what the connector did not complete was not completed."""

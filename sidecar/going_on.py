@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from common import airbyte
-from common.catalogs import ConfiguredStream
-from common.resuming import going_on, named_streams
+from common.protocol import messages
+from common.protocol.catalogs import ConfiguredStream
+from common.protocol.resume import going_on, named_streams
 from sidecar.settings import Settings
 
 
@@ -14,7 +14,7 @@ def resuming(settings: Settings) -> Callable[[ConfiguredStream], bool]:
     A full refresh does where its caller tells it to go on in the middle: what it sends is not the whole table.
     """
     state = settings.file("state")
-    if airbyte.says_nothing(state):
+    if messages.says_nothing(state):
         return lambda _: False
     named = named_streams(state) if settings.anew else None
     told = going_on(state)

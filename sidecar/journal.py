@@ -13,8 +13,8 @@ from typing import Any, Self
 from msgspec import Struct
 
 from common.errors import SyncError
-from common.store import Database, StoreError, TaskKey, logs, tasks
-from common.store.logs import DELETED, SEPARATOR, LogLines
+from common.store import Database, StoreError, TaskKey, task_log, tasks
+from common.store.task_log import DELETED, SEPARATOR, LogLines
 from sidecar.masks import Masks
 from sidecar.post import Post
 from sidecar.settings import Settings
@@ -45,7 +45,7 @@ class _Batch(Struct, frozen=True):
     @classmethod
     def of(cls, parts: list[LogLines], first: int) -> Self:
         """`first`: see logs.document."""
-        return cls(parts, first, logs.document(parts, first))
+        return cls(parts, first, task_log.document(parts, first))
 
 
 class Journal(threading.Thread):
@@ -200,7 +200,7 @@ class Journal(threading.Thread):
 
     def _insert(self, db: Database, batch: "_Batch") -> None:
         try:
-            db.transact(lambda db: logs.add(db, self._task, batch.document))
+            db.transact(lambda db: task_log.add(db, self._task, batch.document))
         except StoreError as error:
             self._batches.popleft()
             self._part(batch, error)
@@ -232,7 +232,7 @@ class Journal(threading.Thread):
                 parts.append(self._next())
                 count += len(parts[-1])
             if parts:
-                self._batches.append(_Batch.of(parts, logs.first_id()))
+                self._batches.append(_Batch.of(parts, task_log.first_id()))
         return bool(parts)
 
     def _dropped_ones(self) -> list[LogLines]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from common.catalogs import Catalog, ConfiguredStream, Stream, StreamId
+from common.protocol.catalogs import Catalog, ConfiguredStream, Stream, StreamId
 from sidecar.bulker import Bulker
 from sidecar.streams import SEND_BYTES, Lane
 

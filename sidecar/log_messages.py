@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from common.airbyte import UNREADABLE, Log
+from common.protocol.messages import UNREADABLE, Log
 from sidecar import words
 
 LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})

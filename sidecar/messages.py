@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from common import nesting
-from common.airbyte import UNREADABLE, Message
+from common.protocol.messages import UNREADABLE, Message
 from sidecar import envelope, words
 from sidecar.envelope import Envelope
 

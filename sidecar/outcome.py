@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from common import reasons
-from common.airbyte import StreamStatus
-from common.reasons import Failure, Kind
+from common import failures
+from common.failures import Failure, FailureKind
+from common.protocol.messages import StreamStatus
 from common.store import Outcome, TaskState
 from common.store.outcomes import describe_read
 from sidecar.pipes import End
@@ -74,16 +74,18 @@ def of_read(run: Run, lanes: Sequence[Lane], problem: str = "") -> Outcome:
 
 def unexplained(end: End) -> bool:
     """Whether the platform may know better why the source ended: it was killed, or stopped from outside."""
-    return end.stopped or (not end.stalled_seconds and reasons.of_exit(end.exit_code) is Kind.SOURCE_KILLED)
+    return end.stopped or (not end.stalled_seconds and failures.of_exit(end.exit_code) is FailureKind.SOURCE_KILLED)
 
 
-def _kind(run: Run, lanes: Sequence[Lane], problem: str) -> Kind:
+def _kind(run: Run, lanes: Sequence[Lane], problem: str) -> FailureKind:
     """The task's kind: how the source ended, else what the first stream with an error has."""
     if not run.clean or run.errored:
         return run.cause.kind
     if kind := next((lane.kind for lane in lanes if lane.kind), None):
         return kind
-    return Kind.ROWS_REFUSED if run.lost_records else Kind.STATE_LOST if problem else Kind.INCOMPLETE
+    return (
+        FailureKind.ROWS_REFUSED if run.lost_records else FailureKind.STATE_LOST if problem else FailureKind.INCOMPLETE
+    )
 
 
 def _status(lane: Lane, run: Run) -> Status:
@@ -93,9 +95,11 @@ def _status(lane: Lane, run: Run) -> Status:
     if not lane.selected and lane.emitted:
         lane.fail("the catalog does not select this stream: its records were dropped")
     elif not done:
-        lane.fail(_why_incomplete(lane, run), Kind.INCOMPLETE if run.clean and not run.errored else run.cause.kind)
+        lane.fail(
+            _why_incomplete(lane, run), FailureKind.INCOMPLETE if run.clean and not run.errored else run.cause.kind
+        )
     elif lane.stored + lane.refused != lane.emitted:
-        lane.fail(f"{lane.emitted} records were emitted and {lane.stored} stored", Kind.ROWS_REFUSED)
+        lane.fail(f"{lane.emitted} records were emitted and {lane.stored} stored", FailureKind.ROWS_REFUSED)
     if lane.replaced and not (done and lane.stored + lane.refused == lane.emitted):
         lane.error += _table_now(lane)
     lane.note = _note(lane) if done else ""

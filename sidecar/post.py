@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from common.store import TaskKey
-from common.store.logs import LogLine, LogLines
+from common.store.task_log import LogLine, LogLines
 from sidecar.settings import Settings
 
 _HOLD_LINES = 5_000

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from common.airbyte import Message
-from common.catalogs import ABSENT, Catalog, StreamId
-from common.reasons import Failure
+from common.failures import Failure
+from common.protocol.catalogs import ABSENT, Catalog, StreamId
+from common.protocol.messages import Message
 from common.store import Outcome
 from sidecar import envelope, going_on, outcome
 from sidecar.bulker import Bulker

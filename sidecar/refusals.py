@@ -1,6 +1,6 @@
 """Records that are refused: counted in their streams, and told in the log, though not each of very many."""
 
-from common.catalogs import StreamId
+from common.protocol.catalogs import StreamId
 from sidecar.connector import Connector
 from sidecar.envelope import Envelope
 from sidecar.lanes import Lanes

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from common.airbyte import UNREADABLE, ConnectionStatus, Discovered, Message
-from common.catalogs import ABSENT
-from common.commands import Command
-from common.reasons import Failure, Kind
+from common.failures import Failure, FailureKind
+from common.protocol.catalogs import ABSENT
+from common.protocol.commands import Command
+from common.protocol.messages import UNREADABLE, ConnectionStatus, Discovered, Message
 from common.store import Outcome, TaskState
 from sidecar import words
 from sidecar.connector import Connector, KeepConfig
@@ -128,7 +128,7 @@ class Results:
             reason = "The task was stopped from outside (SIGTERM) before the connector had answered."
         elif end.exit_code == 0 and not self._connector.error and not self._connector.fatal:
             reason = f"The connector ended without its {_EXPECTED[self._command]} message. {reason}"
-            kind = Kind.NO_RESULT
+            kind = FailureKind.NO_RESULT
         prefix = "" if self._command is Command.DISCOVER else "FAILED: "
         return Outcome(
             TaskState.FAILED,
@@ -149,7 +149,7 @@ class Results:
             result=self._masks.hide_json(bytes(self._found)),
             # The table's own word for a pass is none of the protocol's: from a connector it is no pass.
             check_status=_SHOWN_PASS if passed else status.status if status.status != _SHOWN_PASS else "FAILED",
-            failure=None if passed else Failure(Kind.CONFIG_ERROR, said),
+            failure=None if passed else Failure(FailureKind.CONFIG_ERROR, said),
         )
 
     def _why_refused(self, status: str) -> str:

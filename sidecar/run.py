@@ -6,10 +6,10 @@ import resource
 import sys
 from collections.abc import Callable, Mapping
 
-from common import airbyte, catalogs
-from common.commands import Command
 from common.errors import SyncError, TablesMissing, TimedOut, Unavailable
-from common.reasons import POSTGRES_AWAY_EXIT, Failure, Kind
+from common.failures import POSTGRES_AWAY_EXIT, Failure, FailureKind
+from common.protocol import catalogs, messages
+from common.protocol.commands import Command
 from common.store import Database, Outcome, StoreError, TaskState, outcomes, states
 from sidecar import masks, memory
 from sidecar.connector import Connector
@@ -76,12 +76,12 @@ class _Task:
         try:
             outcome = self._watch()
         except SyncError as error:
-            kind = Kind.POSTGRES_AWAY if _is_away(error) else Kind.SIDECAR_FAILED
+            kind = FailureKind.POSTGRES_AWAY if _is_away(error) else FailureKind.SIDECAR_FAILED
             outcome = self._broken(Failure(kind, error.message))
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that the run is over
             _log.exception("The sidecar failed.")
             text = f"the sidecar itself failed ({type(error).__name__}); its pod's log has the details"
-            outcome = self._broken(Failure(Kind.SIDECAR_FAILED, text))
+            outcome = self._broken(Failure(FailureKind.SIDECAR_FAILED, text))
         code = self._conclude(outcome)
         self._journal.close(self._stop.storing_seconds(self._settings.grace_seconds / 2))
         self._stop.close()
@@ -132,7 +132,7 @@ class _Task:
             return Results(self._settings.command, connector, self._secrets, self._keep_config)
         try:
             catalog = catalogs.decode_catalog(self._settings.file("catalog"))
-        except airbyte.UNREADABLE as error:
+        except messages.UNREADABLE as error:
             raise SyncError(f"The catalog cannot be read: {error}.") from error
         return Read(
             self._settings, catalog, connector, self._journal, self._save, self._keep_config, self._stop.sending
@@ -157,7 +157,7 @@ class _Task:
             self._on_config_lost("there is no table for it")
             return
         self._journal.log("INFO", "The connector changed its configuration: the next task with this one gets it.")
-        self._given_hash = self._given_hash or airbyte.config_hash(self._settings.file("config"))
+        self._given_hash = self._given_hash or messages.config_hash(self._settings.file("config"))
         self._keeper.keep("config", lambda db: self._write_config(db, config), self._on_config_lost)
 
     def _write_config(self, db: Database, config: bytes) -> None:
@@ -214,7 +214,7 @@ class _Task:
         if self._settings.command is Command.READ:
             prefix = "ERROR: "
         try:
-            failure = Failure(Kind.SIDECAR_FAILED, reason)
+            failure = Failure(FailureKind.SIDECAR_FAILED, reason)
             self._write(db, Outcome(TaskState.FAILED, reason=reason, description=prefix + reason, failure=failure))
         except SyncError as error:
             _log.exception("Nor could a plain one.")

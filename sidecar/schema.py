@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 
-from common.airbyte import UNREADABLE
-from common.catalogs import ConfiguredStream
+from common.protocol.catalogs import ConfiguredStream
+from common.protocol.messages import UNREADABLE
 
 _HEADER_BYTES = 32 * 1024
 """Servers refuse larger headers; Bulker can infer types without it."""

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
-from common.commands import Command
 from common.errors import SettingsError
+from common.protocol.commands import Command
 from common.store import TaskKey
 
 

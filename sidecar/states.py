@@ -5,9 +5,9 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw
 
-from common import airbyte
-from common.airbyte import UNREADABLE, Message, State, StateKind, StreamState
-from common.catalogs import ABSENT
+from common.protocol import messages
+from common.protocol.catalogs import ABSENT
+from common.protocol.messages import UNREADABLE, Message, State, StateKind, StreamState
 from sidecar import surrogates
 from sidecar.checkpoints import Checkpoints
 from sidecar.connector import Connector
@@ -41,7 +41,7 @@ class States:
             return
         if state.kind == StateKind.STREAM and state.stream is not None:
             self._take_stream(state.stream, state.record_count, restore)
-        elif state.whole and not airbyte.says_nothing(bytes(state.whole[1])):
+        elif state.whole and not messages.says_nothing(bytes(state.whole[1])):
             key, content = state.whole
             self._checkpoints.take_shared(key, restore(bytes(content)), state.record_count)
         else:
@@ -51,7 +51,7 @@ class States:
 
     def _take_stream(self, told: StreamState, counted: float | None, restore: Callable[[bytes], bytes]) -> None:
         lane, content = self._lanes.find(told.stream_descriptor), bytes(told.stream_state)
-        if lane.incremental and lane.resumes and airbyte.says_nothing(content):
+        if lane.incremental and lane.resumes and messages.says_nothing(content):
             # The one that the stream went on from is better than none: from none it would be read all over again.
             self._checkpoints.count_stream(lane, counted)
         else:
@@ -78,7 +78,7 @@ def _says_something(raw: bytes) -> bool:
         members = msgspec.json.decode(raw, type=dict[str, Raw])
     except UNREADABLE:
         members = {"": Raw(raw)}
-    return any(not airbyte.says_nothing(bytes(member)) for name, member in members.items() if name not in _BESIDE)
+    return any(not messages.says_nothing(bytes(member)) for name, member in members.items() if name not in _BESIDE)
 
 
 _BESIDE = frozenset({"type", "id", "sourceStats", "destinationStats"})

@@ -8,10 +8,10 @@ from typing import Any
 
 from msgspec import Raw, Struct
 
-from common.airbyte import StreamStatus
-from common.catalogs import ConfiguredStream, StreamId
 from common.errors import BulkerAway, BulkerError
-from common.reasons import Kind
+from common.failures import FailureKind
+from common.protocol.catalogs import ConfiguredStream, StreamId
+from common.protocol.messages import StreamStatus
 from sidecar import schema
 from sidecar.bulker import Ack, Bulker, BulkRequest, Mode, Target
 from sidecar.rows import fault, is_clean
@@ -74,7 +74,7 @@ class Lane:
         self.last_was_state = False
         self.status = Status.PENDING
         self.error = ""
-        self.kind: Kind | None = None
+        self.kind: FailureKind | None = None
         """What the error is; None without one."""
         self.blamed = False
         """Whether the source itself has said that the stream fails."""
@@ -180,19 +180,19 @@ class Lane:
             number = self.emitted
         self.refused += 1
         self.refusal = f"record {number} of stream {self.id.key} was refused: {why}"
-        self.fail(self.refusal, Kind.ROWS_REFUSED)
+        self.fail(self.refusal, FailureKind.ROWS_REFUSED)
 
     def miss(self) -> None:
         """The source has sent more rows since its last state than came."""
         self._until = min(self._until, self.reached - self.since_state)
         self._missed += 1
 
-    def fail(self, why: str, kind: Kind = Kind.INCOMPLETE) -> None:
+    def fail(self, why: str, kind: FailureKind = FailureKind.INCOMPLETE) -> None:
         """Keeps the first reason why the stream is not a plain success."""
         self.kind = self.kind or kind
         self.error = self.error or (why if len(why) <= _ERROR_CHARACTERS else f"{why[:_ERROR_CHARACTERS]} ...")
 
-    def blame(self, why: str, kind: Kind) -> None:
+    def blame(self, why: str, kind: FailureKind) -> None:
         """The source's own words about its failure go before ours; its first ones count."""
         if not self.blamed:
             ours, self.error, self.kind, self.blamed = self.error, "", None, True
@@ -267,11 +267,14 @@ class Lane:
             why += f": {ack.processed} arrived there, and it does not say what became of the others"
         else:
             why += f", of {ack.processed} that arrived there"
-        self.fail(why, Kind.ROWS_REFUSED)
+        self.fail(why, FailureKind.ROWS_REFUSED)
 
     def _die(self, error: BulkerError) -> None:
         """Nothing more can be sent for this stream: Bulker has rolled the open request back."""
-        self.fail(self._hide(error.message), Kind.BULKER_AWAY if isinstance(error, BulkerAway) else Kind.BULKER_REFUSED)
+        self.fail(
+            self._hide(error.message),
+            FailureKind.BULKER_AWAY if isinstance(error, BulkerAway) else FailureKind.BULKER_REFUSED,
+        )
         self.dead = True
         self.pending = None
         self._until = min(self._until, self.safe)

@@ -2,8 +2,8 @@
 
 from msgspec import Raw
 
-from common import reasons
-from common.airbyte import StreamStatus, StreamStatusTrace, Trace
+from common import failures
+from common.protocol.messages import StreamStatus, StreamStatusTrace, Trace
 from sidecar.checkpoints import Checkpoints
 from sidecar.connector import Connector
 from sidecar.journal import Journal
@@ -32,7 +32,7 @@ class Traces:
         if (failure := trace.failure) and failure.stream:
             lane = self._lanes.find(failure.stream)
             lane.touched = True
-            lane.blame(self._journal.hide(failure.sentence), reasons.of_trace(failure.failure_type))
+            lane.blame(self._journal.hide(failure.sentence), failures.of_trace(failure.failure_type))
 
     def _on_status(self, told: StreamStatusTrace) -> None:
         if told.stream is None:

@@ -12,7 +12,7 @@ import msgspec
 import psutil
 
 from common.settings import Settings
-from common.tasks.sweep import sweep
+from common.sweep.sweep import sweep
 
 
 def main() -> None:

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from bench.api_server import NAMESPACE
-from common.commands import Command
 from common.pods import manifest
 from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
+from common.protocol.commands import Command
 from common.store import TaskKey
 
 _SETTINGS = PodSettings("sync-functions/sidecar:0.1.0", NAMESPACE, "postgresql://db/app", "http://bulker:3042", "t")

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from common.cluster import Object, client, objects
-from common.cluster.client import Api
-from common.cluster.failures import Contended, OutcomeUnknown
+from common.cluster import Object, objects
+from common.cluster import api as cluster_api
+from common.cluster.api import Api
+from common.cluster.errors import Contended, OutcomeUnknown
 from common.cluster.objects import Page
 from common.errors import ClusterUnavailable, Conflict, SyncError, TimedOut
 from common.settings import Settings
@@ -33,7 +34,7 @@ def connect(settings: Settings) -> "KubernetesCluster":
     key = (settings.kubernetes_client_config, settings.kubernetes_context, settings.kubernetes_namespace)
     with _lock:
         if key not in _known:
-            _known[key] = KubernetesCluster(client.connect(settings), settings.kubernetes_namespace)
+            _known[key] = KubernetesCluster(cluster_api.connect(settings), settings.kubernetes_namespace)
         return _known[key]
 
 

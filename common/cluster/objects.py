@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from common.cluster.failures import OutcomeUnknown
+from common.cluster.errors import OutcomeUnknown
 
 
 class _Part(Struct, frozen=True, rename="camel", omit_defaults=True):

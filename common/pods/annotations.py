@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from common.commands import Command
-from common.pods import scripts, words
+from common.pods import explain, scripts
+from common.protocol.commands import Command
 from common.store.tasks import TaskKey
 
 
@@ -28,7 +28,7 @@ def read(pod: dict[str, Any]) -> TaskKey | None:
     """The task that a pod runs; None where its annotations cannot be read."""
     notes = pod["metadata"].get("annotations") or {}
     # An unreadable time stamp must not stand for "now": the task would never time out.
-    created = words.unix_seconds(pod["metadata"].get("creationTimestamp"), 0)
+    created = explain.unix_seconds(pod["metadata"].get("creationTimestamp"), 0)
     try:
         return TaskKey(
             command=Command(notes["TaskType"]),
@@ -38,7 +38,7 @@ def read(pod: dict[str, Any]) -> TaskKey | None:
             sync_id=notes.get("SyncID", ""),
             storage_key=notes.get("StorageKey", ""),
             started_by=notes.get("StartedBy", ""),
-            started_at=int(words.unix_seconds(notes.get("StartedAt"), created)),
+            started_at=int(explain.unix_seconds(notes.get("StartedAt"), created)),
             attempt=int(notes.get("Attempt", "1")),
         )
     except (KeyError, ValueError):

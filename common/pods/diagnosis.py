@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from common.pods import words
+from common.failures import POSTGRES_AWAY_EXIT, Failure, FailureKind
+from common.pods import explain
 from common.pods.containers import INIT, SIDECAR, SOURCE
-from common.pods.words import Status, unix_seconds
-from common.reasons import POSTGRES_AWAY_EXIT, Failure, Kind
+from common.pods.explain import Status, unix_seconds
 
 GRACE_SECONDS = 60.0
 """How long a trouble that may pass (a pull, a Secret that is just being made) is left alone."""
@@ -31,18 +31,18 @@ _KILLED, _SIGNALLED = 137, 128
 
 # Kinds by the reason that the kubelet gives a pod, or the control plane its DisruptionTarget.
 _PLATFORM = {
-    "Evicted": Kind.EVICTED,
-    "Preempting": Kind.PREEMPTED,
-    "Terminated": Kind.NODE_SHUTDOWN,
-    "NodeShutdown": Kind.NODE_SHUTDOWN,
-    "Shutdown": Kind.NODE_SHUTDOWN,
-    "NodeLost": Kind.NODE_LOST,
+    "Evicted": FailureKind.EVICTED,
+    "Preempting": FailureKind.PREEMPTED,
+    "Terminated": FailureKind.NODE_SHUTDOWN,
+    "NodeShutdown": FailureKind.NODE_SHUTDOWN,
+    "Shutdown": FailureKind.NODE_SHUTDOWN,
+    "NodeLost": FailureKind.NODE_LOST,
 }
-_DISRUPTION = {"PreemptionByScheduler": Kind.PREEMPTED, "DeletionByPodGC": Kind.NODE_LOST}
+_DISRUPTION = {"PreemptionByScheduler": FailureKind.PREEMPTED, "DeletionByPodGC": FailureKind.NODE_LOST}
 # Whatever a container is ended by: the sidecar's and init's ends are the platform's, not the connector's.
-_KILLED_KIND = {INIT: Kind.INIT_FAILED, SOURCE: Kind.SOURCE_KILLED, SIDECAR: Kind.SIDECAR_KILLED}
-_MEMORY_KIND = {INIT: Kind.INIT_FAILED, SOURCE: Kind.OUT_OF_MEMORY, SIDECAR: Kind.SIDECAR_MEMORY}
-_EXIT_KIND = {INIT: Kind.INIT_FAILED, SOURCE: Kind.SOURCE_EXIT, SIDECAR: Kind.SIDECAR_FAILED}
+_KILLED_KIND = {INIT: FailureKind.INIT_FAILED, SOURCE: FailureKind.SOURCE_KILLED, SIDECAR: FailureKind.SIDECAR_KILLED}
+_MEMORY_KIND = {INIT: FailureKind.INIT_FAILED, SOURCE: FailureKind.OUT_OF_MEMORY, SIDECAR: FailureKind.SIDECAR_MEMORY}
+_EXIT_KIND = {INIT: FailureKind.INIT_FAILED, SOURCE: FailureKind.SOURCE_EXIT, SIDECAR: FailureKind.SIDECAR_FAILED}
 
 
 class Verdict(Struct, frozen=True):
@@ -93,13 +93,13 @@ def judge(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
     if phase == "Failed":
         return _failed(pod, status)
     if phase == "Unknown":
-        return _verdict(Kind.NODE_LOST, words.node_lost(pod))
+        return _verdict(FailureKind.NODE_LOST, explain.node_lost(pod))
     if pod["metadata"].get("deletionTimestamp"):
         return _ending(pod, clock.now)
     age = clock.now - unix_seconds(pod["metadata"].get("creationTimestamp"), clock.now)
     age = age if clock.row_age is None else min(age, clock.row_age)
     if max(age, clock.task_age or 0) > limits.task_seconds:
-        return _verdict(Kind.TASK_TIMEOUT, words.too_long(limits.task_seconds))
+        return _verdict(FailureKind.TASK_TIMEOUT, explain.too_long(limits.task_seconds))
     if phase == "Running":
         return _running(pod, clock, limits)
     return _pending(pod, clock, age, limits)
@@ -107,27 +107,27 @@ def judge(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
 
 def doomed(pod: Status) -> Failure | None:
     """Why a pod that still ends in its grace period was told to: by the platform; None for any other."""
-    target = words.disruption_reason(pod)
+    target = explain.disruption_reason(pod)
     if not pod["metadata"].get("deletionTimestamp") or not target:
         return None
-    return Failure(_DISRUPTION.get(target, Kind.EVICTED), words.disruption(pod))
+    return Failure(_DISRUPTION.get(target, FailureKind.EVICTED), explain.disruption(pod))
 
 
-def _verdict(kind: Kind, message: str, *, wants_log: str = "", clean_end: bool = False) -> Verdict:
+def _verdict(kind: FailureKind, message: str, *, wants_log: str = "", clean_end: bool = False) -> Verdict:
     return Verdict(Failure(kind, message), wants_log=wants_log, clean_end=clean_end)
 
 
 def _ended_well() -> Verdict:
-    return _verdict(Kind.SIDECAR_FAILED, "The pod ended.", clean_end=True)
+    return _verdict(FailureKind.SIDECAR_FAILED, "The pod ended.", clean_end=True)
 
 
 def describe_waiting(pod: Status) -> str:
     """What a pod that has not started is waiting for; "" where nothing is known."""
     for name, container in _containers(pod).items():
         waiting = _state(container, "waiting")
-        if waiting.get("reason") not in {None, *words.BEING_MADE} or waiting.get("message"):
-            return f"{name}: {words.both(waiting)}"
-    return words.unschedulable(pod)
+        if waiting.get("reason") not in {None, *explain.BEING_MADE} or waiting.get("message"):
+            return f"{name}: {explain.both(waiting)}"
+    return explain.unschedulable(pod)
 
 
 def _containers(pod: Status) -> Mapping[str, Status]:
@@ -148,21 +148,21 @@ def _state(container: Status | None, kind: str) -> Status:
 def _failed(pod: Status, status: Status) -> Verdict:
     reason, said = str(status.get("reason") or ""), str(status.get("message") or "").strip()
     if reason == "DeadlineExceeded":
-        return _verdict(Kind.TASK_TIMEOUT, "The pod passed its deadline and was stopped by Kubernetes.")
+        return _verdict(FailureKind.TASK_TIMEOUT, "The pod passed its deadline and was stopped by Kubernetes.")
     if reason == "NodeLost" and not said:
-        return _verdict(Kind.NODE_LOST, words.node_lost(pod))
+        return _verdict(FailureKind.NODE_LOST, explain.node_lost(pod))
     if reason or said:
-        return _verdict(_PLATFORM.get(reason, Kind.NODE_REFUSED), words.platform(pod, reason, said))
-    if target := words.disruption_reason(pod):
-        return _verdict(_DISRUPTION.get(target, Kind.EVICTED), words.disruption(pod))
+        return _verdict(_PLATFORM.get(reason, FailureKind.NODE_REFUSED), explain.platform(pod, reason, said))
+    if target := explain.disruption_reason(pod):
+        return _verdict(_DISRUPTION.get(target, FailureKind.EVICTED), explain.disruption(pod))
     ours = _containers(pod)
     if pod["metadata"].get("deletionTimestamp") and _was_stopped(ours):
-        return _verdict(Kind.DELETED, "The pod was deleted from outside while the task ran.")
+        return _verdict(FailureKind.DELETED, "The pod was deleted from outside while the task ran.")
     if verdict := _ended(pod, ours):
         return verdict
     if _exit_codes(ours) == [0, 0]:
         return _ended_well()
-    return _verdict(Kind.NO_REASON, words.no_reason(pod))
+    return _verdict(FailureKind.NO_REASON, explain.no_reason(pod))
 
 
 def _exit_codes(ours: Mapping[str, Status]) -> list[int]:
@@ -199,16 +199,18 @@ def _why(pod: Status, name: str, ended: Status) -> Verdict:
     """One container that ended badly."""
     reason, code = ended.get("reason"), ended.get("exitCode", 0)
     if reason == _OUT_OF_MEMORY:
-        return _verdict(_MEMORY_KIND[name], words.out_of_memory(pod, name))
+        return _verdict(_MEMORY_KIND[name], explain.out_of_memory(pod, name))
     if reason == _UNKNOWN_STATUS:
-        return _verdict(Kind.NODE_LOST, words.lost_track(pod, name))
+        return _verdict(FailureKind.NODE_LOST, explain.lost_track(pod, name))
     if reason in _NEVER_RAN:
-        return _verdict(Kind.IMAGE_UNUSABLE if name == SOURCE else Kind.NOT_CREATED, words.never_ran(name, ended))
+        return _verdict(
+            FailureKind.IMAGE_UNUSABLE if name == SOURCE else FailureKind.NOT_CREATED, explain.never_ran(name, ended)
+        )
     if code == _KILLED:
-        return _verdict(_KILLED_KIND[name], words.killed(pod, name), wants_log=name)
+        return _verdict(_KILLED_KIND[name], explain.killed(pod, name), wants_log=name)
     if name == SIDECAR and code == POSTGRES_AWAY_EXIT:
         text = "sidecar could not write how the task ended: Postgres stayed away."
-        return _verdict(Kind.POSTGRES_AWAY, text, wants_log=name)
+        return _verdict(FailureKind.POSTGRES_AWAY, text, wants_log=name)
     said = str(ended.get("message") or "").strip()
     text = f"{name} ended with exit code {code}{': ' + said if said else ''}."
     kind = _KILLED_KIND[name] if code > _SIGNALLED and name == SIDECAR else _EXIT_KIND[name]
@@ -218,7 +220,7 @@ def _why(pod: Status, name: str, ended: Status) -> Verdict:
 def _ending(pod: Status, now: float) -> Verdict | None:
     """A pod that is being deleted has its grace; then its node should have confirmed."""
     due = unix_seconds(pod["metadata"]["deletionTimestamp"], now)
-    return _verdict(Kind.NODE_LOST, words.node_lost(pod)) if now - due > STUCK_SECONDS else None
+    return _verdict(FailureKind.NODE_LOST, explain.node_lost(pod)) if now - due > STUCK_SECONDS else None
 
 
 def _running(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
@@ -230,11 +232,11 @@ def _running(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
         return _ended(pod, ours) or _ended_well()
     if sidecar:
         text = "sidecar ended while the source was still running."
-        return _ended(pod, ours) or _verdict(Kind.SIDECAR_FAILED, text, wants_log=SIDECAR)
+        return _ended(pod, ours) or _verdict(FailureKind.SIDECAR_FAILED, text, wants_log=SIDECAR)
     if source:
         return _draining(pod, source, clock)
     if 0 < limits.silence_seconds < (clock.silence or 0):
-        return _verdict(Kind.SIDECAR_SILENT, words.silent(clock.silence or 0), wants_log=SIDECAR)
+        return _verdict(FailureKind.SIDECAR_SILENT, explain.silent(clock.silence or 0), wants_log=SIDECAR)
     return None
 
 
@@ -247,8 +249,8 @@ def _draining(pod: Status, source: Status, clock: Clock) -> Verdict | None:
         return None
     if source.get("exitCode"):
         return why
-    text = f"sidecar did not finish within {words.span(DRAIN_SECONDS)} after the source had ended."
-    return _verdict(Kind.SIDECAR_SILENT, text, wants_log=SIDECAR)
+    text = f"sidecar did not finish within {explain.span(DRAIN_SECONDS)} after the source had ended."
+    return _verdict(FailureKind.SIDECAR_SILENT, text, wants_log=SIDECAR)
 
 
 def _is_stuck(waited: float, clock: Clock) -> bool:
@@ -275,14 +277,14 @@ def _pending(pod: Status, clock: Clock, age: float, limits: Limits) -> Verdict |
         waiting = _state(container, "waiting")
         reason = waiting.get("reason")
         if reason in _HOPELESS or (reason in _IMAGE and not patient):
-            kind = Kind.IMAGE_NAME if reason in _HOPELESS else words.image_kind(waiting)
-            return _verdict(kind, words.image_trouble(pod, name, waiting))
+            kind = FailureKind.IMAGE_NAME if reason in _HOPELESS else explain.image_kind(waiting)
+            return _verdict(kind, explain.image_trouble(pod, name, waiting))
         if reason == "CreateContainerConfigError" and not patient:
-            return _verdict(Kind.NOT_CONFIGURED, words.not_configured(name, waiting))
+            return _verdict(FailureKind.NOT_CONFIGURED, explain.not_configured(name, waiting))
         if reason in _CREATE and not patient:
-            return _verdict(Kind.NOT_CREATED, words.not_created(name, waiting))
+            return _verdict(FailureKind.NOT_CREATED, explain.not_created(name, waiting))
     if age > limits.init_seconds:
-        kind = Kind.UNSCHEDULABLE if words.unschedulable(pod) else Kind.NOT_STARTED
-        text = words.not_started(pod, limits.init_seconds, describe_waiting(pod))
+        kind = FailureKind.UNSCHEDULABLE if explain.unschedulable(pod) else FailureKind.NOT_STARTED
+        text = explain.not_started(pod, limits.init_seconds, describe_waiting(pod))
         return Verdict(Failure(kind, text), prefix="INIT_TIMEOUT")
     return None

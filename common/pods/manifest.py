@@ -10,10 +10,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from common.airbyte import says_nothing
 from common.errors import TooLarge
 from common.pods import annotations, containers
 from common.pods.containers import CREDENTIALS, SIDECAR_USER, PodSettings
+from common.protocol.messages import says_nothing
 from common.store.tasks import TaskKey
 
 LABELS = {"jitsu.com/creator": "bulker-sync-controller"}

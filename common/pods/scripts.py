@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from common.commands import Command
+from common.protocol.commands import Command
 
 # Runs again safely after a node's restart: an old exit code, which could fake success, and half a
 # configuration go first. -m 666 and umask let any user's connector write (fsGroup owns the folders).

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from common.commands import Command
-from common.reasons import Failure
+from common.failures import Failure
+from common.protocol.commands import Command
 from common.store.database import Database
+from common.store.encoding import as_json, clean, started_by_json, without_nul
 from common.store.tasks import TaskKey, TaskState, over
-from common.store.texts import as_json, clean, started_by_json, without_nul
 
 _log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """What a task goes on from: a sync's saved states, and a configuration that its connector has changed."""
 
-from common import airbyte
-from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
+from common.protocol import messages
+from common.protocol.messages import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.store.database import Database, Row, StoreError
 
 _WHOLE = frozenset({GLOBAL_STATE_KEY, LEGACY_STATE_KEY})
@@ -60,7 +60,7 @@ def keep_config(db: Database, package: str, config: bytes, given_hash: str) -> s
     in at the next change of the same task. The database holds the configuration in the clear, as it must be sent on.
     """
     given = _origin(db, package, given_hash)
-    row = {"package": package, "config": _text(config), "config_hash": airbyte.config_hash(config)}
+    row = {"package": package, "config": _text(config), "config_hash": messages.config_hash(config)}
     db.run("keep_config", given_hash=given, **row)
     db.run("forget_unused_configs")
     return given
@@ -68,7 +68,7 @@ def keep_config(db: Database, package: str, config: bytes, given_hash: str) -> s
 
 def kept_config(db: Database, package: str, given: bytes) -> bytes:
     """The configuration to run with: what the connector has made of the caller's, or that itself."""
-    key = {"package": package, "given_hash": airbyte.config_hash(given)}
+    key = {"package": package, "given_hash": messages.config_hash(given)}
     rows = db.run("find_config", **key)
     if not rows:
         return given
@@ -79,7 +79,7 @@ def kept_config(db: Database, package: str, given: bytes) -> bytes:
 
 def changed_config(db: Database, package: str, config: bytes) -> bytes | None:
     """What the connector has made of a configuration since a task was given it; None where it is unchanged."""
-    rows = db.run("find_config", package=package, given_hash=_origin(db, package, airbyte.config_hash(config)))
+    rows = db.run("find_config", package=package, given_hash=_origin(db, package, messages.config_hash(config)))
     latest = str(rows[0]["config"]).encode() if rows else config
     return None if latest == config else latest
 

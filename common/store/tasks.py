@@ -6,10 +6,10 @@ from typing import Any, Self
 
 from msgspec import Struct
 
-from common.commands import Command
-from common.reasons import Failure
+from common.failures import Failure
+from common.protocol.commands import Command
 from common.store.database import Database, Row
-from common.store.texts import as_json, clean, started_by_json
+from common.store.encoding import as_json, clean, started_by_json
 
 
 class TaskState(StrEnum):

@@ -11,8 +11,9 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec import Raw
 
-from common import catalogs, nesting
+from common import nesting
 from common.errors import BadRequest
+from common.protocol import catalogs
 
 MAX_DEPTH = 200
 """Levels of nesting: far above any real body, far below what makes Python's own decoders give up."""

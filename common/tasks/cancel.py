@@ -6,11 +6,11 @@ from typing import Any
 from msgspec import Struct
 
 from common import cluster
-from common.cluster import place
-from common.commands import Command
+from common.cluster import data_plane
 from common.errors import NotFound, SyncError
+from common.failures import Failure, FailureKind
 from common.pods.manifest import LABELS
-from common.reasons import Failure, Kind
+from common.protocol.commands import Command
 from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskState, outcomes
 from common.store.database import Row
@@ -45,7 +45,7 @@ def cancel(query: CancelQuery, settings: Settings) -> Cancelled:
         row, state = db.transact(lambda db: _conclude(db, query))
     if state is not TaskState.CANCELLED:
         return Cancelled(query.task_id, state)
-    if row["place"] not in {None, place.of(settings)}:
+    if row["place"] not in {None, data_plane.of(settings)}:
         # That it is not seen here tells nothing. Its sidecar and its place's sweep go by the row.
         return Cancelled(query.task_id, state, elsewhere=row["place"])
     _stop_pod(row, settings)
@@ -74,7 +74,7 @@ def _conclude(db: Database, query: CancelQuery) -> tuple[Row, TaskState]:
         TaskState.CANCELLED,
         reason=REASON,
         description=f"FAILED: {REASON}" if failed else REASON,
-        failure=Failure(Kind.CANCELLED, REASON),
+        failure=Failure(FailureKind.CANCELLED, REASON),
     )
     if outcomes.conclude(db, key, outcome):
         _log.info("Task cancelled.", extra={"action": "cancel", "task_id": key.task_id})

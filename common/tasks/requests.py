@@ -10,8 +10,8 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from common import images
-from common.commands import Command
 from common.errors import BadRequest
+from common.protocol.commands import Command
 from common.tasks import bodies
 
 MAX_LENGTHS = {

@@ -6,14 +6,15 @@ from uuid import uuid4
 
 from msgspec import Struct, structs
 
-from common import airbyte, catalogs, cluster, images, resuming
-from common.cluster import Cluster, place
-from common.commands import Command
+from common import cluster, images
+from common.cluster import Cluster, data_plane
 from common.errors import Conflict, QuotaExceeded, Refused, SyncError, TimedOut, Unavailable
+from common.failures import Failure, FailureKind
 from common.pods import manifest
 from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
-from common.reasons import Failure, Kind
+from common.protocol import catalogs, messages, resume
+from common.protocol.commands import Command
 from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskRow, TaskState, outcomes, states, tasks
 from common.tasks.requests import NewTask
@@ -21,7 +22,7 @@ from common.tasks.requests import NewTask
 _log = logging.getLogger(__name__)
 
 MAY_PASS = (QuotaExceeded, Unavailable, TimedOut)
-_RESERVED = frozenset({airbyte.GLOBAL_STATE_KEY, airbyte.LEGACY_STATE_KEY})
+_RESERVED = frozenset({messages.GLOBAL_STATE_KEY, messages.LEGACY_STATE_KEY})
 CREATE_FAILED = "CREATE_FAILED: "
 """The caller's console shows this word for a task whose pod could not be made (contract.md B)."""
 WAITS = "The pod waits: "
@@ -41,7 +42,7 @@ def start(task: NewTask, settings: Settings) -> Started:
     The same taskId with the same request is answered as the first time; with another one it is a Conflict.
     """
     images.check_allowed(task.package, settings.allowed_images)
-    key, here = _key(task), place.of(settings)
+    key, here = _key(task), data_plane.of(settings)
     with Database(settings.require_database_url()) as db:
         key, payload, row, created = db.transact(lambda db: _begin(db, key, task, here))
         answer = Started(row.task_id, row.started_at)
@@ -142,7 +143,7 @@ def _state(db: Database, task: NewTask) -> bytes:
     if task.full_sync or task.catalog is None:
         return b"{}"
     catalog = catalogs.decode_catalog(task.catalog)
-    return resuming.resume_states(catalog, states.load(db, task.sync_id)) or b"{}"
+    return resume.resume_states(catalog, states.load(db, task.sync_id)) or b"{}"
 
 
 def _config(db: Database, task: NewTask) -> bytes | None:
@@ -183,7 +184,7 @@ def _make_pod(db: Database, key: TaskKey, payload: Payload, settings: Settings, 
         raise
     except SyncError as error:
         text = f"{CREATE_FAILED}{error.message}"
-        failure = Failure(Kind.CREATE_FAILED, error.message)
+        failure = Failure(FailureKind.CREATE_FAILED, error.message)
         outcome = Outcome(TaskState.FAILED, reason=text, description=text, failure=failure)
         db.transact(lambda db: outcomes.conclude(db, key, outcome))
         raise

@@ -17,6 +17,6 @@ def sweeper(request: Request) -> Response:
 
 def _sweep(call: web.Call) -> web.Payload:
     parse_sweep(call.query)
-    from common.tasks import events
+    from common.sweep import events
 
     return events.sweep_as_asked(call.headers, call.body, call.settings)

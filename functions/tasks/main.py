@@ -18,10 +18,10 @@ def tasks(request: Request) -> Response:
 def _report(call: web.Call) -> web.Payload:
     if call.below:
         task_id, log_lines = parse_task_id(call.query, call.below)
-        from common.tasks import report
+        from common.tasks import query as tasks_query
 
-        return report.get_task(call.settings, task_id, log_lines)
+        return tasks_query.get_task(call.settings, task_id, log_lines)
     query = parse_tasks(call.query)
-    from common.tasks import report
+    from common.tasks import query as tasks_query
 
-    return report.list_tasks(call.settings, query)
+    return tasks_query.list_tasks(call.settings, query)

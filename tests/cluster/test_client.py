@@ -8,14 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from common.cluster import client
+from common.cluster import api
 from common.cluster.kubernetes import KubernetesCluster
-from common.commands import Command
 from common.errors import ClusterUnavailable, Conflict, QuotaExceeded, Refused
-from common.pods import manifest, words
+from common.pods import explain, manifest
 from common.pods.containers import PodSettings
 from common.pods.diagnosis import Clock, Limits, judge
 from common.pods.manifest import LABELS, Payload
+from common.protocol.commands import Command
 from common.settings import Settings
 from common.store import TaskKey
 from tests.cluster import kube
@@ -40,7 +40,7 @@ def namespace(cluster: ClusterSettings) -> Iterator[str]:
 def connect(config: str, namespace: str) -> KubernetesCluster:
     """The verbs with that kubeconfig, and pages of two."""
     given = {"SYNCCTL_KUBERNETES_CLIENT_CONFIG": config, "SYNCCTL_KUBERNETES_NAMESPACE": namespace}
-    return KubernetesCluster(client.connect(Settings.load(given)), namespace, page=2)
+    return KubernetesCluster(api.connect(Settings.load(given)), namespace, page=2)
 
 
 @pytest.fixture
@@ -185,6 +185,6 @@ def test_verdicts_on_what_the_server_hands_out(verbs: KubernetesCluster, namespa
     kube.kubectl("patch", "pod", name, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
     [found] = verbs.list_pods()
     assert found["metadata"]["labels"] == LABELS
-    verdict = judge(found, Clock(words.unix_seconds(found["metadata"]["creationTimestamp"], 0) + 5), LIMITS)
+    verdict = judge(found, Clock(explain.unix_seconds(found["metadata"]["creationTimestamp"], 0) + 5), LIMITS)
     assert verdict is not None
     assert any(text in verdict.reason for text in ("(evicted): The node was low", "signal 9; often memory: limit 2Gi"))

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.commands import Command
 from common.errors import SyncError
+from common.protocol.commands import Command
 from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
 from embedded import settings

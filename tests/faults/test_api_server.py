@@ -10,9 +10,9 @@ import pytest
 from common.errors import ClusterUnavailable, Conflict, QuotaExceeded
 from common.settings import Settings
 from common.store import Database
-from common.tasks.deeds import Swept
+from common.sweep.apply import Swept
+from common.sweep.sweep import sweep, sweep_pod
 from common.tasks.start import start
-from common.tasks.sweep import sweep, sweep_pod
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
 from tests.support.kube_api import Answer, Asked, KubeApi, made, status

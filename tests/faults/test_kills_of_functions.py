@@ -9,8 +9,8 @@ import pytest
 
 from common.errors import Conflict
 from common.settings import Settings
+from common.sweep.sweep import sweep
 from common.tasks.start import Started, start
-from common.tasks.sweep import sweep
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
 from tests.support.killing import Steps, killing_proxy, until_killed

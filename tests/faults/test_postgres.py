@@ -13,7 +13,7 @@ import pytest
 from common.errors import Locked, StoreUnavailable, TimedOut
 from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
-from common.tasks.report import get_task
+from common.tasks.query import get_task
 from common.tasks.start import start
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment, read

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from common.tasks.report import list_tasks
+from common.tasks.query import list_tasks
 from common.tasks.requests import TaskQuery
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from common import cluster
-from common.commands import Command
 from common.errors import ClusterUnavailable, NotFound
+from common.protocol.commands import Command
 from common.settings import Settings
 from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
 from common.tasks.cancel import REASON, cancel

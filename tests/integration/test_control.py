@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from common.airbyte import config_hash
+from common.protocol.messages import config_hash
 from common.store import Database, queries, states
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder

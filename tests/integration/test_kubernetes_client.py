@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from common.cluster import client, kubernetes
+from common.cluster import api as cluster_api
+from common.cluster import kubernetes
 from common.cluster.kubernetes import KubernetesCluster
 from common.errors import (
     ClusterUnavailable,
@@ -48,7 +49,7 @@ def settings(config: str, context: str = "used") -> Settings:
 @pytest.fixture
 def cluster(api: KubeApi) -> KubernetesCluster:
     """The seven verbs, with pages of two."""
-    return KubernetesCluster(client.connect(settings(api.kubeconfig)), NAMESPACE, page=2)
+    return KubernetesCluster(cluster_api.connect(settings(api.kubeconfig)), NAMESPACE, page=2)
 
 
 def pod(name: str = "p", task: str = "t") -> dict[str, Any]:
@@ -272,7 +273,7 @@ def test_refusals_are_told_apart(
     api.fail = lambda *_: status(code, "Forbidden", said)
     with pytest.raises(error, match=words) as raised:
         cluster.create_pod(pod())
-    assert type(raised.value).__module__ in {"common.errors", "common.cluster.failures"}
+    assert type(raised.value).__module__ in {"common.errors", "common.cluster.errors"}
     assert len(api.asked) == 1
 
 
@@ -296,7 +297,7 @@ def test_nobody_listens(api: KubeApi) -> None:
 @pytest.mark.fault(6)
 def test_a_server_that_hangs(cluster: KubernetesCluster, api: KubeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every call has a time limit; for a creation that is an unknown outcome."""
-    monkeypatch.setattr(client, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(cluster_api, "READ_SECONDS", 0.2)
     over = threading.Event()
     api.fail = lambda *_: over.wait(20) and False
     try:
@@ -334,7 +335,7 @@ def test_configuration_by_text_and_by_path(api: KubeApi, tmp_path: Path) -> None
 def test_unusable_configuration_is_named(api: KubeApi, config: str | None, context: str, words: str) -> None:
     """The setting and what to do; never its content."""
     with pytest.raises(SettingsError, match=words) as raised:
-        client.connect(settings(config or api.kubeconfig, context))
+        cluster_api.connect(settings(config or api.kubeconfig, context))
     assert "secret-token" not in str(raised.value)
 
 

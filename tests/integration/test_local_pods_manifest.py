@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from common.commands import Command
 from common.pods import manifest
 from common.pods.containers import PodSettings
+from common.protocol.commands import Command
 from common.store.tasks import TaskKey
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images

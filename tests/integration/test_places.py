@@ -10,10 +10,10 @@ import pytest
 from common import cluster
 from common.errors import Conflict, QuotaExceeded
 from common.store import Database, queries
+from common.sweep.sweep import sweep_pod
 from common.tasks.cancel import cancel
-from common.tasks.report import get_task, list_tasks
+from common.tasks.query import get_task, list_tasks
 from common.tasks.requests import CancelQuery, TaskQuery
-from common.tasks.sweep import sweep_pod
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder, wait_for
 from tests.support.rig import catalog, trace_error

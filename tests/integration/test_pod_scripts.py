@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from common.commands import Command
 from common.pods import scripts
+from common.protocol.commands import Command
 from tests.reports.conftest import CASES
 from tests.support.recorder import wait_for
 

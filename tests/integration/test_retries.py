@@ -17,7 +17,7 @@ from common.errors import Conflict, Refused
 from common.pods import manifest
 from common.store import TaskState
 from common.tasks.cancel import cancel
-from common.tasks.report import get_task
+from common.tasks.query import get_task
 from common.tasks.requests import CancelQuery
 from tests.support.databases import TestDatabase
 from tests.support.recorder import Recorder, wait_for

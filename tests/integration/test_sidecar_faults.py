@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.commands import Command
 from common.nesting import MAX_DEPTH
-from common.store import Database, logs
-from common.store.logs import LogLines
+from common.protocol.commands import Command
+from common.store import Database, task_log
+from common.store.task_log import LogLines
 from sidecar import journal
 from sidecar.journal import Journal
 from sidecar.masks import Masks
@@ -414,7 +414,7 @@ def test_joined_lines_come_apart_as_they_were(texts: list[str]) -> None:
     """In the document for Postgres, and by halves where it refuses one."""
     levels = [("INFO", "WARN")[len(text) % 2] for text in texts]
     lines = LogLines.of("p", datetime.now(UTC), levels, "\x7f".join(texts))
-    [stored] = json.loads(logs.document([lines], logs.first_id()))
+    [stored] = json.loads(task_log.document([lines], task_log.first_id()))
     assert (stored["messages"], stored["levels"] * (len(texts) if len(set(levels)) == 1 else 1)) == (texts, levels)
     parts = lines.halves()
     assert [(line.level, line.message) for part in parts for line in part] == list(zip(levels, texts, strict=True))
@@ -425,10 +425,10 @@ def test_lines_whose_commit_is_not_heard_of_are_written_once(database: TestDatab
     """Whoever writes them again, because nobody knows, writes them with the same ids."""
     busy = _journal(database.url)
     said = LogLines("p", datetime.now(UTC), "INFO\x7fINFO\x7fWARN", "one\x7ftwo\x7fthree")
-    lines = logs.document([said], logs.first_id())
+    lines = task_log.document([said], task_log.first_id())
     with Database(database.url) as db:
         for _ in range(2):
-            db.transact(lambda db: logs.add(db, busy._task, lines))
+            db.transact(lambda db: task_log.add(db, busy._task, lines))
     assert _logged(database) == ["one", "two", "three"]
 
 

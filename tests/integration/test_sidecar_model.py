@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from common.catalogs import decode_catalog
 from common.errors import StoreUnavailable
-from common.reasons import Failure, Kind
-from common.resuming import resume_states
+from common.failures import Failure, FailureKind
+from common.protocol.catalogs import decode_catalog
+from common.protocol.resume import resume_states
 from common.store import Database, states
 from embedded.postgres import Postgres
 from sidecar.keeper import Keeper
@@ -204,7 +204,7 @@ class World:
         if plan.dies == "killed":
             self._kill(reading)
         elif plan.dies:
-            outcome = reading.read.break_off(Failure(Kind.SIDECAR_FAILED, "a fault of ours"))
+            outcome = reading.read.break_off(Failure(FailureKind.SIDECAR_FAILED, "a fault of ours"))
             reading.streams = outcome.streams or {}
         else:
             end = {"exit_code": 0} if whole else plan.end

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from common.commands import Command
+from common.protocol.commands import Command
 from sidecar import pipes
 from sidecar.pipes import End, Origin, Pipes
 from sidecar.settings import Settings

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from common.catalogs import decode_catalog
 from common.errors import StoreUnavailable
-from common.reasons import POSTGRES_AWAY_EXIT
-from common.resuming import resume_states
+from common.failures import POSTGRES_AWAY_EXIT
+from common.protocol.catalogs import decode_catalog
+from common.protocol.resume import resume_states
 from common.store import Database, StoreError, states
 from sidecar import keeper
 from sidecar.keeper import Keeper

@@ -9,13 +9,13 @@ import msgspec
 import pytest
 from msgspec import structs
 
-from common.commands import Command
 from common.errors import SettingsError, StoreUnavailable, TablesMissing
-from common.reasons import Failure, Kind
-from common.store import Database, Outcome, TaskKey, TaskState, dsn, outcomes, queries, states, tasks, texts
+from common.failures import Failure, FailureKind
+from common.protocol.commands import Command
+from common.store import Database, Outcome, TaskKey, TaskState, dsn, encoding, outcomes, queries, states, tasks
 from tests.support.databases import TestDatabase
 
-WHY = Failure(Kind.SOURCE_EXIT, "it ended")
+WHY = Failure(FailureKind.SOURCE_EXIT, "it ended")
 READ = TaskKey(
     command=Command.READ, task_id="t1", package="airbyte/source-garden", version="1", sync_id="s1",
     started_by='{"trigger":"manual"}', started_at=1_790_000_000,
@@ -183,7 +183,7 @@ def test_several_ends_are_written_together(db: Database, database: TestDatabase)
     ends += [(plain, Outcome(TaskState.SUCCESS, description="{}"))]
     ends += [(DISCOVER, Outcome(TaskState.SUCCESS, result=b'{"streams":[]}')), (unknown, failed)]
     assert db.transact(lambda db: outcomes.conclude_all(db, ends)) == {odd, plain, unknown, DISCOVER}
-    shown = text.replace("\0", texts.NUL)
+    shown = text.replace("\0", encoding.NUL)
     rows = database.rows("SELECT task_id, status, description FROM source_task ORDER BY task_id")
     assert [tuple(row.values()) for row in rows] == [
         ("r0", "CANCELLED", "stopped"),

@@ -12,11 +12,11 @@ from common import cluster
 from common.errors import ClusterUnavailable
 from common.settings import Settings
 from common.store import Database
-from common.tasks import events
-from common.tasks.deeds import Swept
-from common.tasks.report import list_tasks
+from common.sweep import events
+from common.sweep.apply import Swept
+from common.sweep.sweep import keep_sweeping, sweep_pod
+from common.tasks.query import list_tasks
 from common.tasks.requests import TaskQuery
-from common.tasks.sweep import keep_sweeping, sweep_pod
 from tests.support.databases import TestDatabase
 from tests.support.functions import running
 from tests.support.recorder import Recorder, wait_for

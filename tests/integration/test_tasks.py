@@ -21,7 +21,7 @@ from common.errors import (
     TimedOut,
     TooLarge,
 )
-from common.tasks.report import get_task, list_tasks
+from common.tasks.query import get_task, list_tasks
 from common.tasks.requests import TaskQuery
 from tests.support import canaries
 from tests.support.databases import TestDatabase

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.tasks.cancel import cancel
-from common.tasks.report import get_task
+from common.tasks.query import get_task
 from common.tasks.requests import CancelQuery
 from tests.reports.conftest import CASES
 from tests.support.databases import TestDatabase

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from common.pods import words
+from common.failures import FailureOrigin
+from common.pods import explain
 from common.pods.diagnosis import Clock, Limits, Verdict, judge
-from common.reasons import Origin
 from tests.reports.conftest import CASES
 from tests.support.recorder import Recorder
 from tests.support.rig import Rig, catalog, record, state, status
 
-NOW = words.unix_seconds("2026-09-21T10:08:20Z", 0)
+NOW = explain.unix_seconds("2026-09-21T10:08:20Z", 0)
 LIMITS = Limits(init_seconds=180, task_seconds=48 * 3600, silence_seconds=3720)
 
 
@@ -33,7 +33,7 @@ def test_pods_failed_without_container_status_evicted() -> None:
     """Infrastructure, retryable, with the node's message."""
     verdict = _verdict(_pod("pods-failed-without-container-status", "evicted.json"))
     assert (verdict.failure.rule.origin, verdict.failure.rule.retry, verdict.clean_end) == (
-        Origin.PLATFORM,
+        FailureOrigin.PLATFORM,
         True,
         False,
     )
@@ -46,7 +46,7 @@ def test_pods_failed_without_container_status_bare() -> None:
     """Infrastructure, naming the node, and that Kubernetes gave no reason."""
     verdict = _verdict(_pod("pods-failed-without-container-status", "bare.json"))
     assert (verdict.failure.rule.origin, verdict.failure.rule.retry, verdict.clean_end) == (
-        Origin.PLATFORM,
+        FailureOrigin.PLATFORM,
         True,
         False,
     )
@@ -59,7 +59,7 @@ def test_pods_sigkill_while_sidecar_waits() -> None:
     pod = _pod("pods-sigkill-while-sidecar-waits")
     verdict = _verdict(pod)
     assert verdict.failure.message == "source was killed (signal 9; often memory: limit 2Gi)."
-    assert verdict.failure.rule.origin is Origin.SOURCE
+    assert verdict.failure.rule.origin is FailureOrigin.SOURCE
     assert judge(pod, Clock(NOW - 190), LIMITS) is None
 
 

@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from common.settings import Settings
+from common.sweep.sweep import sweep
 from common.tasks.start import start
-from common.tasks.sweep import sweep
 from tests.support.kube_api import Answer, Asked, KubeApi
 from tests.support.proxy import Proxy
 from tests.support.site import read_task

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common.catalogs import decode_catalog
-from common.commands import Command
+from common.protocol.catalogs import decode_catalog
+from common.protocol.commands import Command
 from common.store import Outcome
 from sidecar import masks
 from sidecar.connector import Connector

@@ -13,7 +13,7 @@ from typing import Any
 
 from common.errors import TablesMissing
 from common.store import Database, outcomes
-from common.tasks.retries import key_of_row
+from common.sweep.retries import key_of_row
 from tests.support import canaries
 from tests.support.databases import TestDatabase
 

@@ -12,11 +12,11 @@ import msgspec
 
 from common import cluster
 from common.settings import Settings
-from common.tasks.deeds import Swept
-from common.tasks.report import get_task
+from common.sweep.apply import Swept
+from common.sweep.sweep import sweep
+from common.tasks.query import get_task
 from common.tasks.requests import NewTask, parse_check, parse_discover, parse_read, parse_spec
 from common.tasks.start import Started, start
-from common.tasks.sweep import sweep
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images
 from tests.support import canaries

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.catalogs import Catalog, StreamId, decode_catalog
 from common.nesting import MAX_DEPTH
-from common.resuming import later_states, named_streams, resume_states
+from common.protocol.catalogs import Catalog, StreamId, decode_catalog
+from common.protocol.resume import later_states, named_streams, resume_states
 
 
 def _catalog(*streams: tuple[str, str | None, str]) -> Catalog:

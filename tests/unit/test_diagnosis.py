@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from common.cluster.kubernetes import SELECTOR
-from common.pods import words
+from common.failures import POSTGRES_AWAY_EXIT, FailureKind, FailureOrigin
+from common.pods import explain
 from common.pods.diagnosis import (
     DRAIN_SECONDS,
     UNHEARD_SECONDS,
@@ -19,10 +20,9 @@ from common.pods.diagnosis import (
     judge,
 )
 from common.pods.manifest import LABELS
-from common.reasons import POSTGRES_AWAY_EXIT, Kind, Origin
 
 BORN = "2026-09-21T10:00:00Z"
-BEGAN = words.unix_seconds(BORN, 0)
+BEGAN = explain.unix_seconds(BORN, 0)
 LIMITS = Limits(init_seconds=180, task_seconds=48 * 3600, silence_seconds=3720)
 IMAGE = "airbyte/source-garden:1.4.0"
 POD: dict[str, Any] = {
@@ -96,7 +96,7 @@ def test_a_clean_end():
     """Whatever the sidecar wrote stands."""
     assert seen(pod("Succeeded", source=ended(0), sidecar=ended(0))).clean_end
     verdict = seen(pod("Failed", source=ended(1), sidecar=ended(0)))
-    assert (verdict.clean_end, verdict.failure.rule.origin) == (True, Origin.SOURCE)
+    assert (verdict.clean_end, verdict.failure.rule.origin) == (True, FailureOrigin.SOURCE)
     assert verdict.failure.message == "source ended with exit code 1."
 
 
@@ -120,7 +120,7 @@ def test_evicted_for_want_of_disk():
     made = copy.deepcopy(POD) | {"status": {"phase": "Failed", "reason": "Evicted", "message": said}}
     verdict = seen(made)
     assert (verdict.failure.rule.origin, verdict.failure.rule.retry, verdict.clean_end) == (
-        Origin.PLATFORM,
+        FailureOrigin.PLATFORM,
         True,
         False,
     )
@@ -192,7 +192,7 @@ def test_deleted_from_outside():
     made = pod("Failed", source=ended(143), sidecar=ended(137))
     made["metadata"]["deletionTimestamp"] = at(305)
     verdict = seen(made)
-    assert verdict.failure.kind is Kind.DELETED  # somebody wanted it: nothing starts it again
+    assert verdict.failure.kind is FailureKind.DELETED  # somebody wanted it: nothing starts it again
     assert "deleted from outside" in verdict.reason
 
 
@@ -218,7 +218,7 @@ def test_source_out_of_memory():
     """With its limit and what to do; at once, since the sidecar cannot know it."""
     for phase, sidecar in (("Running", RUNS), ("Failed", ended(0, when=311)), ("Failed", ended(2, when=299))):
         verdict = seen(pod(phase, source=ended(137, "OOMKilled"), sidecar=sidecar), 301)
-        assert verdict.failure.rule.origin is Origin.SOURCE
+        assert verdict.failure.rule.origin is FailureOrigin.SOURCE
         assert verdict.reason == (
             "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read fewer streams at once."
         )
@@ -231,7 +231,7 @@ def test_sidecar_out_of_memory_is_never_success(code: int):
     """A source that then finds its pipes broken is not to blame."""
     made = pod("Failed", source=ended(code, when=301), sidecar=ended(137, "OOMKilled", when=301))
     verdict = seen(made)
-    assert (verdict.failure.rule.origin, verdict.clean_end) == (Origin.PLATFORM, False)
+    assert (verdict.failure.rule.origin, verdict.clean_end) == (FailureOrigin.PLATFORM, False)
     assert verdict.reason.startswith("sidecar ran out of memory at 512Mi")
 
 
@@ -268,7 +268,7 @@ def test_a_source_that_was_killed_before_its_sidecar_heard_it():
     made = pod("Running", source=ended(137), sidecar=RUNS)
     verdict = judge(made, Clock(BEGAN + 300 + UNHEARD_SECONDS + 5, silence=3, heard=False), LIMITS)
     assert verdict is not None
-    assert verdict.failure.kind is Kind.SOURCE_KILLED
+    assert verdict.failure.kind is FailureKind.SOURCE_KILLED
     for after, silence in ((UNHEARD_SECONDS - 1, 3), (UNHEARD_SECONDS + 50, 60)):
         assert judge(made, Clock(BEGAN + 300 + after, silence=silence, heard=False), LIMITS) is None
 
@@ -277,7 +277,7 @@ def test_an_image_without_a_shell():
     """The runtime's own words; the sidecar would wait for its pipes for ever."""
     message = 'failed to create containerd task: exec: "sh": executable file not found in $PATH: unknown'
     verdict = seen(pod("Running", source=ended(128, "StartError", message=message), sidecar=RUNS), 301)
-    assert verdict.failure.rule.origin is Origin.USER
+    assert verdict.failure.rule.origin is FailureOrigin.USER
     assert "source could not be started: StartError" in verdict.reason
     assert "executable file not found" in verdict.reason
     assert "POSIX shell" in verdict.reason
@@ -307,7 +307,7 @@ def test_a_pull_that_fails_has_a_grace():
     said = f'Back-off pulling image "{IMAGE}": ErrImagePull: rpc error: code = NotFound: {IMAGE}: not found'
     assert goes_on(starting("ErrImagePull", said), 40)
     verdict = seen(starting("ImagePullBackOff", said), 75)
-    assert verdict.failure.rule.origin is Origin.USER
+    assert verdict.failure.rule.origin is FailureOrigin.USER
     assert verdict.reason.startswith(f"The image {IMAGE} of source cannot be used: ImagePullBackOff: {said}")
     assert verdict.reason.endswith("check the image's name and tag.")
 
@@ -338,7 +338,7 @@ def test_an_image_name_that_is_none_fails_at_once():
     """Waiting cannot help."""
     said = 'Failed to apply default image tag "Airbyte/Source": couldn\'t parse image name: must be lowercase'
     verdict = seen(starting("InvalidImageName", said), 5)
-    assert verdict.failure.rule.origin is Origin.USER
+    assert verdict.failure.rule.origin is FailureOrigin.USER
     assert "InvalidImageName" in verdict.reason
     assert verdict.reason.endswith("check the image's name and tag.")
 
@@ -351,7 +351,7 @@ def test_a_missing_secret_names_the_key():
     assert goes_on(made, 30)
     verdict = seen(made, 80)
     assert verdict.reason.startswith(f"sidecar could not be configured: {said}; ")
-    assert verdict.failure.kind is Kind.NOT_CONFIGURED  # without its Secret there is nothing to start again with
+    assert verdict.failure.kind is FailureKind.NOT_CONFIGURED  # without its Secret there is nothing to start again with
 
 
 def test_a_container_that_cannot_be_created():
@@ -372,7 +372,7 @@ def test_unschedulable_until_the_init_time_out():
     verdict = seen(made, 181)
     assert verdict.prefix == "INIT_TIMEOUT"
     assert verdict.failure.message == f"The pod did not start within 3 min: no node takes it ({said})."
-    assert verdict.failure.kind is Kind.UNSCHEDULABLE
+    assert verdict.failure.kind is FailureKind.UNSCHEDULABLE
     assert describe_waiting(made) == f"no node takes it ({said})"
 
 
@@ -459,39 +459,42 @@ def _target(reason: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("made", "kind"),
     [
-        ({**POD, "status": {"phase": "Failed", "reason": "Evicted"}}, Kind.EVICTED),
-        ({**POD, "status": {"phase": "Failed", "reason": "Preempting"}}, Kind.PREEMPTED),
-        ({**POD, "status": {"phase": "Failed", "reason": "Terminated", "message": "shutdown"}}, Kind.NODE_SHUTDOWN),
-        ({**POD, "status": {"phase": "Failed", "reason": "NodeLost", "message": "gone"}}, Kind.NODE_LOST),
-        ({**POD, "status": {"phase": "Failed", "reason": "OutOfcpu"}}, Kind.NODE_REFUSED),
-        ({**POD, "status": {"phase": "Failed", "reason": "DeadlineExceeded"}}, Kind.TASK_TIMEOUT),
-        ({**POD, "status": {"phase": "Failed"}}, Kind.NO_REASON),
-        ({**POD, "status": {"phase": "Unknown"}}, Kind.NODE_LOST),
-        (pod("Failed", source=ended(143), conditions=[_target("EvictionByEvictionAPI")]), Kind.EVICTED),
-        (pod("Failed", source=ended(143), conditions=[_target("PreemptionByScheduler")]), Kind.PREEMPTED),
-        (pod("Failed", source=ended(137, "OOMKilled"), sidecar=ended(0)), Kind.OUT_OF_MEMORY),
-        (pod("Failed", source=ended(0), sidecar=ended(137, "OOMKilled")), Kind.SIDECAR_MEMORY),
-        (pod("Failed", source=ended(137), sidecar=ended(0)), Kind.SOURCE_KILLED),
-        (pod("Failed", source=ended(1), sidecar=ended(0)), Kind.SOURCE_EXIT),
-        (pod("Running", source=RUNS, sidecar=ended(137)), Kind.SIDECAR_KILLED),
-        (pod("Running", source=RUNS, sidecar=ended(139)), Kind.SIDECAR_KILLED),
-        (pod("Failed", source=ended(0), sidecar=ended(2)), Kind.SIDECAR_FAILED),
-        (pod("Failed", source=ended(0), sidecar=ended(POSTGRES_AWAY_EXIT)), Kind.POSTGRES_AWAY),
-        (pod("Running", source=ended(0, when=10), sidecar=RUNS), Kind.SIDECAR_SILENT),
-        (pod("Failed", source=ended(128, "StartError"), sidecar=ended(0)), Kind.IMAGE_UNUSABLE),
-        (pod("Failed", source=ended(0), sidecar=ended(128, "StartError")), Kind.NOT_CREATED),
-        (pod("Failed", init=ended(1)), Kind.INIT_FAILED),
-        (pod("Pending", source=waits("InvalidImageName"), sidecar=RUNS), Kind.IMAGE_NAME),
-        (pod("Pending", source=waits("ErrImagePull", "manifest unknown"), sidecar=RUNS), Kind.IMAGE_NAME),
-        (pod("Pending", source=waits("ErrImagePull", "401 Unauthorized"), sidecar=RUNS), Kind.IMAGE_ACCESS),
-        (pod("Pending", source=waits("ErrImagePull", "i/o timeout"), sidecar=RUNS), Kind.IMAGE_PULL),
-        (pod("Pending", source=waits("ErrImagePull", "503 Service Unavailable"), sidecar=RUNS), Kind.IMAGE_PULL),
-        (pod("Pending", source=waits("CreateContainerConfigError"), sidecar=RUNS), Kind.NOT_CONFIGURED),
-        (pod("Pending", source=waits("CreateContainerError"), sidecar=RUNS), Kind.NOT_CREATED),
-        (pod("Pending", source=waits("PodInitializing")), Kind.NOT_STARTED),
+        ({**POD, "status": {"phase": "Failed", "reason": "Evicted"}}, FailureKind.EVICTED),
+        ({**POD, "status": {"phase": "Failed", "reason": "Preempting"}}, FailureKind.PREEMPTED),
+        (
+            {**POD, "status": {"phase": "Failed", "reason": "Terminated", "message": "shutdown"}},
+            FailureKind.NODE_SHUTDOWN,
+        ),
+        ({**POD, "status": {"phase": "Failed", "reason": "NodeLost", "message": "gone"}}, FailureKind.NODE_LOST),
+        ({**POD, "status": {"phase": "Failed", "reason": "OutOfcpu"}}, FailureKind.NODE_REFUSED),
+        ({**POD, "status": {"phase": "Failed", "reason": "DeadlineExceeded"}}, FailureKind.TASK_TIMEOUT),
+        ({**POD, "status": {"phase": "Failed"}}, FailureKind.NO_REASON),
+        ({**POD, "status": {"phase": "Unknown"}}, FailureKind.NODE_LOST),
+        (pod("Failed", source=ended(143), conditions=[_target("EvictionByEvictionAPI")]), FailureKind.EVICTED),
+        (pod("Failed", source=ended(143), conditions=[_target("PreemptionByScheduler")]), FailureKind.PREEMPTED),
+        (pod("Failed", source=ended(137, "OOMKilled"), sidecar=ended(0)), FailureKind.OUT_OF_MEMORY),
+        (pod("Failed", source=ended(0), sidecar=ended(137, "OOMKilled")), FailureKind.SIDECAR_MEMORY),
+        (pod("Failed", source=ended(137), sidecar=ended(0)), FailureKind.SOURCE_KILLED),
+        (pod("Failed", source=ended(1), sidecar=ended(0)), FailureKind.SOURCE_EXIT),
+        (pod("Running", source=RUNS, sidecar=ended(137)), FailureKind.SIDECAR_KILLED),
+        (pod("Running", source=RUNS, sidecar=ended(139)), FailureKind.SIDECAR_KILLED),
+        (pod("Failed", source=ended(0), sidecar=ended(2)), FailureKind.SIDECAR_FAILED),
+        (pod("Failed", source=ended(0), sidecar=ended(POSTGRES_AWAY_EXIT)), FailureKind.POSTGRES_AWAY),
+        (pod("Running", source=ended(0, when=10), sidecar=RUNS), FailureKind.SIDECAR_SILENT),
+        (pod("Failed", source=ended(128, "StartError"), sidecar=ended(0)), FailureKind.IMAGE_UNUSABLE),
+        (pod("Failed", source=ended(0), sidecar=ended(128, "StartError")), FailureKind.NOT_CREATED),
+        (pod("Failed", init=ended(1)), FailureKind.INIT_FAILED),
+        (pod("Pending", source=waits("InvalidImageName"), sidecar=RUNS), FailureKind.IMAGE_NAME),
+        (pod("Pending", source=waits("ErrImagePull", "manifest unknown"), sidecar=RUNS), FailureKind.IMAGE_NAME),
+        (pod("Pending", source=waits("ErrImagePull", "401 Unauthorized"), sidecar=RUNS), FailureKind.IMAGE_ACCESS),
+        (pod("Pending", source=waits("ErrImagePull", "i/o timeout"), sidecar=RUNS), FailureKind.IMAGE_PULL),
+        (pod("Pending", source=waits("ErrImagePull", "503 Service Unavailable"), sidecar=RUNS), FailureKind.IMAGE_PULL),
+        (pod("Pending", source=waits("CreateContainerConfigError"), sidecar=RUNS), FailureKind.NOT_CONFIGURED),
+        (pod("Pending", source=waits("CreateContainerError"), sidecar=RUNS), FailureKind.NOT_CREATED),
+        (pod("Pending", source=waits("PodInitializing")), FailureKind.NOT_STARTED),
     ],
 )
-def test_every_end_of_a_pod_is_of_one_kind(made: Part, kind: Kind):
+def test_every_end_of_a_pod_is_of_one_kind(made: Part, kind: FailureKind):
     """What is started again, and what a caller is told to do, follows from it."""
     assert seen(made, 400).failure.kind is kind
 
@@ -503,7 +506,7 @@ def test_a_pod_that_the_platform_ends_is_known_before_it_has_ended():
     made["metadata"]["deletionTimestamp"] = at(360)
     found = doomed(made)
     assert found is not None
-    assert (found.kind, "drained" in found.message) == (Kind.EVICTED, True)
+    assert (found.kind, "drained" in found.message) == (FailureKind.EVICTED, True)
     made["status"]["conditions"] = []
     assert doomed(made) is None
 
@@ -512,4 +515,4 @@ def test_the_time_limit_is_for_all_attempts_together():
     """A later attempt's pod is young, and its task is not."""
     made = pod("Running", source=RUNS, sidecar=RUNS)
     assert goes_on(made, 310, row_age=200.0, task_age=47 * 3600.0)
-    assert seen(made, 310, row_age=200.0, task_age=49 * 3600.0).failure.kind is Kind.TASK_TIMEOUT
+    assert seen(made, 310, row_age=200.0, task_age=49 * 3600.0).failure.kind is FailureKind.TASK_TIMEOUT

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from common import nesting, settings
-from common.airbyte import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
-from common.commands import Command
 from common.errors import BadRequest
 from common.pods import manifest
 from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
+from common.protocol.commands import Command
+from common.protocol.messages import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.store import TaskKey, TaskState, queries
 from common.tasks import bodies, requests
 from common.web import MAX_QUERY_BYTES

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from common.errors import BadRequest
-from common.tasks.events import Hint, parse
+from common.sweep.events import Hint, parse
 
 NAMESPACE = "sync-tasks"
 SUBJECT = f"/apis/v1/namespaces/{NAMESPACE}/pods/source-garden-read-1f"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from common.cluster import place
+from common.cluster import data_plane
 from common.settings import Settings
 
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n"
@@ -37,7 +37,7 @@ def of(tmp_path: Path, certificate: bytes | None = CERTIFICATE, **settings: str)
     if certificate is not None:
         file.write_bytes(certificate)
     given = {"SYNCCTL_KUBERNETES_NAMESPACE": "sync-tasks"} | settings
-    return place.of(Settings.load(given), authority=file)
+    return data_plane.of(Settings.load(given), authority=file)
 
 
 def test_what_is_said_counts(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from common.commands import Command
 from common.errors import TooLarge
 from common.pods import manifest, scripts
 from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
+from common.protocol.commands import Command
 from common.store import TaskKey
 
 TASK = TaskKey(

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
-from common import catalogs, nesting
-from common.commands import Command
+from common import nesting
 from common.errors import BadRequest, Refused, SyncError
+from common.protocol import catalogs
+from common.protocol.commands import Command
 from common.tasks import bodies, requests
 from common.tasks.requests import NewTask, TaskQuery
 

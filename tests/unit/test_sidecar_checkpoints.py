@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from common.airbyte import config_hash
-from common.catalogs import decode_catalog
-from common.reasons import Failure, Kind
-from common.resuming import resume_states
+from common.failures import Failure, FailureKind
+from common.protocol.catalogs import decode_catalog
+from common.protocol.messages import config_hash
+from common.protocol.resume import resume_states
 from sidecar import streams
 from tests.support.reading import Reading, legacy, shared
 from tests.support.recorder import Recorder, recorder
@@ -488,7 +488,7 @@ def test_a_fault_of_ours_saves_and_commits_nothing_more(make: Make, bulker: Reco
     """What was acknowledged stays in the accounting, what was open is broken off, and every stream says why."""
     reading = make(catalog("beds", "plants"))
     reading.feed(*_rows("beds", 1), status("beds", "COMPLETE"), *_rows("plants", 1), state("plants", {"c": 1}))
-    outcome = reading.read.break_off(Failure(Kind.SIDECAR_FAILED, "the sidecar itself failed (ValueError)"))
+    outcome = reading.read.break_off(Failure(FailureKind.SIDECAR_FAILED, "the sidecar itself failed (ValueError)"))
     assert outcome.state == "PARTIAL"
     assert outcome.streams is not None
     assert [(s["status"], s["stored"]) for s in outcome.streams.values()] == [("PARTIAL", 1), ("FAILED", 0)]

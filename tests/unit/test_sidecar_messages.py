@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from common.airbyte import Message
 from common.nesting import MAX_DEPTH
+from common.protocol.messages import Message
 from sidecar.lines import LineReader, TooLong
 from sidecar.messages import BadLine, Fault, decode
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from common.airbyte import StreamStatus
-from common.catalogs import ConfiguredStream, Stream
-from common.reasons import Failure, Kind
+from common.failures import Failure, FailureKind
+from common.protocol.catalogs import ConfiguredStream, Stream
+from common.protocol.messages import StreamStatus
 from common.store import TaskState
 from sidecar import outcome
 from sidecar.bulker import Bulker
@@ -35,7 +35,7 @@ def _run(end: End | None = None, **more: Any) -> Run:
         "statuses": True,
         "spoke": True,
         "stated": True,
-        "cause": Failure(Kind.SOURCE_EXIT, "the cause"),
+        "cause": Failure(FailureKind.SOURCE_EXIT, "the cause"),
     } | more
     return Run(end=end or End(exit_code=0), **given)
 
@@ -157,17 +157,21 @@ def test_a_very_long_error_keeps_its_numbers() -> None:
 @pytest.mark.parametrize(
     ("run", "lane", "kind"),
     [
-        ({"end": CRASH}, {"reported": StreamStatus.RUNNING}, Kind.SOURCE_EXIT),
-        ({"end": CRASH}, {"error": "away", "kind": Kind.BULKER_AWAY}, Kind.SOURCE_EXIT),
-        ({}, {"error": "away", "kind": Kind.BULKER_AWAY, "dead": True, "stored": 0}, Kind.BULKER_AWAY),
-        ({}, {"error": "no", "kind": Kind.BULKER_REFUSED, "dead": True, "stored": 0}, Kind.BULKER_REFUSED),
-        ({}, {"stored": 2}, Kind.ROWS_REFUSED),
-        ({}, {"reported": StreamStatus.INCOMPLETE}, Kind.INCOMPLETE),
-        ({}, {"late": 1}, Kind.INCOMPLETE),
-        ({"lost_records": 1}, {}, Kind.ROWS_REFUSED),
+        ({"end": CRASH}, {"reported": StreamStatus.RUNNING}, FailureKind.SOURCE_EXIT),
+        ({"end": CRASH}, {"error": "away", "kind": FailureKind.BULKER_AWAY}, FailureKind.SOURCE_EXIT),
+        ({}, {"error": "away", "kind": FailureKind.BULKER_AWAY, "dead": True, "stored": 0}, FailureKind.BULKER_AWAY),
+        (
+            {},
+            {"error": "no", "kind": FailureKind.BULKER_REFUSED, "dead": True, "stored": 0},
+            FailureKind.BULKER_REFUSED,
+        ),
+        ({}, {"stored": 2}, FailureKind.ROWS_REFUSED),
+        ({}, {"reported": StreamStatus.INCOMPLETE}, FailureKind.INCOMPLETE),
+        ({}, {"late": 1}, FailureKind.INCOMPLETE),
+        ({"lost_records": 1}, {}, FailureKind.ROWS_REFUSED),
     ],
 )
-def test_every_end_of_a_read_is_of_one_kind(run: dict[str, Any], lane: dict[str, Any], kind: Kind) -> None:
+def test_every_end_of_a_read_is_of_one_kind(run: dict[str, Any], lane: dict[str, Any], kind: FailureKind) -> None:
     """How the source ended comes first, then what the first stream with an error has."""
     found = outcome.of_read(_run(**run), [_lane("beds"), _lane(**lane)])
     assert found.failure is not None
@@ -180,7 +184,7 @@ def test_a_success_has_no_failure_and_a_problem_of_the_whole_does() -> None:
     assert outcome.of_read(_run(), [_lane()]).failure is None
     found = outcome.of_read(_run(), [_lane()], "the state of all streams was not saved").failure
     assert found is not None
-    assert found.kind is Kind.STATE_LOST
+    assert found.kind is FailureKind.STATE_LOST
 
 
 @pytest.mark.parametrize(

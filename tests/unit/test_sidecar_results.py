@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from common.commands import Command
+from common.protocol.commands import Command
 from common.store import Outcome
 from sidecar import masks
 from sidecar.connector import Connector

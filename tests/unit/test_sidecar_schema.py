@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from common.catalogs import ConfiguredStream, Stream
+from common.protocol.catalogs import ConfiguredStream, Stream
 from sidecar import schema
 
 

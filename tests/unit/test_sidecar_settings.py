@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from common.commands import Command
 from common.errors import SettingsError
+from common.protocol.commands import Command
 from sidecar.settings import Settings
 
 NEEDED = {

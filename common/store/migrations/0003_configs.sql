@@ -5,7 +5,7 @@ CREATE TABLE syncctl_config (
     -- As the connector wrote it; text, so that no digit and no NUL is lost.
     config      text NOT NULL,
     config_hash text NOT NULL,
-    -- Of the configuration that the caller had sent (common.airbyte.config_hash).
+    -- Of the configuration that the caller had sent (common.protocol.messages.config_hash).
     given_hash  text NOT NULL,
     updated_at  timestamptz NOT NULL DEFAULT now()
 );

@@ -1,7 +1,7 @@
 -- Why a task ended, and the attempts of a read that was started again.
 ALTER TABLE syncctl_task
     ADD COLUMN attempt     int NOT NULL DEFAULT 1,
-    -- Kind, origin, message, advice, retryable (common.reasons), as they were when it ended.
+    -- Kind, origin, message, advice, retryable (common.failures), as they were when it ended.
     ADD COLUMN failure     jsonb,
     -- What the sidecar says that its attempt came to, for the sweep to confirm or to explain; text keeps every letter.
     ADD COLUMN proposal    text,

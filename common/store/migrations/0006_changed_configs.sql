@@ -3,7 +3,7 @@
 
 CREATE TABLE syncctl_changed_config (
     package    text NOT NULL,
-    -- Of the configuration that the caller sends (common.airbyte.config_hash).
+    -- Of the configuration that the caller sends (common.protocol.messages.config_hash).
     given_hash text NOT NULL,
     -- As the connector wrote it; text, so that no digit and no NUL is lost.
     config     text NOT NULL,

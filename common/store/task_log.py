@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Raw, Struct
 
 from common.store.database import Database, Row
+from common.store.encoding import clean
 from common.store.tasks import TaskKey
-from common.store.texts import clean
 
 SEPARATOR = "\x7f"
 """DEL: the one sign of ASCII that hardly any text has and that JSON leaves as it is. DELETED is shown in its place."""

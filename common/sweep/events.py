@@ -17,8 +17,8 @@ from msgspec import Struct
 from common import nesting
 from common.errors import BadRequest
 from common.settings import Settings
-from common.tasks.deeds import Swept
-from common.tasks.sweep import keep_sweeping, sweep_pod
+from common.sweep.apply import Swept
+from common.sweep.sweep import keep_sweeping, sweep_pod
 
 _REQUIRED = ("specversion", "id", "source", "type")
 _STRUCTURED, _BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"

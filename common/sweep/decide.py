@@ -6,17 +6,17 @@ from typing import Any
 from msgspec import Struct, structs
 
 from common.cluster import Cluster
-from common.commands import Command
 from common.errors import SyncError
-from common.pods import annotations, diagnosis, words
+from common.failures import Failure, FailureKind
+from common.pods import annotations, diagnosis, explain
 from common.pods.containers import SIDECAR
 from common.pods.diagnosis import Clock, Limits, Verdict
-from common.reasons import Failure, Kind
+from common.protocol.commands import Command
 from common.settings import Settings
 from common.store import Outcome, TaskKey, TaskState, outcomes
 from common.store.database import Row
 from common.store.outcomes import End
-from common.tasks.retries import Next, Released, Retries, key_of_row
+from common.sweep.retries import Next, Released, Retries, key_of_row
 from common.tasks.start import WAITS
 
 _log = logging.getLogger(__name__)
@@ -31,13 +31,13 @@ _ALARMS = ("error", "panic", "errstd", "fatal", "exception")
 # What the sidecar knows as well, and with the connector's own words: no reason to put its proposal aside.
 _KNOWN_TO_SIDECAR = frozenset(
     {
-        Kind.SOURCE_EXIT,
-        Kind.SOURCE_KILLED,
-        Kind.SIDECAR_FAILED,
-        Kind.SIDECAR_KILLED,
-        Kind.SIDECAR_MEMORY,
-        Kind.SIDECAR_SILENT,
-        Kind.POSTGRES_AWAY,
+        FailureKind.SOURCE_EXIT,
+        FailureKind.SOURCE_KILLED,
+        FailureKind.SIDECAR_FAILED,
+        FailureKind.SIDECAR_KILLED,
+        FailureKind.SIDECAR_MEMORY,
+        FailureKind.SIDECAR_SILENT,
+        FailureKind.POSTGRES_AWAY,
     }
 )
 _SAME_CHARACTERS = 200
@@ -127,15 +127,15 @@ class Judge:
         noted: str = row["reason"]
         if row["state"] != TaskState.PENDING or noted.startswith(WAITS):
             text = "The task's pod is gone: it was deleted from outside, or lost with its node."
-            return Failure(Kind.DELETED, text), 0.0, "FAILED"
+            return Failure(FailureKind.DELETED, text), 0.0, "FAILED"
         if noted:
             # A quota, or a cluster out of reach: the same request, repeated, goes on from here.
-            within = words.span(self._limits.init_seconds)
+            within = explain.span(self._limits.init_seconds)
             text = f"The task's pod could not be created within {within}: {noted}"
-            kind = Kind.QUOTA if "quota" in noted else Kind.NOT_STARTED
+            kind = FailureKind.QUOTA if "quota" in noted else FailureKind.NOT_STARTED
             return Failure(kind, text), self._limits.init_seconds, "INIT_TIMEOUT"
         text = "The task's pod was never created, or deleted from outside before it ran."
-        return Failure(Kind.DELETED, text), 0.0, "FAILED"
+        return Failure(FailureKind.DELETED, text), 0.0, "FAILED"
 
     def _of_another_attempt(self, pod: dict[str, Any], row: Row) -> Look:
         """A task's earlier pod is cleared away. A later one may just be made; what becomes of it, its row will say."""

@@ -5,7 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 import msgspec
 from msgspec import Raw
 
-from common.airbyte import (
+from common.protocol.catalogs import Catalog, StreamId
+from common.protocol.messages import (
     GLOBAL_STATE_KEY,
     LEGACY_STATE_KEY,
     UNREADABLE,
@@ -14,7 +15,6 @@ from common.airbyte import (
     StreamState,
     says_nothing,
 )
-from common.catalogs import Catalog, StreamId
 
 
 def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes | None:

@@ -12,16 +12,16 @@ import msgspec
 from msgspec import Struct
 
 from common import cluster
-from common.cluster import place
+from common.cluster import data_plane
 from common.errors import SyncError
 from common.pods.diagnosis import Limits
 from common.pods.manifest import LABELS
 from common.settings import Settings
 from common.store import Database
 from common.store.database import Row
-from common.tasks.deeds import THREADS, Deeds, Hands, Swept
-from common.tasks.retries import Retries
-from common.tasks.verdicts import Judge, Look
+from common.sweep.apply import THREADS, Deeds, Hands, Swept
+from common.sweep.decide import Judge, Look
+from common.sweep.retries import Retries
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -127,7 +127,7 @@ def _sweeper(settings: Settings, *, isolate: bool = True) -> Iterator[_Sweeper]:
     def read(db: Database) -> tuple[float, list[Row]]:
         return float(db.run("database_now")[0]["now"]), db.run("last_sweep", place=here)
 
-    here, limits = place.of(settings), _limits(settings)
+    here, limits = data_plane.of(settings), _limits(settings)
     with Database(settings.require_database_url()) as db, ThreadPoolExecutor(THREADS, "sweep") as pool:
         now, last = db.transact(read)
         where = cluster.connect(settings)

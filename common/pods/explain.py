@@ -1,20 +1,20 @@
-"""Sentences about pods, for users: what happened and where; what to do is in common.reasons. Pure."""
+"""Sentences about pods, for users: what happened and where; what to do is in common.failures. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from common.reasons import Kind
+from common.failures import FailureKind
 
 Status = Mapping[str, Any]
 
 BEING_MADE = frozenset({"PodInitializing", "ContainerCreating"})
 # What a registry's or runtime's text tells; the first that fits.
 _IMAGE_TROUBLE = (
-    (r"unauthorized|denied|forbidden|401|403", Kind.IMAGE_ACCESS),
-    (r"no such host|i/o timeout|connection refused|unreachable", Kind.IMAGE_PULL),
-    (r"not found|manifest unknown|does not exist|parse|invalid reference", Kind.IMAGE_NAME),
+    (r"unauthorized|denied|forbidden|401|403", FailureKind.IMAGE_ACCESS),
+    (r"no such host|i/o timeout|connection refused|unreachable", FailureKind.IMAGE_PULL),
+    (r"not found|manifest unknown|does not exist|parse|invalid reference", FailureKind.IMAGE_NAME),
 )
 
 
@@ -111,10 +111,12 @@ def image_trouble(pod: Status, name: str, waiting: Status) -> str:
     return f"The image {_image(pod, name)} of {name} cannot be used: {both(waiting).rstrip('.')}."
 
 
-def image_kind(waiting: Status) -> Kind:
+def image_kind(waiting: Status) -> FailureKind:
     """Whether the name, the right to it or the way to it is the trouble; what nobody knows may pass."""
     text = both(waiting)
-    return next((kind for pattern, kind in _IMAGE_TROUBLE if re.search(pattern, text, re.IGNORECASE)), Kind.IMAGE_PULL)
+    return next(
+        (kind for pattern, kind in _IMAGE_TROUBLE if re.search(pattern, text, re.IGNORECASE)), FailureKind.IMAGE_PULL
+    )
 
 
 def not_configured(name: str, waiting: Status) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from common.errors import BadRequest, NotFound
 from common.settings import Settings
-from common.store import Database, logs
+from common.store import Database, task_log
 from common.store.database import Row
 from common.tasks.requests import LOG_LINES, TaskQuery
 
@@ -51,7 +51,7 @@ def get_task(settings: Settings, task_id: str, log_lines: int = LOG_LINES) -> di
 
 def _find(db: Database, task_id: str, log_lines: int) -> tuple[list[Row], list[Row]]:
     rows = db.run("get_task", task_id=task_id)
-    return rows, logs.last(db, rows[0]["sync_id"], task_id, log_lines) if rows else []
+    return rows, task_log.last(db, rows[0]["sync_id"], task_id, log_lines) if rows else []
 
 
 def _task(row: Row) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from common.cluster import failures
+from common.cluster import errors
 from common.errors import SettingsError
 from common.settings import Settings
 
@@ -44,7 +44,7 @@ class Api:
         GET and DELETE are repeated where the server is busy or the connection broke, honouring Retry-After; a POST
         only where no connection came to be. `doing` completes "Kubernetes ... while": "creating the pod x".
         """
-        with failures.translated(doing):
+        with errors.translated(doing):
             request = self._client.param_serialize(
                 method,
                 path,
@@ -57,9 +57,9 @@ class Api:
             data: bytes = response.read()  # type: ignore[no-untyped-call] # the library types little
         if 200 <= response.status <= 299:
             return data
-        if response.status in none_on and failures.is_its_own(data):
+        if response.status in none_on and errors.is_its_own(data):
             return None
-        raise failures.of_answer(response.status, data, doing)
+        raise errors.of_answer(response.status, data, doing)
 
 
 def connect(settings: Settings) -> Api:
@@ -110,7 +110,7 @@ def _authenticate(configuration: "Configuration", settings: Settings) -> None:
             _read_kubeconfig(configuration, given, settings.kubernetes_context or None)
     except ConfigException as error:
         hint = "outside of a cluster, name a kubeconfig" if given == "local" else "correct the file or the context"
-        raise SettingsError(f"{_SETTING} cannot be used ({failures.first_line(str(error))}); {hint}.") from error
+        raise SettingsError(f"{_SETTING} cannot be used ({errors.first_line(str(error))}); {hint}.") from error
     except OSError as error:
         raise SettingsError(f"{_SETTING} names a file that cannot be read ({error.strerror}).") from error
 

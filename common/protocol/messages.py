@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from common import nesting
-from common.catalogs import ABSENT, StreamId
+from common.protocol.catalogs import ABSENT, StreamId
 
 UNREADABLE = (msgspec.MsgspecError, nesting.TooDeep, RecursionError, UnicodeDecodeError)
 """What reading JSON raises that somebody else wrote. Only what is within our limit of nesting gets as far as a decoder;

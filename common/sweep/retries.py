@@ -15,14 +15,14 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from common import catalogs, resuming
-from common.cluster import Cluster, place
-from common.commands import Command
+from common.cluster import Cluster, data_plane
 from common.errors import Conflict, SyncError, TooLarge
+from common.failures import Failure, FailureKind
 from common.pods import diagnosis, manifest
 from common.pods.diagnosis import Clock, Limits
 from common.pods.manifest import Payload
-from common.reasons import Failure, Kind
+from common.protocol import catalogs, resume
+from common.protocol.commands import Command
 from common.settings import Settings
 from common.store import Database, TaskKey, TaskState, states, tasks
 from common.store.database import Row
@@ -149,7 +149,7 @@ class Retries:
             one.key,
             one.failure,
             pod_name=manifest.pod_name(following),
-            place=place.of(self._settings),
+            place=data_plane.of(self._settings),
             reason=f"{WAITS}{of}, after: {one.failure.message}",
             pause=self._settings.task_retry_pause_seconds * 2 ** (one.key.attempt - 1),
         )
@@ -160,21 +160,21 @@ class Retries:
         if pod is None or (pod.get("status") or {}).get("phase") in _OVER:
             return True
         verdict = diagnosis.judge(pod, Clock(self._now), self._limits)
-        return verdict is not None and verdict.failure.kind is Kind.NODE_LOST
+        return verdict is not None and verdict.failure.kind is FailureKind.NODE_LOST
 
 
 def _later(db: Database, key: TaskKey, first: Payload | None) -> Payload | Failure:
     """What the attempts so far have saved, over what the first one was given."""
     if first is None:
-        return Failure(Kind.NOT_CONFIGURED, f"{_CANNOT}: its Secret is gone.")
+        return Failure(FailureKind.NOT_CONFIGURED, f"{_CANNOT}: its Secret is gone.")
     saved = states.of_task(db, key.sync_id, key.task_id)
     catalog = catalogs.decode_catalog(first.catalog or b'{"streams":[]}')
-    state = resuming.later_states(catalog, first.state, saved) or b"{}"
+    state = resume.later_states(catalog, first.state, saved) or b"{}"
     later = Payload(config=states.changed_config(db, key.package, first.config or b""), state=state)
     try:
         manifest.check_size(later)
     except TooLarge as error:  # a state grows
-        return Failure(Kind.NOT_CONFIGURED, f"{_CANNOT}: {error.message}")
+        return Failure(FailureKind.NOT_CONFIGURED, f"{_CANNOT}: {error.message}")
     return later
 
 

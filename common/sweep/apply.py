@@ -9,11 +9,11 @@ from msgspec import Struct, structs
 
 from common.cluster import Cluster
 from common.errors import Locked
-from common.reasons import Failure
+from common.failures import Failure
 from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
 from common.store.database import StoreError
-from common.tasks.retries import Retries
-from common.tasks.verdicts import Deletion, Look
+from common.sweep.decide import Deletion, Look
+from common.sweep.retries import Retries
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")

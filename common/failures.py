@@ -1,0 +1,190 @@
+"""Why tasks end otherwise than well: the closed set of kinds, whose fault each is, and what to do about it.
+
+One table for everyone who concludes a task: the sidecar, the sweep, `cancel`, and the start of a task.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+from msgspec import Struct
+
+POSTGRES_AWAY_EXIT = 3
+"""The sidecar's exit code where it could not write the outcome, because Postgres stayed away."""
+_EXIT_KILLED = 137
+
+
+class FailureOrigin(StrEnum):
+    """Whose fault it is."""
+
+    SOURCE = "source"
+    DESTINATION = "destination"
+    PLATFORM = "platform"
+    USER = "user"
+
+
+class FailureKind(StrEnum):
+    """What ended a task. Names are part of the interface (docs/contract.md A): none changes its meaning."""
+
+    SOURCE_ERROR = "source_error"
+    CONFIG_ERROR = "config_error"
+    TRANSIENT_ERROR = "transient_error"
+    SOURCE_EXIT = "source_exit"
+    SOURCE_KILLED = "source_killed"
+    OUT_OF_MEMORY = "out_of_memory"
+    STALLED = "stalled"
+    INCOMPLETE = "incomplete"
+    NO_RESULT = "no_result"
+    BULKER_AWAY = "bulker_away"
+    BULKER_REFUSED = "bulker_refused"
+    ROWS_REFUSED = "rows_refused"
+    EVICTED = "evicted"
+    PREEMPTED = "preempted"
+    NODE_LOST = "node_lost"
+    NODE_SHUTDOWN = "node_shutdown"
+    NODE_REFUSED = "node_refused"
+    NO_REASON = "no_reason"
+    DELETED = "deleted"
+    STOPPED = "stopped"
+    UNSCHEDULABLE = "unschedulable"
+    NOT_STARTED = "not_started"
+    QUOTA = "quota"
+    CREATE_FAILED = "create_failed"
+    NOT_CONFIGURED = "not_configured"
+    NOT_CREATED = "not_created"
+    INIT_FAILED = "init_failed"
+    IMAGE_PULL = "image_pull"
+    IMAGE_NAME = "image_name"
+    IMAGE_ACCESS = "image_access"
+    IMAGE_UNUSABLE = "image_unusable"
+    SIDECAR_KILLED = "sidecar_killed"
+    SIDECAR_MEMORY = "sidecar_memory"
+    SIDECAR_FAILED = "sidecar_failed"
+    SIDECAR_SILENT = "sidecar_silent"
+    POSTGRES_AWAY = "postgres_away"
+    STATE_LOST = "state_lost"
+    TASK_TIMEOUT = "task_timeout"
+    CANCELLED = "cancelled"
+
+
+class FailurePolicy(Struct, frozen=True):
+    """What follows from a kind. `retry`: a read that ended so may well succeed if it is started again as it is."""
+
+    origin: FailureOrigin
+    retry: bool
+    advice: str
+
+
+_AGAIN = "Start the task again: it goes on from the last saved state."
+_SOURCE, _DESTINATION, _PLATFORM, _USER = (
+    FailureOrigin.SOURCE,
+    FailureOrigin.DESTINATION,
+    FailureOrigin.PLATFORM,
+    FailureOrigin.USER,
+)
+
+
+def _may_pass(origin: FailureOrigin, advice: str) -> FailurePolicy:
+    return FailurePolicy(origin, retry=True, advice=advice)
+
+
+def _stays(origin: FailureOrigin, advice: str) -> FailurePolicy:
+    return FailurePolicy(origin, retry=False, advice=advice)
+
+
+POLICIES: dict[FailureKind, FailurePolicy] = {
+    FailureKind.SOURCE_ERROR: _stays(_SOURCE, "Look at the task's log for what the connector did before its error."),
+    FailureKind.CONFIG_ERROR: _stays(_USER, "Correct the configuration; `check` tries it without reading anything."),
+    FailureKind.TRANSIENT_ERROR: _may_pass(_SOURCE, "The source asks to try again later. " + _AGAIN),
+    FailureKind.SOURCE_EXIT: _stays(_SOURCE, "Look at the last lines of the task's log for the connector's own words."),
+    FailureKind.SOURCE_KILLED: _stays(
+        _SOURCE, "Raise SYNCCTL_SOURCE_MEMORY_LIMIT if it needs much, and start it again."
+    ),
+    FailureKind.OUT_OF_MEMORY: _stays(_SOURCE, "Raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read fewer streams at once."),
+    FailureKind.STALLED: _stays(
+        _SOURCE, "Raise SYNCCTL_STALL_TIMEOUT_SECONDS if the source may be silent so long; else start it again."
+    ),
+    FailureKind.INCOMPLETE: _stays(_SOURCE, "Compare the catalog with what `discover` finds, and read the task's log."),
+    FailureKind.NO_RESULT: _stays(
+        _SOURCE, "Look at the task's log, and check that this image is an Airbyte connector."
+    ),
+    FailureKind.BULKER_AWAY: _may_pass(_DESTINATION, "Check that Bulker runs and reaches its warehouse. " + _AGAIN),
+    FailureKind.BULKER_REFUSED: _stays(_DESTINATION, "Correct the destination, or the table that Bulker names."),
+    FailureKind.ROWS_REFUSED: _stays(
+        _DESTINATION, "Look at the streams' errors: they name the records and the reasons."
+    ),
+    FailureKind.EVICTED: _may_pass(_PLATFORM, _AGAIN),
+    FailureKind.PREEMPTED: _may_pass(_PLATFORM, _AGAIN),
+    FailureKind.NODE_LOST: _may_pass(_PLATFORM, _AGAIN),
+    FailureKind.NODE_SHUTDOWN: _may_pass(_PLATFORM, _AGAIN),
+    FailureKind.NODE_REFUSED: _may_pass(_PLATFORM, _AGAIN),
+    FailureKind.NO_REASON: _may_pass(_PLATFORM, _AGAIN),
+    FailureKind.DELETED: _stays(_PLATFORM, _AGAIN),
+    FailureKind.STOPPED: _stays(_PLATFORM, _AGAIN),
+    FailureKind.UNSCHEDULABLE: _stays(_PLATFORM, "Give the cluster a node with room for it, or change its selector."),
+    FailureKind.NOT_STARTED: _stays(
+        _PLATFORM, "Raise SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS if the image is large, and start it again."
+    ),
+    FailureKind.QUOTA: _stays(_PLATFORM, "Raise the namespace's quota, or run fewer tasks at once."),
+    FailureKind.CREATE_FAILED: _stays(_PLATFORM, "Correct what the message names, and use a new taskId."),
+    FailureKind.NOT_CONFIGURED: _stays(
+        _PLATFORM, "The task's Secret was not made, or deleted by hand; start the task again."
+    ),
+    FailureKind.NOT_CREATED: _may_pass(_PLATFORM, _AGAIN),
+    FailureKind.INIT_FAILED: _may_pass(_PLATFORM, _AGAIN),
+    FailureKind.IMAGE_PULL: _may_pass(_PLATFORM, "Check that the nodes reach the registry, and start the task again."),
+    FailureKind.IMAGE_NAME: _stays(_USER, "Check the image's name and tag."),
+    FailureKind.IMAGE_ACCESS: _stays(_USER, "Give the tasks' service account imagePullSecrets for this registry."),
+    FailureKind.IMAGE_UNUSABLE: _stays(_USER, "The image has to have a POSIX shell (sh) for our command."),
+    FailureKind.SIDECAR_KILLED: _may_pass(_PLATFORM, _AGAIN),
+    FailureKind.SIDECAR_MEMORY: _may_pass(_PLATFORM, "Read fewer streams at once."),
+    FailureKind.SIDECAR_FAILED: _stays(_PLATFORM, "Look at the pod's sidecar's log, and at the functions' settings."),
+    FailureKind.SIDECAR_SILENT: _may_pass(_PLATFORM, _AGAIN),
+    FailureKind.POSTGRES_AWAY: _may_pass(
+        _PLATFORM, "Check that task pods reach Postgres (SYNCCTL_SIDECAR_DATABASE_URL). " + _AGAIN
+    ),
+    FailureKind.STATE_LOST: _stays(_PLATFORM, "Nothing is lost: the next read begins from the state before this one."),
+    FailureKind.TASK_TIMEOUT: _stays(_USER, "Raise SYNCCTL_TASK_TIMEOUT_HOURS, or read fewer streams at once."),
+    FailureKind.CANCELLED: _stays(_USER, "Start the task again if it was not meant: it goes on from the saved state."),
+}
+
+
+class Failure(Struct, frozen=True):
+    """Why a task ended as it did: the kind decides whose fault it is, the message says what happened."""
+
+    kind: FailureKind
+    message: str
+
+    @property
+    def rule(self) -> FailurePolicy:
+        """What follows from it."""
+        return POLICIES[self.kind]
+
+    @property
+    def sentence(self) -> str:
+        """What happened and what to do, for whoever sees one text only."""
+        advice = self.rule.advice
+        return f"{self.message.rstrip('. ')}; {advice[:1].lower()}{advice[1:]}"
+
+    def as_json(self) -> dict[str, Any]:
+        """As our rows keep it and GET /tasks shows it: with its origin, its advice, and whether it may be retried."""
+        rule = self.rule
+        return {
+            "kind": str(self.kind),
+            "origin": str(rule.origin),
+            "message": self.message,
+            "advice": rule.advice,
+            "retryable": rule.retry,
+        }
+
+
+_SAID = {"config_error": FailureKind.CONFIG_ERROR, "transient_error": FailureKind.TRANSIENT_ERROR}
+
+
+def of_trace(failure_type: object) -> FailureKind:
+    """What a connector's TRACE ERROR says of itself (the protocol's failure_type), whatever it puts there."""
+    return _SAID.get(str(failure_type), FailureKind.SOURCE_ERROR)
+
+
+def of_exit(exit_code: int | None) -> FailureKind:
+    """What an exit code alone says; None where there is none, though there should be: something killed the source."""
+    return FailureKind.SOURCE_KILLED if exit_code in {None, _EXIT_KILLED} else FailureKind.SOURCE_EXIT

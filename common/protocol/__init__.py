@@ -1,0 +1,1 @@
+"""The Airbyte protocol as a connector speaks it: messages, catalogs, commands, resuming."""
