@@ -1,5 +1,6 @@
-"""Runs beside the connector in every task pod: rows to Bulker, states, logs and the outcome to Postgres.
+"""Run beside the connector in every task pod: rows to Bulker; states, logs, status and results to Postgres.
 
-The data path, one module per arrow: pipes -> lines -> messages -> streams -> bulker. checkpoints decides which
-state may be saved when, outcome what the run came to. Imports common.{errors,failures,nesting,protocol,store} only.
+A record's bytes pass five modules: source/pipes -> source/lines -> source/decoding -> read/stream -> bulker/upload.
+read/checkpoints decides which state may be saved when, read/outcome what the run came to. Imports
+common.{errors,failures,nesting,protocol,store} only.
 """

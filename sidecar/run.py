@@ -11,16 +11,16 @@ from common.failures import POSTGRES_AWAY_EXIT, Failure, FailureKind
 from common.protocol import catalogs, messages
 from common.protocol.commands import Command
 from common.store import Database, Outcome, StoreError, TaskState, outcomes, states
-from sidecar import masks, memory
-from sidecar.connector import Connector
-from sidecar.journal import Journal
-from sidecar.keeper import Keeper
-from sidecar.masks import MaskedFormatter, Masks
-from sidecar.pipes import Origin, Pipes
-from sidecar.read import Read
-from sidecar.results import Results
+from sidecar import memory, redaction
+from sidecar.read.consumer import Read
+from sidecar.redaction import MaskedFormatter, Masks
+from sidecar.report.log_shipper import Journal
+from sidecar.report.outbox import Keeper
 from sidecar.settings import Settings
-from sidecar.stop import Stop
+from sidecar.shutdown import Stop
+from sidecar.single_result import Results
+from sidecar.source.diagnostics import Connector
+from sidecar.source.pipes import Origin, Pipes
 
 _FLUSH_SECONDS = 5.0
 """How long the final row waits for the log lines before it."""
@@ -41,7 +41,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     try:
         settings = Settings.load(environ)
         with Database(settings.database_url, make_tables=False) as db:
-            secrets = masks.of_config(b"", settings.database_url, settings.bulker_auth_token)
+            secrets = redaction.of_config(b"", settings.database_url, settings.bulker_auth_token)
             output.setFormatter(MaskedFormatter("%(levelname)s : %(message)s", secrets))
             _raise_limits()
             memory.keep()

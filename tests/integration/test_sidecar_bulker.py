@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import BulkerError
-from sidecar.bulker import Ack, Bulker, BulkRequest, Mode, Target
+from sidecar.bulker.client import Ack, Bulker, BulkRequest, Mode, Target
 from tests.support.certificates import server_context
 from tests.support.odd_servers import answer, odd_server, read_all, read_head, reset
 from tests.support.recorder import recorder

@@ -18,9 +18,9 @@ from common.nesting import MAX_DEPTH
 from common.protocol.commands import Command
 from common.store import Database, task_log
 from common.store.task_log import LogLines
-from sidecar import journal
-from sidecar.journal import Journal
-from sidecar.masks import Masks
+from sidecar.redaction import Masks
+from sidecar.report import log_shipper
+from sidecar.report.log_shipper import Journal
 from sidecar.settings import Settings
 from tests.support import canaries
 from tests.support.databases import TestDatabase
@@ -328,7 +328,7 @@ def test_a_hundred_thousand_lines_neither_block_nor_grow(database: TestDatabase,
     busy = _journal(database.url)
     for number in range(100_000):
         busy.log("INFO", f"line {number} 100%s")
-        assert busy._held <= journal._HOLD_BYTES
+        assert busy._held <= log_shipper._HOLD_BYTES
     busy.start()
     busy.close(60)
     got = _logged(database)
@@ -355,7 +355,7 @@ def test_long_lines_are_bounded_too(database: TestDatabase) -> None:
     busy = _journal(database.url, masks=Masks(["planted-secret"]))
     for _ in range(600):
         busy.log("INFO", "x" * 31_990 + "planted-secret" + "y" * 10_000)
-        assert busy._held <= journal._HOLD_BYTES
+        assert busy._held <= log_shipper._HOLD_BYTES
     busy.start()
     busy.close(60)
     got = _logged(database)

@@ -23,7 +23,7 @@ from common.protocol.catalogs import decode_catalog
 from common.protocol.resume import resume_states
 from common.store import Database, states
 from embedded.postgres import Postgres
-from sidecar.keeper import Keeper
+from sidecar.report.outbox import Keeper
 from tests.support.databases import TestDatabase
 from tests.support.reading import Reading, legacy, shared
 from tests.support.recorder import Bulk, Recorder, recorder

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from common.protocol.commands import Command
-from sidecar import pipes
-from sidecar.pipes import End, Origin, Pipes
 from sidecar.settings import Settings
-from sidecar.stop import Stop
+from sidecar.shutdown import Stop
+from sidecar.source import pipes
+from sidecar.source.pipes import End, Origin, Pipes
 from tests.support.recorder import Recorder, wait_for
 from tests.support.rig import Rig, catalog, lines, log, record, state, status
 

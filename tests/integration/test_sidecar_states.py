@@ -13,8 +13,8 @@ from common.failures import POSTGRES_AWAY_EXIT
 from common.protocol.catalogs import decode_catalog
 from common.protocol.resume import resume_states
 from common.store import Database, StoreError, states
-from sidecar import keeper
-from sidecar.keeper import Keeper
+from sidecar.report import outbox
+from sidecar.report.outbox import Keeper
 from tests.support.databases import TestDatabase
 from tests.support.proxy import Proxy, proxy
 from tests.support.recorder import Recorder, wait_for
@@ -187,7 +187,7 @@ def test_a_flood_of_states_is_not_written_one_by_one(
     db: Database, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Thousands without a row between them must not hold the connector up: the newest is what counts."""
-    monkeypatch.setattr(keeper, "_BURST_SECONDS", 0.0)
+    monkeypatch.setattr(outbox, "_BURST_SECONDS", 0.0)
     keep = Keeper(db)
     for number in range(1000):
         keep.keep("plants", _save("plants", b'{"c":%d}' % number), _refused([]))
@@ -201,7 +201,7 @@ def test_the_keeper_insists_at_the_end_and_then_tells(
 ) -> None:
     """With patience it waits for Postgres; where that stays away every state's owner is told."""
     reasons: list[str] = []
-    monkeypatch.setattr(keeper, "_PAUSE_SECONDS", 1000.0)
+    monkeypatch.setattr(outbox, "_PAUSE_SECONDS", 1000.0)
     with Database(gate.url) as db:
         keep = Keeper(db)
         gate.cut()

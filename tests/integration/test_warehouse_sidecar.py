@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import BulkerError
-from sidecar.bulker import Bulker, BulkRequest, Mode, Target
+from sidecar.bulker.client import Bulker, BulkRequest, Mode, Target
 from tests.support.warehouse import TOKEN, Running, running_warehouse
 
 

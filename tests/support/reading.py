@@ -8,12 +8,12 @@ from typing import Any
 from common.protocol.catalogs import decode_catalog
 from common.protocol.commands import Command
 from common.store import Outcome
-from sidecar import masks
-from sidecar.connector import Connector
-from sidecar.journal import Journal
-from sidecar.pipes import End
-from sidecar.read import Read
+from sidecar import redaction
+from sidecar.read.consumer import Read
+from sidecar.report.log_shipper import Journal
 from sidecar.settings import Settings
+from sidecar.source.diagnostics import Connector
+from sidecar.source.pipes import End
 from tests.support.rig import lines
 
 
@@ -38,7 +38,7 @@ class Reading:
             "config_folder": str(folder), "exit_code_file": "/pipes/exit-code", "commit_seconds": 1000,
         }  # fmt: skip
         self.settings = Settings(**given | settings)
-        self.masks = masks.of_config(json.dumps(config or {}).encode())
+        self.masks = redaction.of_config(json.dumps(config or {}).encode())
         self.journal = Journal(self.settings, self.masks, lambda: None)
         self.saves: list[tuple[str, Any]] = []
         """Each state as it was saved, in order."""

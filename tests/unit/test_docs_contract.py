@@ -20,7 +20,7 @@ from common.protocol.messages import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.store import TaskKey, TaskState, queries
 from common.tasks import bodies, requests
 from common.web import MAX_QUERY_BYTES
-from sidecar.bulker import LINE_BYTES
+from sidecar.bulker.client import LINE_BYTES
 from tests.support.documents import CONTRACT, README, ROOT, rows, section
 
 LETTERS = "ABCDEFGH"

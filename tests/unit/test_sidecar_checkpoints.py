@@ -11,7 +11,7 @@ from common.failures import Failure, FailureKind
 from common.protocol.catalogs import decode_catalog
 from common.protocol.messages import config_hash
 from common.protocol.resume import resume_states
-from sidecar import streams
+from sidecar.read import stream as stream_module
 from tests.support.reading import Reading, legacy, shared
 from tests.support.recorder import Recorder, recorder
 from tests.support.rig import catalog, record, state, status, trace_error
@@ -113,7 +113,7 @@ def test_a_limit_of_bulker_cuts_a_full_refresh_and_the_row_says_so(
     make: Make, bulker: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Replace, then add; should the rest fail, the row says what the table holds now."""
-    monkeypatch.setattr(streams, "ROTATE_SECONDS", -1.0)
+    monkeypatch.setattr(stream_module, "ROTATE_SECONDS", -1.0)
     for ending, expected in ((status("plants", "COMPLETE"), "SUCCESS"), (status("plants", "INCOMPLETE"), "PARTIAL")):
         reading = make(catalog("plants"))
         reading.feed(record("plants", {"id": 1, "name": "x" * 300_000}))
@@ -449,12 +449,12 @@ def test_a_stranger_that_is_given_up_stops_no_shared_state(make: Make, bulker: R
 @pytest.mark.parametrize("value", [None, {}])
 def test_an_empty_state_is_never_handed_back(make: Make, bulker: Recorder, value: Any) -> None:
     """It says that there is nothing to go on from; with it, a run would only add all rows once more."""
-    streams = catalog("plants", incremental=True)
-    reading = make(streams, state=None)
+    selected = catalog("plants", incremental=True)
+    reading = make(selected, state=None)
     reading.feed(*_rows("plants", 1), state("plants", value), status("plants", "COMPLETE")).end()
     assert reading.saves == [("plants", value)]
     saved = [("plants", json.dumps(value).encode())]
-    assert resume_states(decode_catalog(json.dumps(streams).encode()), saved) is None
+    assert resume_states(decode_catalog(json.dumps(selected).encode()), saved) is None
 
 
 @pytest.mark.parametrize("incremental", [True, False])

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar import envelope
-from sidecar.envelope import Envelope
+from sidecar.source import scan
+from sidecar.source.scan import Envelope
 
 RECORD = b'{"type":"RECORD","record":{"stream":"plants","namespace":"garden","data":'
 
@@ -37,7 +37,7 @@ RECORD = b'{"type":"RECORD","record":{"stream":"plants","namespace":"garden","da
 )
 def test_the_two_outer_levels(line: bytes, expected: Envelope) -> None:
     """Type, stream and namespace, in whatever order and however broken the rest; never those of the row."""
-    assert envelope.read(line) == expected
+    assert scan.read(line) == expected
 
 
 _name = st.text(min_size=1, max_size=8)
@@ -56,7 +56,7 @@ def test_it_agrees_with_json(name: str, namespace: str | None, data: Any, ascii_
     if namespace is not None:
         inner = {"namespace": namespace} | inner
     line = json.dumps({"type": "RECORD", "record": inner}, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-    found = envelope.read(line)
+    found = scan.read(line)
     assert (found.type, found.data) == ("RECORD", True)
     if not data_first:
         assert (found.stream, found.namespace) == (name, namespace or "")
@@ -76,11 +76,11 @@ def test_it_agrees_with_json(name: str, namespace: str | None, data: Any, ascii_
 def test_no_line_takes_long_or_much(evil: bytes) -> None:
     """Unclosed strings and deep nesting: linear work, and no path is kept per level (else this takes minutes)."""
     for _ in range(3):
-        assert envelope.read(evil).stream == ""
+        assert scan.read(evil).stream == ""
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_without_an_exception(line: bytes) -> None:
     """Whatever it is, it has an envelope, perhaps an empty one."""
-    assert isinstance(envelope.read(line), Envelope)
+    assert isinstance(scan.read(line), Envelope)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar.lines import LINE_BYTES, RECORD_BYTES, LineReader, TooLong
+from sidecar.source.lines import LINE_BYTES, RECORD_BYTES, LineReader, TooLong
 
 RECORD = b'{"type":"RECORD","record":{"stream":"plants","data":{"name":"'
 STATE = b'{"type":"STATE","state":{"data":"'

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sidecar import masks
-from sidecar.masks import MASK, MaskedFormatter, Masks
+from sidecar import redaction
+from sidecar.redaction import MASK, MaskedFormatter, Masks
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nEFAASCBKcwggSjAgEAAoIBAQC7\n-----END PRIVATE KEY-----\n"
 
 
 def _of(config: Any, *others: str) -> Masks:
-    return masks.of_config(json.dumps(config).encode(), *others)
+    return redaction.of_config(json.dumps(config).encode(), *others)
 
 
 def _spellings(secret: str) -> list[str]:
@@ -165,7 +165,7 @@ def test_words_are_left_alone(config: Any) -> None:
 )
 def test_any_configuration_can_be_taken(raw: bytes) -> None:
     """A configuration that cannot be read has no secrets that could be found; ours are hidden all the same."""
-    assert masks.of_config(raw, "bulker-token-1").hide("bulker-token-1") == MASK
+    assert redaction.of_config(raw, "bulker-token-1").hide("bulker-token-1") == MASK
 
 
 def test_a_changed_configuration_is_learnt() -> None:
@@ -233,7 +233,7 @@ def test_our_own_log_is_masked() -> None:
 def test_whatever_the_secret_it_is_gone(secret: str, before: str, after: str) -> None:
     """Any text as a password: not in any line that repeats it."""
     secret = secret.strip()
-    if len(secret) < 4 or secret.lower() in masks._PUBLIC_VALUES or secret in MASK:
+    if len(secret) < 4 or secret.lower() in redaction._PUBLIC_VALUES or secret in MASK:
         return
     hidden = Masks([secret]).hide(f"{before}<{secret}>{after}")
     assert f"<{secret}>" not in hidden

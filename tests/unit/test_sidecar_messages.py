@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from common.nesting import MAX_DEPTH
 from common.protocol.messages import Message
-from sidecar.lines import LineReader, TooLong
-from sidecar.messages import BadLine, Fault, decode
+from sidecar.source.decoding import BadLine, Fault, decode
+from sidecar.source.lines import LineReader, TooLong
 
 _PLANT = b'{"type":"RECORD","record":{"stream":"plants","data":{"id":%d}}}'
 REAL = [

@@ -9,11 +9,11 @@ from common.failures import Failure, FailureKind
 from common.protocol.catalogs import ConfiguredStream, Stream
 from common.protocol.messages import StreamStatus
 from common.store import TaskState
-from sidecar import outcome
-from sidecar.bulker import Bulker
-from sidecar.outcome import Run
-from sidecar.pipes import End
-from sidecar.streams import Lane
+from sidecar.bulker.client import Bulker
+from sidecar.read import outcome
+from sidecar.read.outcome import Run
+from sidecar.read.stream import Lane
+from sidecar.source.pipes import End
 
 NOWHERE = Bulker("http://127.0.0.1:9", "", "s")
 

@@ -8,10 +8,10 @@ import pytest
 
 from common.protocol.commands import Command
 from common.store import Outcome
-from sidecar import masks
-from sidecar.connector import Connector
-from sidecar.pipes import End
-from sidecar.results import Results
+from sidecar import redaction
+from sidecar.single_result import Results
+from sidecar.source.diagnostics import Connector
+from sidecar.source.pipes import End
 from tests.support.reading import Reading
 from tests.support.rig import catalog, lines, log, trace_error
 
@@ -26,7 +26,7 @@ GOOD: dict[Command, Any] = {
 
 def _settle(folder: Path, command: Command, *messages: Any, exit_code: int = 0, **config: str) -> Outcome:
     journal = Reading(folder, "http://127.0.0.1:9", catalog()).journal
-    secrets = masks.of_config(json.dumps(config).encode())
+    secrets = redaction.of_config(json.dumps(config).encode())
     results = Results(command, Connector("p", journal), secrets, lambda _: None)
     results.on_stdout(lines(messages))
     return results.settle(End(exit_code=exit_code), lambda: None)

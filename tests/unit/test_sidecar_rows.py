@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from sidecar.bulker import LINE_BYTES
-from sidecar.rows import fault, is_clean
+from sidecar.bulker.client import LINE_BYTES
+from sidecar.bulker.rows import fault, is_clean
 
 GOOD = st.sampled_from([b"{}", b'{"id":1}', '{"n":"\u00e9"}'.encode()])
 ANY = GOOD | st.sampled_from([b"", b"[]", b"7", b" {}", b"null", b'"{"', b'{"x":"\xff"}'])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from common.protocol.catalogs import ConfiguredStream, Stream
-from sidecar import schema
+from sidecar.bulker import schema
 
 
 def _stream(json_schema: Any, **more: Any) -> ConfiguredStream:

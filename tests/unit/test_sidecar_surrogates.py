@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sidecar import surrogates
+from sidecar.source import surrogates
 
 _PIECES = st.sampled_from(
     [

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from common.errors import BulkerAway, BulkerError
 from common.protocol.messages import UNREADABLE
-from sidecar.wire import Answer, Until, Wire
+from sidecar.bulker.upload import Answer, Until, Wire
 
 LINE_BYTES = 1_048_575
 """Bulker's limit for one row."""
@@ -69,7 +69,7 @@ def _as_it_is(deadline: float) -> float:
 
 
 class Bulker(Struct, frozen=True):
-    """A Bulker instance and the destination (the sync) there. `until` draws deadlines nearer (sidecar/stop.py)."""
+    """A Bulker instance and the destination (the sync) there. `until` draws deadlines nearer (sidecar/shutdown.py)."""
 
     url: str
     token: str

@@ -11,21 +11,22 @@ from common.failures import Failure
 from common.protocol.catalogs import ABSENT, Catalog, StreamId
 from common.protocol.messages import Message
 from common.store import Outcome
-from sidecar import envelope, going_on, outcome
-from sidecar.bulker import Bulker
-from sidecar.checkpoints import Checkpoints, Save
-from sidecar.connector import Connector, KeepConfig
-from sidecar.envelope import Envelope
-from sidecar.journal import Journal
-from sidecar.lanes import Lanes
-from sidecar.lines import LineReader, TooLong
-from sidecar.messages import BadLine, Fault, decode
-from sidecar.pipes import End
-from sidecar.refusals import Refusals
+from sidecar.bulker.client import Bulker
+from sidecar.bulker.upload import Until
+from sidecar.read import append, outcome
+from sidecar.read.checkpoints import Checkpoints, Save
+from sidecar.read.rejects import Refusals
+from sidecar.read.state_messages import States
+from sidecar.read.streams import Lanes
+from sidecar.read.trace_messages import Traces
+from sidecar.report.log_shipper import Journal
 from sidecar.settings import Settings
-from sidecar.states import States
-from sidecar.traces import Traces
-from sidecar.wire import Until
+from sidecar.source import scan
+from sidecar.source.decoding import BadLine, Fault, decode
+from sidecar.source.diagnostics import Connector, KeepConfig
+from sidecar.source.lines import LineReader, TooLong
+from sidecar.source.pipes import End
+from sidecar.source.scan import Envelope
 
 _Rows = defaultdict[str | tuple[str, str], list[Raw]]
 """A block's rows, by stream: its name alone where it has no namespace, since making pairs costs."""
@@ -49,7 +50,7 @@ class Read:
         self._lanes = Lanes(
             catalog,
             settings.table_name_prefix,
-            resumes=going_on.resuming(settings),
+            resumes=append.resuming(settings),
             bulker=Bulker(
                 settings.bulker_url,
                 settings.bulker_auth_token,
@@ -213,7 +214,7 @@ class Read:
             self._checkpoints.miss_state(line.why)
 
     def _on_too_long(self, line: TooLong) -> None:
-        found = envelope.read(line.head)
+        found = scan.read(line.head)
         if found.is_record:
             self._refusals.refuse(found, f"its line has {line.size:,} bytes, more than Bulker takes")
             return

@@ -8,11 +8,11 @@ from msgspec import Raw
 from common.protocol import messages
 from common.protocol.catalogs import ABSENT
 from common.protocol.messages import UNREADABLE, Message, State, StateKind, StreamState
-from sidecar import surrogates
-from sidecar.checkpoints import Checkpoints
-from sidecar.connector import Connector
-from sidecar.lanes import Lanes
-from sidecar.messages import decode
+from sidecar.read.checkpoints import Checkpoints
+from sidecar.read.streams import Lanes
+from sidecar.source import surrogates
+from sidecar.source.decoding import decode
+from sidecar.source.diagnostics import Connector
 
 
 class States:

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from common import nesting
 from common.protocol.messages import UNREADABLE, Message
-from sidecar import envelope, words
-from sidecar.envelope import Envelope
+from sidecar.source import lenient, scan
+from sidecar.source.scan import Envelope
 
 _START = re.compile(rb'\{\s*"type"\s*:')
 _RECORD = re.compile(rb'"type"\s*:\s*"RECORD"')
@@ -77,7 +77,7 @@ def _is_plain(block: bytes, count: int) -> bool:
 
 def _decode_line(line: bytes) -> list[Message | BadLine]:
     """Usually one message; several where lines were glued together."""
-    line = envelope.bare(line)
+    line = scan.bare(line)
     if not line:
         return []
     try:
@@ -96,17 +96,17 @@ def _read(line: bytes) -> list[Message]:
 
 def _mended(line: bytes) -> list[Message | BadLine]:
     """A message that is words for people, where a lenient reader takes it."""
-    if envelope.read(line).type not in words.KINDS:
+    if scan.read(line).type not in lenient.KINDS:
         return []
     try:
-        return [*_read(words.mended(line))]
+        return [*_read(lenient.mended(line))]
     except UNREADABLE:
         return []
 
 
 def _broken(line: bytes, error: Exception) -> BadLine:
     plain = _plain(line)
-    found = envelope.read(plain)
+    found = scan.read(plain)
     if not found.type and _HOLDS_RECORD.search(plain):
         found = Envelope("RECORD", found.stream, found.namespace)
     return BadLine(Fault.BROKEN, _reason(line, error), envelope=found, state=line if found.type == "STATE" else b"")
@@ -125,7 +125,7 @@ def _glued(line: bytes) -> list[Message | BadLine]:
 
 def _odd(line: bytes, why: str) -> BadLine:
     """Valid JSON with a member of an unexpected type; a record stays a record that was refused."""
-    found = envelope.read(line)
+    found = scan.read(line)
     if found.is_record and (found.stream or found.data or not _EMPTY.search(line)):
         return BadLine(Fault.BROKEN, why, envelope=found)
     return BadLine(Fault.ODD, f"JSON, but no message of the Airbyte protocol ({why})", envelope=found)
@@ -137,7 +137,7 @@ def _not_an_object(line: bytes) -> list[Message | BadLine]:
         msgspec.json.decode(line, type=msgspec.Raw)
     except UNREADABLE as error:
         return _glued(line) or [_noise(line, error)]
-    if (start := _START.search(line)) and (found := envelope.read(line[start.start() :])).is_record and found.data:
+    if (start := _START.search(line)) and (found := scan.read(line[start.start() :])).is_record and found.data:
         return [BadLine(Fault.BROKEN, "it is inside of an array, or of other JSON", envelope=found)]
     return [BadLine(Fault.ODD, "JSON, but no message of the Airbyte protocol")]
 
@@ -146,7 +146,7 @@ def _noise(line: bytes, error: Exception) -> BadLine:
     """Words for the log, unless half a record hangs on behind them, or they are a part of one."""
     plain = _plain(line)
     start = _START.search(plain)
-    found = envelope.read(plain[start.start() :]) if start else Envelope()
+    found = scan.read(plain[start.start() :]) if start else Envelope()
     if _RECORD.search(plain):
         found = Envelope("RECORD", found.stream, found.namespace)
     if found.is_record:

@@ -11,13 +11,13 @@ from common.protocol.catalogs import ABSENT
 from common.protocol.commands import Command
 from common.protocol.messages import UNREADABLE, ConnectionStatus, Discovered, Message
 from common.store import Outcome, TaskState
-from sidecar import words
-from sidecar.connector import Connector, KeepConfig
-from sidecar.lines import LINE_BYTES, LineReader, TooLong
-from sidecar.masks import Masks
-from sidecar.messages import BadLine, Fault, decode
-from sidecar.outcome import unexplained
-from sidecar.pipes import End
+from sidecar.read.outcome import unexplained
+from sidecar.redaction import Masks
+from sidecar.source import lenient
+from sidecar.source.decoding import BadLine, Fault, decode
+from sidecar.source.diagnostics import Connector, KeepConfig
+from sidecar.source.lines import LINE_BYTES, LineReader, TooLong
+from sidecar.source.pipes import End
 
 _EXPECTED = {Command.SPEC: "SPEC", Command.CHECK: "CONNECTION_STATUS", Command.DISCOVER: "CATALOG"}
 _CONTENTS: dict[str, msgspec.json.Decoder[Any]] = {
@@ -108,7 +108,7 @@ class Results:
 
     def _on_result(self, kind: str, payload: Raw) -> None:
         """One without its content is none: it must take the place of nothing that was found, now or earlier."""
-        payload = Raw(words.readable(payload))
+        payload = Raw(lenient.readable(payload))
         try:
             _CONTENTS[kind].decode(payload)
         except UNREADABLE as error:

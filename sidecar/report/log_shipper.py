@@ -15,8 +15,8 @@ from msgspec import Struct
 from common.errors import SyncError
 from common.store import Database, StoreError, TaskKey, task_log, tasks
 from common.store.task_log import DELETED, SEPARATOR, LogLines
-from sidecar.masks import Masks
-from sidecar.post import Post
+from sidecar.redaction import Masks
+from sidecar.report.log_forwarder import Post
 from sidecar.settings import Settings
 
 OURS = "jitsu"

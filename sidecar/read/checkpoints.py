@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from common.failures import FailureKind
-from sidecar.lanes import Lanes
-from sidecar.streams import Lane, PendingState
+from sidecar.read.stream import Lane, PendingState
+from sidecar.read.streams import Lanes
 
 Save = Callable[[str, bytes, Callable[[str], None]], None]
 """Saves one state under its key, sooner or later; calls back with the reason where it never can."""

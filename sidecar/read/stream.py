@@ -12,9 +12,9 @@ from common.errors import BulkerAway, BulkerError
 from common.failures import FailureKind
 from common.protocol.catalogs import ConfiguredStream, StreamId
 from common.protocol.messages import StreamStatus
-from sidecar import schema
-from sidecar.bulker import Ack, Bulker, BulkRequest, Mode, Target
-from sidecar.rows import fault, is_clean
+from sidecar.bulker import schema
+from sidecar.bulker.client import Ack, Bulker, BulkRequest, Mode, Target
+from sidecar.bulker.rows import fault, is_clean
 
 SEND_BYTES = 256 * 1024
 """Rows are gathered up to this size before they go onto the wire."""

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from common.protocol.catalogs import Catalog, ConfiguredStream, Stream, StreamId
-from sidecar.bulker import Bulker
-from sidecar.streams import SEND_BYTES, Lane
+from sidecar.bulker.client import Bulker
+from sidecar.read.stream import SEND_BYTES, Lane
 
 _UNKNOWN_STREAMS, _UNKNOWN_NAME = 100, 1000
 """How many streams that nobody selected are told apart, and how many characters their names may have."""

@@ -5,7 +5,7 @@ from operator import countOf
 
 from msgspec import Raw
 
-from sidecar.bulker import LINE_BYTES
+from sidecar.bulker.client import LINE_BYTES
 
 _FIRST_BYTE = struct.Struct("c").unpack_from
 

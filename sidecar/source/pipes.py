@@ -11,7 +11,7 @@ from typing import Self
 from msgspec import Struct
 
 from sidecar.settings import Settings
-from sidecar.stop import Stop
+from sidecar.shutdown import Stop
 
 READ_BYTES = 256 * 1024
 """What is made of a larger chunk no longer fits into memory that is at hand: its pages are asked for anew each time."""

@@ -9,8 +9,8 @@ from common.failures import Failure, FailureKind
 from common.protocol.messages import StreamStatus
 from common.store import Outcome, TaskState
 from common.store.outcomes import describe_read
-from sidecar.pipes import End
-from sidecar.streams import Lane, Status
+from sidecar.read.stream import Lane, Status
+from sidecar.source.pipes import End
 
 
 class Run(Struct, frozen=True):

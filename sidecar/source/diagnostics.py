@@ -10,12 +10,12 @@ from msgspec import Raw
 from common import failures
 from common.failures import FailureKind
 from common.protocol.messages import TRACES, UNREADABLE, Control, Trace
-from sidecar import words
-from sidecar.journal import Journal
-from sidecar.lines import TooLong
-from sidecar.log_messages import LEVELS, LogMessages
-from sidecar.messages import BadLine, Fault
-from sidecar.pipes import End
+from sidecar.report.log_shipper import Journal
+from sidecar.source import lenient
+from sidecar.source.decoding import BadLine, Fault
+from sidecar.source.lines import TooLong
+from sidecar.source.log_messages import LEVELS, LogMessages
+from sidecar.source.pipes import End
 
 _LAST_WORDS = 12
 _ODD_LINES_LOGGED = 20
@@ -98,7 +98,7 @@ class Connector:
     def on_trace(self, raw: Raw) -> Trace | None:
         """A TRACE message, decoded; errors that name no stream are kept, ESTIMATE and ANALYTICS need nothing."""
         try:
-            trace = msgspec.json.decode(words.readable(raw), type=Trace)
+            trace = msgspec.json.decode(lenient.readable(raw), type=Trace)
             # Looked at here, where one that cannot be read is told.
             _ = trace.status
         except UNREADABLE:
@@ -223,7 +223,7 @@ class Connector:
 def _trace_kind(raw: bytes) -> str:
     """What a TRACE of an unknown shape is about; "" where not even that is known."""
     try:
-        found = msgspec.json.decode(words.readable(raw), type=dict[str, Any])
+        found = msgspec.json.decode(lenient.readable(raw), type=dict[str, Any])
     except UNREADABLE:
         return ""
     named = str(found.get("type")).upper()

@@ -1,10 +1,10 @@
 """Records that are refused: counted in their streams, and told in the log, though not each of very many."""
 
 from common.protocol.catalogs import StreamId
-from sidecar.connector import Connector
-from sidecar.envelope import Envelope
-from sidecar.lanes import Lanes
-from sidecar.streams import Lane
+from sidecar.read.stream import Lane
+from sidecar.read.streams import Lanes
+from sidecar.source.diagnostics import Connector
+from sidecar.source.scan import Envelope
 
 _TOLD = 20
 

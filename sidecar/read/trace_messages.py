@@ -4,11 +4,11 @@ from msgspec import Raw
 
 from common import failures
 from common.protocol.messages import StreamStatus, StreamStatusTrace, Trace
-from sidecar.checkpoints import Checkpoints
-from sidecar.connector import Connector
-from sidecar.journal import Journal
-from sidecar.lanes import Lanes
-from sidecar.streams import Status
+from sidecar.read.checkpoints import Checkpoints
+from sidecar.read.stream import Status
+from sidecar.read.streams import Lanes
+from sidecar.report.log_shipper import Journal
+from sidecar.source.diagnostics import Connector
 
 _WORD_CHARACTERS = 40
 

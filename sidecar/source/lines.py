@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from sidecar import envelope
+from sidecar.source import scan
 
 RECORD_BYTES = 2 * 1024 * 1024
 """A longer RECORD line could not be sent anyway: Bulker takes 1,048,575 bytes."""
@@ -74,9 +74,9 @@ class LineReader:
         """Where a line grows over its limit: a record (or noise) is passed over, others may grow further."""
         if len(self._rest) + len(more) <= self._allowed:
             return
-        head = bytes(self._rest[: envelope.SCAN_BYTES])
-        head = (head + bytes(more[: envelope.SCAN_BYTES]))[: min(envelope.SCAN_BYTES, self._record_bytes)]
-        if envelope.opens(head) and not envelope.read(head).is_record:
+        head = bytes(self._rest[: scan.SCAN_BYTES])
+        head = (head + bytes(more[: scan.SCAN_BYTES]))[: min(scan.SCAN_BYTES, self._record_bytes)]
+        if scan.opens(head) and not scan.read(head).is_record:
             self._allowed = self._line_bytes
             if len(self._rest) + len(more) <= self._allowed:
                 return

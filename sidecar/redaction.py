@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from common import nesting
-from sidecar.forms import SHORTEST, forms_of
+from sidecar.secret_forms import SHORTEST, forms_of
 
 MASK = "********"
 _SECRET_KEY = re.compile(

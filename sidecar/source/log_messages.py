@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from common.protocol.messages import UNREADABLE, Log
-from sidecar import words
+from sidecar.source import lenient
 
 LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})
 _TEXT = frozenset({str})
@@ -78,7 +78,7 @@ def _one_by_one(raws: list[bytes]) -> Iterator[tuple[list[str], list[str]]]:
 def _odd(raw: bytes) -> Log | None:
     """One of them, with bytes that are no text or members of unexpected types; None where it says nothing."""
     try:
-        log = msgspec.json.decode(words.readable(raw), type=Log)
+        log = msgspec.json.decode(lenient.readable(raw), type=Log)
     except UNREADABLE:
         return None
     if not log.message and type(log.message) is not str:

@@ -1,0 +1,1 @@
+"""Take a read from its messages to its outcome: streams, states, traces, and when a state may be saved."""
