@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from common.store import Database
-from embedded.postgres import Postgres
+from embedded.postgres.server import Postgres
 
 _STATEMENT = re.compile(rb"LOG:  (?:statement|execute [^:]*): (?!BEGIN|COMMIT|ROLLBACK)")
 

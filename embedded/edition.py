@@ -20,8 +20,8 @@ from embedded import settings
 from embedded.connectors import uv
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images, resolver
-from embedded.postgres import Postgres
-from embedded.sweeper import SweepTimer
+from embedded.postgres.server import Postgres
+from embedded.sweep_timer import SweepTimer
 
 SIDECAR_IMAGE = "sync-functions/sidecar:embedded"
 _SWEEP_SECONDS = 1.0

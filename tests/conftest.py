@@ -9,8 +9,8 @@ import pytest
 
 from common.store import Database
 from embedded import settings
-from embedded.postgres import Postgres
-from embedded.postgres_programs import SETTINGS
+from embedded.postgres.binaries import SETTINGS
+from embedded.postgres.server import Postgres
 from tests.support.canaries import no_file_keeps_a_secret, pytest_runtest_makereport
 from tests.support.databases import TestDatabase, plant_password
 from tests.support.recorder import Recorder, recorder

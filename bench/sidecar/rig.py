@@ -20,7 +20,7 @@ import psutil
 from msgspec import Struct
 
 from common.store import Database
-from embedded.postgres import Postgres
+from embedded.postgres.server import Postgres
 
 ROOT = Path(__file__).parent.parent.parent
 _SAMPLE_SECONDS = 0.02

@@ -20,12 +20,12 @@ import msgspec
 from common.cluster import Object
 from common.errors import ClusterUnavailable, Conflict, Refused, SettingsError
 from common.pods.manifest import LABELS
-from embedded.pods import folders, logs, repair
-from embedded.pods.folders import Parameters, PodFolder, delete_tree, write, write_json
+from embedded.pods import logs, pod_dir, recovery
 from embedded.pods.images import Images
-from embedded.pods.secret_files import SecretFiles
+from embedded.pods.launch import MARKER
+from embedded.pods.pod_dir import Parameters, PodFolder, delete_tree, write, write_json
+from embedded.pods.secrets import SecretFiles
 from embedded.pods.status import PodStatus, now
-from embedded.pods.translation import MARKER
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _PASSED_ON = re.compile(r"PATH|LANG|LC_[A-Z]+|TZ")
@@ -78,7 +78,7 @@ class LocalCluster:
         self._watchers: dict[str, Thread] = {}
         self._on_end = on_end
         self._closed = False
-        repair.repair(self._pods, self._secrets)
+        recovery.repair(self._pods, self._secrets)
 
     def create_pod(self, pod: Object) -> dict[str, Any]:
         """See Cluster; returns while the pod is Pending."""
@@ -158,7 +158,7 @@ class LocalCluster:
 
     def _forget_payloads(self) -> None:
         """What is left of the pods is for the next sweep; configurations and Secrets are for nobody any more."""
-        for folder in folders.pods(self._pods):
+        for folder in pod_dir.pods(self._pods):
             with suppress(OSError):
                 delete_tree(folder.root / "volumes")
         self._secrets.remove_orphans(set())
@@ -168,7 +168,7 @@ class LocalCluster:
         return pod is not None and pod["metadata"]["uid"] == uid
 
     def _all(self) -> Iterator[dict[str, Any]]:
-        return (pod for folder in folders.pods(self._pods) if (pod := folder.read()) is not None)
+        return (pod for folder in pod_dir.pods(self._pods) if (pod := folder.read()) is not None)
 
     def _make_folder(self, name: str, pod: Object) -> PodFolder:
         """A whole folder appears under the pod's name, or none."""
@@ -230,7 +230,7 @@ class LocalCluster:
         """Until it works: while the disk is full, the pod would go on to count as running, and nobody owns it."""
         while True:
             try:
-                repair.conclude(folder, uid, _CRASHED)
+                recovery.conclude(folder, uid, _CRASHED)
             except OSError as exc:
                 _log.warning("a pod's end cannot be written yet: %s", exc.strerror)
                 if self._closed:

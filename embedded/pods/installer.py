@@ -14,7 +14,7 @@ import msgspec
 
 from common.errors import BadRequest, Refused, SyncError
 from embedded.pods import images
-from embedded.pods.folders import Parameters, write_json
+from embedded.pods.pod_dir import Parameters, write_json
 
 
 class Exit(IntEnum):

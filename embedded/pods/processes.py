@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from embedded.pods.folders import PodFolder, write
-from embedded.pods.translation import MARKER
+from embedded.pods.launch import MARKER
+from embedded.pods.pod_dir import PodFolder, write
 
 _PR_SET_CHILD_SUBREAPER = 36
 _START_TOLERANCE_SECONDS = 1.0  # psutil derives start times from a clock that may be adjusted meanwhile

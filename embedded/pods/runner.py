@@ -18,14 +18,15 @@ from typing import Any
 import msgspec
 
 from common.errors import Refused
-from embedded.pods import processes, secret_files
-from embedded.pods.attention import Attention, Stopped
-from embedded.pods.containers import Container
-from embedded.pods.folders import Parameters, PodFolder, write_json
-from embedded.pods.pulling import Puller
-from embedded.pods.secret_files import SecretFiles
+from embedded.pods import processes
+from embedded.pods import secrets as pod_secrets
+from embedded.pods.container import Container
+from embedded.pods.event_loop import Attention, Stopped
+from embedded.pods.image_puller import Puller
+from embedded.pods.launch import MARKER, Secrets, launch, required_secrets
+from embedded.pods.pod_dir import Parameters, PodFolder, write_json
+from embedded.pods.secrets import SecretFiles
 from embedded.pods.status import PodStatus, State, Waiting, waiting
-from embedded.pods.translation import MARKER, Secrets, launch, required_secrets
 
 _SECRETS_LOOK_SECONDS = 0.05
 
@@ -90,7 +91,7 @@ class Runner:
             folder.mkdir(mode=0o700, parents=True)
             if "secret" in volume:
                 try:
-                    secret_files.mount(volume["secret"], secrets[volume["secret"]["secretName"]], folder)
+                    pod_secrets.mount(volume["secret"], secrets[volume["secret"]["secretName"]], folder)
                 except Refused as exc:
                     self._give_up(self._first_name(), waiting(Waiting.CREATING, exc.message))
 

@@ -17,9 +17,9 @@ from contextlib import suppress
 from typing import Any, Final
 
 from embedded.pods import processes
+from embedded.pods.launch import Launch
 from embedded.pods.logs import BoundedLog
 from embedded.pods.status import Ending, State, now, terminated
-from embedded.pods.translation import Launch
 
 TERMINATE, KILL = b"T", b"K"
 """What a runner sends: SIGTERM to the main process, SIGKILL to all. The runner's own end means KILL."""

@@ -16,8 +16,8 @@ import msgspec
 from msgspec import Struct
 
 from common.errors import BadRequest, MethodNotAllowed, NotFound, SyncError, Unauthorized
-from embedded.warehouse import delivery
-from embedded.warehouse.delivery import Delivery
+from embedded.warehouse import bulk_request
+from embedded.warehouse.bulk_request import Delivery
 from embedded.warehouse.lines import LINE_BYTES, PIECE_BYTES, Read
 
 Environ = dict[str, Any]
@@ -88,7 +88,7 @@ class App:
             raise SyncError(f"stream complete error: {exc.message}") from exc
 
     def _bulk(self, environ: Environ, destination: str) -> dict[str, Any]:
-        wanted = delivery.parse(destination, environ["QUERY_STRING"], environ.get("HTTP_X_JITSU_SCHEMA", ""))
+        wanted = bulk_request.parse(destination, environ["QUERY_STRING"], environ.get("HTTP_X_JITSU_SCHEMA", ""))
         receipt = self._store(wanted, _reader(environ))
         if not receipt.processed:
             return {"message": "ok"}
@@ -105,7 +105,7 @@ class App:
         return {"message": "ok", "state": state}
 
     def _post(self, environ: Environ) -> dict[str, Any]:
-        wanted = delivery.parse_event(environ["QUERY_STRING"])
+        wanted = bulk_request.parse_event(environ["QUERY_STRING"])
         event = _whole(_reader(environ))
         receipt = self._store(wanted, io.BytesIO(event).read)
         if not receipt.stored:

@@ -7,7 +7,7 @@ whose name DuckDB could not take as it is.
 from collections.abc import Iterable, Mapping
 
 from embedded.warehouse import names
-from embedded.warehouse.file import Connection
+from embedded.warehouse.duckdb_file import Connection
 
 _PREPARE = """
 CREATE TABLE IF NOT EXISTS _tables (name VARCHAR NOT NULL, table_name VARCHAR NOT NULL);

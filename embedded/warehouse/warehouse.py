@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from embedded.warehouse import registry, tables
+from embedded.warehouse import load, registry
 from embedded.warehouse.app import App, Receipt
-from embedded.warehouse.delivery import Delivery
-from embedded.warehouse.file import PATIENCE_SECONDS, DatabaseFile
+from embedded.warehouse.bulk_request import Delivery
+from embedded.warehouse.duckdb_file import PATIENCE_SECONDS, DatabaseFile
 from embedded.warehouse.lines import Read, blocks
 from embedded.warehouse.names import quote
 from embedded.warehouse.spool import Spool, remove_leftovers
@@ -57,5 +57,5 @@ class Warehouse:
             if spool.stored:
                 spool.seal()
                 with self._file.transaction() as connection:
-                    tables.store(connection, delivery, spool.path, spool.layout)
+                    load.store(connection, delivery, spool.path, spool.layout)
             return Receipt(spool.processed, spool.stored, spool.refusal)

@@ -61,7 +61,7 @@ def test_a_task_that_ends_within_the_first_sweep_is_told(
         sweeping.set()
         swept.wait(60)
 
-    monkeypatch.setattr("embedded.sweeper.sweep", slow)
+    monkeypatch.setattr("embedded.sweep_timer.sweep", slow)
     with Edition(tmp_path, 0, {}, lambda _: None) as slowly, Database(slowly.database_url) as db:
         assert sweeping.wait(20)
         key = TaskKey(Command.SPEC, "quick", "case/bad", "1")

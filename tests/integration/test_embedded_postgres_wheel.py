@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from embedded import postgres_wheel
-from embedded.postgres import Postgres
+from embedded.postgres import wheel
+from embedded.postgres.server import Postgres
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the server under another account")
 
@@ -31,7 +31,7 @@ import sys
 from pathlib import Path
 from common.errors import StoreUnavailable
 from embedded import postgres_wheel
-from embedded.postgres import Postgres
+from embedded.postgres.server import Postgres
 folder, *shelves = map(Path, sys.argv[1:])
 postgres_wheel.SHELVES = tuple(shelves)
 try:
@@ -70,7 +70,7 @@ def open_folder() -> Iterator[Path]:
 @pytest.fixture
 def shelf(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The place for copies, not there yet."""
-    monkeypatch.setattr(postgres_wheel, "SHELVES", (open_folder / "shelf",))
+    monkeypatch.setattr(wheel, "SHELVES", (open_folder / "shelf",))
     return open_folder / "shelf"
 
 

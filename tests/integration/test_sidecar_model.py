@@ -22,7 +22,7 @@ from common.failures import Failure, FailureKind
 from common.protocol.catalogs import decode_catalog
 from common.protocol.resume import resume_states
 from common.store import Database, states
-from embedded.postgres import Postgres
+from embedded.postgres.server import Postgres
 from sidecar.report.outbox import Keeper
 from tests.support.databases import TestDatabase
 from tests.support.reading import Reading, legacy, shared

@@ -13,7 +13,7 @@ import psutil
 
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images
-from embedded.pods.translation import MARKER
+from embedded.pods.launch import MARKER
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from embedded.postgres import Postgres
+from embedded.postgres.server import Postgres
 from tests.support.databases import TestDatabase
 from tests.support.recorder import wait_for
 from tests.support.rig import catalog

@@ -11,8 +11,8 @@ from typing import Any
 
 from common.errors import SyncError
 from common.tasks.start import start
-from embedded.postgres import Postgres
-from embedded.sweeper import SweepTimer
+from embedded.postgres.server import Postgres
+from embedded.sweep_timer import SweepTimer
 from tests.support.databases import TestDatabase
 from tests.support.killing import KillingProxy, Steps
 from tests.support.served import Served, launched, served

@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import BadRequest, SyncError
-from embedded.warehouse.delivery import Delivery, Field, Mode, parse
+from embedded.warehouse.bulk_request import Delivery, Field, Mode, parse
 
 
 def test_a_request_is_read_whole():

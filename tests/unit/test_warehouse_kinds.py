@@ -7,20 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedded.warehouse import kinds
-from embedded.warehouse.kinds import Seen, Type, choose, widen
+from embedded.warehouse import column_types
+from embedded.warehouse.column_types import Seen, Type, choose, widen
 
 _connection = duckdb.connect()
 _connection.execute("SET TimeZone = 'UTC'")
 
 
 def _see(*tokens: str, as_moments: bool = True) -> Seen:
-    look = kinds.seen("t", "true" if as_moments else "false")
+    look = column_types.seen("t", "true" if as_moments else "false")
     return Seen(_connection.execute(f"SELECT {look} FROM (SELECT unnest(?) AS t)", [list(tokens)]).fetchall()[0][0])
 
 
 def _read(token: str, kind: str) -> object:
-    return _connection.execute(f"SELECT {kinds.value('t', kind)} FROM (SELECT ? AS t)", [token]).fetchall()[0][0]
+    return _connection.execute(f"SELECT {column_types.value('t', kind)} FROM (SELECT ? AS t)", [token]).fetchall()[0][0]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_column_widens_only_as_far_as_it_must():
 )
 def test_old_values_become_text_as_json_would_have_said_them(value, kind, text):
     """So a key that was a number once is still found by its text."""
-    widened = kinds.widened("v", kind, Type.VARCHAR)
+    widened = column_types.widened("v", kind, Type.VARCHAR)
     assert _connection.execute(f"SELECT {widened} FROM (SELECT CAST(? AS {kind}) AS v)", [value]).fetchall() == [
         (text,)
     ]

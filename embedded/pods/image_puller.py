@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from common.errors import BadRequest, Refused, SyncError
 from embedded.pods import images, logs
-from embedded.pods.attention import Attention
-from embedded.pods.folders import Parameters, PodFolder
+from embedded.pods.event_loop import Attention
 from embedded.pods.installer import Exit
+from embedded.pods.launch import Launch
+from embedded.pods.pod_dir import Parameters, PodFolder
 from embedded.pods.status import State, Waiting, waiting
-from embedded.pods.translation import Launch
 
 _INSTALLER = "installer"
 _LONGEST_PAUSE_SECONDS = 300.0

@@ -3,9 +3,9 @@
 import logging
 from pathlib import Path
 
-from embedded.pods import folders, processes, status
-from embedded.pods.folders import PodFolder, delete_tree, write_json
-from embedded.pods.secret_files import SecretFiles
+from embedded.pods import pod_dir, processes, status
+from embedded.pods.pod_dir import PodFolder, delete_tree, write_json
+from embedded.pods.secrets import SecretFiles
 
 _RESTARTED = "The machine's runner ended (crash or restart)."
 
@@ -20,7 +20,7 @@ def repair(pods: Path, secrets: SecretFiles) -> None:
     for half in pods.glob(".*"):
         delete_tree(half)
     living: set[str] = set()
-    for folder in folders.pods(pods):
+    for folder in pod_dir.pods(pods):
         pod = folder.read()
         if pod is None:
             _log.warning("a pod's folder without a pod is deleted: %s", folder.root.name)

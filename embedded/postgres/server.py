@@ -31,8 +31,8 @@ from typing import Self
 import psutil
 
 from common.errors import Conflict, StoreUnavailable
-from embedded import postgres_programs, postgres_wheel
-from embedded.postgres_programs import HERE, SETTINGS, Programs
+from embedded.postgres import binaries, wheel
+from embedded.postgres.binaries import HERE, SETTINGS, Programs
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Postgres:
             with ExitStack() as held:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 held.enter_context(_owned(folder))
-                programs = postgres_wheel.find(folder)
+                programs = wheel.find(folder)
                 password = _prepare(folder, programs)
                 stopping = threading.Event()
                 process, port = _start_server(folder / "data", programs, stopping)
@@ -204,7 +204,7 @@ def _keep(data: Path, programs: Programs, port: int, stopping: threading.Event) 
     The kernel ends the server when the *thread* that started it ends; the caller's may end long before us.
     """
     started: Future[_Kept] = Future()
-    settings = postgres_programs.arguments({**SETTINGS, "port": str(port)})
+    settings = binaries.arguments({**SETTINGS, "port": str(port)})
 
     def spawn() -> subprocess.Popen[bytes]:
         return programs.spawn(data, "postgres", "-D", HERE, *settings, on_orphaned=signal.SIGINT)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from common.errors import Conflict, Refused
-from embedded.pods.folders import write
+from embedded.pods.pod_dir import write
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}")
 

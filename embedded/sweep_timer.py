@@ -6,7 +6,7 @@ import threading
 from common.errors import SyncError
 from common.settings import Settings
 from common.sweep.sweep import sweep
-from embedded.journal import Journal
+from embedded.task_announcer import Journal
 
 _log = logging.getLogger(__name__)
 

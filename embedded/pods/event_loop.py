@@ -9,8 +9,8 @@ from math import inf
 from typing import Any
 
 from embedded.pods import processes
-from embedded.pods.containers import Container
-from embedded.pods.translation import Launch
+from embedded.pods.container import Container
+from embedded.pods.launch import Launch
 
 _OWNER = 0  # standard input: a pipe that the owner holds open for as long as it lives
 _DEAF_SECONDS = 5.0

@@ -5,16 +5,16 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from embedded.warehouse import kinds, registry
-from embedded.warehouse.delivery import Delivery, Mode
-from embedded.warehouse.file import Connection
-from embedded.warehouse.kinds import Seen
+from embedded.warehouse import column_types, registry
+from embedded.warehouse.bulk_request import Delivery, Mode
+from embedded.warehouse.column_types import Seen
+from embedded.warehouse.duckdb_file import Connection
 from embedded.warehouse.names import quote
 from embedded.warehouse.spool import LONGEST_BYTES
 
 _WINNERS = "temp.main.winners"
 _EXACT = "coalesce(bool_and({0} BETWEEN -9007199254740992 AND 9007199254740992), true)"
-_INTEGERS = (kinds.Type.BIGINT, kinds.Type.HUGEINT)
+_INTEGERS = (column_types.Type.BIGINT, column_types.Type.HUGEINT)
 
 
 class Column(Struct, frozen=True):
@@ -30,7 +30,7 @@ class Column(Struct, frozen=True):
 
     @property
     def value(self) -> str:
-        return kinds.value(self.token, self.kind) if self.token else f"CAST(NULL AS {self.kind})"
+        return column_types.value(self.token, self.kind) if self.token else f"CAST(NULL AS {self.kind})"
 
 
 class _Source(Struct, frozen=True):
@@ -95,10 +95,12 @@ def _plan(
     table: str,
     current: dict[str, str],
 ) -> dict[str, Column]:
-    wanted = {field.name: kinds.declared(field.type) for field in delivery.schema}
-    moments = {key for key, name in names.items() if kinds.Type.TIMESTAMPTZ in (wanted.get(key), current.get(name))}
+    wanted = {field.name: column_types.declared(field.type) for field in delivery.schema}
+    moments = {
+        key for key, name in names.items() if column_types.Type.TIMESTAMPTZ in (wanted.get(key), current.get(name))
+    }
     seen = _look(connection, source, moments)
-    best: dict[str, str] = {key: kinds.choose(seen.get(key, Seen(0)), wanted.get(key)) for key in names}
+    best: dict[str, str] = {key: column_types.choose(seen.get(key, Seen(0)), wanted.get(key)) for key in names}
     doubtful = {
         name: current[name]
         for key, name in names.items()
@@ -111,7 +113,7 @@ def _plan(
         is_empty, exact = held.get(name, (False, False))
         kind = best[key]
         if was is not None and not is_empty:
-            kind = kinds.widen(was, seen.get(key, Seen(0)), exact_in_double=exact)
+            kind = column_types.widen(was, seen.get(key, Seen(0)), exact_in_double=exact)
         columns[key] = Column(quote(name), source.token(key), kind, was, is_empty)
     return columns
 
@@ -125,7 +127,7 @@ def _look(connection: Connection, source: _Source, moments: set[str]) -> dict[st
         return {}
     columns = source.places.values()
     closer = ", ".join(str(at) for key, at in source.places.items() if key in moments)
-    look = kinds.seen("t", f"i IN ({closer})" if closer else "false")
+    look = column_types.seen("t", f"i IN ({closer})" if closer else "false")
     found = connection.execute(
         f"SELECT i, {look} FROM (SELECT unnest([{', '.join(f'c{at}' for at in columns)}]) AS t, "
         f"unnest(range({len(columns)})) AS i FROM {source.sql}) GROUP BY i"
@@ -154,7 +156,7 @@ def _reshape(connection: Connection, table: str, columns: list[Column]) -> None:
             old = (
                 f"CAST(NULL AS {column.kind})"
                 if column.is_empty
-                else kinds.widened(column.name, column.current, column.kind)
+                else column_types.widened(column.name, column.current, column.kind)
             )
             connection.execute(f"ALTER TABLE {table} ALTER COLUMN {column.name} TYPE {column.kind} USING {old}")
 

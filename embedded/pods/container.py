@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from embedded.pods import processes, supervisor
+from embedded.pods.launch import Launch
 from embedded.pods.processes import Identity
 from embedded.pods.status import Ending, State, now, terminated
-from embedded.pods.translation import Launch
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import Refused
-from embedded.pods.folders import PodFolder
+from embedded.pods.pod_dir import PodFolder
 
 MARKER = "EMBEDDED_POD_UID"
 """Every process of a pod carries this variable, so that a clean-up after a crash finds strays."""

@@ -1,0 +1,1 @@
+"""Postgres from a wheel: where its programs can be run from, and the server they run."""
