@@ -6,7 +6,7 @@ import msgspec
 import typer
 from msgspec import Raw, Struct
 
-from syncctl import wire
+from syncctl.api import models
 
 
 class Offered(Struct, frozen=True):
@@ -61,7 +61,7 @@ def configure(catalog: Raw, names: Sequence[str], option: str = "--catalog") -> 
     """
     try:
         entries = [_entry(raw) for raw in _streams(catalog)]
-    except wire.UNREADABLE as exc:
+    except models.UNREADABLE as exc:
         raise typer.BadParameter(
             f"This is no catalog: {exc}. Expected a configured catalog, or what `syncctl discover ... --json` prints.",
             param_hint=option,

@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 import pytest
 
-from syncctl.options import DEFAULT_PORT
+from syncctl.commands.options import DEFAULT_PORT
 from tests.support.machines import ROOT, SUDO, SYSTEMS, named, project, release
 
 __all__ = ["project", "release"]  # found here by pytest

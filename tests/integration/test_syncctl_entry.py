@@ -11,12 +11,12 @@ SLOW = """
 import builtins, sys, time
 real = builtins.__import__
 def slow(name, *rest):
-    if name == "syncctl.main":
+    if name == "syncctl.cli":
         print("importing", flush=True)
         time.sleep(60)
     return real(name, *rest)
 builtins.__import__ = slow
-from syncctl.entry import main
+from syncctl.__main__ import main
 main()
 """
 
@@ -45,7 +45,7 @@ def test_an_output_that_takes_nothing_is_no_traceback(
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # it would hide what Python still wants to write at its end
     if not json and "full" in redirected:
         code, says = 5, "Nothing answers"  # nothing is written there
-    program = f"{sys.executable} -c 'from syncctl.entry import main; main()' tasks --url http://127.0.0.1:1 {json}"
+    program = f"{sys.executable} -c 'from syncctl.__main__ import main; main()' tasks --url http://127.0.0.1:1 {json}"
     done = subprocess.run(["sh", "-c", f"{program} {redirected}"], capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr, says in done.stderr) == (code, False, True)
     assert "Exception ignored" not in done.stderr

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from typer.testing import CliRunner
 
-from syncctl.main import app
+from syncctl.cli import app
 from tests.support import canaries
 from tests.support.stand_in import TOKEN
 
-COMMAND = (sys.executable, "-c", "from syncctl.main import app; app()")
+COMMAND = (sys.executable, "-c", "from syncctl.cli import app; app()")
 _TIMEOUT = 60
 
 

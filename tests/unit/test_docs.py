@@ -13,8 +13,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from common.settings import Settings, variable
-from syncctl.main import app
-from syncctl.outcome import ExitCode
+from syncctl.cli import app
+from syncctl.exit_codes import ExitCode
 from tests.support.documents import ARCHITECTURE, CONTRACT, README, ROOT, code, console, rows, section
 
 DOCUMENTS = ("README.md", "docs/architecture.md", "docs/contract.md", "docs/faults.md", "docs/security.md")

@@ -77,5 +77,5 @@ def test_the_sidecar_loads_little() -> None:
 
 def test_the_command_line_loads_the_edition_only_when_asked() -> None:
     """`syncctl tasks` works where only its own packages are installed."""
-    loaded = _loaded_by("import syncctl.main")
+    loaded = _loaded_by("import syncctl.cli")
     assert not loaded & {"embedded", "flask", "functions_framework", "duckdb", "kubernetes", "pydantic", "pg8000"}

@@ -1,4 +1,4 @@
-"""syncctl.client: what is repeated, and which sentences the network's errors become."""
+"""syncctl.api.client: what is repeated, and which sentences the network's errors become."""
 
 import socket
 from collections.abc import Iterator
@@ -7,9 +7,9 @@ import httpx
 import pytest
 from msgspec import Raw
 
-from syncctl import client
-from syncctl.client import Deployment
-from syncctl.errors import RequestRefused, Unreachable
+from syncctl.api import client
+from syncctl.api.client import Deployment
+from syncctl.api.errors import RequestRefused, Unreachable
 from syncctl.image import Image
 from tests.support.stand_in import BROKEN, TOKEN, StandIn, stand_in, task
 

@@ -1,8 +1,8 @@
-"""syncctl.counts: when its counts agree."""
+"""syncctl.commands.demo_counts: when its counts agree."""
 
 import pytest
 
-from syncctl.counts import Count, table
+from syncctl.commands.demo_counts import Count, table
 
 
 @pytest.mark.parametrize(

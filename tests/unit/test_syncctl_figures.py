@@ -1,9 +1,9 @@
-"""syncctl.figures: numbers and times as people read them."""
+"""syncctl.display.format: numbers and times as people read them."""
 
 import pytest
 
-from syncctl import figures
-from syncctl.wire import StreamProgress, Task
+from syncctl.api.models import StreamProgress, Task
+from syncctl.display import formatting
 
 
 @pytest.mark.parametrize(
@@ -11,7 +11,7 @@ from syncctl.wire import StreamProgress, Task
 )
 def test_sizes(number: int, text: str) -> None:
     """Decimal units, one digit behind the point."""
-    assert figures.size(number) == text
+    assert formatting.size(number) == text
 
 
 @pytest.mark.parametrize(
@@ -20,17 +20,17 @@ def test_sizes(number: int, text: str) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     """The two largest units."""
-    assert figures.duration(seconds) == text
+    assert formatting.duration(seconds) == text
 
 
 def test_an_unreadable_time_is_shown_as_it_came() -> None:
     """A strange deployment's times must not end the command."""
-    assert figures.clock("yesterday") == "yesterday"
-    assert figures.clock(None) == ""
+    assert formatting.clock("yesterday") == "yesterday"
+    assert formatting.clock(None) == ""
 
 
 @pytest.mark.parametrize(("stored", "text"), [(0, ""), (25, "2.5"), (12_345, "1,234")])
 def test_rates_are_over_the_whole_run(stored: int, text: str) -> None:
     """Rows by seconds between the deployment's own two times."""
     task = Task("t", "read", "SUCCESS", started_at="2026-11-24T10:00:00Z", finished_at="2026-11-24T10:00:10.000Z")
-    assert figures.rate(StreamProgress(stored=stored), task) == text
+    assert formatting.rate(StreamProgress(stored=stored), task) == text

@@ -1,4 +1,4 @@
-"""syncctl.screen: what reaches the terminal."""
+"""syncctl.display.console: what reaches the terminal."""
 
 import json
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from syncctl.screen import Grid, Screen, align, visible
+from syncctl.display.console import Grid, Screen, align, visible
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import typer
 
-from syncctl import ask, demo, read, serve, tasks
+from syncctl.commands import connector, demo, read, serve, tasks
 
 ABOUT = """
 Run Airbyte-protocol connectors through sync-functions, and follow what they do.
@@ -35,6 +35,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_add("Ask a connector", ask.spec, ask.check, ask.discover)
+_add("Ask a connector", connector.spec, connector.check, connector.discover)
 _add("Read, and follow", read.read, tasks.tasks, tasks.logs, tasks.cancel)
 _add("On this machine", serve.serve, demo.demo)

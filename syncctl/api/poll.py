@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
-from syncctl.client import PATIENT, Deployment
-from syncctl.outcome import is_final
+from syncctl.api.client import PATIENT, Deployment
+from syncctl.api.models import Task
+from syncctl.exit_codes import is_final
 from syncctl.settings import is_local
-from syncctl.wire import Task
 
 LOG_LINES = 500
 """Log lines asked for at each look; more between two looks are told as a gap, never dropped silently."""

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 import typer
 
 from common.errors import SyncError
-from syncctl import wire
-from syncctl.client import Deployment
-from syncctl.outcome import ExitCode
-from syncctl.screen import Screen
+from syncctl.api import models
+from syncctl.api.client import Deployment
+from syncctl.display.console import Screen
+from syncctl.exit_codes import ExitCode
 from syncctl.settings import saved_token, shown
 
 
@@ -43,6 +43,6 @@ def _decoded(screen: Screen, url: str) -> Iterator[None]:
     """Results and log lines are decoded where they are shown; a strange one is the deployment's fault."""
     try:
         yield
-    except wire.UNREADABLE as exc:
+    except models.UNREADABLE as exc:
         screen.fail(f"{shown(url)} sent something that this version of syncctl cannot read: {exc}. --json may show it.")
         raise typer.Exit(ExitCode.UNREACHABLE) from exc

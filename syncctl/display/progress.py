@@ -10,11 +10,11 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from syncctl import figures, views
-from syncctl.follow import LOG_LINES, Look
-from syncctl.outcome import ExitCode, is_final
-from syncctl.screen import Screen, draw, visible
-from syncctl.wire import StreamProgress, Task, decode_line
+from syncctl.api.models import StreamProgress, Task, decode_line
+from syncctl.api.poll import LOG_LINES, Look
+from syncctl.display import formatting, tables
+from syncctl.display.console import Screen, draw, visible
+from syncctl.exit_codes import ExitCode, is_final
 
 
 def show(screen: Screen, looks: Iterable[Look], *, logs: bool = True) -> Task:
@@ -47,11 +47,11 @@ def leaving(screen: Screen, task_id: str) -> Iterator[None]:
 def finish(screen: Screen, task: Task) -> None:
     """The last word on a read: all streams, the outcome and the reason."""
     if task.streams:
-        screen.table(views.streams(task))
-    screen.show(views.heading(task))
+        screen.table(tables.streams(task))
+    screen.show(tables.heading(task))
     if task.reason:
         screen.say(task.reason)
-    for line in views.why(task):
+    for line in tables.why(task):
         screen.say(line, "dim")
 
 
@@ -70,7 +70,7 @@ def _redraw(screen: Screen, looks: Iterable[Look], *, logs: bool) -> Task:
             if logs:
                 _lines(screen, look)
             waits = Text(visible(look.task.reason or ""), "dim")
-            display.update(Group(draw(views.streams(look.task)), views.heading(look.task), waits), refresh=True)
+            display.update(Group(draw(tables.streams(look.task)), tables.heading(look.task), waits), refresh=True)
 
         return _each(looks, tell)
 
@@ -104,10 +104,10 @@ def _attempt(task: Task) -> str:
 
 def _sentence(name: str, progress: StreamProgress, task: Task) -> str:
     parts = [
-        f"{figures.count(progress.emitted)} emitted",
-        f"{figures.count(progress.stored)} stored",
-        figures.size(progress.size),
-        f"{figures.rate(progress, task)} rows/s" if progress.stored else "",
+        f"{formatting.count(progress.emitted)} emitted",
+        f"{formatting.count(progress.stored)} stored",
+        formatting.size(progress.size),
+        f"{formatting.rate(progress, task)} rows/s" if progress.stored else "",
     ]
     return f"{visible(name)}: {visible(progress.status)}, {', '.join(filter(None, parts))}"
 
@@ -144,4 +144,4 @@ def _lines(screen: Screen, look: Look) -> None:
         screen.note(f"More than {LOG_LINES} lines came at once; the ones before these were not shown here.")
     for raw in look.lines:
         screen.data(raw)
-        screen.show(views.line(decode_line(raw)))
+        screen.show(tables.line(decode_line(raw)))

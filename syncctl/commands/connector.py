@@ -8,18 +8,18 @@ import typer
 from msgspec import Raw
 from rich.text import Text
 
-from syncctl import views
+from syncctl.api.client import Deployment
+from syncctl.api.models import CheckResult, Task
+from syncctl.api.poll import wait
 from syncctl.catalogs import offered
-from syncctl.client import Deployment
-from syncctl.follow import wait
+from syncctl.commands.inputs import read_object
+from syncctl.commands.options import DEFAULT_URL, AsJson, Config, ImageArgument, Token, Url
+from syncctl.commands.session import session
+from syncctl.display import tables
+from syncctl.display.console import Screen, visible
+from syncctl.display.progress import leaving
+from syncctl.exit_codes import ExitCode, State, exit_code
 from syncctl.image import Image
-from syncctl.inputs import read_object
-from syncctl.live import leaving
-from syncctl.options import DEFAULT_URL, AsJson, Config, ImageArgument, Token, Url
-from syncctl.outcome import ExitCode, State, exit_code
-from syncctl.screen import Screen, visible
-from syncctl.session import session
-from syncctl.wire import CheckResult, Task
 
 _GOOD = frozenset({"SUCCEEDED", "SUCCESS"})
 
@@ -77,7 +77,7 @@ def discover(
     with session(url, token, as_json=as_json) as (deployment, screen):
         catalog = discovered(deployment, screen, image, settings)
         screen.data(catalog)
-        screen.table(views.offered(offered(catalog)))
+        screen.table(tables.offered(offered(catalog)))
 
 
 def discovered(deployment: Deployment, screen: Screen, image: Image, config: Raw) -> Raw:
@@ -119,7 +119,7 @@ def _notes(screen: Screen) -> Callable[[Task], None]:
 def show_spec(screen: Screen, result: Raw) -> None:
     """The fields of a configuration, and where they are explained."""
     found = msgspec.json.decode(result)
-    screen.table(views.settings(found))
+    screen.table(tables.settings(found))
     if documentation := found.get("documentationUrl"):
         screen.say(f"Documentation: {documentation}", "dim")
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.logs import set_up
-from syncctl.local import Home, edition, keep_private, program, stop_on_signals
-from syncctl.options import DEFAULT_PORT
-from syncctl.screen import Screen
-from syncctl.session import guard
+from syncctl.commands.embedded import Home, edition, keep_private, program, stop_on_signals
+from syncctl.commands.options import DEFAULT_PORT
+from syncctl.commands.session import guard
+from syncctl.display.console import Screen
 
 if TYPE_CHECKING:
     from embedded.edition import Edition

@@ -6,17 +6,17 @@ import msgspec
 import typer
 from msgspec import Raw
 
-from syncctl import figures, views
-from syncctl.ask import show_check, show_spec
+from syncctl.api.client import PATIENT, Deployment
+from syncctl.api.models import Task
+from syncctl.api.poll import LOG_LINES, MAX_LOG_LINES, Look, follow
 from syncctl.catalogs import offered
-from syncctl.client import PATIENT, Deployment
-from syncctl.follow import LOG_LINES, MAX_LOG_LINES, Look, follow
-from syncctl.live import finish, leaving, show_lines
-from syncctl.options import DEFAULT_URL, AsJson, TaskId, Token, Url
-from syncctl.outcome import State, exit_code, is_final
-from syncctl.screen import Screen
-from syncctl.session import session
-from syncctl.wire import Task
+from syncctl.commands.connector import show_check, show_spec
+from syncctl.commands.options import DEFAULT_URL, AsJson, TaskId, Token, Url
+from syncctl.commands.session import session
+from syncctl.display import formatting, tables
+from syncctl.display.console import Screen
+from syncctl.display.progress import finish, leaving, show_lines
+from syncctl.exit_codes import State, exit_code, is_final
 
 PAGE = 100
 """Tasks asked for at once."""
@@ -62,7 +62,7 @@ def tasks(
         found = _collect(deployment, {key: str(value) for key, value in filters.items() if value}, limit)
         screen.data(Raw(msgspec.json.encode({"tasks": [task.raw for task in found]})))
         if found:
-            screen.table(views.tasks(found, narrow=screen.narrow))
+            screen.table(tables.tasks(found, narrow=screen.narrow))
         else:
             screen.note("No tasks match. `syncctl read IMAGE --config FILE` starts one.")
 
@@ -108,7 +108,7 @@ def cancel(task_id: TaskId, url: Url = DEFAULT_URL, token: Token = "", as_json: 
         note = deployment.cancel(before)
         task = deployment.task(task_id, pauses=PATIENT)
         screen.data(task.raw)
-        screen.show(views.heading(task))
+        screen.show(tables.heading(task))
         if note:
             screen.note(note)
         if is_final(before):
@@ -139,8 +139,8 @@ def _detail(deployment: Deployment, screen: Screen, task_id: str) -> Task:
     screen.data(task.raw)
     finish(screen, task)
     screen.say(
-        f"created {figures.clock(task.created_at)} · started {figures.clock(task.started_at) or 'not yet'} · "
-        f"finished {figures.clock(task.finished_at) or 'not yet'}",
+        f"created {formatting.clock(task.created_at)} · started {formatting.clock(task.started_at) or 'not yet'} · "
+        f"finished {formatting.clock(task.finished_at) or 'not yet'}",
         "dim",
     )
     if task.has_result:
@@ -159,4 +159,4 @@ def _result(screen: Screen, task: Task) -> None:
     elif task.command == "check":
         show_check(screen, task)
     elif task.command == "discover":
-        screen.table(views.offered(offered(task.result)))
+        screen.table(tables.offered(offered(task.result)))

@@ -10,7 +10,7 @@ def main() -> None:
     """Runs the command line; no traceback is shown when it is interrupted before it has begun, or cannot be heard."""
     _open_streams()
     try:
-        from syncctl.main import app
+        from syncctl.cli import app
 
         try:
             app()
@@ -32,3 +32,7 @@ def _open_streams() -> None:
     """A stream that was closed by who started us is None: what goes there is said to nobody."""
     nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - open for as long as the process lives
     sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,7 @@
 
 from enum import IntEnum, StrEnum
 
-from syncctl.wire import Task
+from syncctl.api.models import Task
 
 
 class ExitCode(IntEnum):

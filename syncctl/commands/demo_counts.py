@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from common.errors import SyncError
-from syncctl import figures, views
-from syncctl.client import Deployment
-from syncctl.follow import follow
-from syncctl.live import show
-from syncctl.outcome import State
-from syncctl.screen import Grid, Screen
+from syncctl.api.client import Deployment
+from syncctl.api.poll import follow
+from syncctl.display import formatting, tables
+from syncctl.display.console import Grid, Screen
+from syncctl.display.progress import show
+from syncctl.exit_codes import State
 
 if TYPE_CHECKING:
     from embedded.edition import Edition
@@ -45,7 +45,7 @@ class Reads(NamedTuple):
     def follow(self, task_id: str, before: Mapping[str, Count]) -> list[Count]:
         """Follow one read to its end and count its rows; `before` is what the tables held."""
         task = show(self.screen, follow(self.deployment, task_id), logs=False)
-        self.screen.show(views.heading(task))
+        self.screen.show(tables.heading(task))
         if task.state != State.SUCCESS:
             raise SyncError(f"The read ended {task.state}: {task.reason or 'without a reason.'}")
         return [
@@ -55,7 +55,7 @@ class Reads(NamedTuple):
                 progress.stored,
                 (before[name].counted or 0) if name in before and name in self.resumable else 0,
                 self.running.rows(PREFIX + name),
-                figures.rate(progress, task),
+                formatting.rate(progress, task),
                 name in self.resumable,
             )
             for name, progress in (task.streams or {}).items()
@@ -69,11 +69,11 @@ def table(counts: Sequence[Count]) -> Grid:
         [
             (
                 count.stream,
-                figures.count(count.emitted),
-                figures.count(count.stored),
-                "no table" if count.counted is None else figures.count(count.counted),
+                formatting.count(count.emitted),
+                formatting.count(count.stored),
+                "no table" if count.counted is None else formatting.count(count.counted),
                 count.rate,
-                "agree" if count.agrees else f"DIFFER (expected {figures.count(count.before + count.emitted)})",
+                "agree" if count.agrees else f"DIFFER (expected {formatting.count(count.before + count.emitted)})",
             )
             for count in counts
         ],

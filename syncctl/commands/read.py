@@ -9,19 +9,19 @@ import msgspec
 import typer
 from msgspec import Raw
 
-from syncctl.ask import discovered
+from syncctl.api.client import Deployment
+from syncctl.api.errors import NoSuchTask
+from syncctl.api.models import Started, Task
+from syncctl.api.poll import follow
 from syncctl.catalogs import configure
-from syncctl.client import Deployment
-from syncctl.errors import NoSuchTask
-from syncctl.follow import follow
+from syncctl.commands.connector import discovered
+from syncctl.commands.inputs import read_object, read_state, refuse_two_from_stdin
+from syncctl.commands.options import DEFAULT_URL, AsJson, Config, ImageArgument, Token, Url
+from syncctl.commands.session import session
+from syncctl.display.console import Screen
+from syncctl.display.progress import finish, leaving, show
+from syncctl.exit_codes import exit_code
 from syncctl.image import Image
-from syncctl.inputs import read_object, read_state, refuse_two_from_stdin
-from syncctl.live import finish, leaving, show
-from syncctl.options import DEFAULT_URL, AsJson, Config, ImageArgument, Token, Url
-from syncctl.outcome import exit_code
-from syncctl.screen import Screen
-from syncctl.session import session
-from syncctl.wire import Started, Task
 
 STARTED_BY = '{"trigger":"syncctl"}'
 

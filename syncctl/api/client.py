@@ -13,8 +13,8 @@ import httpx
 import msgspec
 from msgspec import Raw
 
-from syncctl import wire
-from syncctl.errors import DeploymentError, NoSuchTask, RequestRefused, Unreachable
+from syncctl.api import models
+from syncctl.api.errors import DeploymentError, NoSuchTask, RequestRefused, Unreachable
 from syncctl.image import Image
 from syncctl.settings import is_local, shown
 
@@ -64,48 +64,48 @@ class Deployment:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def spec(self, image: Image) -> wire.Started:
+    def spec(self, image: Image) -> models.Started:
         """Starts a spec."""
         return self._start("GET", "/spec", _named(image))
 
-    def check(self, image: Image, storage_key: str, config: Raw) -> wire.Started:
+    def check(self, image: Image, storage_key: str, config: Raw) -> models.Started:
         """Starts a check of a configuration; `storage_key` names its row."""
         return self._start("POST", "/check", _named(image, storageKey=storage_key), {"config": config})
 
-    def discover(self, image: Image, storage_key: str, config: Raw) -> wire.Started:
+    def discover(self, image: Image, storage_key: str, config: Raw) -> models.Started:
         """Starts a discovery of streams; `storage_key` names its row."""
         return self._start("POST", "/discover", _named(image, storageKey=storage_key), {"config": config})
 
-    def read(self, image: Image, query: Mapping[str, str], body: Mapping[str, Raw]) -> wire.Started:
+    def read(self, image: Image, query: Mapping[str, str], body: Mapping[str, Raw]) -> models.Started:
         """Starts a read; `query` as contract A names it (syncId, taskId, ...), `body` config, catalog, state."""
         return self._start("POST", "/read", _named(image, **query), body, repeat=True)
 
-    def tasks(self, query: Mapping[str, str]) -> wire.TaskPage:
+    def tasks(self, query: Mapping[str, str]) -> models.TaskPage:
         """The newest tasks that match `query` (syncId, status, command, limit, cursor)."""
-        return self._decode(self._ask("GET", "/tasks", query, repeat=True), wire.TaskPage)
+        return self._decode(self._ask("GET", "/tasks", query, repeat=True), models.TaskPage)
 
-    def task(self, task_id: str, log_lines: int | None = None, pauses: Sequence[float] = BRISK) -> wire.Task:
+    def task(self, task_id: str, log_lines: int | None = None, pauses: Sequence[float] = BRISK) -> models.Task:
         """One task with its result and its last log lines."""
         query = {} if log_lines is None else {"logs": str(log_lines)}
         try:
             answer = self._ask("GET", f"/tasks/{quote(task_id, safe='')}", query, repeat=True, pauses=pauses)
-            found = self._decode(answer, wire.TaskAnswer).task
+            found = self._decode(answer, models.TaskAnswer).task
         except RequestRefused as refused:
             if refused.code != _NO_SUCH_TASK:
                 raise
             raise NoSuchTask(f"There is no task {task_id} at {self.url}; `syncctl tasks` lists them.") from refused
         return self.decode(found)
 
-    def cancel(self, task: wire.Task) -> str:
+    def cancel(self, task: models.Task) -> str:
         """Asks for the task's end; one that has ended stays as it is. Returns what there is to know of it."""
         query = {"package": task.package, "syncId": task.sync_id, "taskId": task.task_id}
-        return self._decode(self._ask("GET", "/cancel", query, repeat=True), wire.Cancelled).note
+        return self._decode(self._ask("GET", "/cancel", query, repeat=True), models.Cancelled).note
 
-    def decode(self, raw: Raw) -> wire.Task:
+    def decode(self, raw: Raw) -> models.Task:
         """One task of a page."""
         try:
-            return wire.decode_task(raw)
-        except wire.UNREADABLE as exc:
+            return models.decode_task(raw)
+        except models.UNREADABLE as exc:
             raise self._strange(exc) from exc
 
     def _check_host(self, url: str) -> None:
@@ -119,8 +119,8 @@ class Deployment:
 
     def _start(
         self, method: str, path: str, query: Mapping[str, str], body: Any = None, *, repeat: bool = False
-    ) -> wire.Started:
-        return self._decode(self._ask(method, path, query, body, repeat=repeat), wire.Started)
+    ) -> models.Started:
+        return self._decode(self._ask(method, path, query, body, repeat=repeat), models.Started)
 
     def _ask(
         self,
@@ -164,7 +164,7 @@ class Deployment:
     def _decode(self, response: httpx.Response, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(response.content, type=kind)
-        except wire.UNREADABLE as exc:
+        except models.UNREADABLE as exc:
             raise self._strange(exc) from exc
 
     def _strange(self, exc: Exception) -> RequestRefused:
@@ -177,9 +177,9 @@ class Deployment:
         code = response.status_code
         again = code in _NOTHING_STARTED or (repeat and code in _UNKNOWN_OUTCOME)
         try:
-            sentence = msgspec.json.decode(response.content, type=wire.Refusal).error
+            sentence = msgspec.json.decode(response.content, type=models.Refusal).error
             sentence = f"{sentence} {_HINTS.get(code, '')}".strip()
-        except wire.UNREADABLE:
+        except models.UNREADABLE:
             sentence, code = self._foreign(response), 0
         return RequestRefused(sentence, repeatable=again, wait_seconds=_retry_after(response), code=code)
 

@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 from rich.text import Text
 
-from syncctl import figures
+from syncctl.api.models import Failure, LogLine, Task
 from syncctl.catalogs import Offered
-from syncctl.outcome import State
-from syncctl.screen import STATE_STYLES, Grid, visible
-from syncctl.wire import Failure, LogLine, Task
+from syncctl.display import formatting
+from syncctl.display.console import STATE_STYLES, Grid, visible
+from syncctl.exit_codes import State
 
 _LEVEL_STYLES = {"ERROR": "red", "FATAL": "bold red", "ERRSTD": "yellow", "WARN": "yellow", "DEBUG": "dim"}
 
@@ -23,7 +23,7 @@ def tasks(rows: Sequence[Task], *, narrow: bool = False) -> Grid:
             task.task_id,
             task.command,
             task.state,
-            figures.clock(task.started_at or task.created_at, "%m-%d %H:%M" if narrow else "%Y-%m-%d %H:%M:%S"),
+            formatting.clock(task.started_at or task.created_at, "%m-%d %H:%M" if narrow else "%Y-%m-%d %H:%M:%S"),
             _took(task),
             task.image.rpartition("/")[2] if narrow else task.image,
             task.sync_id,
@@ -50,11 +50,11 @@ def streams(task: Task) -> Grid:
         [
             name,
             progress.status,
-            figures.count(progress.emitted),
-            figures.count(progress.stored),
-            figures.size(progress.size),
-            figures.rate(progress, task),
-            *([figures.count(progress.refused)] if refused else []),
+            formatting.count(progress.emitted),
+            formatting.count(progress.stored),
+            formatting.size(progress.size),
+            formatting.rate(progress, task),
+            *([formatting.count(progress.refused)] if refused else []),
             *([progress.error or ""] if errors else []),
         ]
         for name, progress in entries
@@ -74,7 +74,7 @@ def heading(task: Task) -> Text:
 def why(task: Task) -> list[str]:
     """What ended a task beside the words of its reason: earlier attempts, the kind, and what to do."""
     lines = [
-        f"attempt {earlier.attempt} ended {figures.clock(earlier.ended_at)} ({_kind_of(earlier)}): {earlier.message}"
+        f"attempt {earlier.attempt} ended {formatting.clock(earlier.ended_at)} ({_kind_of(earlier)}): {earlier.message}"
         for earlier in task.attempts
     ]
     if failure := task.failure:
@@ -93,7 +93,7 @@ def _kind_of(failure: Failure) -> str:
 
 def line(log: LogLine) -> Text:
     """One log line; further lines of its message are indented, so that none can pass for a line of its own."""
-    text = Text(figures.clock(log.timestamp, "%H:%M:%S"), "dim")
+    text = Text(formatting.clock(log.timestamp, "%H:%M:%S"), "dim")
     text.append(f" {visible(log.level):<6}", _LEVEL_STYLES.get(log.level, "default"))
     text.append(f" {visible(log.logger)}", "dim").append("  ")
     return text.append(visible(log.message, lines=True).replace("\n", "\n    "), "default")
@@ -109,7 +109,7 @@ def offered(entries: Sequence[Offered]) -> Grid:
                 ", ".join(stream.supported_sync_modes or []),
                 _cursor(stream),
                 ", ".join(".".join(path) for path in stream.source_defined_primary_key or []),
-                figures.count(_size(stream.json_schema.get("properties"))),
+                formatting.count(_size(stream.json_schema.get("properties"))),
             )
             for stream in entries
         ],
@@ -161,5 +161,5 @@ def _size(value: object) -> int:
 
 
 def _took(task: Task) -> str:
-    seconds = figures.elapsed_seconds(task)
-    return "" if seconds is None else figures.duration(seconds)
+    seconds = formatting.elapsed_seconds(task)
+    return "" if seconds is None else formatting.duration(seconds)

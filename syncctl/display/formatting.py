@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from syncctl.wire import StreamProgress, Task
+from syncctl.api.models import StreamProgress, Task
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 

@@ -15,18 +15,19 @@ import typer
 from msgspec import Raw
 
 from common.errors import Refused, SyncError
-from syncctl import counts, figures, views
-from syncctl.ask import show_check, show_spec, storage_key, watch
+from syncctl.api.client import Deployment
+from syncctl.api.models import Task
 from syncctl.catalogs import configure, offered, resumable
-from syncctl.client import Deployment
+from syncctl.commands import demo_counts
+from syncctl.commands.connector import show_check, show_spec, storage_key, watch
+from syncctl.commands.embedded import Home, edition, keep_private, log_to, program, stop_on_signals
+from syncctl.commands.options import DEFAULT_PORT
+from syncctl.commands.read import STARTED_BY
+from syncctl.commands.session import guard
+from syncctl.display import formatting, tables
+from syncctl.display.console import Screen
+from syncctl.exit_codes import ExitCode, State
 from syncctl.image import Image, parse_image
-from syncctl.local import Home, edition, keep_private, log_to, program, stop_on_signals
-from syncctl.options import DEFAULT_PORT
-from syncctl.outcome import ExitCode, State
-from syncctl.read import STARTED_BY
-from syncctl.screen import Screen
-from syncctl.session import guard
-from syncctl.wire import Task
 
 if TYPE_CHECKING:
     from embedded.edition import Edition
@@ -95,14 +96,14 @@ def _run(screen: Screen, home: Path) -> bool:
         reading = _start(deployment, source, sync, catalog)
         _show_answers(screen, deployment, source, asked)
         _step(screen, 5, "read everything: POST /read")
-        reads = counts.Reads(screen, running, deployment, resumable(catalog))
+        reads = demo_counts.Reads(screen, running, deployment, resumable(catalog))
         first = reads.follow(reading, {})
-        screen.table(counts.table(first))
+        screen.table(demo_counts.table(first))
         _step(screen, 6, "read again: POST /read without a state resumes from the saved one")
         _show_states(screen, running, sync)
         again = _start(deployment, source, sync, catalog)
         second = reads.follow(again, {count.stream: count for count in first})
-        screen.table(counts.table(second))
+        screen.table(demo_counts.table(second))
         _next(screen, running)
     return _verdict(screen, first, second)
 
@@ -135,7 +136,7 @@ def _show_answers(screen: Screen, deployment: Deployment, source: Source, asked:
     _step(screen, 3, f"check: POST /check with {bytes(source.config).decode()}")
     show_check(screen, _done(screen, deployment, asked.check))
     _step(screen, 4, "discover: POST /discover")
-    screen.table(views.offered(offered(_done(screen, deployment, asked.discover).result)))
+    screen.table(tables.offered(offered(_done(screen, deployment, asked.discover).result)))
 
 
 def _done(screen: Screen, deployment: Deployment, task_id: str) -> Task:
@@ -148,7 +149,12 @@ def _done(screen: Screen, deployment: Deployment, task_id: str) -> Task:
 
 def _start(deployment: Deployment, source: Source, sync: str, catalog: Raw) -> str:
     """Begins a read; returns its taskId."""
-    query = {"syncId": sync, "taskId": str(uuid.uuid4()), "tableNamePrefix": counts.PREFIX, "startedBy": STARTED_BY}
+    query = {
+        "syncId": sync,
+        "taskId": str(uuid.uuid4()),
+        "tableNamePrefix": demo_counts.PREFIX,
+        "startedBy": STARTED_BY,
+    }
     return deployment.read(source.image, query, {"config": source.config, "catalog": catalog}).task_id
 
 
@@ -158,12 +164,12 @@ def _show_states(screen: Screen, running: "Edition", sync: str) -> None:
         screen.say(f"the connector is given, for {stream}: {brief}", "dim")
 
 
-def _verdict(screen: Screen, first: Sequence[counts.Count], second: Sequence[counts.Count]) -> bool:
+def _verdict(screen: Screen, first: Sequence[demo_counts.Count], second: Sequence[demo_counts.Count]) -> bool:
     differing = [count.stream for count in [*first, *second] if not count.agrees]
     if differing or not first:
         screen.fail(f"The counts differ for: {', '.join(differing) or 'every stream, as none was read'}.")
         return False
-    rows, again = (figures.count(sum(count.stored for count in read)) for read in (first, second))
+    rows, again = (formatting.count(sum(count.stored for count in read)) for read in (first, second))
     if any(count.resumes for count in second):
         then = f"the second read resumed and brought {again} more."
     else:
@@ -176,7 +182,7 @@ def _next(screen: Screen, running: "Edition") -> None:
     """What to try now that the demo is over: its edition stops, its data stays."""
     screen.say("\nTry next:", "bold")
     here = program()
-    query = f"duckdb.connect('{running.warehouse_file}', read_only=True).sql('from {counts.PREFIX}users limit 5')"
+    query = f"duckdb.connect('{running.warehouse_file}', read_only=True).sql('from {demo_counts.PREFIX}users limit 5')"
     screen.say(f'  {here.with_name("python")} -c "import duckdb; print({query})"  # look at the rows')
     screen.say(f"  SYNCCTL_HOME={running.home} {here} serve  # run it all again, to stay; it prints what to export")
     screen.say(f"  {here} tasks  # then, in another terminal: the runs of this demo")

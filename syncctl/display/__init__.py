@@ -1,0 +1,1 @@
+"""What a person sees: the console, tables, progress, and how figures are written."""
