@@ -74,7 +74,7 @@ images: ## build the images of the functions and the sidecar with docker, podman
 	@sh images/build.sh
 
 # KUBECONFIG, the gateway's address, kubectl and kn; a cluster that KUBECONFIG names already is used instead.
-CLUSTER := $(BIN)/python -m tests.cluster.tool
+CLUSTER := $(BIN)/python -m tools.cluster
 
 .PHONY: cluster
 cluster: .venv/ready ## start a Kubernetes and Knative of plain processes on this machine (builds it at first)

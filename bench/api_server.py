@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.tool import control_plane
-from tests.cluster.tool.control_plane import ControlPlane
+from tools.cluster import control_plane
+from tools.cluster.control_plane import ControlPlane
 
 NAMESPACE = "sync-tasks"
 _PATH = f"/api/v1/namespaces/{NAMESPACE}"

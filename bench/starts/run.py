@@ -18,9 +18,9 @@ from bench.api_server import ApiServer, api_server
 from bench.results import Goal, left_out, publish
 from bench.statements import Statements, counting
 from common.store import Database
-from tests.cluster.tool import control_plane
-from tests.support import burst
-from tests.support.functions import Server, running
+from tools import burst
+from tools.cluster import control_plane
+from tools.functions import Server, running
 
 _TOKEN = "bench-token"  # noqa: S105 - of a function that ends with this program
 _PLACE = "bench"

@@ -19,7 +19,7 @@ from bench.statements import Statements, counting
 from bench.sweep import pods
 from common.pods.manifest import pod_name
 from common.store import Database, TaskKey, tasks
-from tests.cluster.tool import control_plane
+from tools.cluster import control_plane
 
 ROOT = Path(__file__).parents[2]
 _PAGE = 500

@@ -7,7 +7,7 @@ import pytest
 from tests.cluster import leaks, settings, stack
 from tests.cluster.settings import ClusterSettings
 from tests.cluster.stack import Stack
-from tests.cluster.tool.settings import KUBECONFIG
+from tools.cluster.settings import KUBECONFIG
 
 
 @pytest.fixture(scope="session")

@@ -92,7 +92,7 @@ def first_process(pod: dict[str, Any], container: str) -> int:
 
 def tool(*arguments: str) -> None:
     """Runs the cluster's tool, in a process of its own: the daemons that it starts must outlive the tests."""
-    run(sys.executable, "-m", "tests.cluster.tool", *arguments)
+    run(sys.executable, "-m", "tools.cluster", *arguments)
 
 
 def rights(account: str, namespace: str) -> dict[str, set[str]]:

@@ -1,4 +1,4 @@
-"""Which cluster the tests use: the variables that `python -m tests.cluster.tool env` prints, or one's own."""
+"""Which cluster the tests use: the variables that `python -m tools.cluster env` prints, or one's own."""
 
 import os
 from dataclasses import dataclass

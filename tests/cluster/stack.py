@@ -222,7 +222,7 @@ def _image(settings: ClusterSettings, name: str, folder: str) -> None:
         kube.run("docker", "build", "--tag", name, "--file", file, *argument, str(ROOT), seconds=1800)
         kube.run(*shlex.split(settings.load_command), name, seconds=1800)
         return
-    tool = [sys.executable, "-m", "tests.cluster.tool", "image", "--unless-loaded", name, "--file", file, str(ROOT)]
+    tool = [sys.executable, "-m", "tools.cluster", "image", "--unless-loaded", name, "--file", file, str(ROOT)]
     kube.run(*tool, *argument, seconds=1800)
 
 

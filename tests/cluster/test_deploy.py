@@ -22,7 +22,7 @@ from tests.cluster.stack import (
     replicas,
     variant,
 )
-from tests.cluster.tool import builds
+from tools.cluster import builds
 
 pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(600)]
 

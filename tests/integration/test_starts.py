@@ -2,13 +2,13 @@
 
 from urllib.parse import urlencode
 
-from tests.support import burst
-from tests.support.burst import Answer
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
 from tests.support.functions import running
 from tests.support.kube_api import kube_api
 from tests.support.site import PACKAGE, VERSION
+from tools import burst
+from tools.burst import Answer
 
 TOKEN = "right"
 BODY = b'{"config":{},"catalog":{"streams":[]}}'

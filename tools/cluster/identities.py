@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cluster.tool.processes import Part, run, substitute
-from tests.cluster.tool.settings import APISERVER_SERVICE, HERE, NETNS, NODE, NODE_ADDRESS, RUN
+from tools.cluster.processes import Part, run, substitute
+from tools.cluster.settings import APISERVER_SERVICE, HERE, NETNS, NODE, NODE_ADDRESS, RUN
 
 _PKI = RUN / "pki"
 _WHO = {

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from tests.cluster.tool import settings
+from tools.cluster import settings
 
 Part = str | Path
 

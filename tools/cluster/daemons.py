@@ -6,10 +6,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.cluster.tool import control_plane, network
-from tests.cluster.tool.builds import addons, kubernetes
-from tests.cluster.tool.processes import Part, run, succeeds
-from tests.cluster.tool.settings import (
+from tools.cluster import control_plane, network
+from tools.cluster.builds import addons, kubernetes
+from tools.cluster.processes import Part, run, succeeds
+from tools.cluster.settings import (
     KUBECONFIG,
     LOGS,
     NODE,

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.cluster.tool import daemons, network
-from tests.cluster.tool.processes import lock, phase, run, succeeds
-from tests.cluster.tool.settings import ONLY_IMAGES, RUN, STATE
+from tools.cluster import daemons, network
+from tools.cluster.processes import lock, phase, run, succeeds
+from tools.cluster.settings import ONLY_IMAGES, RUN, STATE
 
 
 def down(*, purge: bool) -> None:

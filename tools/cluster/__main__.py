@@ -1,4 +1,4 @@
-"""`python -m tests.cluster.tool COMMAND`: see README.md."""
+"""`python -m tools.cluster COMMAND`: see README.md."""
 
 import argparse
 import shlex
@@ -7,10 +7,10 @@ import subprocess
 import sys
 import time
 
-from tests.cluster.tool import builds, daemons, images
-from tests.cluster.tool.down import down
-from tests.cluster.tool.processes import ClusterError, say, show
-from tests.cluster.tool.settings import (
+from tools.cluster import builds, daemons, images
+from tools.cluster.down import down
+from tools.cluster.processes import ClusterError, say, show
+from tools.cluster.settings import (
     BASE_IMAGE,
     DOMAIN,
     GATEWAY_ADDRESS,
@@ -19,7 +19,7 @@ from tests.cluster.tool.settings import (
     KUBECONFIG,
     LOGS,
 )
-from tests.cluster.tool.up import build, start_again, up
+from tools.cluster.up import build, start_again, up
 
 
 def _build(given: argparse.Namespace) -> None:
@@ -82,7 +82,7 @@ def _logs(given: argparse.Namespace) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.cluster.tool", description="A cluster for tests.")
+    parser = argparse.ArgumentParser(prog="python -m tools.cluster", description="A cluster for tests.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, action, text in (
         ("build", _build, "install the packages and build the programs, unless that was done"),

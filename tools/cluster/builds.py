@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cluster.tool.processes import digest, lock, phase, run, succeeds
-from tests.cluster.tool.settings import CACHE, ENVOY_VERSION, GATEWAY_API_VERSION, HERE, PACKAGES, environment
+from tools.cluster.processes import digest, lock, phase, run, succeeds
+from tools.cluster.settings import CACHE, ENVOY_VERSION, GATEWAY_API_VERSION, HERE, PACKAGES, environment
 
 _COMPONENTS = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
 

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.cluster.tool import builds, daemons
-from tests.cluster.tool.daemons import kubectl
-from tests.cluster.tool.processes import digest, phase, run, substitute, wait_until
-from tests.cluster.tool.settings import CACHE, HERE, RUN
+from tools.cluster import builds, daemons
+from tools.cluster.daemons import kubectl
+from tools.cluster.processes import digest, phase, run, substitute, wait_until
+from tools.cluster.settings import CACHE, HERE, RUN
 
 NAMESPACES = ("knative-serving", "kourier-system", "knative-eventing")
 INSTALLED = RUN / "knative-installed"

@@ -8,10 +8,10 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tests.cluster.tool import archives, builds, daemons
-from tests.cluster.tool.archives import Image
-from tests.cluster.tool.processes import ClusterError, Part, digest, lock, phase, run, say, show, succeeds, wait_until
-from tests.cluster.tool.settings import BASE_IMAGE, CACHE, HERE, PYTHON_PACKAGES, RUN
+from tools.cluster import archives, builds, daemons
+from tools.cluster.archives import Image
+from tools.cluster.processes import ClusterError, Part, digest, lock, phase, run, say, show, succeeds, wait_until
+from tools.cluster.settings import BASE_IMAGE, CACHE, HERE, PYTHON_PACKAGES, RUN
 
 
 def pause_image() -> Image:
@@ -95,7 +95,8 @@ def _import(images: Iterable[Image]) -> None:
         return
     command = [str(part) for part in (*daemons.CTR, "images", "import", "-")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as importing:
-        assert importing.stdin is not None
+        if importing.stdin is None:  # Popen types it so
+            raise AssertionError(command)
         archives.write(importing.stdin, wanted)
         importing.stdin.close()
     if importing.returncode:

@@ -3,11 +3,11 @@
 import concurrent.futures
 import json
 
-from tests.cluster.tool import builds, daemons, identities, images, knative, network
-from tests.cluster.tool.daemons import kubectl_succeeds
-from tests.cluster.tool.down import tear_down
-from tests.cluster.tool.processes import ClusterError, lock, phase, run, wait_until
-from tests.cluster.tool.settings import LOGS, NODE, ONLY_IMAGES, PIDS, RUN, SYSCTLS
+from tools.cluster import builds, daemons, identities, images, knative, network
+from tools.cluster.daemons import kubectl_succeeds
+from tools.cluster.down import tear_down
+from tools.cluster.processes import ClusterError, lock, phase, run, wait_until
+from tools.cluster.settings import LOGS, NODE, ONLY_IMAGES, PIDS, RUN, SYSCTLS
 
 
 def build(*, with_knative: bool) -> None:

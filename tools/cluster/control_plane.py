@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.tool import identities
-from tests.cluster.tool.builds import kubernetes
-from tests.cluster.tool.processes import ClusterError, Part
+from tools.cluster import identities
+from tools.cluster.builds import kubernetes
+from tools.cluster.processes import ClusterError, Part
 
 _LOOPBACK = "127.0.0.1"
 _START_SECONDS = 90.0
@@ -60,7 +60,7 @@ def missing() -> str:
     """What is not on this machine, and what makes it; "" where nothing is missing."""
     if (kubernetes() / "kube-apiserver").exists() and shutil.which("etcd"):
         return ""
-    return "The programs of Kubernetes are not built; run `.venv/bin/python -m tests.cluster.tool build --no-knative`."
+    return "The programs of Kubernetes are not built; run `.venv/bin/python -m tools.cluster build --no-knative`."
 
 
 @dataclass(frozen=True)

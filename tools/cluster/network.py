@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.cluster.tool.processes import Part, run, succeeds
-from tests.cluster.tool.settings import HOST_ADDRESS, NETNS, NODE_ADDRESS, POD_CIDR, SERVICE_CIDR
+from tools.cluster.processes import Part, run, succeeds
+from tools.cluster.settings import HOST_ADDRESS, NETNS, NODE_ADDRESS, POD_CIDR, SERVICE_CIDR
 
 _LINK = "sync-host"
 
