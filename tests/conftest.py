@@ -13,8 +13,8 @@ from embedded.postgres.binaries import SETTINGS
 from embedded.postgres.server import Postgres
 from tests.support.canaries import no_file_keeps_a_secret, pytest_runtest_makereport
 from tests.support.databases import TestDatabase, plant_password
-from tests.support.recorder import Recorder, recorder
-from tests.support.rig import Rig
+from tests.support.fake_bulker import FakeBulker, fake_bulker
+from tests.support.sidecar_process import SidecarProcess
 
 __all__ = ["no_file_keeps_a_secret", "pytest_runtest_makereport"]  # found here by pytest
 
@@ -72,15 +72,15 @@ def connectors_cache() -> Path:
 
 
 @pytest.fixture
-def bulker() -> Iterator[Recorder]:
+def bulker() -> Iterator[FakeBulker]:
     """A Bulker that records what it is sent."""
-    with recorder() as running:
+    with fake_bulker() as running:
         yield running
 
 
 @pytest.fixture
-def rig(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Rig:
+def sidecar(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> SidecarProcess:
     """The sidecar alone, its task announced, in front of the recording Bulker."""
-    made = Rig(tmp_path, database, bulker.url)
+    made = SidecarProcess(tmp_path, database, bulker.url)
     made.announce()
     return made

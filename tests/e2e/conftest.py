@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.served import Served, served
-from tests.support.site import REPLAY, python
+from tests.support.edition_process import EditionProcess, edition_process
+from tests.support.local_system import REPLAY, python
 
 CASES = Path(__file__).parent.parent / "reports/cases"
 
@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def edition(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def edition(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EditionProcess]:
     """Replays of every recorded case are mapped as replay/CASE:1; connectors come from the package registry."""
     home = tmp_path_factory.mktemp("edition")
     images = {f"replay/{case.name}": python(REPLAY, str(case)) for case in CASES.iterdir() if case.is_dir()}
@@ -29,5 +29,5 @@ def edition(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         "case/ticks": python(CASES / "cancel-signal-stops-at-the-shell/connector.py"),
         "case/bad": python(Path(__file__).parent / "bad_connector.py"),
     }
-    with served(home, images) as running:
+    with edition_process(home, images) as running:
         yield running

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.support.rig import catalog
-from tests.support.served import Served
+from tests.support.edition_process import EditionProcess
+from tests.support.sidecar_process import catalog
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,9 @@ from tests.support.served import Served
         ("late", "PARTIAL", 2, "1 records came after the source had called the stream complete"),
     ],
 )
-def test_the_row_says_what_went_wrong(edition: Served, mode: str, state: str, stored: int | None, why: str) -> None:
+def test_the_row_says_what_went_wrong(
+    edition: EditionProcess, mode: str, state: str, stored: int | None, why: str
+) -> None:
     """State, rows in the table, and a reason that a user can act on."""
     body = {"config": {"mode": mode}, "catalog": catalog("plants")}
     task = edition.read("case/bad:1", body, tableNamePrefix=f"{mode}_")
@@ -37,7 +39,7 @@ def test_the_row_says_what_went_wrong(edition: Served, mode: str, state: str, st
     edition.idle()
 
 
-def test_a_package_that_does_not_exist(edition: Served) -> None:
+def test_a_package_that_does_not_exist(edition: EditionProcess) -> None:
     """The connector's package is not on the registry: the row names it, and says what to try."""
     task = edition.read("airbyte/source-no-such-thing-at-all:1.0.0", {"config": {}, "catalog": catalog("plants")})
     assert task["state"] == "FAILED"

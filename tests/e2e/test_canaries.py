@@ -10,10 +10,10 @@ import psutil
 import pytest
 
 from tests.support import canaries
-from tests.support.recorder import wait_for
-from tests.support.rig import catalog
-from tests.support.served import Served, served
-from tests.support.site import python
+from tests.support.edition_process import EditionProcess, edition_process
+from tests.support.fake_bulker import wait_for
+from tests.support.local_system import python
+from tests.support.sidecar_process import catalog
 from tests.support.terminal import run
 
 IMAGE = "case/leaky:1"
@@ -25,7 +25,7 @@ _OWNERS = re.compile(r"(^|/)(warehouse\.duckdb.*|postgres/password|token|(volume
 class Site(NamedTuple):
     """An edition with the connector that tells everything, and what was seen of it."""
 
-    edition: Served
+    edition: EditionProcess
     printed: list[str]
     secrets: list[str]
 
@@ -43,45 +43,47 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Everything that can happen has happened; nothing runs any more."""
     folder = tmp_path_factory.mktemp("canaries")
     command = python(Path(__file__).parent / "leaky_connector.py")
-    with served(folder / "home", {IMAGE.partition(":")[0]: command}) as edition:
-        site = Site(edition, [], [edition.token, CONFIG])
-        _cancelled(site)
-        assert edition.read(IMAGE, site.body("ok"), "ok")["state"] == "PARTIAL"
-        assert edition.read(IMAGE, site.body("ok"), "ok")["state"] == "PARTIAL"
-        assert edition.read(IMAGE, site.body("fails"), "fails")["state"] in {"FAILED", "PARTIAL"}
+    with edition_process(folder / "home", {IMAGE.partition(":")[0]: command}) as edition:
+        system = Site(edition, [], [edition.token, CONFIG])
+        _cancelled(system)
+        assert edition.read(IMAGE, system.body("ok"), "ok")["state"] == "PARTIAL"
+        assert edition.read(IMAGE, system.body("ok"), "ok")["state"] == "PARTIAL"
+        assert edition.read(IMAGE, system.body("fails"), "fails")["state"] in {"FAILED", "PARTIAL"}
         for keyed in ("check", "discover"):
-            assert edition.run(keyed, IMAGE, {"config": site.body("ok")["config"]}, storageKey="k")["state"] == "FAILED"
-        _refused(site)
-        _by_command_line(site, folder)
+            assert (
+                edition.run(keyed, IMAGE, {"config": system.body("ok")["config"]}, storageKey="k")["state"] == "FAILED"
+            )
+        _refused(system)
+        _by_command_line(system, folder)
         edition.idle()
-        yield site
+        yield system
 
 
-def _cancelled(site: Site) -> None:
+def _cancelled(system: Site) -> None:
     """A read that is cancelled; while it runs, the sidecar's own credentials are learnt."""
-    edition = site.edition
+    edition = system.edition
     query = {"package": "case/leaky", "version": "1", "syncId": "cancelled", "taskId": "cancelled"}
-    assert edition.ask("/read", site.body("hangs"), **query)[0] == 200
+    assert edition.ask("/read", system.body("hangs"), **query)[0] == 200
     given = wait_for(lambda: _environment(edition, "BULKER_AUTH_TOKEN"), 30, "a sidecar")
     wait_for(lambda: edition.ask("/tasks/cancelled")[1]["task"]["streams"], 30, "rows on their way")
-    site.secrets.extend([given["BULKER_AUTH_TOKEN"], (edition.home / "postgres/password").read_text().strip()])
-    assert site.secrets[-1] in given["DATABASE_URL"]
-    _search_what_runs(site)
+    system.secrets.extend([given["BULKER_AUTH_TOKEN"], (edition.home / "postgres/password").read_text().strip()])
+    assert system.secrets[-1] in given["DATABASE_URL"]
+    _search_what_runs(system)
     assert edition.ask("/cancel", taskId="cancelled")[1]["state"] == "CANCELLED"
     edition.idle()
 
 
-def _search_what_runs(site: Site) -> None:
+def _search_what_runs(system: Site) -> None:
     """The pod as it is kept, its logs, and every process's command line; the connector's own environment too."""
-    search = canaries.pattern(*site.secrets, ROW, STATE)
-    canaries.refuse_files(site.edition.home, _OWNERS, search)
-    for process in psutil.Process(site.edition.process.pid).children(recursive=True):
+    search = canaries.pattern(*system.secrets, ROW, STATE)
+    canaries.refuse_files(system.edition.home, _OWNERS, search)
+    for process in psutil.Process(system.edition.process.pid).children(recursive=True):
         canaries.refuse("a command line", " ".join(process.cmdline()), search=search)
-    source = _environment(site.edition, "AUTO_DETECT_SCHEMA")
+    source = _environment(system.edition, "AUTO_DETECT_SCHEMA")
     canaries.refuse("the connector's environment", json.dumps(source), search=search)
 
 
-def _environment(edition: Served, variable: str) -> dict[str, str]:
+def _environment(edition: EditionProcess, variable: str) -> dict[str, str]:
     """That of the process of a pod which has this variable."""
     for process in psutil.Process(edition.process.pid).children(recursive=True):
         try:
@@ -92,10 +94,10 @@ def _environment(edition: Served, variable: str) -> dict[str, str]:
     return {}
 
 
-def _refused(site: Site) -> None:
+def _refused(system: Site) -> None:
     """Requests that cannot be used, each with secrets where they should not be."""
     query = {"package": "case/leaky", "version": "1", "syncId": "s", "taskId": "t"}
-    ok = site.body("ok")
+    ok = system.body("ok")
     for body, odd in (
         (CONFIG, query),
         ({"config": CONFIG, "catalog": {}}, query),
@@ -107,49 +109,49 @@ def _refused(site: Site) -> None:
         (ok, query | {"fullSync": CONFIG}),
         (ok, query | {"taskId": CONFIG + "\n"}),
     ):
-        assert site.edition.ask("/read", body, **odd)[0] in {400, 413, 422}, odd
-    assert site.edition.ask("/read", ok, token=CONFIG, **query)[0] == 401
+        assert system.edition.ask("/read", body, **odd)[0] in {400, 413, 422}, odd
+    assert system.edition.ask("/read", ok, token=CONFIG, **query)[0] == 401
 
 
-def _by_command_line(site: Site, folder: Path) -> None:
+def _by_command_line(system: Site, folder: Path) -> None:
     """The same by `syncctl`: a check that fails, a read to its end, and what is shown of it later."""
     config, selected = folder / "config.json", folder / "catalog.json"
-    body = site.body("ok")
+    body = system.body("ok")
     config.write_text(json.dumps(body["config"]))
     selected.write_text(json.dumps(body["catalog"]))
-    site.syncctl("check", IMAGE, "--config", str(config))
-    site.syncctl("discover", IMAGE, "--config", str(config))
+    system.syncctl("check", IMAGE, "--config", str(config))
+    system.syncctl("discover", IMAGE, "--config", str(config))
     given = ("--config", str(config), "--catalog", str(selected))
-    site.syncctl("read", IMAGE, *given, "--sync", "by-hand", "--task", "by-hand", "--follow")
-    site.syncctl("read", IMAGE, *given, "--sync", "by-hand", "--task", "by-hand-2", "--follow", "--json")
+    system.syncctl("read", IMAGE, *given, "--sync", "by-hand", "--task", "by-hand", "--follow")
+    system.syncctl("read", IMAGE, *given, "--sync", "by-hand", "--task", "by-hand-2", "--follow", "--json")
     for arguments in (("tasks",), ("tasks", "by-hand"), ("tasks", "by-hand", "--json"), ("logs", "by-hand")):
-        site.syncctl(*arguments)
+        system.syncctl(*arguments)
     config.unlink()
 
 
-def _tables(site: Site) -> None:
-    database = site.edition.database()
-    database.refuse_secrets(*site.secrets)
+def _tables(system: Site) -> None:
+    database = system.edition.database()
+    database.refuse_secrets(*system.secrets)
     database.refuse_secrets(
         STATE, owned={"source_state": "t.sync_id || t.stream", "syncctl_changed_config": "t.package"}
     )
     database.refuse_secrets(ROW, owned={"syncctl_changed_config": "t.package"})
 
 
-def _files(site: Site) -> None:
-    canaries.refuse_files(site.edition.home, _OWNERS, canaries.pattern(*site.secrets, ROW, STATE))
+def _files(system: Site) -> None:
+    canaries.refuse_files(system.edition.home, _OWNERS, canaries.pattern(*system.secrets, ROW, STATE))
 
 
-def _answers(site: Site) -> None:
-    canaries.refuse("an answer", *site.edition.answers, search=canaries.pattern(*site.secrets, ROW, STATE))
+def _answers(system: Site) -> None:
+    canaries.refuse("an answer", *system.edition.answers, search=canaries.pattern(*system.secrets, ROW, STATE))
 
 
-def _printed(site: Site) -> None:
-    canaries.refuse("what syncctl printed", *site.printed, search=canaries.pattern(*site.secrets, ROW, STATE))
+def _printed(system: Site) -> None:
+    canaries.refuse("what syncctl printed", *system.printed, search=canaries.pattern(*system.secrets, ROW, STATE))
 
 
-def _said(site: Site) -> None:
-    canaries.refuse("the edition's output", *site.edition.said, search=canaries.pattern(*site.secrets, ROW, STATE))
+def _said(system: Site) -> None:
+    canaries.refuse("the edition's output", *system.edition.said, search=canaries.pattern(*system.secrets, ROW, STATE))
 
 
 @pytest.mark.parametrize("place", [_tables, _files, _answers, _printed, _said])

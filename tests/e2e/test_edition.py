@@ -16,9 +16,9 @@ from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
 from embedded import settings
 from embedded.connectors.uv import INSTALL_SECONDS
 from embedded.edition import Edition, _kept
-from tests.support.recorder import wait_for
-from tests.support.rig import catalog
-from tests.support.served import Served, served
+from tests.support.edition_process import EditionProcess, edition_process
+from tests.support.fake_bulker import wait_for
+from tests.support.sidecar_process import catalog
 
 
 def _postmaster(home: Path) -> int:
@@ -26,7 +26,7 @@ def _postmaster(home: Path) -> int:
 
 
 @pytest.mark.fault(83)
-def test_a_killed_postgres_comes_back(edition: Served) -> None:
+def test_a_killed_postgres_comes_back(edition: EditionProcess) -> None:
     """kill -9 of the database: requests are answered again a moment later, and a read then succeeds."""
     killed = _postmaster(edition.home)
     os.kill(killed, signal.SIGKILL)
@@ -37,7 +37,7 @@ def test_a_killed_postgres_comes_back(edition: Served) -> None:
 
 
 @pytest.mark.parametrize(("mode", "end"), [("ok", "ended SUCCESS."), ("dies", "ended FAILED: ")])
-def test_the_terminal_tells_what_begins_and_how_it_ends(edition: Served, mode: str, end: str) -> None:
+def test_the_terminal_tells_what_begins_and_how_it_ends(edition: EditionProcess, mode: str, end: str) -> None:
     """A line each, with the connector, the outcome and the task's id."""
     body = {"config": {"mode": mode}, "catalog": catalog("plants")}
     task = edition.read("case/bad:1", body, tableNamePrefix="told_")["taskId"]
@@ -71,7 +71,7 @@ def test_a_task_that_ends_within_the_first_sweep_is_told(
         wait_for(lambda: "spec case/bad:1 ended SUCCESS." in caplog.text, 20, "the line that tells its end")
 
 
-def test_what_lies_in_the_home_is_the_users_alone(edition: Served) -> None:
+def test_what_lies_in_the_home_is_the_users_alone(edition: EditionProcess) -> None:
     """Whatever the folder's own mode is."""
     body = {"config": {"mode": "ok"}, "catalog": catalog("plants")}
     task = edition.read("case/bad:1", body, tableNamePrefix="mine_")
@@ -106,7 +106,7 @@ def test_an_empty_token_file_opens_nothing(tmp_path: Path) -> None:
     SIGTERM stops in order.
     """
     (tmp_path / "token").write_text("")
-    with served(tmp_path, {}) as up:
+    with edition_process(tmp_path, {}) as up:
         assert up.token
         assert up.ask("/tasks")[0] == 200
         assert up.ask("/tasks", token="")[0] == 401
@@ -115,7 +115,7 @@ def test_an_empty_token_file_opens_nothing(tmp_path: Path) -> None:
         assert up.process.wait(60) == 0, "stopped as by Ctrl-C"
 
 
-def test_a_task_id_with_a_slash_is_found_however_it_is_encoded(edition: Served) -> None:
+def test_a_task_id_with_a_slash_is_found_however_it_is_encoded(edition: EditionProcess) -> None:
     """%2F as clients send it, and a plain slash."""
     body = {"config": {"mode": "ok"}, "catalog": catalog("plants")}
     query = {"package": "case/bad", "version": "1", "syncId": "slash", "taskId": "night/1"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.served import Served
+from tests.support.edition_process import EditionProcess
 
 FAKER, HARDCODED = "airbyte/source-faker:7.2.1", "airbyte/source-hardcoded-records:0.0.48"
 DECLARATIVE = "airbyte/source-declarative-manifest:6.5.2"
@@ -20,14 +20,14 @@ def _configured(catalog: dict[str, Any]) -> dict[str, Any]:
     return {"streams": [{"stream": stream} | mode for stream in catalog["streams"]]}
 
 
-def _discover(edition: Served, image: str, config: Any) -> dict[str, Any]:
+def _discover(edition: EditionProcess, image: str, config: Any) -> dict[str, Any]:
     task = edition.run("discover", image, {"config": config}, 180, storageKey=f"key-{image}")
     assert task["state"] == "SUCCESS", task
     found: dict[str, Any] = task["result"]
     return found
 
 
-def _agree(edition: Served, task: dict[str, Any], prefix: str) -> dict[str, int]:
+def _agree(edition: EditionProcess, task: dict[str, Any], prefix: str) -> dict[str, int]:
     """Every stream SUCCESS, and emitted = stored = counted in the table."""
     assert task["state"] == "SUCCESS", task["reason"]
     counted = {}
@@ -38,14 +38,14 @@ def _agree(edition: Served, task: dict[str, Any], prefix: str) -> dict[str, int]
     return counted
 
 
-def test_a_check_that_fails_says_what_the_connector_said(edition: Served) -> None:
+def test_a_check_that_fails_says_what_the_connector_said(edition: EditionProcess) -> None:
     """A refused configuration: FAILED with the connector's words."""
     task = edition.run("check", FAKER, {"config": {"count": "many"}}, storageKey="refused")
     assert task["state"] == "FAILED"
     assert "many" in task["reason"] or "integer" in task["reason"]
 
 
-def test_hardcoded_records_are_all_there(edition: Served) -> None:
+def test_hardcoded_records_are_all_there(edition: EditionProcess) -> None:
     """The fastest connector here: three streams of 1,000 rows with and without keys."""
     config = {"count": 1000}
     body = {"config": config, "catalog": _configured(_discover(edition, HARDCODED, config))}
@@ -125,7 +125,7 @@ def _manifest(url: str) -> dict[str, Any]:
     }
 
 
-def test_declarative_manifest_against_a_local_api(edition: Served, api: str) -> None:
+def test_declarative_manifest_against_a_local_api(edition: EditionProcess, api: str) -> None:
     """A low-code connector that reads two streams at the same time: interleaved rows, all there, digits intact."""
     config = {"__injected_declarative_manifest": _manifest(api)}
     catalog = _configured(_discover(edition, DECLARATIVE, config))

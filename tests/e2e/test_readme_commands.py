@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.documents import README, code, console, section
-from tests.support.recorder import wait_for
-from tests.support.served import Served, served
+from tests.support.docs import README, code, console, section
+from tests.support.edition_process import EditionProcess, edition_process
+from tests.support.fake_bulker import wait_for
 
 _ELSEWHERE = ("make ", ".venv/bin/syncctl serve ")
 """What the fixture does, or other tests: `make test` would run this one."""
@@ -25,7 +25,7 @@ _QUESTIONS = ("syncctl spec ", "syncctl check ", "syncctl discover ")
 class Reader:
     """Somebody who follows the README: a shell in one folder, with what `make serve` says to export."""
 
-    def __init__(self, home: Path, edition: Served) -> None:
+    def __init__(self, home: Path, edition: EditionProcess) -> None:
         self._home = home
         self._variables = {"HOME": str(home), "SYNCCTL_URL": edition.url, "SYNCCTL_TOKEN": edition.token}
         self._path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # noqa: TID251 - the shell's
@@ -47,7 +47,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
     [serve] = [command for command in console(README) if command.startswith(_ELSEWHERE[1])]
     words = shlex.split(serve.replace("$PWD", str(tmp_path)))
     image, _, command = words[words.index("--image") + 1].partition("=")
-    with served(tmp_path / ".local/share/sync-functions", {image: command}) as edition:
+    with edition_process(tmp_path / ".local/share/sync-functions", {image: command}) as edition:
         yield Reader(tmp_path, edition)
 
 

@@ -10,24 +10,24 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from tests.support.recorder import wait_for
-from tests.support.rig import catalog
-from tests.support.served import Served, served
-from tests.support.site import python
+from tests.support.edition_process import EditionProcess, edition_process
+from tests.support.fake_bulker import wait_for
+from tests.support.local_system import python
+from tests.support.sidecar_process import catalog
 
 HERE = Path(__file__).parent
 ROWS = 40
 
 
 @pytest.fixture(scope="module")
-def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def quick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EditionProcess]:
     """An edition whose retries do not wait."""
     images = {"case/flaky": python(HERE / "flaky_connector.py")}
-    with served(tmp_path_factory.mktemp("quick"), images, SYNCCTL_TASK_RETRY_PAUSE_SECONDS="0") as running:
+    with edition_process(tmp_path_factory.mktemp("quick"), images, SYNCCTL_TASK_RETRY_PAUSE_SECONDS="0") as running:
         yield running
 
 
-def _start(edition: Served, memory: Path, mode: str, prefix: str) -> str:
+def _start(edition: EditionProcess, memory: Path, mode: str, prefix: str) -> str:
     task = str(uuid4())
     body = {
         "config": {"mode": mode, "rows": ROWS, "memory": str(memory)},
@@ -38,7 +38,7 @@ def _start(edition: Served, memory: Path, mode: str, prefix: str) -> str:
     return task
 
 
-def _sidecar(edition: Served) -> psutil.Process | None:
+def _sidecar(edition: EditionProcess) -> psutil.Process | None:
     for process in psutil.process_iter(["cmdline"]):
         try:
             if (process.info["cmdline"] or [])[-2:] == ["-m", "sidecar"] and str(edition.home) in process.cwd():
@@ -48,11 +48,11 @@ def _sidecar(edition: Served) -> psutil.Process | None:
     return None
 
 
-def _emitted(edition: Served, task: str) -> Any:
+def _emitted(edition: EditionProcess, task: str) -> Any:
     return edition.ask(f"/tasks/{task}")[1]["task"]["streams"].get("plants", {}).get("emitted")
 
 
-def test_a_read_survives_its_sidecar(quick: Served, tmp_path: Path) -> None:
+def test_a_read_survives_its_sidecar(quick: EditionProcess, tmp_path: Path) -> None:
     """SIGKILL in the middle: it is started again by itself, and ends SUCCESS with every row, and says so."""
     task_id = _start(quick, tmp_path / "runs", "pauses", "killed_")
     wait_for(lambda: _emitted(quick, task_id), 60, "a first row")
@@ -67,7 +67,7 @@ def test_a_read_survives_its_sidecar(quick: Served, tmp_path: Path) -> None:
     quick.idle()
 
 
-def test_a_transient_error_is_tried_again_and_a_config_error_is_not(quick: Served, tmp_path: Path) -> None:
+def test_a_transient_error_is_tried_again_and_a_config_error_is_not(quick: EditionProcess, tmp_path: Path) -> None:
     """By the connector's own word for its error."""
     once = quick.finish(_start(quick, tmp_path / "transient", "transient_error", "transient_"))
     assert (once["state"], [one["kind"] for one in once["attempts"]]) == ("SUCCESS", ["transient_error"])

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support import served as served_edition
+from tests.support import edition_process as served_edition
 from tests.support.terminal import Ran, run, run_in_terminal
 
 REPORTS = Path(__file__).parent.parent / "reports"
@@ -37,7 +37,7 @@ class Served(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def served(edition: served_edition.Served) -> Served:
+def served(edition: served_edition.EditionProcess) -> Served:
     """The group's edition, as the command line sees it."""
     return Served(edition.url, edition.token)
 

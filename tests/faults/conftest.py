@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.kube_api import KubeApi, kube_api
+from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes
 
 
 @pytest.fixture
-def api() -> Iterator[KubeApi]:
+def api() -> Iterator[FakeKubernetes]:
     """A stand-in for the Kubernetes API."""
-    with kube_api() as running:
+    with fake_kubernetes() as running:
         yield running

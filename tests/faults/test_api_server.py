@@ -15,13 +15,13 @@ from common.sweep.sweep import sweep, sweep_pod
 from common.tasks.start import start
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
-from tests.support.kube_api import Answer, Asked, KubeApi, made, status
-from tests.support.rig import catalog
-from tests.support.site import read_task
+from tests.support.fake_kubernetes import Answer, Asked, FakeKubernetes, made, status
+from tests.support.local_system import read_task
+from tests.support.sidecar_process import catalog
 
 
 @pytest.fixture
-def settings(database: TestDatabase, api: KubeApi) -> Settings:
+def settings(database: TestDatabase, api: FakeKubernetes) -> Settings:
     return Settings.load(environment(database.url, api))
 
 
@@ -31,7 +31,7 @@ def _states(database: TestDatabase) -> list[str]:
 
 @pytest.mark.fault(1)
 def test_a_pod_of_this_task_is_used_and_another_one_is_not(
-    settings: Settings, database: TestDatabase, api: KubeApi
+    settings: Settings, database: TestDatabase, api: FakeKubernetes
 ) -> None:
     """Its row is PENDING and its pod there: it gets its Secret. Where the name is another task's: refused for good."""
     api.fail = lambda asked, _: status(503, "ServiceUnavailable", "no") if asked.path.endswith("/secrets") else False
@@ -50,7 +50,7 @@ def test_a_pod_of_this_task_is_used_and_another_one_is_not(
 
 @pytest.mark.fault(3)
 def test_a_quota_that_is_freed_lets_the_same_request_through(
-    settings: Settings, database: TestDatabase, api: KubeApi
+    settings: Settings, database: TestDatabase, api: FakeKubernetes
 ) -> None:
     """PENDING with the quota's words while it is used up; then the pod is made."""
     words = 'pods "p" is forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2'
@@ -68,7 +68,7 @@ def test_a_quota_that_is_freed_lets_the_same_request_through(
 @pytest.mark.fault(7, 49)
 @pytest.mark.parametrize("kind", ["pods", "secrets"])
 def test_a_connection_that_breaks_after_the_post_makes_nothing_twice(
-    settings: Settings, database: TestDatabase, api: KubeApi, kind: str
+    settings: Settings, database: TestDatabase, api: FakeKubernetes, kind: str
 ) -> None:
     """Carried out, and the answer lost: the pod is found at once, the Secret by a repetition."""
 
@@ -91,7 +91,7 @@ def test_a_connection_that_breaks_after_the_post_makes_nothing_twice(
 
 @pytest.mark.fault(11)
 def test_a_pod_that_the_list_leaves_out_is_asked_for_by_name(
-    settings: Settings, database: TestDatabase, api: KubeApi
+    settings: Settings, database: TestDatabase, api: FakeKubernetes
 ) -> None:
     """However old its row: nothing is concluded while the pod is there. The list is asked for without a cache's leave."""
     start(read_task(), settings)
@@ -112,7 +112,7 @@ def test_a_pod_that_the_list_leaves_out_is_asked_for_by_name(
 EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
 
 
-def _ended(database: TestDatabase, api: KubeApi, count: int) -> None:
+def _ended(database: TestDatabase, api: FakeKubernetes, count: int) -> None:
     """As many running tasks, an hour old, whose pods have just been evicted; nothing is left to start them again from."""
     database.rows(
         "INSERT INTO syncctl_task (task_id, command, sync_id, package, version, pod_name, request_hash, state, created_at)"
@@ -124,7 +124,9 @@ def _ended(database: TestDatabase, api: KubeApi, count: int) -> None:
 
 
 @pytest.mark.fault(10, 21)
-def test_a_sweep_that_breaks_off_leaves_less_to_do(settings: Settings, database: TestDatabase, api: KubeApi) -> None:
+def test_a_sweep_that_breaks_off_leaves_less_to_do(
+    settings: Settings, database: TestDatabase, api: FakeKubernetes
+) -> None:
     """Six hundred ended pods, and a server that is gone after the first page: that page is done, and no row is lost."""
     _ended(database, api, 600)
     api.fail = lambda asked, _: None if asked.query.get("continue") == "p499" else False
@@ -140,7 +142,7 @@ def test_a_sweep_that_breaks_off_leaves_less_to_do(settings: Settings, database:
 
 @pytest.mark.fault(17)
 def test_sweepers_that_write_the_same_page_at_once_are_harmless(
-    settings: Settings, database: TestDatabase, api: KubeApi
+    settings: Settings, database: TestDatabase, api: FakeKubernetes
 ) -> None:
     """Three hundred tasks that ended, four sweepers: each task is concluded once, and no pod is left."""
     _ended(database, api, 300)
@@ -161,7 +163,7 @@ def test_sweepers_that_write_the_same_page_at_once_are_harmless(
 
 @pytest.mark.fault(4, 20)
 def test_a_pod_that_cannot_be_deleted_costs_itself_alone(
-    settings: Settings, database: TestDatabase, api: KubeApi
+    settings: Settings, database: TestDatabase, api: FakeKubernetes
 ) -> None:
     """Its row is written all the same, and the next sweep deletes it."""
     _ended(database, api, 20)
@@ -180,7 +182,7 @@ def test_a_pod_that_cannot_be_deleted_costs_itself_alone(
 
 @pytest.mark.fault(20)
 def test_a_task_that_postgres_refuses_to_write_costs_itself_alone(
-    settings: Settings, database: TestDatabase, api: KubeApi
+    settings: Settings, database: TestDatabase, api: FakeKubernetes
 ) -> None:
     """The caller's table has a rule of its own: that task's pod stays, and the others of its page are concluded."""
     _ended(database, api, 20)
@@ -194,7 +196,7 @@ def test_a_task_that_postgres_refuses_to_write_costs_itself_alone(
 
 @pytest.mark.fault(20)
 def test_a_task_whose_row_somebody_holds_costs_itself_alone(
-    settings: Settings, database: TestDatabase, api: KubeApi
+    settings: Settings, database: TestDatabase, api: FakeKubernetes
 ) -> None:
     """A console's transaction that stays open: the other tasks of the page are concluded, and this one when it ends."""
     _ended(database, api, 20)
@@ -214,7 +216,7 @@ def test_a_task_whose_row_somebody_holds_costs_itself_alone(
 @pytest.mark.fault(20)
 @pytest.mark.parametrize("proposal", ['{"state":"FAILED","failure":{"kind":"of_tomorrow","message":"m"}}', "{", "[]"])
 def test_a_proposal_that_cannot_be_read_costs_no_other_task(
-    settings: Settings, database: TestDatabase, api: KubeApi, proposal: str
+    settings: Settings, database: TestDatabase, api: FakeKubernetes, proposal: str
 ) -> None:
     """As of a sidecar of a newer version: the pod's end alone decides about that task."""
     _ended(database, api, 3)
@@ -227,7 +229,7 @@ def test_a_proposal_that_cannot_be_read_costs_no_other_task(
 
 @pytest.mark.fault(20)
 def test_a_secret_that_was_tampered_with_costs_its_task_alone(
-    settings: Settings, database: TestDatabase, api: KubeApi
+    settings: Settings, database: TestDatabase, api: FakeKubernetes
 ) -> None:
     """What was kept to start a read again is not what was put there: the other tasks are concluded."""
     _ended(database, api, 3)
@@ -243,7 +245,7 @@ def test_a_secret_that_was_tampered_with_costs_its_task_alone(
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("page", [b"<html>404 page not found</html>", b"", b'{"error": "no such route"}'])
 def test_a_404_that_is_not_the_api_server_s_own_proves_nothing(
-    settings: Settings, database: TestDatabase, api: KubeApi, page: bytes
+    settings: Settings, database: TestDatabase, api: FakeKubernetes, page: bytes
 ) -> None:
     """A proxy in between that has lost its way: no running task fails for that, by an event or by a sweep."""
     start(read_task(), settings)
@@ -260,7 +262,9 @@ def test_a_404_that_is_not_the_api_server_s_own_proves_nothing(
 
 
 @pytest.mark.fault(61)
-def test_a_state_that_has_outgrown_its_secret_is_told(settings: Settings, database: TestDatabase, api: KubeApi) -> None:
+def test_a_state_that_has_outgrown_its_secret_is_told(
+    settings: Settings, database: TestDatabase, api: FakeKubernetes
+) -> None:
     """By the time that the read is started again: the task says so at once, not that its image may be large."""
     start(read_task(body={"catalog": catalog("plants", incremental=True)}), settings)
     database.rows("UPDATE syncctl_task SET state = 'RUNNING', accepted_at = now() - interval '1 minute'")

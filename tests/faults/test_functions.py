@@ -9,17 +9,17 @@ import pytest
 
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment, read
+from tests.support.fake_bulker import wait_for
+from tests.support.fake_kubernetes import Answer as Said
+from tests.support.fake_kubernetes import Asked, FakeKubernetes
 from tests.support.functions import Answer, running
-from tests.support.kube_api import Answer as Said
-from tests.support.kube_api import Asked, KubeApi
-from tests.support.recorder import wait_for
-from tests.support.site import PACKAGE, VERSION
+from tests.support.local_system import PACKAGE, VERSION
 
 
 class Slow:
     """Holds the creation of a pod up until it is told to go on."""
 
-    def __init__(self, api: KubeApi) -> None:
+    def __init__(self, api: FakeKubernetes) -> None:
         self.begun, self.go_on = threading.Event(), threading.Event()
         api.fail = self._fail
 
@@ -31,7 +31,7 @@ class Slow:
 
 
 @pytest.mark.fault(25)
-def test_sigterm_lets_a_request_end(database: TestDatabase, api: KubeApi) -> None:
+def test_sigterm_lets_a_request_end(database: TestDatabase, api: FakeKubernetes) -> None:
     """In the middle of a start: the answer comes, pod and Secret are there, and only then the function is gone."""
     slow, answers = Slow(api), list[Answer]()
     with running("read", **environment(database.url, api)) as server:
@@ -49,7 +49,7 @@ def test_sigterm_lets_a_request_end(database: TestDatabase, api: KubeApi) -> Non
 
 
 @pytest.mark.fault(24)
-def test_a_caller_that_gave_up_asks_again(database: TestDatabase, api: KubeApi) -> None:
+def test_a_caller_that_gave_up_asks_again(database: TestDatabase, api: FakeKubernetes) -> None:
     """The first attempt goes on without its caller; the second one gets its answer, and there is one pod."""
     slow = Slow(api)
     with running("read", **environment(database.url, api)) as server:

@@ -21,9 +21,9 @@ from common.tasks.requests import parse_read
 from embedded.gateway import Gateway
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
+from tests.support.fake_kubernetes import NAMESPACE, FakeKubernetes
 from tests.support.functions import running
-from tests.support.kube_api import NAMESPACE, KubeApi
-from tests.support.site import Query
+from tests.support.local_system import Query
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "postgresql://app:app@127.0.0.1:1/app?sslmode=disable"
@@ -134,7 +134,7 @@ def test_every_token_is_compared_whatever_is_sent(token: str, monkeypatch: pytes
 
 
 @pytest.mark.fault(15, 66)
-def test_without_a_token_nothing_is_looked_at(database: TestDatabase, api: KubeApi) -> None:
+def test_without_a_token_nothing_is_looked_at(database: TestDatabase, api: FakeKubernetes) -> None:
     """A forged event and a sweep by anybody: 401, and neither Postgres nor the cluster is asked."""
     event = {"Ce_Specversion": "1.0", "Ce_Id": "1", "Ce_Source": "s", "Ce_Type": "dev.knative.apiserver.ref.update"}
     event |= {"Ce_Subject": f"/apis/v1/namespaces/{NAMESPACE}/pods/p"}

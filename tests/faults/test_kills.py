@@ -16,10 +16,10 @@ import pytest
 
 from embedded.postgres.server import Postgres
 from tests.faults.settings import seeds
+from tests.support.chaos.system import FULL, KEYED, KEYLESS, ROWS, STREAMS, KillableSystem, sigkill
+from tests.support.chaos.systems import EditionSystem, WarehouseSystem
 from tests.support.databases import TestDatabase
-from tests.support.recorder import wait_for
-from tests.support.world import FULL, KEYED, KEYLESS, ROWS, STREAMS, World, sigkill
-from tests.support.worlds import EditionWorld, WarehouseWorld
+from tests.support.fake_bulker import wait_for
 
 pytestmark = [
     pytest.mark.kills,
@@ -91,21 +91,25 @@ def database(postgres: Postgres) -> Iterator[TestDatabase]:
 
 
 @pytest.fixture(scope="module")
-def edition(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, database: TestDatabase) -> Iterator[World]:
+def edition(
+    tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, database: TestDatabase
+) -> Iterator[KillableSystem]:
     """For many kills: what one leaves behind, the next one would trip over."""
-    with contextlib.closing(EditionWorld(tmp_path_factory.mktemp("edition"), postgres, database)) as made:
+    with contextlib.closing(EditionSystem(tmp_path_factory.mktemp("edition"), postgres, database)) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def apart(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, database: TestDatabase) -> Iterator[World]:
-    with contextlib.closing(WarehouseWorld(tmp_path_factory.mktemp("apart"), postgres, database)) as made:
+def apart(
+    tmp_path_factory: pytest.TempPathFactory, postgres: Postgres, database: TestDatabase
+) -> Iterator[KillableSystem]:
+    with contextlib.closing(WarehouseSystem(tmp_path_factory.mktemp("apart"), postgres, database)) as made:
         yield made
 
 
 @pytest.mark.fault(31, 48, 83, 84, 85, 86)
 @pytest.mark.parametrize("plan", PLANS, ids=str)
-def test_whatever_is_killed_nothing_is_lost_or_left(edition: EditionWorld, plan: Plan) -> None:
+def test_whatever_is_killed_nothing_is_lost_or_left(edition: EditionSystem, plan: Plan) -> None:
     """A final row, nothing left, no state ahead of its rows, a repetition that is safe, and then every row once."""
     with _replayed_by(plan):
         _check(edition, plan)
@@ -113,7 +117,7 @@ def test_whatever_is_killed_nothing_is_lost_or_left(edition: EditionWorld, plan:
 
 @pytest.mark.fault(59)
 @pytest.mark.parametrize("plan", OF_WAREHOUSE, ids=str)
-def test_when_the_warehouse_is_killed_nothing_is_lost_or_left(apart: WarehouseWorld, plan: Plan) -> None:
+def test_when_the_warehouse_is_killed_nothing_is_lost_or_left(apart: WarehouseSystem, plan: Plan) -> None:
     """The same, where Bulker's part dies alone and comes back."""
     with _replayed_by(plan):
         _check(apart, plan)
@@ -128,7 +132,7 @@ def _replayed_by(plan: Plan) -> Iterator[None]:
         raise
 
 
-def _check(world: World, plan: Plan) -> None:
+def _check(world: KillableSystem, plan: Plan) -> None:
     caller = threading.Thread(target=world.read, args=(plan.sync, plan.task, plan.kind))
     _kill_all(world, plan, caller)
     before = world.row(plan.task)
@@ -157,8 +161,8 @@ def _check(world: World, plan: Plan) -> None:
     _whole(world, plan)
 
 
-def _kill_all(world: World, plan: Plan, caller: threading.Thread) -> None:
-    if isinstance(world, EditionWorld) and plan.victim == "step":
+def _kill_all(world: KillableSystem, plan: Plan, caller: threading.Thread) -> None:
+    if isinstance(world, EditionSystem) and plan.victim == "step":
         world.kill_at(plan.chance.randrange(1, 60))
     caller.start()
     for _ in range(1 if plan.victim in EDITION else 1 + plan.twice):
@@ -168,19 +172,19 @@ def _kill_all(world: World, plan: Plan, caller: threading.Thread) -> None:
     caller.join()
 
 
-def _kill(world: World, plan: Plan) -> None:
+def _kill(world: KillableSystem, plan: Plan) -> None:
     """Waits until the victim is there, and a while longer; there may be none any more then."""
     seconds = plan.chance.uniform(0, 0.3 if plan.saved else 0.9)
     if plan.victim == "postgres":
         time.sleep(seconds)
         world.kill_postgres()
-    elif isinstance(world, EditionWorld) and plan.victim in EDITION:
+    elif isinstance(world, EditionSystem) and plan.victim in EDITION:
         if plan.victim != "step":
             time.sleep(seconds)
             world.kill(with_pods=plan.victim == "machine")
         # The second time while it comes up.
         world.restart(plan.chance.uniform(0.2, 1.2) if plan.twice else None)
-    elif isinstance(world, WarehouseWorld):
+    elif isinstance(world, WarehouseSystem):
         time.sleep(seconds)
         world.kill()
         time.sleep(plan.chance.choice([0, 0, 1]))
@@ -192,7 +196,7 @@ def _kill(world: World, plan: Plan) -> None:
             sigkill(plan.chance.choice(found))
 
 
-def _covered(world: World, plan: Plan, reached: dict[str, int]) -> None:
+def _covered(world: KillableSystem, plan: Plan, reached: dict[str, int]) -> None:
     """No state is ahead of the rows."""
     stored = world.stored(plan.sync, reached)
     for stream, number in reached.items():
@@ -201,7 +205,7 @@ def _covered(world: World, plan: Plan, reached: dict[str, int]) -> None:
         assert rows == different or stream == KEYLESS
 
 
-def _whole(world: World, plan: Plan) -> None:
+def _whole(world: KillableSystem, plan: Plan) -> None:
     """Every row: once with a key, or with a full refresh; at least once without."""
     stored = world.stored(plan.sync)
     assert {stream: stored[stream] for stream in (*KEYED, FULL)} == dict.fromkeys((*KEYED, FULL), (ROWS, ROWS))

@@ -11,11 +11,11 @@ from common.errors import Conflict
 from common.settings import Settings
 from common.sweep.sweep import sweep
 from common.tasks.start import Started, start
+from tests.support.chaos.killing import Steps, killing_proxy, until_killed
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
-from tests.support.killing import Steps, killing_proxy, until_killed
-from tests.support.kube_api import KubeApi, made
-from tests.support.site import read_task
+from tests.support.fake_kubernetes import FakeKubernetes, made
+from tests.support.local_system import read_task
 
 pytestmark = pytest.mark.kills
 
@@ -24,15 +24,15 @@ START_STEPS, SWEEP_STEPS = 26, 96
 EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
 
 
-def _settings(database_url: str, api: KubeApi) -> Settings:
+def _settings(database_url: str, api: FakeKubernetes) -> Settings:
     return Settings.load(_environment(database_url, api))
 
 
-def _environment(database_url: str, api: KubeApi) -> dict[str, Any]:
+def _environment(database_url: str, api: FakeKubernetes) -> dict[str, Any]:
     return environment(database_url, api) | {"SYNCCTL_TASK_RETRY_PAUSE_SECONDS": "0"}
 
 
-def _killed(work: str, database: TestDatabase, api: KubeApi, at: int) -> Steps:
+def _killed(work: str, database: TestDatabase, api: FakeKubernetes, at: int) -> Steps:
     """Runs it until it is killed, or done."""
     steps = Steps(at)
     steps.watch(api)
@@ -49,7 +49,9 @@ def _task(database: TestDatabase, task: str = "task-1") -> dict[str, Any]:
 
 @pytest.mark.fault(18, 19)
 @pytest.mark.parametrize("at", range(1, START_STEPS + 1))
-def test_a_start_that_is_killed_is_finished_by_its_repetition(database: TestDatabase, api: KubeApi, at: int) -> None:
+def test_a_start_that_is_killed_is_finished_by_its_repetition(
+    database: TestDatabase, api: FakeKubernetes, at: int
+) -> None:
     """No pod without its row, no Secret without its pod; then the first attempt's answer, one pod and one Secret."""
     settings = _settings(database.url, api)
     steps = _killed("start", database, api, at)
@@ -66,7 +68,7 @@ def test_a_start_that_is_killed_is_finished_by_its_repetition(database: TestData
 
 @pytest.mark.fault(18, 19)
 @pytest.mark.parametrize("at", range(1, START_STEPS + 1, 2))
-def test_a_start_that_is_killed_and_forgotten_is_swept_up(database: TestDatabase, api: KubeApi, at: int) -> None:
+def test_a_start_that_is_killed_and_forgotten_is_swept_up(database: TestDatabase, api: FakeKubernetes, at: int) -> None:
     """Nobody asks again: once the time for starting is over, one sweep leaves a final row and no pod."""
     settings = _settings(database.url, api)
     _killed("start", database, api, at)
@@ -87,7 +89,7 @@ def test_a_start_that_is_killed_and_forgotten_is_swept_up(database: TestDatabase
 
 
 @pytest.fixture
-def trouble(database: TestDatabase, api: KubeApi) -> dict[str, str]:
+def trouble(database: TestDatabase, api: FakeKubernetes) -> dict[str, str]:
     """An evicted pod, one that has begun to run, a row without a pod, a pod whose task is over, an evicted pod whose
     read may be started again, and one that waits for its state after that. Returns the pods of the last two tasks.
     """
@@ -116,7 +118,7 @@ def trouble(database: TestDatabase, api: KubeApi) -> dict[str, str]:
 @pytest.mark.fault(17, 21)
 @pytest.mark.parametrize("at", range(1, SWEEP_STEPS + 1))
 def test_a_sweep_that_is_killed_is_finished_by_the_next(
-    database: TestDatabase, api: KubeApi, trouble: dict[str, str], at: int
+    database: TestDatabase, api: FakeKubernetes, trouble: dict[str, str], at: int
 ) -> None:
     """No pod is gone whose row is not final or has another pod; the next sweep does the rest, and nothing twice."""
     steps = _killed("sweep", database, api, at)
@@ -137,7 +139,7 @@ def test_a_sweep_that_is_killed_is_finished_by_the_next(
     _started_again_once(database, api, trouble)
 
 
-def _started_again_once(database: TestDatabase, api: KubeApi, first: dict[str, str]) -> None:
+def _started_again_once(database: TestDatabase, api: FakeKubernetes, first: dict[str, str]) -> None:
     """Both reads are at their second attempt, each with one pod and its Secrets; the one that waited goes on."""
     waits, again = _task(database, "waits"), _task(database, "again")
     assert again["pod_name"] != first["again"]

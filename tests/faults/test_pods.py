@@ -13,10 +13,10 @@ from common.errors import ClusterUnavailable
 from embedded.pods.launch import MARKER
 from tests.support import local_pods as small
 from tests.support.databases import TestDatabase
+from tests.support.fake_bulker import FakeBulker, wait_for
+from tests.support.local_system import PACKAGE, LocalSystem, connector, local_system, read_task
 from tests.support.proxy import proxy
-from tests.support.recorder import Recorder, wait_for
-from tests.support.rig import catalog
-from tests.support.site import PACKAGE, Site, connector, read_task, site
+from tests.support.sidecar_process import catalog
 from tests.support.warehouse import TOKEN, running_warehouse
 
 # Prints rows for ever, far more than a pipe holds.
@@ -36,13 +36,13 @@ out(type="TRACE", trace={"type": "STREAM_STATUS", "emitted_at": 1.5, "stream_sta
 
 
 @pytest.fixture
-def flooding(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
+def flooding(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Iterator[LocalSystem]:
     commands = {PACKAGE: connector(tmp_path, FLOOD)}
-    with site(tmp_path, database, bulker.url, commands, SYNCCTL_TASK_RETRIES="0") as place:
+    with local_system(tmp_path, database, bulker.url, commands, SYNCCTL_TASK_RETRIES="0") as place:
         yield place
 
 
-def _process(place: Site, is_it: Callable[[str], bool]) -> psutil.Process | None:
+def _process(place: LocalSystem, is_it: Callable[[str], bool]) -> psutil.Process | None:
     """The process of a pod whose command line is like this."""
     [pod] = place.pods.list_pods()
     for process in psutil.process_iter(["cmdline"]):
@@ -55,16 +55,16 @@ def _process(place: Site, is_it: Callable[[str], bool]) -> psutil.Process | None
     return None
 
 
-def _sidecar(place: Site) -> psutil.Process | None:
+def _sidecar(place: LocalSystem) -> psutil.Process | None:
     return _process(place, lambda words: words.endswith("-m sidecar"))
 
 
-def _source(place: Site) -> psutil.Process | None:
+def _source(place: LocalSystem) -> psutil.Process | None:
     return _process(place, lambda words: "connector_" in words and "sh -c" not in words)
 
 
 @pytest.mark.fault(31, 38)
-def test_a_killed_sidecar_breaks_the_source_s_pipe_and_is_no_success(flooding: Site, bulker: Recorder) -> None:
+def test_a_killed_sidecar_breaks_the_source_s_pipe_and_is_no_success(flooding: LocalSystem, bulker: FakeBulker) -> None:
     """The connector, which has more to say than a pipe holds, ends by it; the row names the sidecar; nothing is left."""
     flooding.start(read_task(body={"catalog": catalog("plants")}))
     wait_for(lambda: bulker.requests and bulker.requests[0].lines, 30, "rows on their way")
@@ -95,7 +95,7 @@ def test_a_stream_that_breaks_is_sent_again_from_its_state(tmp_path: Path, datab
 
         way.lose_answer_to = in_the_middle
         commands = {PACKAGE: connector(tmp_path, ROWS)}
-        with site(tmp_path, database, way.url, commands, SYNCCTL_BULKER_AUTH_TOKEN=TOKEN) as place:
+        with local_system(tmp_path, database, way.url, commands, SYNCCTL_BULKER_AUTH_TOKEN=TOKEN) as place:
             first = place.run(read_task("t1", body=body))
             assert first["state"] in {"FAILED", "PARTIAL"}, seen
             way.lose_answer_to = lambda _: False

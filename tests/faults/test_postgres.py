@@ -17,11 +17,11 @@ from common.tasks.query import get_task
 from common.tasks.start import start
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment, read
+from tests.support.fake_bulker import wait_for
+from tests.support.fake_kubernetes import FakeKubernetes
 from tests.support.functions import running
-from tests.support.kube_api import KubeApi
+from tests.support.local_system import read_task
 from tests.support.proxy import proxy
-from tests.support.recorder import wait_for
-from tests.support.site import read_task
 
 
 def _as(url: str, user: str, password: str) -> str:
@@ -87,7 +87,7 @@ def test_a_commit_whose_outcome_is_unknown_is_settled_by_doing_it_again(database
 
 
 @pytest.mark.fault(49)
-def test_a_start_whose_row_is_in_doubt_is_answered_from_it(database: TestDatabase, api: KubeApi) -> None:
+def test_a_start_whose_row_is_in_doubt_is_answered_from_it(database: TestDatabase, api: FakeKubernetes) -> None:
     """503 at once; the repetition finds the row that was written, and makes the pod."""
     with proxy(database.url) as gate:
         settings = Settings.load(environment(gate.url, api))
@@ -189,7 +189,7 @@ def test_a_held_row_is_given_up_before_the_url_s_statement_timeout(database: Tes
 
 
 @pytest.mark.fault(51)
-def test_no_connection_left_is_503(database: TestDatabase, api: KubeApi) -> None:
+def test_no_connection_left_is_503(database: TestDatabase, api: FakeKubernetes) -> None:
     """A login that may have one connection, and has it: refused with Retry-After; then it works."""
     with _user(database, "first", "CONNECTION LIMIT 1") as name:
         url = _as(database.url, name, "first")
@@ -215,7 +215,9 @@ def test_a_server_that_has_become_read_only_is_left(database: TestDatabase) -> N
 
 
 @pytest.mark.fault(53)
-def test_a_changed_password_is_read_from_the_mounted_file(database: TestDatabase, api: KubeApi, tmp_path: Path) -> None:
+def test_a_changed_password_is_read_from_the_mounted_file(
+    database: TestDatabase, api: FakeKubernetes, tmp_path: Path
+) -> None:
     """As the kubelet brings a Secret's new version, by a symbolic link: 503 before, and then the next request works."""
     with _user(database, "first") as name:
         given = environment(database.url, api)
@@ -241,7 +243,7 @@ def test_a_changed_password_is_read_from_the_mounted_file(database: TestDatabase
 
 
 @pytest.mark.fault(55)
-def test_times_are_utc_whatever_the_database_says(database: TestDatabase, api: KubeApi) -> None:
+def test_times_are_utc_whatever_the_database_says(database: TestDatabase, api: FakeKubernetes) -> None:
     """A database in Kolkata: the answer's times end in Z and are now."""
     database.rows(f"ALTER DATABASE {database.name} SET timezone = 'Asia/Kolkata'")
     settings = Settings.load(environment(database.url, api))

@@ -9,9 +9,9 @@ import pytest
 from common.tasks.query import list_tasks
 from common.tasks.requests import TaskQuery
 from tests.support.databases import TestDatabase
-from tests.support.recorder import Recorder
-from tests.support.rig import catalog
-from tests.support.site import PACKAGE, Site, connector, other_task, read_task, site
+from tests.support.fake_bulker import FakeBulker
+from tests.support.local_system import PACKAGE, LocalSystem, connector, local_system, other_task, read_task
+from tests.support.sidecar_process import catalog
 
 HOSTILE = [
     "'; DROP TABLE syncctl_task; --",
@@ -42,8 +42,8 @@ else:
 
 
 @pytest.fixture
-def echoing(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, ECHOES)}) as running:
+def echoing(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Iterator[LocalSystem]:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, ECHOES)}) as running:
         yield running
 
 
@@ -56,7 +56,7 @@ IDS = ["".join(HOSTILE[:2] + HOSTILE[6:8]), "".join(["x", *HOSTILE[8:12]])]
 
 
 def test_whatever_a_caller_names_is_only_a_name(
-    echoing: Site, bulker: Recorder, database: TestDatabase, tmp_path: Path
+    echoing: LocalSystem, bulker: FakeBulker, database: TestDatabase, tmp_path: Path
 ) -> None:
     """Ids, prefixes, keys, streams and columns arrive letter for letter, and do nothing on their way."""
     before = _tables(database)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import canaries
 from tests.support.databases import TestDatabase
-from tests.support.documents import ROOT
+from tests.support.docs import ROOT
 
 _CONFTEST = "from tests.support.canaries import no_file_keeps_a_secret, pytest_runtest_makereport\n"
 _LEAKS = """

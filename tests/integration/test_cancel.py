@@ -18,43 +18,43 @@ from common.tasks.requests import CancelQuery
 from common.tasks.start import Started, start
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
+from tests.support.fake_bulker import FakeBulker, wait_for
+from tests.support.fake_kubernetes import Asked, FakeKubernetes, fake_kubernetes
 from tests.support.functions import Server, running
-from tests.support.kube_api import Asked, KubeApi, kube_api
-from tests.support.recorder import Recorder, wait_for
-from tests.support.rig import catalog
-from tests.support.site import PACKAGE, VERSION, Site, connector, other_task, read_task, site
+from tests.support.local_system import PACKAGE, VERSION, LocalSystem, connector, local_system, other_task, read_task
+from tests.support.sidecar_process import catalog
 
 WAITS = "import pathlib\nwhile not pathlib.Path(sys.argv[0] + '.go').exists(): time.sleep(0.05)\n"
 ENDS = "out(type='SPEC', spec={'connectionSpecification': {}})\n"
 
 
 @pytest.fixture
-def waiting(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
+def waiting(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Iterator[LocalSystem]:
     """A connector that does nothing until it is stopped."""
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, WAITS)}) as place:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, WAITS)}) as place:
         yield place
 
 
 @pytest.fixture
-def ending(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
+def ending(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Iterator[LocalSystem]:
     """A connector that ends at once."""
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, ENDS)}) as place:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, ENDS)}) as place:
         yield place
 
 
-def state(place: Site, task_id: str, **query: str) -> TaskState:
+def state(place: LocalSystem, task_id: str, **query: str) -> TaskState:
     """Cancels; returns what the answer says."""
     return cancel(CancelQuery(task_id, **query), place.settings).state
 
 
-def nothing_left(place: Site) -> None:
+def nothing_left(place: LocalSystem) -> None:
     """Neither pod nor Secret, and the sweep finds nothing to do."""
     wait_for(lambda: not list(place.pods.list_pods()), what="no pod")
     assert [p for p in (place.pods._pods.parent / "secrets").iterdir() if p.suffix != ".lock"] == []
     assert place.sweep().concluded == 0
 
 
-def runs(place: Site, task_id: str) -> bool:
+def runs(place: LocalSystem, task_id: str) -> bool:
     """Whether the task's row says RUNNING, once a sweep has looked."""
     place.sweep()
     rows = place.database.rows("SELECT state FROM syncctl_task WHERE task_id = :id", id=task_id)
@@ -62,7 +62,7 @@ def runs(place: Site, task_id: str) -> bool:
 
 
 @pytest.mark.fault(80)
-def test_a_running_read_is_cancelled(waiting: Site, database: TestDatabase) -> None:
+def test_a_running_read_is_cancelled(waiting: LocalSystem, database: TestDatabase) -> None:
     """Both tables say CANCELLED, whatever its sidecar says later; the sync is free again."""
     body = {"catalog": catalog("plants")}
     waiting.start(read_task(body=body))
@@ -78,7 +78,7 @@ def test_a_running_read_is_cancelled(waiting: Site, database: TestDatabase) -> N
 
 
 @pytest.mark.parametrize("command", ["spec", "check", "discover"])
-def test_every_command_is_cancelled(waiting: Site, database: TestDatabase, command: str) -> None:
+def test_every_command_is_cancelled(waiting: LocalSystem, database: TestDatabase, command: str) -> None:
     """Their tables have no word for it but FAILED, with a text that says so."""
     started = waiting.start(other_task(command))
     assert state(waiting, started.task_id, package=PACKAGE) is TaskState.CANCELLED
@@ -94,7 +94,7 @@ def test_every_command_is_cancelled(waiting: Site, database: TestDatabase, comma
     nothing_left(waiting)
 
 
-def test_a_cancel_may_be_repeated(waiting: Site, database: TestDatabase) -> None:
+def test_a_cancel_may_be_repeated(waiting: LocalSystem, database: TestDatabase) -> None:
     """The same answer, the same rows; the pod keeps the grace that it was given."""
     waiting.start(read_task())
     assert [state(waiting, "task-1") for _ in range(3)] == [TaskState.CANCELLED] * 3
@@ -104,7 +104,7 @@ def test_a_cancel_may_be_repeated(waiting: Site, database: TestDatabase) -> None
     assert database.rows("SELECT finished_at FROM syncctl_task") == before
 
 
-def test_a_sweep_does_not_cut_a_cancelled_pod_s_grace(waiting: Site) -> None:
+def test_a_sweep_does_not_cut_a_cancelled_pod_s_grace(waiting: LocalSystem) -> None:
     """The event of the deletion itself makes a sweep look at the pod."""
     waiting.start(read_task())
     [pod] = waiting.pods.list_pods()
@@ -115,7 +115,7 @@ def test_a_sweep_does_not_cut_a_cancelled_pod_s_grace(waiting: Site) -> None:
 
 
 @pytest.mark.fault(22)
-def test_what_is_over_stays_as_it_is(ending: Site, database: TestDatabase) -> None:
+def test_what_is_over_stays_as_it_is(ending: LocalSystem, database: TestDatabase) -> None:
     """The answer says what it had come to."""
     started = ending.start(other_task("spec"))
     assert ending.finish(started.task_id)["state"] == "SUCCESS"
@@ -124,7 +124,7 @@ def test_what_is_over_stays_as_it_is(ending: Site, database: TestDatabase) -> No
     assert database.rows("SELECT * FROM syncctl_task") + database.rows("SELECT * FROM source_spec") == before
 
 
-def test_an_unknown_task_is_not_found(waiting: Site, database: TestDatabase) -> None:
+def test_an_unknown_task_is_not_found(waiting: LocalSystem, database: TestDatabase) -> None:
     """Nor is one of another sync or connector, which goes on."""
     waiting.start(read_task())
     for query in ({"task_id": "other"}, {"sync_id": "sync-2"}, {"package": "airbyte/source-other"}):
@@ -148,7 +148,7 @@ class Gate:
 
 
 @pytest.mark.fault(80)
-def test_cancelled_between_row_and_pod(waiting: Site, database: TestDatabase) -> None:
+def test_cancelled_between_row_and_pod(waiting: LocalSystem, database: TestDatabase) -> None:
     """The pod that comes too late is deleted by whoever made it; the row stays CANCELLED."""
     cluster.use(Gate(waiting.pods, lambda: state(waiting, "task-1")))
     waiting.start(read_task())
@@ -159,15 +159,15 @@ def test_cancelled_between_row_and_pod(waiting: Site, database: TestDatabase) ->
 
 
 @pytest.fixture
-def api() -> Iterator[KubeApi]:
+def api() -> Iterator[FakeKubernetes]:
     """A stand-in for the Kubernetes API."""
-    with kube_api() as running:
+    with fake_kubernetes() as running:
         yield running
 
 
 @pytest.mark.fault(80)
 @pytest.mark.parametrize("kind", ["pods", "secrets"])
-def test_cancelled_while_it_starts(database: TestDatabase, api: KubeApi, kind: str) -> None:
+def test_cancelled_while_it_starts(database: TestDatabase, api: FakeKubernetes, kind: str) -> None:
     """Nothing of it runs until the next sweep: whoever started it looks again, once its pod is there."""
     settings = Settings.load(environment(database.url, api))
 
@@ -185,7 +185,7 @@ def test_cancelled_while_it_starts(database: TestDatabase, api: KubeApi, kind: s
 
 
 @pytest.mark.fault(48)
-def test_a_start_whose_second_look_fails_is_a_start(database: TestDatabase, api: KubeApi) -> None:
+def test_a_start_whose_second_look_fails_is_a_start(database: TestDatabase, api: FakeKubernetes) -> None:
     """Row, pod and Secret are there; Postgres that goes away only then costs the caller nothing."""
     settings = Settings.load(environment(database.url, api))
 
@@ -203,7 +203,9 @@ def test_a_start_whose_second_look_fails_is_a_start(database: TestDatabase, api:
 
 
 @pytest.mark.fault(19, 23)
-def test_a_start_that_is_repeated_before_its_pod_is_there_makes_one_pod(database: TestDatabase, api: KubeApi) -> None:
+def test_a_start_that_is_repeated_before_its_pod_is_there_makes_one_pod(
+    database: TestDatabase, api: FakeKubernetes
+) -> None:
     """The repetition makes pod and Secret; the first one then meets both by their names, and answers the same."""
     settings = Settings.load(environment(database.url, api))
     answers = list[Started]()
@@ -231,7 +233,7 @@ class Away:
         return fail
 
 
-def test_the_sweep_does_what_a_cancel_could_not(waiting: Site, database: TestDatabase) -> None:
+def test_the_sweep_does_what_a_cancel_could_not(waiting: LocalSystem, database: TestDatabase) -> None:
     """With the cluster out of reach the row is CANCELLED all the same, and the pod goes later, with its grace."""
     waiting.start(read_task())
     cluster.use(Away())
@@ -243,7 +245,7 @@ def test_the_sweep_does_what_a_cancel_could_not(waiting: Site, database: TestDat
 
 
 @pytest.mark.fault(22)
-def test_of_cancel_and_finish_the_first_wins(waiting: Site, database: TestDatabase) -> None:
+def test_of_cancel_and_finish_the_first_wins(waiting: LocalSystem, database: TestDatabase) -> None:
     """Raced many times: one outcome in both tables, and the answer names it."""
     for number in range(12):
         task, sync = f"race-{number}", f"sync-{number}"

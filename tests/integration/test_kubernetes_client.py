@@ -25,14 +25,14 @@ from common.errors import (
 )
 from common.settings import Settings
 from tests.support import canaries
-from tests.support.kube_api import NAMESPACE, Answer, Asked, KubeApi, kube_api, made, status
+from tests.support.fake_kubernetes import NAMESPACE, Answer, Asked, FakeKubernetes, fake_kubernetes, made, status
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def api() -> Iterator[KubeApi]:
-    with kube_api() as running:
+def api() -> Iterator[FakeKubernetes]:
+    with fake_kubernetes() as running:
         yield running
 
 
@@ -47,7 +47,7 @@ def settings(config: str, context: str = "used") -> Settings:
 
 
 @pytest.fixture
-def cluster(api: KubeApi) -> KubernetesCluster:
+def cluster(api: FakeKubernetes) -> KubernetesCluster:
     """The seven verbs, with pages of two."""
     return KubernetesCluster(cluster_api.connect(settings(api.kubeconfig)), NAMESPACE, page=2)
 
@@ -71,7 +71,7 @@ def failing(*answers: Answer) -> Callable[[Asked, int], Answer | bool]:
     return lambda _, number: answers[number] if number < len(answers) else False
 
 
-def test_the_seven_verbs(cluster: KubernetesCluster, api: KubeApi) -> None:
+def test_the_seven_verbs(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
     """What is sent: paths, credentials, preconditions; what comes back: wire-shaped dicts of the fields we use."""
     created = cluster.create_pod(pod())
     assert created["metadata"]["uid"] == "uid-p"
@@ -99,7 +99,7 @@ def test_the_seven_verbs(cluster: KubernetesCluster, api: KubeApi) -> None:
         assert one.headers["user-agent"] == "sync-functions"
 
 
-def test_a_zero_exit_code_is_not_lost(cluster: KubernetesCluster, api: KubeApi) -> None:
+def test_a_zero_exit_code_is_not_lost(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
     """Defaults are left out of our dicts; a zero is a fact."""
     ended = {"terminated": {"exitCode": 0, "reason": "Completed"}}
     api.pods["p"] = made("p") | {
@@ -111,7 +111,7 @@ def test_a_zero_exit_code_is_not_lost(cluster: KubernetesCluster, api: KubeApi) 
 
 
 @pytest.mark.fault(8)
-def test_deleting_what_is_gone_is_success(cluster: KubernetesCluster, api: KubeApi) -> None:
+def test_deleting_what_is_gone_is_success(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
     """Nothing of that name, or another pod of that name, which stays."""
     cluster.delete_pod("p", "uid-p", 8)
     api.pods["p"] = made("p", uid="younger")
@@ -119,7 +119,7 @@ def test_deleting_what_is_gone_is_success(cluster: KubernetesCluster, api: KubeA
     assert list(api.pods) == ["p"]
 
 
-def test_pages_are_put_together(cluster: KubernetesCluster, api: KubeApi) -> None:
+def test_pages_are_put_together(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
     """By label, page by page."""
     api.pods = {f"p{n}": made(f"p{n}") for n in range(5)}
     assert [one["metadata"]["name"] for one in cluster.list_pods()] == [f"p{n}" for n in range(5)]
@@ -128,7 +128,7 @@ def test_pages_are_put_together(cluster: KubernetesCluster, api: KubeApi) -> Non
 
 
 @pytest.mark.fault(10)
-def test_an_expired_token_starts_the_list_anew(cluster: KubernetesCluster, api: KubeApi) -> None:
+def test_an_expired_token_starts_the_list_anew(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
     """Every pod once, and none is taken for absent; a list that never ends in time is an error."""
     api.pods = {f"p{n}": made(f"p{n}") for n in range(5)}
     expired = status(410, "Expired", "The provided continue parameter is too old")
@@ -140,7 +140,7 @@ def test_an_expired_token_starts_the_list_anew(cluster: KubernetesCluster, api: 
 
 
 @pytest.mark.fault(10)
-def test_a_list_that_breaks_off_is_an_error(cluster: KubernetesCluster, api: KubeApi) -> None:
+def test_a_list_that_breaks_off_is_an_error(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
     """Half a list must not look like a whole one."""
     api.pods = {f"p{n}": made(f"p{n}") for n in range(5)}
     api.fail = lambda asked, _: None if "continue" in asked.query else False
@@ -158,7 +158,7 @@ BUSY = [
 
 @pytest.mark.parametrize("fault", BUSY, ids=["429", "503", "500", "reset"])
 @pytest.mark.fault(4, 5)
-def test_get_and_delete_are_repeated(cluster: KubernetesCluster, api: KubeApi, fault: Answer) -> None:
+def test_get_and_delete_are_repeated(cluster: KubernetesCluster, api: FakeKubernetes, fault: Answer) -> None:
     """They mean the same the second time."""
     api.pods["p"] = made("p")
     api.fail = failing(fault)
@@ -170,7 +170,7 @@ def test_get_and_delete_are_repeated(cluster: KubernetesCluster, api: KubeApi, f
 
 
 @pytest.mark.fault(4)
-def test_what_stays_busy_is_told(cluster: KubernetesCluster, api: KubeApi) -> None:
+def test_what_stays_busy_is_told(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
     """After a few attempts, as an error of ours that holds nothing of the library's."""
     api.fail = lambda *_: BUSY[2]
     with pytest.raises(
@@ -182,7 +182,7 @@ def test_what_stays_busy_is_told(cluster: KubernetesCluster, api: KubeApi) -> No
 
 @pytest.mark.parametrize("fault", BUSY, ids=["429", "503", "500", "reset"])
 @pytest.mark.fault(4, 5)
-def test_a_post_is_never_sent_twice(cluster: KubernetesCluster, api: KubeApi, fault: Answer) -> None:
+def test_a_post_is_never_sent_twice(cluster: KubernetesCluster, api: FakeKubernetes, fault: Answer) -> None:
     """An unknown outcome is settled by name: nothing there, so the error stands, and a repeat is the caller's."""
     api.fail = failing(fault)
     with pytest.raises(ClusterUnavailable):
@@ -190,7 +190,7 @@ def test_a_post_is_never_sent_twice(cluster: KubernetesCluster, api: KubeApi, fa
     assert [verb for verb in api.verbs() if verb.startswith("POST")] == ["POST pods"]
 
 
-def _carried_out(api: KubeApi, answer: Answer) -> Callable[[Asked, int], Answer | bool]:
+def _carried_out(api: FakeKubernetes, answer: Answer) -> Callable[[Asked, int], Answer | bool]:
     """The server makes the pod, and the answer gets lost."""
 
     def fail(asked: Asked, _: int) -> Answer | bool:
@@ -204,7 +204,7 @@ def _carried_out(api: KubeApi, answer: Answer) -> Callable[[Asked, int], Answer 
 
 @pytest.mark.parametrize("fault", [None, status(504, "Timeout", "request timed out")], ids=["reset", "504"])
 @pytest.mark.fault(7)
-def test_an_unknown_outcome_is_settled_by_name(cluster: KubernetesCluster, api: KubeApi, fault: Answer) -> None:
+def test_an_unknown_outcome_is_settled_by_name(cluster: KubernetesCluster, api: FakeKubernetes, fault: Answer) -> None:
     """The pod is there, and it is this task's."""
     api.fail = _carried_out(api, fault)
     assert cluster.create_pod(pod())["metadata"]["uid"] == "uid-p"
@@ -212,7 +212,7 @@ def test_an_unknown_outcome_is_settled_by_name(cluster: KubernetesCluster, api: 
 
 
 @pytest.mark.fault(1)
-def test_the_pod_of_another_task_is_a_conflict(cluster: KubernetesCluster, api: KubeApi) -> None:
+def test_the_pod_of_another_task_is_a_conflict(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
     """Also where the answer got lost."""
     api.pods["p"] = made("p", task="other")
     with pytest.raises(Conflict):
@@ -226,7 +226,7 @@ def test_the_pod_of_another_task_is_a_conflict(cluster: KubernetesCluster, api: 
 
 
 @pytest.mark.fault(7)
-def test_a_secret_whose_outcome_is_unknown_is_not_sent_again(cluster: KubernetesCluster, api: KubeApi) -> None:
+def test_a_secret_whose_outcome_is_unknown_is_not_sent_again(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
     """Nobody may read Secrets; the repeated request then meets its own."""
     api.fail = _carried_out(api, None)
     with pytest.raises(ClusterUnavailable, match="creating the secret p-config"):
@@ -238,7 +238,7 @@ def test_a_secret_whose_outcome_is_unknown_is_not_sent_again(cluster: Kubernetes
 
 
 @pytest.mark.fault(2)
-def test_a_contended_quota_is_asked_again(cluster: KubernetesCluster, api: KubeApi) -> None:
+def test_a_contended_quota_is_asked_again(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
     """409 Conflict, unlike 409 AlreadyExists, says that nothing was done."""
     busy = status(409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "q": the object has been modified')
     api.fail = failing(busy, busy)
@@ -267,7 +267,7 @@ REFUSALS = [
 @pytest.mark.parametrize(("code", "said", "error", "words"), REFUSALS, ids=[f"{c}-{w}" for c, _, _, w in REFUSALS])
 @pytest.mark.fault(9, 37)
 def test_refusals_are_told_apart(
-    cluster: KubernetesCluster, api: KubeApi, code: int, said: str, error: type[SyncError], words: str
+    cluster: KubernetesCluster, api: FakeKubernetes, code: int, said: str, error: type[SyncError], words: str
 ) -> None:
     """403 alone means five things; a refusal is final, a quota passes, our own rights are the operator's."""
     api.fail = lambda *_: status(code, "Forbidden", said)
@@ -277,7 +277,7 @@ def test_refusals_are_told_apart(
     assert len(api.asked) == 1
 
 
-def test_what_does_not_speak_kubernetes(cluster: KubernetesCluster, api: KubeApi) -> None:
+def test_what_does_not_speak_kubernetes(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
     """A proxy's page, or a login form with status 200."""
     api.fail = lambda *_: (502, b"<html>Bad gateway \xff</html>")
     with pytest.raises(ClusterUnavailable, match="502: Bad Gateway"):
@@ -288,14 +288,14 @@ def test_what_does_not_speak_kubernetes(cluster: KubernetesCluster, api: KubeApi
             cluster.get_pod("p")
 
 
-def test_nobody_listens(api: KubeApi) -> None:
+def test_nobody_listens(api: FakeKubernetes) -> None:
     """The current context leads nowhere."""
     with pytest.raises(ClusterUnavailable, match="cannot be reached while looking at the pod p"):
         kubernetes.connect(settings(api.kubeconfig, context="")).get_pod("p")
 
 
 @pytest.mark.fault(6)
-def test_a_server_that_hangs(cluster: KubernetesCluster, api: KubeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_hangs(cluster: KubernetesCluster, api: FakeKubernetes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every call has a time limit; for a creation that is an unknown outcome."""
     monkeypatch.setattr(cluster_api, "READ_SECONDS", 0.2)
     over = threading.Event()
@@ -310,7 +310,7 @@ def test_a_server_that_hangs(cluster: KubernetesCluster, api: KubeApi, monkeypat
         over.set()
 
 
-def test_configuration_by_text_and_by_path(api: KubeApi, tmp_path: Path) -> None:
+def test_configuration_by_text_and_by_path(api: FakeKubernetes, tmp_path: Path) -> None:
     """And by context."""
     api.pods["p"] = made("p")
     file = tmp_path / "config"
@@ -332,7 +332,7 @@ def test_configuration_by_text_and_by_path(api: KubeApi, tmp_path: Path) -> None
         (None, "no-such-context", "correct the file or the context"),
     ],
 )
-def test_unusable_configuration_is_named(api: KubeApi, config: str | None, context: str, words: str) -> None:
+def test_unusable_configuration_is_named(api: FakeKubernetes, config: str | None, context: str, words: str) -> None:
     """The setting and what to do; never its content."""
     with pytest.raises(SettingsError, match=words) as raised:
         cluster_api.connect(settings(config or api.kubeconfig, context))

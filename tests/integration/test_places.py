@@ -15,9 +15,9 @@ from common.tasks.cancel import cancel
 from common.tasks.query import get_task, list_tasks
 from common.tasks.requests import CancelQuery, TaskQuery
 from tests.support.databases import TestDatabase
-from tests.support.recorder import Recorder, wait_for
-from tests.support.rig import catalog, trace_error
-from tests.support.site import PACKAGE, Broken, Site, connector, other_task, read_task, site
+from tests.support.fake_bulker import FakeBulker, wait_for
+from tests.support.local_system import PACKAGE, Broken, LocalSystem, connector, local_system, other_task, read_task
+from tests.support.sidecar_process import catalog, trace_error
 
 WAITS = "import pathlib\nwhile not pathlib.Path(sys.argv[0] + '.go').exists(): time.sleep(0.05)\n"
 BUSY = f"out(**{trace_error('busy', kind='transient_error')!r})\nsys.exit(1)\n"
@@ -26,31 +26,33 @@ OURS = "SELECT task_id, state, place FROM syncctl_task ORDER BY task_id"
 
 
 @contextmanager
-def two(folder: Path, database: TestDatabase, bulker: Recorder, code: str, **settings: str) -> Iterator[list[Site]]:
+def two(
+    folder: Path, database: TestDatabase, bulker: FakeBulker, code: str, **settings: str
+) -> Iterator[list[LocalSystem]]:
     """The places `east` and `west`."""
     commands = {PACKAGE: connector(folder, code)}
     with (
-        site(folder / "east", database, bulker.url, commands, SYNCCTL_PLACE="east", **settings) as one,
-        site(folder / "west", database, bulker.url, commands, SYNCCTL_PLACE="west", **settings) as other,
+        local_system(folder / "east", database, bulker.url, commands, SYNCCTL_PLACE="east", **settings) as one,
+        local_system(folder / "west", database, bulker.url, commands, SYNCCTL_PLACE="west", **settings) as other,
     ):
         yield [one, other]
         cluster.use(None)
 
 
 @pytest.fixture
-def places(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[list[Site]]:
+def places(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Iterator[list[LocalSystem]]:
     """Their connector does nothing until it is stopped; nothing is started again."""
     with two(tmp_path, database, bulker, WAITS, SYNCCTL_TASK_RETRIES="0") as both:
         yield both
 
 
-def at(place: Site) -> Site:
+def at(place: LocalSystem) -> LocalSystem:
     """The functions of this place are those that are asked next."""
     cluster.use(place.pods)
     return place
 
 
-def lose(place: Site) -> None:
+def lose(place: LocalSystem) -> None:
     """Its pods go, as with a node."""
     for pod in place.pods.list_pods():
         place.pods.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], 0)
@@ -61,12 +63,12 @@ def states(database: TestDatabase) -> dict[str, str]:
     return {row["task_id"]: row["state"] for row in database.rows(OURS)}
 
 
-def only_pod(place: Site) -> str:
+def only_pod(place: LocalSystem) -> str:
     [pod] = place.pods.list_pods()
     return str(pod["metadata"]["name"])
 
 
-def test_a_sweep_leaves_the_rows_of_another_place_alone(places: list[Site], database: TestDatabase) -> None:
+def test_a_sweep_leaves_the_rows_of_another_place_alone(places: list[LocalSystem], database: TestDatabase) -> None:
     """Whole or for one pod, however old the rows are; what is lost is concluded by its own place."""
     east, west = places
     at(east).start(read_task(task="t-east", sync="s-east"))
@@ -86,7 +88,7 @@ def test_a_sweep_leaves_the_rows_of_another_place_alone(places: list[Site], data
     assert database.rows("SELECT DISTINCT status FROM source_task") == [{"status": "FAILED"}]
 
 
-def test_a_row_without_a_place_is_anybody_s(places: list[Site], database: TestDatabase) -> None:
+def test_a_row_without_a_place_is_anybody_s(places: list[LocalSystem], database: TestDatabase) -> None:
     """As all were before: it was written by a version that knew no places."""
     east, west = places
     at(east).start(read_task())
@@ -95,7 +97,7 @@ def test_a_row_without_a_place_is_anybody_s(places: list[Site], database: TestDa
     assert states(database) == {"task-1": "FAILED"}
 
 
-def test_a_pod_that_is_here_is_judged_here(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+def test_a_pod_that_is_here_is_judged_here(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> None:
     """Whatever its row says: the place may have got another name since. The next attempt's row says this one."""
     with two(tmp_path, database, bulker, BUSY, SYNCCTL_TASK_RETRIES="1", SYNCCTL_TASK_RETRY_PAUSE_SECONDS="0") as both:
         east = at(both[0])
@@ -105,7 +107,7 @@ def test_a_pod_that_is_here_is_judged_here(tmp_path: Path, database: TestDatabas
     assert database.rows("SELECT state, place FROM syncctl_task") == [{"state": "FAILED", "place": "east"}]
 
 
-def test_a_task_of_another_place_is_cancelled(places: list[Site], database: TestDatabase) -> None:
+def test_a_task_of_another_place_is_cancelled(places: list[LocalSystem], database: TestDatabase) -> None:
     """At once in the tables; its sidecar sees it and ends, its own place's sweep does the rest, and the answer says so."""
     east, west = places
     at(east).start(read_task())
@@ -130,7 +132,7 @@ def test_a_task_of_another_place_is_cancelled(places: list[Site], database: Test
     assert "note" not in cancel(CancelQuery("task-1"), east.settings).answer()
 
 
-def test_a_sync_that_another_place_reads_is_not_read_here(places: list[Site], database: TestDatabase) -> None:
+def test_a_sync_that_another_place_reads_is_not_read_here(places: list[LocalSystem], database: TestDatabase) -> None:
     """One active read of a sync, wherever it is; the answer says where."""
     east, west = places
     at(east).start(read_task())
@@ -140,7 +142,9 @@ def test_a_sync_that_another_place_reads_is_not_read_here(places: list[Site], da
     assert list(states(database)) == ["task-1"]
 
 
-def test_a_repeated_request_makes_no_second_pod_at_another_place(places: list[Site], database: TestDatabase) -> None:
+def test_a_repeated_request_makes_no_second_pod_at_another_place(
+    places: list[LocalSystem], database: TestDatabase
+) -> None:
     """Its own place makes the pod. Where that is known to have failed, the caller is sent there."""
     east, west = places
     cluster.use(Broken(east.pods, "create_pod", QuotaExceeded("exceeded quota: task-pods")))
@@ -158,7 +162,9 @@ def test_a_repeated_request_makes_no_second_pod_at_another_place(places: list[Si
 
 
 @pytest.mark.parametrize("command", ["spec", "check", "discover"])
-def test_a_task_that_runs_at_another_place_is_shared(places: list[Site], database: TestDatabase, command: str) -> None:
+def test_a_task_that_runs_at_another_place_is_shared(
+    places: list[LocalSystem], database: TestDatabase, command: str
+) -> None:
     """The same spec, check or discover is answered with the task that there is; its rows are for everybody."""
     east, west = places
     first = at(east).start(other_task(command))
@@ -167,7 +173,9 @@ def test_a_task_that_runs_at_another_place_is_shared(places: list[Site], databas
     assert list(west.pods.list_pods()) == []
 
 
-def test_the_list_of_tasks_tells_of_the_place_that_nobody_sweeps(places: list[Site], database: TestDatabase) -> None:
+def test_the_list_of_tasks_tells_of_the_place_that_nobody_sweeps(
+    places: list[LocalSystem], database: TestDatabase
+) -> None:
     """Of the places with active tasks, the one that was swept the longest ago; never is longest."""
     east, west = places
     at(east).sweep()
@@ -198,7 +206,7 @@ class Silent:
             yield pod | {"status": {"phase": "Running", "containerStatuses": statuses}}
 
 
-def test_a_sweep_elsewhere_does_not_make_a_sidecar_silent(places: list[Site], database: TestDatabase) -> None:
+def test_a_sweep_elsewhere_does_not_make_a_sidecar_silent(places: list[LocalSystem], database: TestDatabase) -> None:
     """That another place reaches Postgres does not tell whether this one's sidecars do."""
     east, west = places
     at(east).start(read_task())
@@ -221,7 +229,7 @@ VALUES (:t, 'read', :t, 'p', '1', :t, 'h', now() - interval '1 hour')"""
 
 
 def test_a_database_from_before_places_goes_on(
-    places: list[Site], database: TestDatabase, empty_database: TestDatabase
+    places: list[LocalSystem], database: TestDatabase, empty_database: TestDatabase
 ) -> None:
     """Its rows have no place, and are concluded as before; an older version can go on writing, and go back."""
     empty_database.rows("CREATE SCHEMA newjitsu")

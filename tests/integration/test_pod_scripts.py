@@ -14,7 +14,7 @@ import pytest
 from common.pods import scripts
 from common.protocol.commands import Command
 from tests.reports.conftest import CASES
-from tests.support.recorder import wait_for
+from tests.support.fake_bulker import wait_for
 
 
 def _here(script: str, folder: Path) -> str:

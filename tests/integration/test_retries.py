@@ -20,9 +20,9 @@ from common.tasks.cancel import cancel
 from common.tasks.query import get_task
 from common.tasks.requests import CancelQuery
 from tests.support.databases import TestDatabase
-from tests.support.recorder import Recorder, wait_for
-from tests.support.rig import Rig, catalog, lines, log, record, state, status
-from tests.support.site import PACKAGE, Broken, Site, connector, other_task, read_task, site
+from tests.support.fake_bulker import FakeBulker, wait_for
+from tests.support.local_system import PACKAGE, Broken, LocalSystem, connector, local_system, other_task, read_task
+from tests.support.sidecar_process import SidecarProcess, catalog, lines, log, record, state, status
 
 SAYS = """
 given = dict(zip(sys.argv[2::2], sys.argv[3::2]))
@@ -55,17 +55,17 @@ for stream in ('plants', 'beds'):
 """
 BODY = {"catalog": catalog("plants", incremental=True)}
 
-Make = Callable[..., AbstractContextManager[Site]]
+Make = Callable[..., AbstractContextManager[LocalSystem]]
 
 
 @pytest.fixture
-def make(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Make:
+def make(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Make:
     """A site whose connector runs this code; a next attempt waits for nothing but the end of the one before."""
 
-    def made(code: str, **settings: str) -> AbstractContextManager[Site]:
+    def made(code: str, **settings: str) -> AbstractContextManager[LocalSystem]:
         given = {"SYNCCTL_TASK_RETRY_PAUSE_SECONDS": "0"} | settings
         command = connector(tmp_path, "import pathlib\n" + SAYS + code)
-        return site(tmp_path, database, bulker.url, {PACKAGE: command}, **given)
+        return local_system(tmp_path, database, bulker.url, {PACKAGE: command}, **given)
 
     return made
 
@@ -76,7 +76,7 @@ def runs(folder: Path) -> list[Any]:
     return [json.loads(line) for path in found for line in path.read_text().splitlines()]
 
 
-def shown(place: Site, task_id: str = "task-1") -> dict[str, Any]:
+def shown(place: LocalSystem, task_id: str = "task-1") -> dict[str, Any]:
     task: dict[str, Any] = get_task(place.settings, task_id)["task"]
     return task
 
@@ -92,7 +92,7 @@ def process_of(folder: Path, module: str) -> psutil.Process | None:
     return None
 
 
-def kill_sidecar(place: Site, folder: Path, when: Callable[[], Any]) -> None:
+def kill_sidecar(place: LocalSystem, folder: Path, when: Callable[[], Any]) -> None:
     """SIGKILL, once the run has come so far."""
     wait_for(when, 30, "the moment to kill the sidecar")
     place.sweep()
@@ -101,13 +101,13 @@ def kill_sidecar(place: Site, folder: Path, when: Callable[[], Any]) -> None:
     os.kill(found.pid, signal.SIGKILL)
 
 
-def nothing_left(place: Site) -> None:
+def nothing_left(place: LocalSystem) -> None:
     """Neither pod nor Secret of any attempt."""
     wait_for(lambda: not place.swept_pods(), 30, "no pod")
     assert [path for path in (place.pods._pods.parent / "secrets").iterdir() if path.suffix != ".lock"] == []
 
 
-def test_a_transient_error_is_started_again(make: Make, database: TestDatabase, bulker: Recorder) -> None:
+def test_a_transient_error_is_started_again(make: Make, database: TestDatabase, bulker: FakeBulker) -> None:
     """It ends SUCCESS under the same task, the caller's row runs all the while, and the first attempt stays visible."""
     with make(FAILS_ONCE) as place:
         place.start(read_task(body=BODY))
@@ -179,7 +179,7 @@ def test_another_command_is_never_started_again(make: Make) -> None:
 
 
 @pytest.mark.fault(31)
-def test_a_killed_sidecar_s_read_goes_on_from_its_state(make: Make, tmp_path: Path, bulker: Recorder) -> None:
+def test_a_killed_sidecar_s_read_goes_on_from_its_state(make: Make, tmp_path: Path, bulker: FakeBulker) -> None:
     """A first run: the stream with a state adds to its table, the one without begins anew, and no row is there twice."""
     with make(TWO_STREAMS) as place:
         place.start(read_task(body={"catalog": catalog("plants", "beds", incremental=True)}))
@@ -340,7 +340,7 @@ def test_without_its_configuration_a_read_is_concluded(make: Make, tmp_path: Pat
     assert len(runs(tmp_path)) == 1
 
 
-def lose_before_its_secret_comes(place: Site, folder: Path) -> None:
+def lose_before_its_secret_comes(place: LocalSystem, folder: Path) -> None:
     """A read's pod: who made it dies between the two, and then the pod's runner, as with its node."""
     cluster.use(Dies(place.pods, "create_secret", after=False))
     with pytest.raises(KeyboardInterrupt):
@@ -437,7 +437,7 @@ def test_a_drained_pod_s_read_is_carried_over_while_the_pod_still_ends(make: Mak
 # What the sidecar leaves for the sweep.
 
 
-def _proposal(rig: Rig) -> dict[str, Any]:
+def _proposal(rig: SidecarProcess) -> dict[str, Any]:
     text = rig.ours["proposal"]
     assert text is not None
     found: dict[str, Any] = json.loads(text)
@@ -446,7 +446,7 @@ def _proposal(rig: Rig) -> dict[str, Any]:
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize(("exit_code", "kind"), [(137, "source_killed"), (None, "source_killed")])
-def test_a_killed_source_s_end_is_only_proposed(rig: Rig, exit_code: int | None, kind: str) -> None:
+def test_a_killed_source_s_end_is_only_proposed(rig: SidecarProcess, exit_code: int | None, kind: str) -> None:
     """The rows stay active: the pod's status will say whether it was memory."""
     rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
     with rig.start() as sidecar:
@@ -463,7 +463,7 @@ def test_a_killed_source_s_end_is_only_proposed(rig: Rig, exit_code: int | None,
     assert (rig.task["status"], rig.ours["failure"]["kind"], rig.ours["proposal"]) == ("PARTIAL", kind, None)
 
 
-def test_without_our_tables_every_end_is_written_at_once(rig: Rig, database: TestDatabase) -> None:
+def test_without_our_tables_every_end_is_written_at_once(rig: SidecarProcess, database: TestDatabase) -> None:
     """Another controller's database: nobody would read a proposal."""
     database.rows("DROP TABLE syncctl_task CASCADE")
     rig.give(catalog=catalog("plants"), config={}, state={})
@@ -473,7 +473,7 @@ def test_without_our_tables_every_end_is_written_at_once(rig: Rig, database: Tes
 
 
 @pytest.mark.fault(56, 57)
-def test_a_bulker_that_is_away_is_a_reason_to_try_again(rig: Rig, bulker: Recorder) -> None:
+def test_a_bulker_that_is_away_is_a_reason_to_try_again(rig: SidecarProcess, bulker: FakeBulker) -> None:
     """And one that refuses is none."""
     for code, kind, provisional in ((500, "bulker_away", True), (400, "bulker_refused", False)):
         bulker.answer = lambda _, code=code: (code, {"error": "no table"})  # type: ignore[misc] # the loop's own
@@ -493,7 +493,7 @@ def test_a_bulker_that_is_away_is_a_reason_to_try_again(rig: Rig, bulker: Record
 
 
 @pytest.mark.fault(27)
-def test_a_superseded_sidecar_ends_and_says_nothing(rig: Rig, database: TestDatabase) -> None:
+def test_a_superseded_sidecar_ends_and_says_nothing(rig: SidecarProcess, database: TestDatabase) -> None:
     """On a node that was lost it may go on: once it sees that the task is at its next attempt, it stops by itself."""
     rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
     with rig.start(GRACE_SECONDS="4") as sidecar:

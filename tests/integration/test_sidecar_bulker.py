@@ -16,8 +16,8 @@ import pytest
 from common.errors import BulkerError
 from sidecar.bulker.client import Ack, Bulker, BulkRequest, Mode, Target
 from tests.support.certificates import server_context
+from tests.support.fake_bulker import fake_bulker
 from tests.support.odd_servers import answer, odd_server, read_all, read_head, reset
-from tests.support.recorder import recorder
 
 TARGET = Target("plants", Mode.BATCH, ("id",), '{"name":"plants"}')
 OK = b'{"message":"ok","state":{"status":"COMPLETED","processedRows":1,"successfulRows":1}}'
@@ -52,7 +52,7 @@ def _one_row(bulker: Bulker) -> Ack:
 
 def test_a_request_as_bulker_wants_it() -> None:
     """Path and names quoted, the keys repeated, blocks joined without a blank line; the counts are Bulker's."""
-    with recorder() as bulker:
+    with fake_bulker() as bulker:
         request = _bulker(bulker.url + "/base/").open(
             Target("a b&c", Mode.REPLACE_TABLE, ("x", "y"), '{"n":"\\u00e9"}')
         )
@@ -70,7 +70,7 @@ def test_a_request_as_bulker_wants_it() -> None:
 def test_many_blocks_at_once_arrive_byte_for_byte() -> None:
     """More pieces than the kernel takes in one call, and more bytes than the socket does."""
     blocks = [b'{"id":%d,"pad":"%b"}' % (number, b"x" * (number % 997)) for number in range(3000)]
-    with recorder() as bulker:
+    with fake_bulker() as bulker:
         request = _bulker(bulker.url).open(TARGET)
         request.send(blocks, 3000)
         request.send([b"\n".join(blocks)] * 3, 9000)
@@ -284,7 +284,7 @@ def test_a_bulker_that_is_not_there_is_an_error_that_names_it() -> None:
 def test_a_token_that_no_header_can_hold_is_an_error_without_it(token: str) -> None:
     """Not an exception of a library, and the token is not repeated."""
     with (
-        recorder() as bulker,
+        fake_bulker() as bulker,
         pytest.raises(BulkerError, match=r"could not be begun: (Value|UnicodeEncode)Error") as caught,
     ):
         Bulker(bulker.url, token, "s", pause_seconds=0).open(TARGET)
@@ -329,7 +329,7 @@ def test_a_thousand_open_requests_work() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1300), most))
     held = [os.dup(0) for _ in range(1100)]
     try:
-        with recorder() as bulker:
+        with fake_bulker() as bulker:
             request = _bulker(bulker.url).open(TARGET)
             assert request._wire._socket.fileno() > 1023
             request.send([ROW], 1)
@@ -383,7 +383,7 @@ def test_a_certificate_that_is_not_trusted_is_an_error(tls: tuple[ssl.SSLContext
 
 def test_descriptors_are_not_inherited() -> None:
     """A request's socket is closed in child processes."""
-    with recorder() as bulker:
+    with fake_bulker() as bulker:
         request = _bulker(bulker.url).open(TARGET)
         assert fcntl.fcntl(request._wire._socket, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
         request.abort()

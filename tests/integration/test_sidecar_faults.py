@@ -24,10 +24,21 @@ from sidecar.report.log_shipper import Journal
 from sidecar.settings import Settings
 from tests.support import canaries
 from tests.support.databases import TestDatabase
+from tests.support.fake_bulker import FakeBulker, wait_for
+from tests.support.in_process_sidecar import InProcessSidecar
 from tests.support.odd_servers import answer, odd_server, read_head
-from tests.support.reading import Reading
-from tests.support.recorder import Recorder, wait_for
-from tests.support.rig import SYNC, TASK, Rig, catalog, lines, log, record, state, status, trace_error
+from tests.support.sidecar_process import (
+    SYNC,
+    TASK,
+    SidecarProcess,
+    catalog,
+    lines,
+    log,
+    record,
+    state,
+    status,
+    trace_error,
+)
 
 SECRET = 'pl@nted "s3cret"/+ü'
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0\nEFAASCBKcwggSjAgEAAoIB\n-----END PRIVATE KEY-----"
@@ -35,7 +46,7 @@ CONFIG = {"host": "db.garden.test", "password": SECRET, "credentials": {"private
 TABLES = ("source_spec", "source_check", "source_catalog", "source_state", "source_task", "task_log", "syncctl_task", "syncctl_result")  # fmt: skip
 
 
-def _everything(rig: Rig) -> str:
+def _everything(rig: SidecarProcess) -> str:
     """All that is in the database, and all that the container said."""
     rows = [row for table in TABLES for row in rig.database.rows(f"SELECT t::text AS t FROM {table} t")]
     return "\n".join(row["t"] for row in rows) + rig.output.decode()
@@ -63,7 +74,7 @@ def _leaks(text: str) -> list[str]:
 
 
 @pytest.mark.fault(70)
-def test_no_secret_of_the_configuration_is_shown_anywhere(rig: Rig, bulker: Recorder) -> None:
+def test_no_secret_of_the_configuration_is_shown_anywhere(rig: SidecarProcess, bulker: FakeBulker) -> None:
     """Log lines, noise, stderr, errors of streams and of the run, Bulker's words: in no table and no output, ever."""
     rig.give(catalog=catalog("plants", "beds"), config=CONFIG)
     bulker.answer = lambda bulk: (400, {"error": f"bad {SECRET}"}) if bulk.table == "beds" else None
@@ -85,7 +96,7 @@ def test_no_secret_of_the_configuration_is_shown_anywhere(rig: Rig, bulker: Reco
     assert sum("********" in line for line in rig.log) > 30
 
 
-def test_a_secret_at_the_cut_of_an_endless_line_is_masked(rig: Rig) -> None:
+def test_a_secret_at_the_cut_of_an_endless_line_is_masked(rig: SidecarProcess) -> None:
     """What a connector prints to stderr without a line feed is shown in pieces: none holds half of a secret."""
     rig.give(catalog=catalog("plants"), config={"password": "planted-0123456789"})
     with rig.start() as sidecar:
@@ -101,7 +112,7 @@ def test_a_secret_at_the_cut_of_an_endless_line_is_masked(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_what_the_specification_marks_as_secret_is_masked(rig: Rig, known: bool) -> None:
+def test_what_the_specification_marks_as_secret_is_masked(rig: SidecarProcess, known: bool) -> None:
     """However it is called and however deep it is, once the connector was asked for it; an odd one holds nothing up."""
     fruit = {"properties": {"pear": {"airbyte_secret": True, "type": "string"}, "plum": {"airbyte_secret": False}}}
     spec = {"connectionSpecification": {"properties": {"fruit": {"oneOf": [fruit]}, "properties": [1], "odd": True}}}
@@ -114,7 +125,7 @@ def test_what_the_specification_marks_as_secret_is_masked(rig: Rig, known: bool)
     assert f"INFO {'********' if known else 'williams'} or victoria" in rig.log
 
 
-def test_bulkers_words_are_masked_before_they_are_cut(rig: Rig, bulker: Recorder) -> None:
+def test_bulkers_words_are_masked_before_they_are_cut(rig: SidecarProcess, bulker: FakeBulker) -> None:
     """Its long error with the token again and again: wherever it is cut, not even half of a token is left."""
     rig.give(catalog=catalog("plants"), config={})
     bulker.answer = lambda _: (401, {"error": "x" * 29 + f"Invalid token: {canaries.BULKER} " * 200})
@@ -123,7 +134,7 @@ def test_bulkers_words_are_masked_before_they_are_cut(rig: Rig, bulker: Recorder
     assert canaries.BULKER[:10] not in _everything(rig)
 
 
-def test_words_that_are_secrets_rename_no_stream(rig: Rig, bulker: Recorder) -> None:
+def test_words_that_are_secrets_rename_no_stream(rig: SidecarProcess, bulker: FakeBulker) -> None:
     """A password that is the name of a stream: tables, states and rows keep the name."""
     rig.give(catalog=catalog("plants", incremental=True), config={"password": "plants"}, state=[{}])
     rig.play([record("plants", {"name": "plants"}), state("plants", {"c": "plants"}), status("plants", "INCOMPLETE")])
@@ -134,7 +145,7 @@ def test_words_that_are_secrets_rename_no_stream(rig: Rig, bulker: Recorder) -> 
 
 @pytest.mark.parametrize("passed", ["SUCCEEDED", "FAILED"])
 @pytest.mark.fault(70)
-def test_a_checks_answer_repeats_no_secret(rig: Rig, passed: str) -> None:
+def test_a_checks_answer_repeats_no_secret(rig: SidecarProcess, passed: str) -> None:
     """Neither its description nor its result, in whatever member or spelling."""
     rig.give(config=CONFIG)
     found = {"status": passed, "message": f"login as gardener with {SECRET} failed", "more": {"list": _spellings()}}
@@ -147,7 +158,7 @@ def test_a_checks_answer_repeats_no_secret(rig: Rig, passed: str) -> None:
     assert _leaks(_everything(rig)) == []
 
 
-def test_a_catalog_keeps_its_names_and_repeats_no_secret(rig: Rig) -> None:
+def test_a_catalog_keeps_its_names_and_repeats_no_secret(rig: SidecarProcess) -> None:
     """A secret in a text of the catalog is masked; a column that is named like a password is not."""
     rig.give(config={"password": "orders", "api_key": "s3cret-key-0001"})
     found = {"streams": [{"name": "orders", "json_schema": {"description": "with s3cret-key-0001"}}]}
@@ -156,7 +167,7 @@ def test_a_catalog_keeps_its_names_and_repeats_no_secret(rig: Rig) -> None:
     assert row["catalog"] == {"streams": [{"name": "orders", "json_schema": {"description": "with ********"}}]}
 
 
-def test_a_result_is_kept_letter_for_letter(rig: Rig) -> None:
+def test_a_result_is_kept_letter_for_letter(rig: SidecarProcess) -> None:
     """Where nothing is to be hidden: spacing, digits and order as the connector wrote them."""
     spec = b'{ "connectionSpecification": {"b": 1.10, "a": 9223372036854775808} }'
     rig.play([b'{"type":"SPEC","spec":' + spec + b"}"], COMMAND="spec")
@@ -179,7 +190,7 @@ def test_a_result_is_kept_letter_for_letter(rig: Rig) -> None:
 )
 @pytest.mark.parametrize("command", ["spec", "discover"])
 @pytest.mark.fault(46)
-def test_a_result_that_postgres_cannot_hold_still_ends_in_a_row(rig: Rig, spec: bytes, command: str) -> None:
+def test_a_result_that_postgres_cannot_hold_still_ends_in_a_row(rig: SidecarProcess, spec: bytes, command: str) -> None:
     """Kept with replacements, or FAILED with the reason; never RUNNING for ever."""
     rig.database.rows("UPDATE syncctl_task SET command = :c", c=command)
     rig.give(config={})
@@ -194,7 +205,7 @@ def test_a_result_that_postgres_cannot_hold_still_ends_in_a_row(rig: Rig, spec: 
 
 
 @pytest.mark.parametrize("broken", ["catalog", "pipe", "catalog text", "config"])
-def test_a_fault_of_ours_ends_in_a_final_row(rig: Rig, bulker: Recorder, broken: str) -> None:
+def test_a_fault_of_ours_ends_in_a_final_row(rig: SidecarProcess, bulker: FakeBulker, broken: str) -> None:
     """Whatever is raised inside: the row is final and says it in one sentence, without a traceback."""
     rig.give(catalog=catalog("plants"), config={"password": SECRET})
     if broken == "pipe":
@@ -213,7 +224,7 @@ def test_a_fault_of_ours_ends_in_a_final_row(rig: Rig, bulker: Recorder, broken:
     assert _leaks(_everything(rig)) == []
 
 
-def test_names_may_be_anything(rig: Rig, bulker: Recorder) -> None:
+def test_names_may_be_anything(rig: SidecarProcess, bulker: FakeBulker) -> None:
     """Dots, quotes, blanks, line breaks, other scripts, the same name in two namespaces, no name at all."""
     names: list[tuple[str, str | None]] = [
         ("a.b", None), ("a", "b.c"), ('quo"te\\', None), ("x y&z=?#%", "n s"), ("日本\n語", None), ("same", "one"),
@@ -232,18 +243,18 @@ def test_names_may_be_anything(rig: Rig, bulker: Recorder) -> None:
     assert list(rig.streams) == keys
 
 
-def test_a_descriptor_may_lack_its_namespace_where_it_is_clear(tmp_path: Path, bulker: Recorder) -> None:
+def test_a_descriptor_may_lack_its_namespace_where_it_is_clear(tmp_path: Path, bulker: FakeBulker) -> None:
     """The only stream of that name is meant, in records, states and statuses; with two of them it is nobody's."""
     one = catalog("plants", incremental=True)
     one["streams"][0]["stream"]["namespace"] = "garden"
-    reading = Reading(tmp_path, bulker.url, one, state=[{}])
+    reading = InProcessSidecar(tmp_path, bulker.url, one, state=[{}])
     reading.feed(record("plants", {"id": 1}), state("plants", {"c": 1}), status("plants", "COMPLETE"))
     assert reading.end().state == "SUCCESS"
     assert reading.states == {"garden.plants": {"c": 1}}
     two = catalog("plants", "plants")
     for entry, namespace in zip(two["streams"], ("garden", "park"), strict=True):
         entry["stream"]["namespace"] = namespace
-    reading = Reading(tmp_path, bulker.url, two)
+    reading = InProcessSidecar(tmp_path, bulker.url, two)
     reading.feed(
         record("plants", {"id": 1}), status("plants", "COMPLETE", "garden"), status("plants", "COMPLETE", "park")
     )
@@ -251,10 +262,10 @@ def test_a_descriptor_may_lack_its_namespace_where_it_is_clear(tmp_path: Path, b
     assert "does not select" in reading.streams["plants"]["error"]
 
 
-def test_a_thousand_streams_in_one_catalog(tmp_path: Path, bulker: Recorder) -> None:
+def test_a_thousand_streams_in_one_catalog(tmp_path: Path, bulker: FakeBulker) -> None:
     """Interleaved, in bounded memory, with few connections at a time; each has its own account."""
     names = [f"stream_{number}" for number in range(1000)]
-    reading = Reading(tmp_path, bulker.url, catalog(*names))
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog(*names))
     for number in range(3):
         reading.feed(*[record(name, {"id": number}) for name in names])
     reading.feed(*[message for name in names for message in (state(name, {"c": 3}, 3.0), status(name, "COMPLETE"))])
@@ -264,9 +275,9 @@ def test_a_thousand_streams_in_one_catalog(tmp_path: Path, bulker: Recorder) -> 
     assert sum(lane._send_bytes for lane in reading.read._lanes.known) <= 17_000_000
 
 
-def test_strange_streams_are_counted_but_not_without_end(tmp_path: Path, bulker: Recorder) -> None:
+def test_strange_streams_are_counted_but_not_without_end(tmp_path: Path, bulker: FakeBulker) -> None:
     """A connector that makes names up: a hundred of them have an account, the others share one; no row is unsaid."""
-    reading = Reading(tmp_path, bulker.url, catalog("plants"))
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants"))
     reading.feed(*[record(f"weed_{number}", {"id": number}) for number in range(500)])
     reading.feed(record("plants", {"id": 1}), status("plants", "COMPLETE"))
     assert reading.end().state == "PARTIAL"
@@ -297,10 +308,10 @@ _REFUSALS: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize("around", [1, 5000])
 @pytest.mark.fault(45)
 def test_a_record_that_cannot_be_sent_is_named_and_alone(
-    tmp_path: Path, bulker: Recorder, odd: Any, why: str, around: int
+    tmp_path: Path, bulker: FakeBulker, odd: Any, why: str, around: int
 ) -> None:
     """By stream, number and reason; short neighbours and many of them are all stored, and the counts add up."""
-    reading = Reading(tmp_path, bulker.url, catalog("plants"))
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants"))
     before = [record("plants", {"id": number}) for number in range(around)]
     reading.feed(*before, odd, record("plants", {"id": around, "name": "x" * 500}), status("plants", "COMPLETE"))
     assert reading.end().state == "PARTIAL"
@@ -524,7 +535,7 @@ def test_the_journal_outlives_whatever_happens_to_it(database: TestDatabase) -> 
     assert _logged(database) == ["still here"]
 
 
-def test_log_lines_go_to_bulker_too_where_wanted(rig: Rig, bulker: Recorder) -> None:
+def test_log_lines_go_to_bulker_too_where_wanted(rig: SidecarProcess, bulker: FakeBulker) -> None:
     """One event a line, masked, with the ids of sync and task."""
     rig.give(catalog=catalog("plants"), config={"password": "planted-1"})
     messages = [log("one"), log("two planted-1"), record("plants", {"id": 1}), status("plants", "COMPLETE")]
@@ -558,9 +569,9 @@ def test_a_log_endpoint_that_fails_holds_nothing_up(database: TestDatabase, faul
         over.set()
 
 
-def test_log_lines_do_not_part_the_rows(tmp_path: Path, bulker: Recorder) -> None:
+def test_log_lines_do_not_part_the_rows(tmp_path: Path, bulker: FakeBulker) -> None:
     """Forty thousand lines between the rows: one request, all rows, in order."""
-    reading = Reading(tmp_path, bulker.url, catalog("plants"))
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants"))
     for number in range(2000):
         reading.feed(record("plants", {"id": number}), *[log("chatter") for _ in range(20)])
     reading.feed(status("plants", "COMPLETE"))
@@ -568,7 +579,7 @@ def test_log_lines_do_not_part_the_rows(tmp_path: Path, bulker: Recorder) -> Non
     assert [len(bulk.lines) for bulk in bulker.requests] == [2000]
 
 
-def test_log_lines_do_not_wait_for_bulker(rig: Rig, bulker: Recorder) -> None:
+def test_log_lines_do_not_wait_for_bulker(rig: SidecarProcess, bulker: FakeBulker) -> None:
     """What was said before the end of a stream is there while a slow warehouse still takes its rows."""
     rig.give(catalog=catalog("plants"))
     seen: list[str] = []
@@ -583,7 +594,7 @@ def test_log_lines_do_not_wait_for_bulker(rig: Rig, bulker: Recorder) -> None:
     assert rig.task["status"] == "SUCCESS"
 
 
-def test_a_changed_configuration_is_told_where_it_was_changed(rig: Rig) -> None:
+def test_a_changed_configuration_is_told_where_it_was_changed(rig: SidecarProcess) -> None:
     """Behind what the connector said before it."""
     rig.give(catalog=catalog("plants"), config={"token": "old-token-1"})
     control = {"type": "CONNECTOR_CONFIG", "connectorConfig": {"config": {"token": "new-token-2"}}}
@@ -593,7 +604,9 @@ def test_a_changed_configuration_is_told_where_it_was_changed(rig: Rig) -> None:
     assert rig.log == ["INFO renewing", told, "INFO renewed"]
 
 
-def test_without_our_tables_a_changed_configuration_is_said_to_be_lost(rig: Rig, database: TestDatabase) -> None:
+def test_without_our_tables_a_changed_configuration_is_said_to_be_lost(
+    rig: SidecarProcess, database: TestDatabase
+) -> None:
     """Another controller's database: a warning, and the run goes on."""
     database.rows("DROP TABLE syncctl_result, syncctl_task, syncctl_changed_config")
     rig.give(catalog=catalog("plants"), config={"token": "old-token-1"})
@@ -605,11 +618,11 @@ def test_without_our_tables_a_changed_configuration_is_said_to_be_lost(rig: Rig,
     assert any(line.startswith("WARN The configuration") and "could not be kept" in line for line in rig.log)
 
 
-def test_a_log_message_as_deep_as_may_be_ends_nothing(tmp_path: Path, bulker: Recorder) -> None:
+def test_a_log_message_as_deep_as_may_be_ends_nothing(tmp_path: Path, bulker: FakeBulker) -> None:
     """It is heard, or named as too deep; its neighbours are not lost for it."""
     long = "x" * 300_000
     for depth, told in ((MAX_DEPTH - 2, "[[[["), (MAX_DEPTH - 1, "nested deeper than 1,000 levels")):
-        reading = Reading(tmp_path, bulker.url, catalog("plants"))
+        reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants"))
         deep = b'{"type":"LOG","log":{"level":"INFO","message":' + b"[" * depth + b"]" * depth + b"}}\n"
         reading.read.on_stdout(lines([log("before"), log(long)]) + deep + lines([log("after")]))
         assert [line for line in reading.log if "before" in line or "after" in line] == ["INFO before", "INFO after"]

@@ -25,9 +25,9 @@ from common.store import Database, states
 from embedded.postgres.server import Postgres
 from sidecar.report.outbox import Keeper
 from tests.support.databases import TestDatabase
-from tests.support.reading import Reading, legacy, shared
-from tests.support.recorder import Bulk, Recorder, recorder
-from tests.support.rig import record, state, status, trace_error
+from tests.support.fake_bulker import Bulk, FakeBulker, fake_bulker
+from tests.support.in_process_sidecar import InProcessSidecar, legacy, shared
+from tests.support.sidecar_process import record, state, status, trace_error
 
 OLD = -1
 """The id of a row that every table holds from before."""
@@ -160,7 +160,7 @@ def _cursors(given: Any) -> dict[str, int]:
 class World:
     """What lasts: the warehouse (by Bulker's requests) and the states in Postgres."""
 
-    def __init__(self, folder: Path, bulker: Recorder, db: Absent, streams: list[Stream]) -> None:
+    def __init__(self, folder: Path, bulker: FakeBulker, db: Absent, streams: list[Stream]) -> None:
         self.folder, self.bulker, self.db, self.streams = folder, bulker, db, streams
         self.sync = uuid4().hex
         self.catalog = {"streams": [_configured(stream) for stream in streams]}
@@ -188,7 +188,7 @@ class World:
         self.bulker.on_line, self.bulker.answer = self._faults(plan, seen)
         self.keeper = Keeper(self.db)
         self.source = source
-        reading = Reading(
+        reading = InProcessSidecar(
             self.folder, self.bulker.url, self.catalog, state=json.loads(given or b"{}"), save=self._save,
             commit_bytes=plan.commit_bytes,
         )  # fmt: skip
@@ -213,13 +213,13 @@ class World:
         if plan.dies != "killed":
             self._check(reading, source, before, str(outcome.state), seen)
 
-    def _kill(self, reading: Reading) -> None:
+    def _kill(self, reading: InProcessSidecar) -> None:
         """Connections break, without a last word; what waits for Postgres is lost."""
         for lane in reading.read._lanes.known:
             if lane._request is not None:
                 lane._request._wire.close()
 
-    def _let_time_pass(self, reading: Reading) -> None:
+    def _let_time_pass(self, reading: InProcessSidecar) -> None:
         """Far enough for Bulker's limit."""
         for lane in reading.read._lanes.known:
             if lane._request is not None:
@@ -262,7 +262,9 @@ class World:
 
         return on_line, answer
 
-    def _check(self, reading: Reading, source: Source, before: dict[str, list[int]], task: str, seen: int) -> None:
+    def _check(
+        self, reading: InProcessSidecar, source: Source, before: dict[str, list[int]], task: str, seen: int
+    ) -> None:
         for number, stream in enumerate(self.streams):
             told, now = reading.streams[stream.name], self.table(stream)
             bulks = [bulk for bulk in self.bulker.requests[seen:] if bulk.table == stream.name and bulk.complete]
@@ -309,8 +311,8 @@ HEALTHY = Plan(
 
 
 @pytest.fixture(scope="module")
-def bulker() -> Iterator[Recorder]:
-    with recorder() as running:
+def bulker() -> Iterator[FakeBulker]:
+    with fake_bulker() as running:
         yield running
 
 
@@ -329,15 +331,15 @@ def away(postgres: Postgres) -> Iterator[Absent]:
 @given(_streams, _plan, _plan)
 @pytest.mark.fault(47)
 def test_whatever_fails_no_row_is_lost_unsaid(
-    tmp_path: Path, bulker: Recorder, away: Absent, streams: list[Stream], first: Plan, second: Plan
+    tmp_path: Path, bulker: FakeBulker, away: Absent, streams: list[Stream], first: Plan, second: Plan
 ) -> None:
     """At least once without a key, once with one; no state ahead of its rows; every difference has both its numbers."""
-    world = World(tmp_path, bulker, away, streams)
-    world.run(first)
-    world.run(second)
-    world.run(HEALTHY)
+    system = World(tmp_path, bulker, away, streams)
+    system.run(first)
+    system.run(second)
+    system.run(HEALTHY)
     for stream in streams:
-        held = world.table(stream)
+        held = system.table(stream)
         assert set(range(stream.rows)) <= set(held)
         assert set(held) <= {OLD, *range(stream.rows)}
         if stream.keyed:
@@ -351,15 +353,15 @@ def test_whatever_fails_no_row_is_lost_unsaid(
 )
 @given(_streams, _plan)
 def test_a_run_in_which_nothing_fails_delivers_each_row_once(
-    tmp_path: Path, bulker: Recorder, away: Absent, streams: list[Stream], plan: Plan
+    tmp_path: Path, bulker: FakeBulker, away: Absent, streams: list[Stream], plan: Plan
 ) -> None:
     """Whatever the interleaving, the states and the rotations: every row once, SUCCESS, and the next run adds none."""
     import msgspec
 
     plan = msgspec.structs.replace(plan, cut=None, dies="", complains=None, incomplete=None, bulker={}, away=None)
-    world = World(tmp_path, bulker, away, streams)
-    world.run(plan)
-    held = [world.table(stream) for stream in streams]
+    system = World(tmp_path, bulker, away, streams)
+    system.run(plan)
+    held = [system.table(stream) for stream in streams]
     assert held == [list(range(stream.rows)) or [OLD] for stream in streams]
-    world.run(HEALTHY)
-    assert [world.table(stream) for stream in streams] == held
+    system.run(HEALTHY)
+    assert [system.table(stream) for stream in streams] == held

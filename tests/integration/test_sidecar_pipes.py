@@ -16,8 +16,8 @@ from sidecar.settings import Settings
 from sidecar.shutdown import Stop
 from sidecar.source import pipes
 from sidecar.source.pipes import End, Origin, Pipes
-from tests.support.recorder import Recorder, wait_for
-from tests.support.rig import Rig, catalog, lines, log, record, state, status
+from tests.support.fake_bulker import FakeBulker, wait_for
+from tests.support.sidecar_process import SidecarProcess, catalog, lines, log, record, state, status
 
 HOLDER = "import os, sys, time\nos.close(int(sys.argv[1]))\nfor _ in range(600): time.sleep(0.1)"
 CHATTERER = "import sys, time\nfor _ in range(6000): print('still here', flush=True); time.sleep(0.01)"
@@ -28,7 +28,7 @@ def _rows(*ids: int, stream: str = "plants") -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def plants(rig: Rig) -> Rig:
+def plants(rig: SidecarProcess) -> SidecarProcess:
     rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
     return rig
 
@@ -57,7 +57,7 @@ def _read(settings: Settings, stop: Stop, slow: float = 0.0) -> tuple[dict[Origi
 
 
 @pytest.mark.parametrize("odd", ["pipe", "link", "folder"])
-def test_what_is_no_exit_code_is_none(plants: Rig, odd: str) -> None:
+def test_what_is_no_exit_code_is_none(plants: SidecarProcess, odd: str) -> None:
     """A connector that puts something else in its place holds nothing up, and is no success."""
     code, other = plants.exit_code_file, plants.folder / "other"
     other.write_text("0\n")
@@ -77,7 +77,7 @@ def test_what_is_no_exit_code_is_none(plants: Rig, odd: str) -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 4096])
-def test_a_connector_may_write_in_any_pieces(plants: Rig, bulker: Recorder, chunk: int) -> None:
+def test_a_connector_may_write_in_any_pieces(plants: SidecarProcess, bulker: FakeBulker, chunk: int) -> None:
     """Byte by byte, or cut in the middle of a character."""
     data = lines([*_rows(1, 2), record("plants", {"id": 3, "name": "f\u00e9\u65e5"}), status("plants", "COMPLETE")])
     assert plants.play(data.replace(b"\\u00e9\\u65e5", "é日".encode()), chunk=chunk) == 0, plants.output
@@ -86,7 +86,7 @@ def test_a_connector_may_write_in_any_pieces(plants: Rig, bulker: Recorder, chun
 
 
 @pytest.mark.fault(43)
-def test_a_last_line_that_is_cut_is_not_silently_lost(plants: Rig, bulker: Recorder) -> None:
+def test_a_last_line_that_is_cut_is_not_silently_lost(plants: SidecarProcess, bulker: FakeBulker) -> None:
     """Half a record at the end: refused by its number; a whole one without its line feed: stored."""
     data = lines([*_rows(1), status("plants", "COMPLETE")]) + lines(_rows(2))[:-12]
     plants.play(data)
@@ -96,7 +96,7 @@ def test_a_last_line_that_is_cut_is_not_silently_lost(plants: Rig, bulker: Recor
 
 
 @pytest.mark.fault(40)
-def test_a_child_that_holds_the_pipe_open_is_not_waited_for(plants: Rig, bulker: Recorder) -> None:
+def test_a_child_that_holds_the_pipe_open_is_not_waited_for(plants: SidecarProcess, bulker: FakeBulker) -> None:
     """The connector is gone with exit code 0, a forgotten child is silent and keeps its stdout: done after the drain."""
     with plants.start(DRAIN_SECONDS="1") as sidecar:
         plants.stderr.open("wb").close()
@@ -136,7 +136,9 @@ def test_a_child_that_goes_on_talking_is_not_listened_to_for_ever(
 
 @pytest.mark.parametrize("code", [0, 127])
 @pytest.mark.fault(39)
-def test_a_source_that_never_opens_its_pipes_ends_by_its_exit_code(plants: Rig, bulker: Recorder, code: int) -> None:
+def test_a_source_that_never_opens_its_pipes_ends_by_its_exit_code(
+    plants: SidecarProcess, bulker: FakeBulker, code: int
+) -> None:
     """A command that is not there: the row has the exit code, and does not wait for a pipe."""
     plants.leave(code)
     with plants.start(DRAIN_SECONDS="1") as sidecar:
@@ -146,7 +148,7 @@ def test_a_source_that_never_opens_its_pipes_ends_by_its_exit_code(plants: Rig, 
     assert "printed nothing" in plants.ours["reason"]
 
 
-def test_either_pipe_may_be_opened_first(plants: Rig, bulker: Recorder) -> None:
+def test_either_pipe_may_be_opened_first(plants: SidecarProcess, bulker: FakeBulker) -> None:
     """stdout long before stderr: no deadlock."""
     with plants.start() as sidecar:
         with plants.stdout.open("wb") as out:
@@ -161,7 +163,7 @@ def test_either_pipe_may_be_opened_first(plants: Rig, bulker: Recorder) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"one\n", b"\xff", b"0 1"])
 @pytest.mark.fault(41)
-def test_an_exit_code_that_cannot_be_read_is_none(plants: Rig, bulker: Recorder, content: bytes) -> None:
+def test_an_exit_code_that_cannot_be_read_is_none(plants: SidecarProcess, bulker: FakeBulker, content: bytes) -> None:
     """Not success, and no crash."""
     plants.exit_code_file.write_bytes(content)
     plants.play([*_rows(1), status("plants", "COMPLETE")], exit_code=None, DRAIN_SECONDS="1")
@@ -182,7 +184,7 @@ def test_an_exit_code_that_cannot_be_read_is_none(plants: Rig, bulker: Recorder,
     ],
 )
 def test_without_an_exit_code_file_the_messages_decide(
-    plants: Rig, bulker: Recorder, messages: list[Any], expected: str
+    plants: SidecarProcess, bulker: FakeBulker, messages: list[Any], expected: str
 ) -> None:
     """Another controller's pod: COMPLETE, or without statuses a clean end after the last STATE (docs/contract.md D2)."""
     plants.environment["EXIT_CODE_FILE"] = ""
@@ -190,7 +192,7 @@ def test_without_an_exit_code_file_the_messages_decide(
     assert plants.task["status"] == expected, plants.task
 
 
-def test_sigterm_is_a_checkpoint(plants: Rig, bulker: Recorder) -> None:
+def test_sigterm_is_a_checkpoint(plants: SidecarProcess, bulker: FakeBulker) -> None:
     """While the source goes on writing: the newest covered state is saved, the row says why, well within the grace."""
     with plants.start(GRACE_SECONDS="4") as sidecar:
         plants.stderr.open("wb").close()
@@ -211,7 +213,7 @@ def test_sigterm_is_a_checkpoint(plants: Rig, bulker: Recorder) -> None:
 
 
 @pytest.mark.fault(58)
-def test_sigterm_does_not_wait_for_a_bulker_that_hangs(plants: Rig, bulker: Recorder) -> None:
+def test_sigterm_does_not_wait_for_a_bulker_that_hangs(plants: SidecarProcess, bulker: FakeBulker) -> None:
     """The final row is written within the grace period, with what Bulker did not do."""
     over = threading.Event()
     bulker.answer = lambda _: (over.wait(60), None)[1]
@@ -230,7 +232,7 @@ def test_sigterm_does_not_wait_for_a_bulker_that_hangs(plants: Rig, bulker: Reco
     assert plants.states == {}
 
 
-def test_a_source_that_ends_on_sigterm_ends_the_run_at_once(plants: Rig, bulker: Recorder) -> None:
+def test_a_source_that_ends_on_sigterm_ends_the_run_at_once(plants: SidecarProcess, bulker: FakeBulker) -> None:
     """Its own exit code is not success: it was stopped. A full grace period is not waited for."""
     with plants.start(GRACE_SECONDS="600", DRAIN_SECONDS="60") as sidecar:
         plants.stderr.open("wb").close()

@@ -2,59 +2,61 @@
 
 from pathlib import Path
 
-from tests.support.reading import Reading
-from tests.support.recorder import Recorder
-from tests.support.rig import Rig, catalog, log, record, state, status
+from tests.support.fake_bulker import FakeBulker
+from tests.support.in_process_sidecar import InProcessSidecar
+from tests.support.sidecar_process import SidecarProcess, catalog, log, record, state, status
 
 
-def test_full_refresh_of_two_interleaved_streams_is_one_request_each(rig: Rig, bulker: Recorder) -> None:
+def test_full_refresh_of_two_interleaved_streams_is_one_request_each(
+    sidecar: SidecarProcess, bulker: FakeBulker
+) -> None:
     """Rows, counts, states and SUCCESS; interleaving never reopens a request."""
-    rig.give(catalog=catalog("plants", "beds"), config={})
+    sidecar.give(catalog=catalog("plants", "beds"), config={})
     messages = [status("plants", "STARTED"), status("beds", "STARTED")]
     for number in range(200):
         messages += [record("plants", {"id": number, "name": "fern"}), record("beds", {"id": number})]
     messages += [state("plants", {"c": 1}, 200.0), state("beds", {"c": 2}, 200.0)]
     messages += [status("plants", "COMPLETE"), status("beds", "COMPLETE")]
-    assert rig.play(messages) == 0, rig.output
-    assert rig.task["status"] == "SUCCESS", rig.task
-    assert {name: s["events"] for name, s in rig.streams.items()} == {"plants": 200, "beds": 200}
-    assert rig.states == {"plants": {"c": 1}, "beds": {"c": 2}}
+    assert sidecar.play(messages) == 0, sidecar.output
+    assert sidecar.task["status"] == "SUCCESS", sidecar.task
+    assert {name: s["events"] for name, s in sidecar.streams.items()} == {"plants": 200, "beds": 200}
+    assert sidecar.states == {"plants": {"c": 1}, "beds": {"c": 2}}
     assert [(b.table, b.mode, len(b.lines)) for b in bulker.requests] == [
         ("plants", "replace_table", 200),
         ("beds", "replace_table", 200),
     ]
-    assert rig.ours["state"] == "SUCCESS"
-    assert rig.ours["streams"]["plants"] | {"bytes": 0} == {
+    assert sidecar.ours["state"] == "SUCCESS"
+    assert sidecar.ours["streams"]["plants"] | {"bytes": 0} == {
         "status": "SUCCESS", "emitted": 200, "sent": 200, "stored": 200, "refused": 0, "bytes": 0, "error": "",
     }  # fmt: skip
 
 
-def test_record_data_passes_through_as_the_bytes_that_came(rig: Rig, bulker: Recorder) -> None:
+def test_record_data_passes_through_as_the_bytes_that_came(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
     """Digits, spacing, key order and escapes leave as they came."""
-    rig.give(catalog=catalog("plants"), config={})
+    sidecar.give(catalog=catalog("plants"), config={})
     data = b'{"id": 9223372036854775807, "b":1E400 ,"a": "\\u00e9\\/", "n": 0.10}'
     line = b'{"type": "RECORD", "record": {"stream": "plants", "data": ' + data + b', "emitted_at": 1}}'
-    rig.play([line, status("plants", "COMPLETE")])
+    sidecar.play([line, status("plants", "COMPLETE")])
     assert bulker.requests[0].lines == [data]
-    assert rig.task["status"] == "SUCCESS"
+    assert sidecar.task["status"] == "SUCCESS"
 
 
-def test_log_lines_are_stored_in_order_with_their_levels(rig: Rig) -> None:
+def test_log_lines_are_stored_in_order_with_their_levels(sidecar: SidecarProcess) -> None:
     """LOG, stderr and noise all reach task_log."""
-    rig.give(catalog=catalog("plants"), config={})
+    sidecar.give(catalog=catalog("plants"), config={})
     messages = [log("one"), "noise of a library", "WARN careful", log("two", "DEBUG"), status("plants", "COMPLETE")]
-    rig.play(messages, stderr=b"from stderr\n")
-    assert "INFO one" in rig.log
-    assert "ERRSTD from stderr" in rig.log
-    assert "ERROR noise of a library" in rig.log
-    assert "WARN WARN careful" in rig.log
-    assert "DEBUG two" in rig.log
-    assert rig.task["status"] == "SUCCESS"
+    sidecar.play(messages, stderr=b"from stderr\n")
+    assert "INFO one" in sidecar.log
+    assert "ERRSTD from stderr" in sidecar.log
+    assert "ERROR noise of a library" in sidecar.log
+    assert "WARN WARN careful" in sidecar.log
+    assert "DEBUG two" in sidecar.log
+    assert sidecar.task["status"] == "SUCCESS"
 
 
-def test_log_messages_that_come_together_are_logged_one_by_one(tmp_path: Path, bulker: Recorder) -> None:
+def test_log_messages_that_come_together_are_logged_one_by_one(tmp_path: Path, bulker: FakeBulker) -> None:
     """In order, with what is said between them; one that cannot be read costs itself, and secrets are hidden."""
-    reading = Reading(tmp_path, bulker.url, catalog("plants"), config={"password": "planted-1"})
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants"), config={"password": "planted-1"})
     broken: list[object] = [{"type": "LOG", "log": {"level": 1}}, {"type": "LOG"}]
     reading.feed(log("one"), record("plants", {"id": 1}), log("two planted-1", "DEBUG"), "noise", log("three", "ODD"))
     reading.feed(log("four", "FATAL"), *broken, record("plants", 7), log("five\nof two lines"), status("plants", "X"))
@@ -71,17 +73,17 @@ def test_log_messages_that_come_together_are_logged_one_by_one(tmp_path: Path, b
     assert reading.end(1).reason.startswith("four")
 
 
-def test_a_log_line_of_odd_types_is_logged_all_the_same(tmp_path: Path, bulker: Recorder) -> None:
+def test_a_log_line_of_odd_types_is_logged_all_the_same(tmp_path: Path, bulker: FakeBulker) -> None:
     """Whatever library wrote it: a level that is null or a number, a message that is an object."""
-    reading = Reading(tmp_path, bulker.url, catalog("plants"), config={"password": "planted-1"})
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants"), config={"password": "planted-1"})
     for log_of in ({"level": None, "message": "one"}, {"level": 20, "message": {"event": "two", "key": "planted-1"}}):
         reading.feed({"type": "LOG", "log": log_of})
     assert reading.log == ["INFO one", 'INFO {"event":"two","key":"********"}']
 
 
-def test_a_stream_runs_from_its_first_record(tmp_path: Path, bulker: Recorder) -> None:
+def test_a_stream_runs_from_its_first_record(tmp_path: Path, bulker: FakeBulker) -> None:
     """Whether or not the connector says that it has begun; the others wait."""
-    reading = Reading(tmp_path, bulker.url, catalog("plants", "beds", "trees"), config={})
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants", "beds", "trees"), config={})
     reading.feed(record("plants", {"id": 1}), status("trees", "STARTED"))
     shown = {name: stream["status"] for name, stream in (reading.read.progress() or {}).items()}
     assert shown == {"plants": "RUNNING", "beds": "PENDING", "trees": "RUNNING"}

@@ -16,9 +16,9 @@ from common.store import Database, StoreError, states
 from sidecar.report import outbox
 from sidecar.report.outbox import Keeper
 from tests.support.databases import TestDatabase
+from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.proxy import Proxy, proxy
-from tests.support.recorder import Recorder, wait_for
-from tests.support.rig import SYNC, Rig, catalog, lines, log, record, state, status
+from tests.support.sidecar_process import SYNC, SidecarProcess, catalog, lines, log, record, state, status
 
 
 def _refused(reasons: list[str]) -> Callable[[str], None]:
@@ -238,7 +238,9 @@ def test_what_postgres_will_never_take_does_not_keep_others_waiting(db: Database
 
 @pytest.mark.parametrize("how", ["cut", "hang"])
 @pytest.mark.fault(48)
-def test_postgres_away_in_the_middle_holds_no_row_up(rig: Rig, bulker: Recorder, gate: Proxy, how: str) -> None:
+def test_postgres_away_in_the_middle_holds_no_row_up(
+    rig: SidecarProcess, bulker: FakeBulker, gate: Proxy, how: str
+) -> None:
     """Rows go on to Bulker; states, log lines and the outcome come when it is back."""
     rig.environment["DATABASE_URL"] = gate.url
     rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
@@ -265,7 +267,9 @@ def test_postgres_away_in_the_middle_holds_no_row_up(rig: Rig, bulker: Recorder,
 
 
 @pytest.mark.fault(48)
-def test_postgres_away_for_good_ends_the_run_without_a_row(rig: Rig, bulker: Recorder, gate: Proxy) -> None:
+def test_postgres_away_for_good_ends_the_run_without_a_row(
+    rig: SidecarProcess, bulker: FakeBulker, gate: Proxy
+) -> None:
     """Exit code 3 in time: the sweep concludes, and knows why; nothing waits for ever."""
     rig.environment["DATABASE_URL"] = gate.url
     rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
@@ -283,7 +287,7 @@ def test_postgres_away_for_good_ends_the_run_without_a_row(rig: Rig, bulker: Rec
 
 
 @pytest.mark.fault(48)
-def test_postgres_away_at_the_start_is_waited_for(rig: Rig, bulker: Recorder, gate: Proxy) -> None:
+def test_postgres_away_at_the_start_is_waited_for(rig: SidecarProcess, bulker: FakeBulker, gate: Proxy) -> None:
     """Nothing is read before it is there; then the run goes its way."""
     gate.cut()
     rig.environment["DATABASE_URL"] = gate.url

@@ -4,9 +4,9 @@ from urllib.parse import urlencode
 
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
+from tests.support.fake_kubernetes import fake_kubernetes
 from tests.support.functions import running
-from tests.support.kube_api import kube_api
-from tests.support.site import PACKAGE, VERSION
+from tests.support.local_system import PACKAGE, VERSION
 from tools import burst
 from tools.burst import Answer
 
@@ -29,7 +29,7 @@ def test_fifty_starts_at_once_lose_and_double_nothing(database: TestDatabase) ->
     tasks = [f"t{number:02}" for number in range(40)]
     asked = tasks + tasks[::4]
     with (
-        kube_api() as api,
+        fake_kubernetes() as api,
         running("read", token=TOKEN, THREADS="8", **environment(database.url, api)) as server,
     ):
         answers = started(server.port, asked)

@@ -18,20 +18,20 @@ from common.sweep.sweep import keep_sweeping, sweep_pod
 from common.tasks.query import list_tasks
 from common.tasks.requests import TaskQuery
 from tests.support.databases import TestDatabase
+from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.functions import running
-from tests.support.recorder import Recorder, wait_for
-from tests.support.rig import catalog
-from tests.support.site import PACKAGE, Site, connector, other_task, read_task, site
+from tests.support.local_system import PACKAGE, LocalSystem, connector, local_system, other_task, read_task
+from tests.support.sidecar_process import catalog
 
 WAITS = "import pathlib\nwhile not pathlib.Path(sys.argv[0] + '.go').exists(): time.sleep(0.05)\n"
 EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "dev.knative.apiserver.ref.update"}
 
 
 @pytest.fixture
-def waiting(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
+def waiting(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Iterator[LocalSystem]:
     """A connector that does nothing until it is stopped; nothing is started again (test_retries.py does that)."""
     commands = {PACKAGE: connector(tmp_path, WAITS)}
-    with site(tmp_path, database, bulker.url, commands, SYNCCTL_TASK_RETRIES="0") as place:
+    with local_system(tmp_path, database, bulker.url, commands, SYNCCTL_TASK_RETRIES="0") as place:
         yield place
 
 
@@ -71,18 +71,18 @@ class Shown:
 
 
 @pytest.fixture
-def shown(waiting: Site) -> Shown:
+def shown(waiting: LocalSystem) -> Shown:
     made = Shown(waiting.pods)
     cluster.use(made)
     return made
 
 
-def name_of(place: Site, task_id: str) -> str:
+def name_of(place: LocalSystem, task_id: str) -> str:
     [row] = place.database.rows("SELECT pod_name FROM syncctl_task WHERE task_id = :id", id=task_id)
     return str(row["pod_name"])
 
 
-def event(place: Site, pod: str, **headers: str) -> dict[str, Any]:
+def event(place: LocalSystem, pod: str, **headers: str) -> dict[str, Any]:
     """What the sweeper answers to an event about a pod."""
     namespace = place.settings.kubernetes_namespace
     given = EVENT | {"ce-subject": f"/apis/v1/namespaces/{namespace}/pods/{pod}"} | headers
@@ -92,7 +92,7 @@ def event(place: Site, pod: str, **headers: str) -> dict[str, Any]:
 EVICTED = {"status": {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}}
 
 
-def test_an_event_makes_it_look_at_one_pod(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+def test_an_event_makes_it_look_at_one_pod(waiting: LocalSystem, shown: Shown, database: TestDatabase) -> None:
     """Only that one: the verdict is written, the pod deleted; the other's is left to its own event."""
     for number in "12":
         waiting.start(read_task(task=f"t{number}", sync=f"s{number}"))
@@ -108,7 +108,7 @@ def test_an_event_makes_it_look_at_one_pod(waiting: Site, shown: Shown, database
 
 
 @pytest.mark.fault(12, 13, 15)
-def test_an_event_decides_nothing(waiting: Site, database: TestDatabase) -> None:
+def test_an_event_decides_nothing(waiting: LocalSystem, database: TestDatabase) -> None:
     """Doubled, forged, about what is not there or is not ours: the pod is read again, and it goes on."""
     waiting.start(read_task())
     pod = name_of(waiting, "task-1")
@@ -121,7 +121,7 @@ def test_an_event_decides_nothing(waiting: Site, database: TestDatabase) -> None
 
 
 @pytest.mark.fault(15)
-def test_a_pod_without_our_label_is_not_touched(waiting: Site, shown: Shown) -> None:
+def test_a_pod_without_our_label_is_not_touched(waiting: LocalSystem, shown: Shown) -> None:
     """An event may name any pod of the namespace."""
     waiting.start(read_task())
     pod = name_of(waiting, "task-1")
@@ -130,7 +130,9 @@ def test_a_pod_without_our_label_is_not_touched(waiting: Site, shown: Shown) -> 
     assert shown.deleted == []
 
 
-def test_an_event_about_a_deleted_pod_looks_at_its_row(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+def test_an_event_about_a_deleted_pod_looks_at_its_row(
+    waiting: LocalSystem, shown: Shown, database: TestDatabase
+) -> None:
     """Not while it is fresh; then it fails at once, without waiting for the next full sweep."""
     waiting.start(read_task())
     pod = name_of(waiting, "task-1")
@@ -144,7 +146,7 @@ def test_an_event_about_a_deleted_pod_looks_at_its_row(waiting: Site, shown: Sho
 
 
 @pytest.mark.fault(16)
-def test_a_flood_of_events_about_one_pod_is_two_looks(waiting: Site, shown: Shown) -> None:
+def test_a_flood_of_events_about_one_pod_is_two_looks(waiting: LocalSystem, shown: Shown) -> None:
     """Those that come during a look are answered at once, and one more look follows."""
     waiting.start(read_task())
     pod = name_of(waiting, "task-1")
@@ -169,7 +171,7 @@ def test_a_flood_of_events_about_one_pod_is_two_looks(waiting: Site, shown: Show
 
 
 @pytest.mark.fault(17)
-def test_two_sweepers_at_once_are_harmless(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+def test_two_sweepers_at_once_are_harmless(waiting: LocalSystem, shown: Shown, database: TestDatabase) -> None:
     """Every task is concluded once, with one reason, and no pod is left."""
     for number in range(6):
         waiting.start(read_task(task=f"t{number}", sync=f"s{number}"))
@@ -193,7 +195,7 @@ def test_two_sweepers_at_once_are_harmless(waiting: Site, shown: Shown, database
 
 
 @pytest.mark.fault(20)
-def test_a_poison_pod_costs_itself_alone(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+def test_a_poison_pod_costs_itself_alone(waiting: LocalSystem, shown: Shown, database: TestDatabase) -> None:
     """Without readable annotations its row is found by its name; without a row too it is cleared away and counted."""
     for number in "123":
         waiting.start(read_task(task=f"t{number}", sync=f"s{number}"))
@@ -209,7 +211,7 @@ def test_a_poison_pod_costs_itself_alone(waiting: Site, shown: Shown, database: 
     ]
 
 
-def test_a_pod_without_a_row_is_adopted(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+def test_a_pod_without_a_row_is_adopted(waiting: LocalSystem, shown: Shown, database: TestDatabase) -> None:
     """Its annotations name the task: it goes on, and its end is told to the caller."""
     waiting.start(read_task())
     pod = name_of(waiting, "task-1")
@@ -222,7 +224,7 @@ def test_a_pod_without_a_row_is_adopted(waiting: Site, shown: Shown, database: T
 
 @pytest.mark.fault(10)
 def test_a_cluster_that_fails_in_the_middle_of_a_list_concludes_no_absence(
-    waiting: Site, database: TestDatabase
+    waiting: LocalSystem, database: TestDatabase
 ) -> None:
     """Half a list proves nothing about the other half."""
     for number in "12":
@@ -241,7 +243,9 @@ def test_a_cluster_that_fails_in_the_middle_of_a_list_concludes_no_absence(
 
 
 @pytest.mark.fault(3)
-def test_a_task_that_waits_for_a_quota_has_until_the_init_time_out(waiting: Site, database: TestDatabase) -> None:
+def test_a_task_that_waits_for_a_quota_has_until_the_init_time_out(
+    waiting: LocalSystem, database: TestDatabase
+) -> None:
     """Its request may be repeated; only then it fails, with the quota's words."""
     waiting.start(read_task())
     [pod] = waiting.pods.list_pods()
@@ -260,7 +264,7 @@ def test_a_task_that_waits_for_a_quota_has_until_the_init_time_out(waiting: Site
 
 
 @pytest.mark.fault(75)
-def test_the_first_pull_error_is_kept(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+def test_the_first_pull_error_is_kept(waiting: LocalSystem, shown: Shown, database: TestDatabase) -> None:
     """Older clusters replace the registry's text by BackOff's own; a waiting task shows what it waits for."""
     waiting.start(read_task())
     pod = name_of(waiting, "task-1")
@@ -284,7 +288,9 @@ def test_the_first_pull_error_is_kept(waiting: Site, shown: Shown, database: Tes
     assert "It began with source: ErrImagePull: manifest unknown; " in row["reason"]
 
 
-def test_a_running_pod_that_is_stopped_gets_time_to_save(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+def test_a_running_pod_that_is_stopped_gets_time_to_save(
+    waiting: LocalSystem, shown: Shown, database: TestDatabase
+) -> None:
     """Over its time limit: the row first, then the deletion with the settings' grace."""
     waiting.start(read_task(body={"catalog": catalog("plants")}))
     pod = name_of(waiting, "task-1")
@@ -297,7 +303,7 @@ def test_a_running_pod_that_is_stopped_gets_time_to_save(waiting: Site, shown: S
 
 @pytest.mark.fault(38)
 def test_a_silent_sidecar_is_only_judged_by_who_could_have_heard_it(
-    waiting: Site, shown: Shown, database: TestDatabase
+    waiting: LocalSystem, shown: Shown, database: TestDatabase
 ) -> None:
     """After Postgres was away for long, nobody has reported; the first sweep then concludes nothing."""
     waiting.start(read_task())
@@ -316,7 +322,7 @@ def test_a_silent_sidecar_is_only_judged_by_who_could_have_heard_it(
 
 @pytest.mark.fault(39, 48)
 def test_a_sidecar_that_drains_is_not_judged_by_what_nobody_could_hear(
-    waiting: Site, shown: Shown, database: TestDatabase
+    waiting: LocalSystem, shown: Shown, database: TestDatabase
 ) -> None:
     """After Postgres (or every sweeper) was away, a sidecar that has rows to send is left alone, as before."""
     waiting.start(read_task())
@@ -333,7 +339,7 @@ def test_a_sidecar_that_drains_is_not_judged_by_what_nobody_could_hear(
     assert waiting.sweep().concluded == 1
 
 
-def test_a_call_goes_on_while_anything_is_active(waiting: Site, shown: Shown, database: TestDatabase) -> None:
+def test_a_call_goes_on_while_anything_is_active(waiting: LocalSystem, shown: Shown, database: TestDatabase) -> None:
     """It ends as soon as nothing is, and in any case before its time is over; a failed sweep is repeated."""
     quick = waiting.settings.model_copy(update={"container_status_check_seconds": 0, "sweep_seconds": 60})
     assert keep_sweeping(quick).sweeps == 1
@@ -356,7 +362,7 @@ def test_a_call_goes_on_while_anything_is_active(waiting: Site, shown: Shown, da
 
 
 @pytest.mark.fault(21)
-def test_a_call_ends_before_its_time_is_over(waiting: Site) -> None:
+def test_a_call_ends_before_its_time_is_over(waiting: LocalSystem) -> None:
     """An active task is left to the next call."""
     waiting.start(read_task())
     short = waiting.settings.model_copy(update={"container_status_check_seconds": 1, "sweep_seconds": 1})
@@ -365,7 +371,7 @@ def test_a_call_ends_before_its_time_is_over(waiting: Site) -> None:
 
 
 @pytest.mark.fault(14)
-def test_the_last_sweep_shows_in_the_list_of_tasks(waiting: Site) -> None:
+def test_the_last_sweep_shows_in_the_list_of_tasks(waiting: LocalSystem) -> None:
     """Its age and counts; null before the first one."""
     assert list_tasks(waiting.settings, TaskQuery())["lastSweep"] is None
     waiting.start(other_task("spec"))
@@ -377,7 +383,7 @@ def test_the_last_sweep_shows_in_the_list_of_tasks(waiting: Site) -> None:
 
 
 def test_a_database_of_an_older_version_is_brought_up(
-    waiting: Site, database: TestDatabase, empty_database: TestDatabase
+    waiting: LocalSystem, database: TestDatabase, empty_database: TestDatabase
 ) -> None:
     """The first sweep after an upgrade makes the table that it needs."""
     with Database(empty_database.url) as db:

@@ -25,9 +25,9 @@ from common.tasks.query import get_task, list_tasks
 from common.tasks.requests import TaskQuery
 from tests.support import canaries
 from tests.support.databases import TestDatabase
-from tests.support.recorder import Recorder, wait_for
-from tests.support.rig import catalog
-from tests.support.site import PACKAGE, Broken, Site, connector, other_task, read_task, site
+from tests.support.fake_bulker import FakeBulker, wait_for
+from tests.support.local_system import PACKAGE, Broken, LocalSystem, connector, local_system, other_task, read_task
+from tests.support.sidecar_process import catalog
 
 GOOD = """
 command = sys.argv[1]
@@ -46,15 +46,15 @@ WAITS = "import pathlib\nwhile not pathlib.Path(sys.argv[0] + '.go').exists(): t
 
 
 @pytest.fixture
-def good(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, GOOD)}) as running:
+def good(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Iterator[LocalSystem]:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, GOOD)}) as running:
         yield running
 
 
 @pytest.fixture
-def waiting(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> Iterator[Site]:
+def waiting(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Iterator[LocalSystem]:
     """A connector that does nothing until it is killed."""
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, WAITS)}) as running:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, WAITS)}) as running:
         yield running
 
 
@@ -62,7 +62,9 @@ def _streams(*names: str, incremental: bool = False) -> dict[str, Any]:
     return {"catalog": catalog(*names, incremental=incremental)}
 
 
-def test_a_read_from_start_to_end_leaves_only_its_rows(good: Site, bulker: Recorder, database: TestDatabase) -> None:
+def test_a_read_from_start_to_end_leaves_only_its_rows(
+    good: LocalSystem, bulker: FakeBulker, database: TestDatabase
+) -> None:
     """Rows in the warehouse, SUCCESS in both tables, no pod and no Secret left."""
     task = good.run(read_task(body=_streams("plants"), tableNamePrefix="gar_"))
     assert (task["state"], task["reason"]) == ("SUCCESS", "")
@@ -74,7 +76,7 @@ def test_a_read_from_start_to_end_leaves_only_its_rows(good: Site, bulker: Recor
     assert [p for p in (good.pods._pods.parent / "secrets").iterdir() if p.suffix != ".lock"] == []
 
 
-def test_the_second_read_resumes_from_the_saved_state(good: Site, bulker: Recorder) -> None:
+def test_the_second_read_resumes_from_the_saved_state(good: LocalSystem, bulker: FakeBulker) -> None:
     """Without a state in the request the saved one is used; {} begins anew; a given one is passed on unchanged."""
     body = _streams("plants", incremental=True)
     given: list[dict[str, Any]] = [
@@ -95,7 +97,7 @@ def test_the_second_read_resumes_from_the_saved_state(good: Site, bulker: Record
 
 
 @pytest.mark.fault(78)
-def test_full_sync_forgets_the_saved_states(good: Site, bulker: Recorder) -> None:
+def test_full_sync_forgets_the_saved_states(good: LocalSystem, bulker: FakeBulker) -> None:
     """fullSync=true reads from the beginning, and replaces the table."""
     body = _streams("plants", incremental=True)
     good.run(read_task(task="t1", body=body))
@@ -104,7 +106,7 @@ def test_full_sync_forgets_the_saved_states(good: Site, bulker: Recorder) -> Non
 
 
 @pytest.mark.parametrize("command", ["spec", "check", "discover"])
-def test_the_other_commands_leave_their_results(good: Site, database: TestDatabase, command: str) -> None:
+def test_the_other_commands_leave_their_results(good: LocalSystem, database: TestDatabase, command: str) -> None:
     """In the caller's table and in GET /tasks/<id>."""
     task = good.run(other_task(command))
     assert task["state"] == "SUCCESS"
@@ -125,7 +127,9 @@ def test_the_other_commands_leave_their_results(good: Site, database: TestDataba
 
 
 @pytest.mark.fault(1)
-def test_defect_02_repeating_a_read_does_not_touch_the_running_task(waiting: Site, database: TestDatabase) -> None:
+def test_defect_02_repeating_a_read_does_not_touch_the_running_task(
+    waiting: LocalSystem, database: TestDatabase
+) -> None:
     """The same taskId and request: the same answer, one pod; another request under it is a conflict."""
     task = read_task(body=_streams("plants"))
     first = waiting.start(task)
@@ -137,7 +141,7 @@ def test_defect_02_repeating_a_read_does_not_touch_the_running_task(waiting: Sit
 
 
 @pytest.mark.fault(23, 81)
-def test_twelve_starts_of_one_sync_at_once_make_one_task(waiting: Site, database: TestDatabase) -> None:
+def test_twelve_starts_of_one_sync_at_once_make_one_task(waiting: LocalSystem, database: TestDatabase) -> None:
     """Exactly one is accepted; the others are told which task is in their way; repeats of the winner are answered."""
     answers: dict[str, Any] = {}
 
@@ -163,7 +167,7 @@ def test_twelve_starts_of_one_sync_at_once_make_one_task(waiting: Site, database
 
 @pytest.mark.parametrize("verb", ["create_pod", "create_secret"])
 @pytest.mark.fault(37)
-def test_defect_03_a_failed_creation_leaks_nothing(waiting: Site, database: TestDatabase, verb: str) -> None:
+def test_defect_03_a_failed_creation_leaks_nothing(waiting: LocalSystem, database: TestDatabase, verb: str) -> None:
     """Refused for good: the row says CREATE_FAILED, and neither pod nor Secret stays behind."""
     cluster.use(Broken(waiting.pods, verb, Refused("no such policy")))
     with pytest.raises(Refused):
@@ -182,7 +186,7 @@ def test_defect_03_a_failed_creation_leaks_nothing(waiting: Site, database: Test
 @pytest.mark.parametrize("error", [QuotaExceeded("exceeded quota"), ClusterUnavailable("away"), TimedOut("unknown")])
 @pytest.mark.fault(3)
 def test_what_may_pass_leaves_the_task_pending_and_a_repeat_starts_it(
-    good: Site, database: TestDatabase, verb: str, error: SyncError
+    good: LocalSystem, database: TestDatabase, verb: str, error: SyncError
 ) -> None:
     """429, 503 and 504 now; the same request later makes what is missing."""
     cluster.use(Broken(good.pods, verb, error))
@@ -194,7 +198,7 @@ def test_what_may_pass_leaves_the_task_pending_and_a_repeat_starts_it(
     assert (task["state"], task["reason"]) == ("SUCCESS", "")
 
 
-def _try_run(place: Site) -> Any:
+def _try_run(place: LocalSystem) -> Any:
     """A pod that the failed start has just taken back may still be ending."""
     try:
         return place.run(read_task(body=_streams("plants")))
@@ -203,7 +207,7 @@ def _try_run(place: Site) -> Any:
 
 
 @pytest.mark.fault(1, 18)
-def test_a_start_that_died_between_pod_and_secret_is_finished_by_a_repeat(good: Site) -> None:
+def test_a_start_that_died_between_pod_and_secret_is_finished_by_a_repeat(good: LocalSystem) -> None:
     """The repeated request adopts the pod that is there and adds its Secret."""
 
     class Killed(BaseException):
@@ -218,7 +222,7 @@ def test_a_start_that_died_between_pod_and_secret_is_finished_by_a_repeat(good: 
 
 
 @pytest.mark.fault(14, 29)
-def test_defect_04_a_row_whose_pod_vanished_fails(waiting: Site, database: TestDatabase) -> None:
+def test_defect_04_a_row_whose_pod_vanished_fails(waiting: LocalSystem, database: TestDatabase) -> None:
     """Deleted from outside: after a grace period the row says so, and the sync can start again."""
     waiting.start(read_task())
     [pod] = waiting.pods.list_pods()
@@ -234,7 +238,7 @@ def test_defect_04_a_row_whose_pod_vanished_fails(waiting: Site, database: TestD
     assert waiting.start(read_task(task="task-2"))
 
 
-def test_defect_07_rows_are_there_before_the_answer(waiting: Site, database: TestDatabase) -> None:
+def test_defect_07_rows_are_there_before_the_answer(waiting: LocalSystem, database: TestDatabase) -> None:
     """A caller that polls at once finds RUNNING, not an older result."""
     waiting.start(other_task("discover"))
     assert database.rows("SELECT status FROM source_catalog") == [{"status": "RUNNING"}]
@@ -243,7 +247,7 @@ def test_defect_07_rows_are_there_before_the_answer(waiting: Site, database: Tes
 
 
 @pytest.mark.fault(54)
-def test_defect_16_an_unreadable_start_time_still_times_out(waiting: Site, database: TestDatabase) -> None:
+def test_defect_16_an_unreadable_start_time_still_times_out(waiting: LocalSystem, database: TestDatabase) -> None:
     """The pod's own creation time decides."""
     waiting.start(read_task())
     pod_file = next(waiting.pods._pods.glob("*/pod.json"))
@@ -262,7 +266,7 @@ def test_defect_16_an_unreadable_start_time_still_times_out(waiting: Site, datab
 
 
 @pytest.mark.fault(79)
-def test_streams_that_would_share_a_table_are_refused_by_name(waiting: Site, database: TestDatabase) -> None:
+def test_streams_that_would_share_a_table_are_refused_by_name(waiting: LocalSystem, database: TestDatabase) -> None:
     """Neither row nor pod is left."""
     two = catalog("a.b", "b")
     two["streams"][1]["stream"]["namespace"] = "a"
@@ -274,7 +278,7 @@ def test_streams_that_would_share_a_table_are_refused_by_name(waiting: Site, dat
 
 
 @pytest.mark.fault(61)
-def test_a_payload_that_fits_no_secret_leaves_nothing(waiting: Site, database: TestDatabase) -> None:
+def test_a_payload_that_fits_no_secret_leaves_nothing(waiting: LocalSystem, database: TestDatabase) -> None:
     """TooLarge before any row is written."""
     import random
 
@@ -284,7 +288,7 @@ def test_a_payload_that_fits_no_secret_leaves_nothing(waiting: Site, database: T
 
 
 @pytest.mark.fault(19)
-def test_a_dead_start_without_a_pod_is_failed_by_the_sweep(waiting: Site, database: TestDatabase) -> None:
+def test_a_dead_start_without_a_pod_is_failed_by_the_sweep(waiting: LocalSystem, database: TestDatabase) -> None:
     """A row that never got its pod does not stay RUNNING."""
     cluster.use(Broken(waiting.pods, "create_pod", KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
@@ -298,28 +302,30 @@ def test_a_dead_start_without_a_pod_is_failed_by_the_sweep(waiting: Site, databa
 
 
 @pytest.mark.fault(30)
-def test_out_of_memory_is_named_with_its_limit(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+def test_out_of_memory_is_named_with_its_limit(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> None:
     """A source that takes more than its limit is killed, and the row says what to do."""
     hungry = connector(
         tmp_path, "hog = bytearray(2_400_000_000)\nhog[::4096] = b'x' * len(hog[::4096])\ntime.sleep(60)\n"
     )
-    with site(tmp_path, database, bulker.url, {PACKAGE: hungry}) as running:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: hungry}) as running:
         task = running.run(read_task(body=_streams("plants")))
     assert task["state"] == "FAILED"
     assert "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read" in task["reason"]
     assert (task["failure"]["kind"], task["attempts"]) == ("out_of_memory", [])
 
 
-def test_a_connector_that_cannot_be_installed_says_so(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+def test_a_connector_that_cannot_be_installed_says_so(
+    tmp_path: Path, database: TestDatabase, bulker: FakeBulker
+) -> None:
     """An image that is no package and not mapped: the row names it and what to do."""
-    with site(tmp_path, database, bulker.url, {}) as running:
+    with local_system(tmp_path, database, bulker.url, {}) as running:
         task = running.run(read_task(body=_streams("plants"), package="acme/source-nowhere"))
     assert task["state"] == "FAILED"
     assert "acme/source-nowhere" in task["reason"]
     assert "--image" in task["reason"]
 
 
-def test_tasks_are_listed_newest_first_page_by_page(good: Site) -> None:
+def test_tasks_are_listed_newest_first_page_by_page(good: LocalSystem) -> None:
     """Filters and cursors."""
     for number in range(3):
         good.run(read_task(task=f"t{number}", sync=f"s{number % 2}", body=_streams("plants")))
@@ -340,11 +346,11 @@ def test_tasks_are_listed_newest_first_page_by_page(good: Site) -> None:
 
 
 @pytest.mark.fault(76)
-def test_a_log_that_is_not_utf_8_is_shown(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+def test_a_log_that_is_not_utf_8_is_shown(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> None:
     """Latin-1 and NUL on stderr reach the row readable."""
     raw = Path(__file__).parent.parent / "reports/cases/pods-log-tail-is-not-utf-8/log.bin"
     code = f"sys.stderr.buffer.write(open({str(raw)!r}, 'rb').read())\nsys.exit(1)\n"
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, code)}) as running:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, code)}) as running:
         task = running.run(read_task(body=_streams("plants")))
     assert task["state"] == "FAILED"
     assert "Zugriff verweigert" in task["reason"]
@@ -354,7 +360,7 @@ def test_a_log_that_is_not_utf_8_is_shown(tmp_path: Path, database: TestDatabase
 @pytest.mark.parametrize(
     "odd", ['{"a":NaN}', '{"a":1e999}', '{"a":"\\u0000"}', '{"a":"\\ud800"}', '{"a":' + "[" * 1900]
 )
-def test_odd_json_in_started_by_is_kept_as_text(waiting: Site, database: TestDatabase, odd: str) -> None:
+def test_odd_json_in_started_by_is_kept_as_text(waiting: LocalSystem, database: TestDatabase, odd: str) -> None:
     """What is no JSON for Postgres is a text like any other."""
     waiting.start(read_task(startedBy=odd))
     [row] = database.rows("SELECT started_by FROM source_task")
@@ -367,11 +373,11 @@ def test_odd_json_in_started_by_is_kept_as_text(waiting: Site, database: TestDat
     ids=["digits", "fraction", "deep"],
 )
 def test_a_result_is_told_letter_for_letter(
-    tmp_path: Path, database: TestDatabase, bulker: Recorder, spec: str
+    tmp_path: Path, database: TestDatabase, bulker: FakeBulker, spec: str
 ) -> None:
     """GET /tasks/<id> passes it on as it was stored: no decoder of ours takes 5,000 digits."""
     code = f"""print('{{"type":"SPEC","spec":{spec}}}', flush=True)\n"""
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, code)}) as running:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, code)}) as running:
         started = running.start(other_task("spec"))
         wait_for(lambda: not running.swept_pods(), what="no pod")
         answer = get_task(running.settings, started.task_id)
@@ -379,7 +385,9 @@ def test_a_result_is_told_letter_for_letter(
     assert msgspec.json.encode(answer["task"]["result"]).decode() == spec
 
 
-def test_a_start_that_never_came_to_be_is_not_answered_as_if_it_had(waiting: Site, database: TestDatabase) -> None:
+def test_a_start_that_never_came_to_be_is_not_answered_as_if_it_had(
+    waiting: LocalSystem, database: TestDatabase
+) -> None:
     """After the sweep gave up on it, the same request is told so, and what to do."""
     cluster.use(Broken(waiting.pods, "create_pod", ClusterUnavailable("away")))
     with pytest.raises(ClusterUnavailable):
@@ -394,13 +402,13 @@ def test_a_start_that_never_came_to_be_is_not_answered_as_if_it_had(waiting: Sit
 
 
 @pytest.mark.fault(79)
-def test_a_stream_cannot_take_the_name_of_a_whole_state(waiting: Site) -> None:
+def test_a_stream_cannot_take_the_name_of_a_whole_state(waiting: LocalSystem) -> None:
     """Its state would be handed back as another kind."""
     with pytest.raises(Refused, match="_GLOBAL_STATE"):
         waiting.start(read_task(body=_streams("_GLOBAL_STATE")))
 
 
-def test_half_written_files_of_one_pod_stop_nobody_else(waiting: Site, database: TestDatabase) -> None:
+def test_half_written_files_of_one_pod_stop_nobody_else(waiting: LocalSystem, database: TestDatabase) -> None:
     """A crash may leave empty files: the sweep goes on, and so does the next start."""
     waiting.start(read_task())
     waiting.start(read_task(task="task-2", sync="sync-2"))
@@ -410,22 +418,24 @@ def test_half_written_files_of_one_pod_stop_nobody_else(waiting: Site, database:
 
 
 def test_an_image_outside_the_allow_list_leaves_nothing(
-    tmp_path: Path, database: TestDatabase, bulker: Recorder
+    tmp_path: Path, database: TestDatabase, bulker: FakeBulker
 ) -> None:
     """Every command is refused with the image and the setting named: no row, no pod; one inside runs."""
     good = {PACKAGE: connector(tmp_path, GOOD)}
     tasks = [read_task(), *map(other_task, ("spec", "check", "discover"))]
-    with site(tmp_path, database, bulker.url, good, SYNCCTL_ALLOWED_IMAGES="airbyte/source-faker,acme/*") as running:
+    with local_system(
+        tmp_path, database, bulker.url, good, SYNCCTL_ALLOWED_IMAGES="airbyte/source-faker,acme/*"
+    ) as running:
         for task in tasks:
             with pytest.raises(Refused, match=rf"{PACKAGE} is not among .*SYNCCTL_ALLOWED_IMAGES"):
                 running.start(task)
         assert not list(running.pods.list_pods())
     assert database.rows("SELECT task_id FROM syncctl_task UNION SELECT task_id FROM source_task") == []
-    with site(tmp_path, database, bulker.url, good, SYNCCTL_ALLOWED_IMAGES="airbyte/source-*") as running:
+    with local_system(tmp_path, database, bulker.url, good, SYNCCTL_ALLOWED_IMAGES="airbyte/source-*") as running:
         assert running.run(tasks[1])["state"] == "SUCCESS"
 
 
-def test_an_image_by_digest_is_found_again_by_it(good: Site, database: TestDatabase) -> None:
+def test_an_image_by_digest_is_found_again_by_it(good: LocalSystem, database: TestDatabase) -> None:
     """The digest is the version: in the pod's image, in the task, and in the row that a console looks for."""
     digest = "sha256:" + "0a" * 32
     started = good.start(structs.replace(other_task("spec"), version=digest))

@@ -14,20 +14,20 @@ from common.tasks.query import get_task
 from common.tasks.requests import CancelQuery
 from tests.reports.conftest import CASES
 from tests.support.databases import TestDatabase
-from tests.support.recorder import Recorder, wait_for
-from tests.support.served import served
-from tests.support.site import PACKAGE, python, read_task, site
+from tests.support.edition_process import edition_process
+from tests.support.fake_bulker import FakeBulker, wait_for
+from tests.support.local_system import PACKAGE, local_system, python, read_task
 
 CASE = CASES / "cancel-signal-stops-at-the-shell"
 GRACE = "40"
 
 
 @pytest.mark.fault(72)
-def test_cancel_signal_stops_at_the_shell(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+def test_cancel_signal_stops_at_the_shell(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> None:
     """The connector hears SIGTERM, its last state is saved, the row says CANCELLED, and all is gone before the grace."""
     body = {"catalog": json.loads((CASE / "catalog.json").read_text())}
     grace = {"SYNCCTL_CONTAINER_GRACE_SHUTDOWN_SECONDS": GRACE}
-    with site(tmp_path, database, bulker.url, {PACKAGE: python(CASE / "connector.py")}, **grace) as place:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: python(CASE / "connector.py")}, **grace) as place:
         place.start(read_task(body=body))
 
         def emitted() -> bool:
@@ -61,7 +61,7 @@ def test_cancel_signal_stops_at_the_shell(tmp_path: Path, database: TestDatabase
 def test_cancel_by_the_command_line(tmp_path: Path) -> None:
     """`syncctl cancel` ends a read of the one-machine edition: CANCELLED, and no pod of it stays."""
     catalog = json.loads((CASE / "catalog.json").read_text())
-    with served(tmp_path / "home", {PACKAGE: python(CASE / "connector.py")}) as up:
+    with edition_process(tmp_path / "home", {PACKAGE: python(CASE / "connector.py")}) as up:
         query = {"package": PACKAGE, "version": "1", "syncId": "s", "taskId": "t"}
         assert up.ask("/read", {"config": {}, "catalog": catalog}, **query)[0] == 200
         wait_for(lambda: up.ask("/tasks/t")[1]["task"]["streams"].get("ticks", {}).get("emitted"), 60, "a first record")

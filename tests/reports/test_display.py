@@ -8,15 +8,15 @@ from pathlib import Path
 
 from tests.reports.conftest import CASES
 from tests.support.databases import TestDatabase
+from tests.support.fake_bulker import FakeBulker
 from tests.support.functions import running
-from tests.support.recorder import Recorder
-from tests.support.site import PACKAGE, REPLAY, other_task, python, read_task, site
+from tests.support.local_system import PACKAGE, REPLAY, local_system, other_task, python, read_task
 
 
-def test_security_html_from_a_connector(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+def test_security_html_from_a_connector(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> None:
     """Spec, check and read full of HTML: answers are JSON that no browser takes for a page."""
     case = CASES / "security-html-from-a-connector"
-    with site(tmp_path, database, bulker.url, {PACKAGE: python(REPLAY, str(case))}) as place:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: python(REPLAY, str(case))}) as place:
         spec = place.run(other_task("spec"))
         check = place.run(other_task("check"))
         read = place.run(read_task(body={"catalog": json.loads((case / "catalog.json").read_text())}))

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from tests.reports.conftest import CASES
 from tests.support.databases import TestDatabase
+from tests.support.fake_kubernetes import NAMESPACE, FakeKubernetes, fake_kubernetes, made
 from tests.support.functions import Server, running
-from tests.support.kube_api import NAMESPACE, KubeApi, kube_api, made
 
 CASE = CASES / "http-odd-cloudevents"
 SEND = Path(__file__).parent / "tools/send.py"
@@ -20,7 +20,7 @@ POD = "source-garden-sync-1.task-1"
 
 class Served(Struct, frozen=True):
     server: Server
-    api: KubeApi
+    api: FakeKubernetes
 
     def send(self, name: str, token: str) -> tuple[int, str]:
         """Sends a recorded request as it is; returns the status and the whole answer."""
@@ -41,7 +41,7 @@ class Served(Struct, frozen=True):
 
 @pytest.fixture
 def served(database: TestDatabase) -> Iterator[Served]:
-    with kube_api() as api:
+    with fake_kubernetes() as api:
         api.pods[POD] = made(POD, task="task-1")
         with running(
             "sweeper",

@@ -8,22 +8,22 @@ from typing import Any
 import pytest
 
 from common.nesting import MAX_DEPTH
-from tests.support.reading import Reading, legacy, shared
-from tests.support.recorder import Recorder
-from tests.support.rig import catalog, log, record, state, status, trace_error
+from tests.support.fake_bulker import FakeBulker
+from tests.support.in_process_sidecar import InProcessSidecar, legacy, shared
+from tests.support.sidecar_process import catalog, log, record, state, status, trace_error
 
-Make = Callable[..., Reading]
+Make = Callable[..., InProcessSidecar]
 STARTED = [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "plants"}, "stream_state": {"c": 0}}}]
 DONE = status("plants", "COMPLETE")
 
 
 @pytest.fixture
-def make(tmp_path: Path, bulker: Recorder) -> Make:
+def make(tmp_path: Path, bulker: FakeBulker) -> Make:
     """A reading of `plants`, incremental where a state is given."""
 
-    def made(state: Any = None, *streams: str) -> Reading:
+    def made(state: Any = None, *streams: str) -> InProcessSidecar:
         names = streams or ("plants",)
-        return Reading(tmp_path, bulker.url, catalog(*names, incremental=state is not None), state=state)
+        return InProcessSidecar(tmp_path, bulker.url, catalog(*names, incremental=state is not None), state=state)
 
     return made
 
@@ -50,7 +50,7 @@ def _as_type(kind: Any) -> str:
     ],
 )
 @pytest.mark.fault(67)
-def test_a_record_in_odd_clothes_is_never_lost_unsaid(make: Make, bulker: Recorder, line: str) -> None:
+def test_a_record_in_odd_clothes_is_never_lost_unsaid(make: Make, bulker: FakeBulker, line: str) -> None:
     """protocol-json-that-is-no-message: what holds a row is refused by name or counted as lost, not shrugged off."""
     reading = make().feed(_row(1), line, DONE)
     outcome = reading.end()
@@ -77,7 +77,7 @@ def test_each_refused_record_has_its_own_reason_in_the_log(make: Make) -> None:
     ],
 )
 @pytest.mark.fault(67)
-def test_a_state_that_cannot_be_read_is_told(make: Make, bulker: Recorder, value: str, why: str) -> None:
+def test_a_state_that_cannot_be_read_is_told(make: Make, bulker: FakeBulker, value: str, why: str) -> None:
     """protocol-nan, -deep-nesting: the rows are stored, the state before stays, and the run is no plain success."""
     reading = make(STARTED).feed(_row(1), state("plants", {"c": 1}), _row(2))
     outcome = reading.feed(json.dumps(state("plants", "?")).replace('"?"', value), DONE).end()
@@ -120,7 +120,7 @@ ERROR = "The orders report needs the scope read_orders"
         pytest.param([ERROR], id="error an array"),
     ],
 )
-def test_an_error_of_any_shape_is_the_reason(make: Make, bulker: Recorder, error: Any) -> None:
+def test_an_error_of_any_shape_is_the_reason(make: Make, bulker: FakeBulker, error: Any) -> None:
     """status-one-stream-fails: an odd member does not cost the words that the user needs."""
     outcome = make().feed(_row(1), {"type": "TRACE", "trace": {"type": "ERROR", "error": error}}).end(exit_code=1)
     assert (outcome.state, bulker.rows("plants")) == ("FAILED", [])
@@ -135,7 +135,7 @@ def test_an_error_without_words_is_an_error_all_the_same(make: Make, error: Any)
 
 
 @pytest.mark.parametrize("whose", [None, "plants"], ids=["of all", "of one stream"])
-def test_an_error_with_exit_code_0_is_no_success(make: Make, bulker: Recorder, whose: str | None) -> None:
+def test_an_error_with_exit_code_0_is_no_success(make: Make, bulker: FakeBulker, whose: str | None) -> None:
     """Without statuses an error leaves the old table; the other stream goes on if the error names one."""
     reading = make(None, "plants", "beds").feed(_row(1), _row(1, "beds"), trace_error(ERROR, whose))
     outcome = reading.end()
@@ -144,7 +144,7 @@ def test_an_error_with_exit_code_0_is_no_success(make: Make, bulker: Recorder, w
     assert (bulker.committed("plants"), len(bulker.committed("beds"))) == ([], 1 if whose else 0)
 
 
-def test_an_error_with_every_stream_complete_is_told(make: Make, bulker: Recorder) -> None:
+def test_an_error_with_every_stream_complete_is_told(make: Make, bulker: FakeBulker) -> None:
     """The rows are whole and stay; what the source complained of is the reason."""
     outcome = make().feed(_row(1), DONE, trace_error(ERROR)).end()
     assert (outcome.state, outcome.reason, len(bulker.rows("plants"))) == ("PARTIAL", ERROR, 1)
@@ -177,7 +177,7 @@ def test_names_of_streams_that_nobody_selected_are_not_kept_without_end(make: Ma
     assert len(outcome.reason) < 1000
 
 
-def test_mixed_kinds_in_one_run_are_never_ahead(make: Make, bulker: Recorder) -> None:
+def test_mixed_kinds_in_one_run_are_never_ahead(make: Make, bulker: FakeBulker) -> None:
     """A GLOBAL and a STREAM state side by side: both are saved with their rows, also where the source then fails."""
     reading = make(STARTED).feed(_row(1), shared({"c": 1}), _row(2), state("plants", {"c": 2}), _row(3))
     reading.end(exit_code=1)

@@ -10,8 +10,8 @@ from common.failures import FailureOrigin
 from common.pods import explain
 from common.pods.diagnosis import Clock, Limits, Verdict, judge
 from tests.reports.conftest import CASES
-from tests.support.recorder import Recorder
-from tests.support.rig import Rig, catalog, record, state, status
+from tests.support.fake_bulker import FakeBulker
+from tests.support.sidecar_process import SidecarProcess, catalog, record, state, status
 
 NOW = explain.unix_seconds("2026-09-21T10:08:20Z", 0)
 LIMITS = Limits(init_seconds=180, task_seconds=48 * 3600, silence_seconds=3720)
@@ -64,14 +64,16 @@ def test_pods_sigkill_while_sidecar_waits() -> None:
 
 
 @pytest.mark.parametrize("incremental", [True, False])
-def test_pods_sigkill_the_sidecar_alone_ends_by_itself(rig: Rig, bulker: Recorder, *, incremental: bool) -> None:
+def test_pods_sigkill_the_sidecar_alone_ends_by_itself(
+    sidecar: SidecarProcess, bulker: FakeBulker, *, incremental: bool
+) -> None:
     """Pipes at their end and no exit code: no success, only what was acknowledged is saved, no cut refresh."""
-    rig.give(catalog=catalog("plants", incremental=incremental), config={}, state=[{}] if incremental else {})
+    sidecar.give(catalog=catalog("plants", incremental=incremental), config={}, state=[{}] if incremental else {})
     messages = [status("plants", "STARTED"), record("plants", {"id": 1}), state("plants", {"n": 1})]
-    rig.play([*messages, record("plants", {"id": 2})], exit_code=None)
-    assert rig.task["status"] != "SUCCESS"
-    assert "no exit code" in rig.ours["reason"]
-    saved = rig.database.rows("SELECT stream, state FROM source_state")
+    sidecar.play([*messages, record("plants", {"id": 2})], exit_code=None)
+    assert sidecar.task["status"] != "SUCCESS"
+    assert "no exit code" in sidecar.ours["reason"]
+    saved = sidecar.database.rows("SELECT stream, state FROM source_state")
     assert saved == ([{"stream": "plants", "state": {"n": 1}}] if incremental else [])
     assert len(bulker.committed("plants")) == incremental
 

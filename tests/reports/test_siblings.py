@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from common.nesting import MAX_DEPTH
-from tests.support.reading import Reading, legacy, shared
-from tests.support.recorder import Recorder
-from tests.support.rig import catalog, log, record, state, status, trace_error
+from tests.support.fake_bulker import FakeBulker
+from tests.support.in_process_sidecar import InProcessSidecar, legacy, shared
+from tests.support.sidecar_process import catalog, log, record, state, status, trace_error
 
-Make = Callable[..., Reading]
+Make = Callable[..., InProcessSidecar]
 STARTED = [{"type": "STREAM", "stream": {"stream_descriptor": {"name": "plants"}, "stream_state": {"c": 0}}}]
 DONE = status("plants", "COMPLETE")
 CUT = status("plants", "INCOMPLETE")
@@ -20,11 +20,13 @@ DEEP = '{"a":' * MAX_DEPTH + "1" + "}" * MAX_DEPTH
 
 
 @pytest.fixture
-def make(tmp_path: Path, bulker: Recorder) -> Make:
+def make(tmp_path: Path, bulker: FakeBulker) -> Make:
     """A reading of `plants`, incremental where a state is given."""
 
-    def made(state: Any = None, streams: Any = None) -> Reading:
-        return Reading(tmp_path, bulker.url, streams or catalog("plants", incremental=state is not None), state=state)
+    def made(state: Any = None, streams: Any = None) -> InProcessSidecar:
+        return InProcessSidecar(
+            tmp_path, bulker.url, streams or catalog("plants", incremental=state is not None), state=state
+        )
 
     return made
 
@@ -57,7 +59,7 @@ def test_words_that_are_not_quite_json_are_heard(make: Make, line: Any, shown: s
 @pytest.mark.parametrize("whose", [None, "plants"])
 @pytest.mark.parametrize("spoil", [lambda line: line.replace("1.5", "NaN"), lambda line: line.replace("1.5", DEEP)])
 def test_an_error_that_cannot_be_read_is_no_success(
-    make: Make, bulker: Recorder, whose: str | None, spoil: Callable[[str], str]
+    make: Make, bulker: FakeBulker, whose: str | None, spoil: Callable[[str], str]
 ) -> None:
     """status-one-stream-fails: the exit code 0 behind it does not make it one."""
     outcome = make().feed(_row(1), spoil(json.dumps(trace_error("no access", whose)))).end()
@@ -81,7 +83,7 @@ def test_an_error_that_cannot_be_read_is_no_success(
         pytest.param(json.dumps(CUT).replace('"status": "INCOMPLETE"', '"state": "INCOMPLETE"'), id="no status"),
     ],
 )
-def test_a_cut_stream_replaces_no_table_however_it_is_told(make: Make, bulker: Recorder, line: str) -> None:
+def test_a_cut_stream_replaces_no_table_however_it_is_told(make: Make, bulker: FakeBulker, line: str) -> None:
     """protocol-json-that-is-no-message: an INCOMPLETE in an odd shape is not taken for a source without statuses."""
     assert make().feed(_row(1), line).end().state == "FAILED"
     assert bulker.committed("plants") == []
@@ -89,7 +91,7 @@ def test_a_cut_stream_replaces_no_table_however_it_is_told(make: Make, bulker: R
 
 @pytest.mark.parametrize("word", ["FAILED", "incomplete", "Incomplete ", "CANCELLED", "COMPLETED?", ""])
 def test_a_status_that_is_not_complete_replaces_no_table_whatever_its_word(
-    make: Make, bulker: Recorder, word: str
+    make: Make, bulker: FakeBulker, word: str
 ) -> None:
     """status-one-stream-fails: no source without statuses; its own word is in the reason."""
     outcome = make().feed(_row(1), status("plants", word)).end()
@@ -98,7 +100,7 @@ def test_a_status_that_is_not_complete_replaces_no_table_whatever_its_word(
 
 
 @pytest.mark.fault(42)
-def test_a_status_in_small_letters_is_heard(make: Make, bulker: Recorder) -> None:
+def test_a_status_in_small_letters_is_heard(make: Make, bulker: FakeBulker) -> None:
     """A word that nobody knows before it spoils nothing."""
     outcome = make().feed(
         status("plants", "started"), _row(1), status("plants", "PAUSED"), status("plants", "complete")
@@ -107,7 +109,7 @@ def test_a_status_in_small_letters_is_heard(make: Make, bulker: Recorder) -> Non
 
 
 @pytest.mark.parametrize("kind", ["error", "Error ", "FAILURE", None, 5, ["ERROR"]])
-def test_an_error_under_another_type_is_no_success(make: Make, bulker: Recorder, kind: Any) -> None:
+def test_an_error_under_another_type_is_no_success(make: Make, bulker: FakeBulker, kind: Any) -> None:
     """status-one-stream-fails: what has an error in it is one."""
     error = trace_error("no access")
     error["trace"]["type"] = kind
@@ -116,7 +118,7 @@ def test_an_error_under_another_type_is_no_success(make: Make, bulker: Recorder,
     assert "no access" in outcome.reason or "A TRACE message of the connector could not be read" in outcome.reason
 
 
-def test_a_status_that_may_mean_either_of_two_streams(make: Make, bulker: Recorder) -> None:
+def test_a_status_that_may_mean_either_of_two_streams(make: Make, bulker: FakeBulker) -> None:
     """INCOMPLETE without the namespace that tells them apart: neither table is replaced."""
     names = catalog("plants", "plants")
     for stream, namespace in zip(names["streams"], ("a", "b"), strict=True):
@@ -127,7 +129,7 @@ def test_a_status_that_may_mean_either_of_two_streams(make: Make, bulker: Record
 
 @pytest.mark.parametrize("kind", ["LOG", "STATE", "TRACE", "CONTROL"])
 @pytest.mark.fault(67)
-def test_a_record_beside_another_message_is_refused(make: Make, bulker: Recorder, kind: str) -> None:
+def test_a_record_beside_another_message_is_refused(make: Make, bulker: FakeBulker, kind: str) -> None:
     """protocol-json-that-is-no-message: the row is counted, and the rest of the line heard."""
     both = log("hello") | state("plants", {"c": 1}) | _row(2) | {"type": kind}
     reading = make(STARTED).feed(_row(1), both, DONE)
@@ -203,7 +205,7 @@ def test_a_state_with_nulls_beside_it_is_saved(make: Make, message: Any) -> None
         {"type": 5, "data": {"c": 1}},
     ],
 )
-def test_a_state_of_an_unknown_shape_is_told(make: Make, bulker: Recorder, body: Any) -> None:
+def test_a_state_of_an_unknown_shape_is_told(make: Make, bulker: FakeBulker, body: Any) -> None:
     """protocol-json-that-is-no-message: the rows are there, but the next run reads them again."""
     reading = make(STARTED).feed(_row(1), {"type": "STATE", "state": body}, DONE)
     outcome = reading.end()
@@ -220,7 +222,7 @@ def test_a_state_of_an_unknown_shape_is_told(make: Make, bulker: Recorder, body:
         json.dumps(_row(2)).replace('"type": "RECORD", ', "'type': 'RECORD', "),
     ],
 )
-def test_a_record_whose_own_type_is_broken_is_not_lost_unsaid(make: Make, bulker: Recorder, line: str) -> None:
+def test_a_record_whose_own_type_is_broken_is_not_lost_unsaid(make: Make, bulker: FakeBulker, line: str) -> None:
     """protocol-json-that-is-no-message: as two writers leave it that write at once."""
     outcome = make().feed(_row(1), line, DONE).end()
     assert (outcome.state, bulker.rows("plants")) == ("PARTIAL", [{"id": 1}])
@@ -228,7 +230,7 @@ def test_a_record_whose_own_type_is_broken_is_not_lost_unsaid(make: Make, bulker
 
 @pytest.mark.parametrize("kind", ["trace", "Trace", "ERROR", None, 5, ["TRACE"], "tra\rce"])
 @pytest.mark.parametrize("told", [CUT, trace_error("no access")])
-def test_a_failure_under_another_type_is_no_success(make: Make, bulker: Recorder, told: Any, kind: Any) -> None:
+def test_a_failure_under_another_type_is_no_success(make: Make, bulker: FakeBulker, told: Any, kind: Any) -> None:
     """protocol-json-that-is-no-message: a cut stream replaces no table, whatever its message is called."""
     assert make().feed(_row(1), told | {"type": kind}).end().state == "FAILED"
     assert bulker.committed("plants") == []
@@ -273,7 +275,7 @@ def _message(value: Any) -> dict[str, Any]:
         [shared({}, streams={"plants": {}})["state"]], [{"type": "LEGACY", "data": {}}],
     ],
 )  # fmt: skip
-def test_a_run_with_an_empty_state_begins_anew(make: Make, bulker: Recorder, given: Any) -> None:
+def test_a_run_with_an_empty_state_begins_anew(make: Make, bulker: FakeBulker, given: Any) -> None:
     """Its source reads everything: added to the old rows, they would all be there twice."""
     make(given).feed(_row(1), DONE).end()
     assert bulker.requests[0].mode == "replace_table"
@@ -300,7 +302,7 @@ def test_a_stranger_does_not_hide_the_stream_whose_key_it_has(make: Make) -> Non
 @pytest.mark.parametrize("given", [_message({"page": 5}), shared(None, streams={"plants": {"page": 5}})["state"]])
 @pytest.mark.fault(78)
 def test_a_full_refresh_that_is_told_to_go_on_does_not_replace_what_it_had_read(
-    make: Make, bulker: Recorder, given: Any
+    make: Make, bulker: FakeBulker, given: Any
 ) -> None:
     """state-full-refresh-done-marker: a caller that hands back the page where it had ended gets the pages behind."""
     streams = catalog("plants")
@@ -313,7 +315,7 @@ def test_a_full_refresh_that_is_told_to_go_on_does_not_replace_what_it_had_read(
 
 @pytest.mark.parametrize("value", [None, {}, {"__ab_full_refresh_sync_complete": True}, {"page": 5}])
 @pytest.mark.parametrize("resumable", [True, False, None, "true"])
-def test_any_other_full_refresh_replaces(make: Make, bulker: Recorder, value: Any, resumable: Any) -> None:
+def test_any_other_full_refresh_replaces(make: Make, bulker: FakeBulker, value: Any, resumable: Any) -> None:
     """A source that does not go on reads everything, whatever it is given; from a marker or from nothing none does."""
     streams = catalog("plants")
     streams["streams"][0]["stream"]["is_resumable"] = resumable

@@ -11,19 +11,19 @@ import pytest
 
 from tests.reports.conftest import CASES
 from tests.support.databases import TestDatabase
+from tests.support.edition_process import EditionProcess, edition_process, processes_of
+from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.functions import running
-from tests.support.recorder import Recorder, wait_for
-from tests.support.rig import catalog
-from tests.support.served import Served, processes_of, served
-from tests.support.site import PACKAGE, connector, python, read_task, site
+from tests.support.local_system import PACKAGE, connector, local_system, python, read_task
+from tests.support.sidecar_process import catalog
 
 
 @pytest.mark.fault(78)
-def test_state_full_refresh_done_marker(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+def test_state_full_refresh_done_marker(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> None:
     """A full refresh is never given its own done marker; a caller's state is passed on, and an empty result said."""
     folder = CASES / "state-full-refresh-done-marker"
     body = {"catalog": json.loads((folder / "catalog.json").read_text())}
-    with site(tmp_path, database, bulker.url, {PACKAGE: python(folder / "connector.py")}) as place:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: python(folder / "connector.py")}) as place:
         for number in range(2):
             task = place.run(read_task(task=f"t{number}", body=body))
             assert (task["state"], task["streams"]["channels"]["stored"]) == ("SUCCESS", 3)
@@ -35,7 +35,7 @@ def test_state_full_refresh_done_marker(tmp_path: Path, database: TestDatabase, 
 
 
 @pytest.mark.fault(69)
-def test_config_token_with_a_line_break(tmp_path: Path, database: TestDatabase, bulker: Recorder) -> None:
+def test_config_token_with_a_line_break(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> None:
     """Settings that end in a line break, as Secrets made with echo do, work as if they did not."""
     given = json.loads((CASES / "config-token-with-a-line-break/settings.env.json").read_text())
     given["SYNCCTL_DATABASE_URL"] = database.url + "\n"
@@ -45,7 +45,7 @@ def test_config_token_with_a_line_break(tmp_path: Path, database: TestDatabase, 
         assert server.ask("GET", "/tasks", token="caller-token-3").status == 401
     garden = python(CASES / "state-full-refresh-done-marker/connector.py")
     body = {"catalog": json.loads((CASES / "state-full-refresh-done-marker/catalog.json").read_text())}
-    with site(tmp_path, database, bulker.url, {PACKAGE: garden}, **given) as place:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: garden}, **given) as place:
         assert place.run(read_task(body=body))["state"] == "SUCCESS"
     assert bulker.requests[0].headers["Authorization"] == "Bearer warehouse-token-1"
 
@@ -77,11 +77,11 @@ ODD = rb'{ "c":"a\u0000b \ud800", "n":9007199254740993, "e":1E400000 , "n":1}'
 )
 @pytest.mark.fault(77)
 def test_a_state_that_jsonb_cannot_hold_comes_back_byte_for_byte(
-    tmp_path: Path, database: TestDatabase, bulker: Recorder, kind: str, handed: bytes
+    tmp_path: Path, database: TestDatabase, bulker: FakeBulker, kind: str, handed: bytes
 ) -> None:
     """From a connector's output through Postgres and the pod's Secret into the next run's --state file."""
     body = {"config": {"kind": kind}, "catalog": catalog("plants", incremental=True)}
-    with site(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, ECHOES)}) as place:
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, ECHOES)}) as place:
         for number in range(2):
             task = place.run(read_task(task=f"t{number}", body=body))
             assert task["state"] == "SUCCESS", task
@@ -90,14 +90,14 @@ def test_a_state_that_jsonb_cannot_hold_comes_back_byte_for_byte(
 
 
 @pytest.fixture
-def edition(tmp_path: Path) -> Iterator[Served]:
+def edition(tmp_path: Path) -> Iterator[EditionProcess]:
     images = {"airbyte/source-garden": python(CASES / "cancel-signal-stops-at-the-shell/connector.py")}
-    with served(tmp_path / "home", images) as up:
+    with edition_process(tmp_path / "home", images) as up:
         yield up
 
 
 @pytest.mark.fault(23)
-def test_concurrency_started_many_times_at_once(edition: Served) -> None:
+def test_concurrency_started_many_times_at_once(edition: EditionProcess) -> None:
     """Twelve starts of one sync by HTTP: one is accepted, eleven are told which, repeats get the first answer."""
     script = CASES / "concurrency-started-many-times-at-once/burst.py"
     done = subprocess.run(
@@ -125,13 +125,13 @@ GARDEN = "airbyte/source-garden"
 TICKS = CASES / "cancel-signal-stops-at-the-shell"
 
 
-def _read_ticks(up: Served, task: str) -> int:
+def _read_ticks(up: EditionProcess, task: str) -> int:
     """Starts a read that goes on for ever; returns the answer's status."""
     body = {"config": {}, "catalog": json.loads((TICKS / "catalog.json").read_text())}
     return up.ask("/read", body, package=GARDEN, version="1", syncId="s", taskId=task)[0]
 
 
-def _until_it_ticks(up: Served) -> None:
+def _until_it_ticks(up: EditionProcess) -> None:
     def emitted() -> Any:
         return up.ask("/tasks/t")[1]["task"]["streams"].get("ticks", {}).get("emitted")
 
@@ -142,13 +142,13 @@ def _until_it_ticks(up: Served) -> None:
 def test_a_killed_edition_leaves_nothing_and_the_next_one_repairs(tmp_path: Path) -> None:
     """kill -9 in the middle of a sync: no process stays, and the next start goes on with it, as a second attempt."""
     home, images = tmp_path / "home", {GARDEN: python(TICKS / "connector.py")}
-    with served(home, images) as up:
+    with edition_process(home, images) as up:
         assert _read_ticks(up, "t") == 200
         _until_it_ticks(up)
         up.process.kill()
         up.process.wait()
         wait_for(lambda: not processes_of(home), 30, "no process")
-    with served(home, images) as up:
+    with edition_process(home, images) as up:
         wait_for(lambda: up.ask("/tasks/t")[1]["task"]["attempt"] == 2, 30, "another attempt")
         _until_it_ticks(up)
         [first] = up.ask("/tasks/t")[1]["task"]["attempts"]
@@ -163,11 +163,11 @@ def test_a_killed_edition_leaves_nothing_and_the_next_one_repairs(tmp_path: Path
 def test_ctrl_c_in_the_middle_of_a_sync_leaves_nothing(tmp_path: Path) -> None:
     """The edition stops in order; what it ran is gone, and its rows are final after the next start."""
     home, images = tmp_path / "home", {GARDEN: python(TICKS / "connector.py")}
-    with served(home, images) as up:
+    with edition_process(home, images) as up:
         assert _read_ticks(up, "t") == 200
         _until_it_ticks(up)
     assert up.process.returncode == 0, up.output
     assert processes_of(home) == []
-    with served(home, images) as up:
+    with edition_process(home, images) as up:
         assert up.finish("t")["state"] in {"FAILED", "PARTIAL"}
         up.idle()

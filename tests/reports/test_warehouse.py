@@ -13,16 +13,16 @@ from embedded.warehouse.warehouse import Warehouse
 from tests.reports.conftest import CASES
 from tests.support import canaries
 from tests.support.databases import TestDatabase
-from tests.support.rig import Rig
+from tests.support.sidecar_process import SidecarProcess
 
 
 class Into:
     """Plays a case and looks at the table afterwards."""
 
-    def __init__(self, rig: Rig, warehouse: Warehouse, file: Path) -> None:
-        self.rig, self._warehouse, self._file = rig, warehouse, file
+    def __init__(self, sidecar: SidecarProcess, warehouse: Warehouse, file: Path) -> None:
+        self.rig, self._warehouse, self._file = sidecar, warehouse, file
 
-    def play(self, case: str, output: bytes | None = None) -> Rig:
+    def play(self, case: str, output: bytes | None = None) -> SidecarProcess:
         folder = CASES / case
         for name in ("catalog", "state"):
             if (file := folder / f"{name}.json").exists():
@@ -41,16 +41,16 @@ class Into:
 def into(tmp_path: Path, database: TestDatabase) -> Iterator[Into]:
     warehouse = Warehouse(tmp_path / "warehouse.duckdb", canaries.BULKER)
     with WarehouseServer(warehouse) as server:
-        rig = Rig(tmp_path, database, server.url)
-        rig.announce()
-        yield Into(rig, warehouse, tmp_path / "warehouse.duckdb")
+        sidecar = SidecarProcess(tmp_path, database, server.url)
+        sidecar.announce()
+        yield Into(sidecar, warehouse, tmp_path / "warehouse.duckdb")
     warehouse.close()
 
 
 def test_warehouse_column_names(into: Into) -> None:
     """Every value can be read back from a column of its own, whatever its key looks like."""
-    rig = into.play("warehouse-column-names")
-    assert rig.task["status"] == "SUCCESS", rig.task
+    sidecar = into.play("warehouse-column-names")
+    assert sidecar.task["status"] == "SUCCESS", sidecar.task
     messages = map(json.loads, (CASES / "warehouse-column-names/read.jsonl").read_bytes().splitlines())
     given = [message["record"]["data"] for message in messages if message["type"] == "RECORD"]
     rows = into.query("SELECT * FROM people ORDER BY id")
@@ -61,31 +61,31 @@ def test_warehouse_column_names(into: Into) -> None:
 
 def test_warehouse_duplicate_keys(into: Into) -> None:
     """The last one wins; neighbours are stored."""
-    rig = into.play("warehouse-duplicate-keys")
-    assert rig.task["status"] == "SUCCESS", rig.task
+    sidecar = into.play("warehouse-duplicate-keys")
+    assert sidecar.task["status"] == "SUCCESS", sidecar.task
     assert into.query("SELECT id, size FROM files ORDER BY id") == [(1, 10), (2, 3266), (3, 30)]
 
 
 def test_catalog_null_in_a_key_part(into: Into) -> None:
     """Rows with a null in their key are all stored: null equals nothing."""
-    rig = into.play("catalog-null-in-a-key-part")
-    assert rig.task["status"] == "SUCCESS", rig.task
+    sidecar = into.play("catalog-null-in-a-key-part")
+    assert sidecar.task["status"] == "SUCCESS", sidecar.task
     assert into.query("SELECT amount FROM spend ORDER BY amount") == [(1.25,), (3.5,), (7.75,)]
 
 
 def test_catalog_nested_and_composite_keys(into: Into) -> None:
     """One nested key deduplicates by itself, two key columns together."""
-    rig = into.play("catalog-nested-and-composite-keys")
-    assert rig.task["status"] == "SUCCESS", rig.task
+    sidecar = into.play("catalog-nested-and-composite-keys")
+    assert sidecar.task["status"] == "SUCCESS", sidecar.task
     assert into.query("SELECT name FROM plants ORDER BY name") == [("new",), ("x",)]
     assert into.query("SELECT region, name FROM beds ORDER BY region") == [("n", "new"), ("s", "x")]
 
 
 def test_protocol_deep_nesting(into: Into) -> None:
     """What the sidecar lets through, the warehouse stores."""
-    rig = into.play("protocol-deep-nesting")
+    sidecar = into.play("protocol-deep-nesting")
     assert into.query("SELECT id FROM trees ORDER BY id") == [(1,), (2,), (4,)]
-    assert rig.task["status"] == "PARTIAL"
+    assert sidecar.task["status"] == "PARTIAL"
 
 
 @pytest.mark.fault(67)

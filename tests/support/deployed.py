@@ -4,13 +4,13 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.support.fake_kubernetes import NAMESPACE, FakeKubernetes
 from tests.support.functions import Answer, Server
-from tests.support.kube_api import NAMESPACE, KubeApi
-from tests.support.rig import catalog
-from tests.support.site import PACKAGE, VERSION
+from tests.support.local_system import PACKAGE, VERSION
+from tests.support.sidecar_process import catalog
 
 
-def environment(database_url: str, api: KubeApi) -> dict[str, Any]:
+def environment(database_url: str, api: FakeKubernetes) -> dict[str, Any]:
     """For tests.support.functions.running, or Settings.load."""
     return {
         "SYNCCTL_DATABASE_URL": database_url,

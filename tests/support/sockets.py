@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.recorder import wait_for
+from tests.support.fake_bulker import wait_for
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from syncctl.cli import app
 from tests.support import canaries
-from tests.support.stand_in import TOKEN
+from tests.support.fake_deployment import TOKEN
 
 COMMAND = (sys.executable, "-c", "from syncctl.cli import app; app()")
 _TIMEOUT = 60

@@ -1,0 +1,1 @@
+"""Systems whose parts tests kill, and the killing: at a random moment, or at a step of a process."""

@@ -1,0 +1,58 @@
+"""The one table of reasons: complete, and as the contract tells it."""
+
+import re
+
+import pytest
+
+from common import failures
+from common.failures import POLICIES, Failure, FailureKind, FailureOrigin
+from tests.support.docs import CONTRACT
+
+
+def _row(number: str) -> str:
+    [line] = [line for line in CONTRACT.splitlines() if line.startswith(f"| {number} |")]
+    return line
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_every_kind_says_whose_fault_it_is_and_what_to_do(kind: FailureKind) -> None:
+    """All fields are there, and the advice is a sentence of its own."""
+    rule = POLICIES[kind]
+    assert rule.origin in FailureOrigin
+    assert re.fullmatch(r"[A-Z`].*\.", rule.advice)
+    shown = Failure(kind, "It ended.").as_json()
+    assert set(shown) == {"kind", "origin", "message", "advice", "retryable"}
+    assert all(value not in {"", None} for value in shown.values())
+
+
+def test_the_contract_lists_the_kinds_by_their_origin() -> None:
+    """A47, kind by kind."""
+    told: dict[str, set[str]] = {}
+    text = _row("A47").split("|")[2]
+    for origin, names in re.findall(r"of the (\w+): ([a-z_, ]+)", text.replace("kinds of the", "of the")):
+        told[origin] = {name.strip() for name in names.split(",")}
+    known = {str(origin): {str(k) for k in FailureKind if POLICIES[k].origin is origin} for origin in FailureOrigin}
+    assert told == known
+
+
+def test_the_contract_lists_what_is_started_again() -> None:
+    """F31, kind by kind; what the user or a bad configuration causes never is."""
+    listed = re.search(r"`retryable` \(([a-z_, ]+)\)", _row("F31"))
+    assert listed is not None
+    assert set(listed[1].split(", ")) == {str(kind) for kind in FailureKind if POLICIES[kind].retry}
+    assert not any(rule.retry for rule in POLICIES.values() if rule.origin is FailureOrigin.USER)
+
+
+def test_a_connector_s_own_word_and_its_exit_code_map_to_kinds() -> None:
+    """The protocol's failure types; exit codes where it said nothing."""
+    said = ["config_error", "transient_error", "system_error", None, "news"]
+    found = [failures.of_trace(word) for word in said]
+    assert found == [FailureKind.CONFIG_ERROR, FailureKind.TRANSIENT_ERROR, *[FailureKind.SOURCE_ERROR] * 3]
+    codes = [failures.of_exit(code) for code in (1, 2, 143, 137, None)]
+    assert codes == [*[FailureKind.SOURCE_EXIT] * 3, *[FailureKind.SOURCE_KILLED] * 2]
+
+
+def test_a_sentence_says_what_happened_and_then_what_to_do() -> None:
+    """For the caller's tables, which have one text."""
+    text = Failure(FailureKind.OUT_OF_MEMORY, "source ran out of memory at 2Gi.").sentence
+    assert text == "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read fewer streams at once."

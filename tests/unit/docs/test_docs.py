@@ -1,0 +1,219 @@
+"""README.md and docs/architecture.md say what is there: tables, commands, paths and links are compared with the code."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from typing import Any
+
+import click
+import pytest
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from common.settings import Settings, variable
+from syncctl.cli import app
+from syncctl.exit_codes import ExitCode
+from tests.support.docs import ARCHITECTURE, CONTRACT, README, ROOT, code, console, rows, section
+
+DOCUMENTS = ("README.md", "docs/architecture.md", "docs/contract.md", "docs/faults.md", "docs/security.md")
+CODE = ("common", "embedded", "functions", "sidecar", "syncctl")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+_OPERATORS = frozenset({"|", ">", "&&", ";"})
+
+
+def _make_targets() -> dict[str, str]:
+    return dict(re.findall(r"^([a-z][a-z-]*):.*## (.*)$", MAKEFILE, re.MULTILINE))
+
+
+def test_the_make_targets_are_the_makefile_s() -> None:
+    """Names and descriptions, in the Makefile's order."""
+    expected = [[f"`make {name}`", text] for name, text in _make_targets().items()]
+    assert rows(section(README, "Make targets")) == expected
+
+
+def test_every_make_command_has_a_target() -> None:
+    """Whoever types what is written gets what is meant."""
+    named = {word for text in (README, ARCHITECTURE) for word in re.findall(r"`make ([a-z-]+)`", text)}
+    typed = {words[1] for command in console(README) if (words := command.split())[0] == "make"}
+    assert typed == {"demo", "test", "serve"}
+    assert named | typed <= _make_targets().keys()
+
+
+def _default(field: FieldInfo) -> str:
+    if field.default_factory is not None:
+        return "random"
+    value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`" if value not in (None, "", {}) else ""
+
+
+def settings_table() -> str:
+    """The table of README's Configuration, as it has to be."""
+    rows = [
+        f"| {variable(name)} | {_default(field)} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
+
+
+def test_the_configuration_table_is_the_settings_class() -> None:
+    """Every variable, its default and its description; the message shows the table to paste."""
+    expected = settings_table()
+    assert expected in section(README, "Configuration"), f"README's table must be:\n\n{expected}\n"
+
+
+def test_settings_without_effect_are_named_as_such() -> None:
+    """A setting that nothing reads is listed below the table, and no other."""
+    sources = [path for room in CODE for path in (ROOT / room).rglob("*.py") if path != ROOT / "common/settings.py"]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    unread = {
+        variable(name)
+        for name in Settings.model_fields
+        if not re.search(rf"\.(require_)?{name}\b|{variable(name)}\b", text)
+    }
+    paragraph = re.search(r"^Without effect so far.*?\n\n", README, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"SYNCCTL_\w+", paragraph[0] if paragraph else "")) == unread
+
+
+def test_every_other_variable_is_documented() -> None:
+    """What the command line and the embedded edition read beside Settings; nothing that does not exist."""
+    read = {
+        name
+        for room in ("embedded", "syncctl")
+        for path in (ROOT / room).rglob("*.py")
+        for name in re.findall(r"SYNCCTL_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8"))
+    }
+    settings = {variable(name) for name in Settings.model_fields}
+    table = {row[0] for row in rows(section(README, "Configuration"))}
+    assert table == settings | read
+    assert set(re.findall(r"SYNCCTL_[A-Z_]*[A-Z]", README + ARCHITECTURE + CONTRACT)) <= table | {
+        "SYNCCTL_CONFIG_PATH",
+        "SYNCCTL_AUTH_KEY",
+    }
+
+
+def test_one_version_of_the_example_s_connector_is_named() -> None:
+    """Whoever goes from one document to the next installs it once."""
+    texts = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
+    versions = [set(re.findall(r"source-faker(?::|&version=)([0-9.]*[0-9])", text)) for text in texts]
+    assert len(set().union(*versions)) == 1, versions
+
+
+def test_the_exit_codes_are_the_command_line_s() -> None:
+    """Numbers and names."""
+    expected = [[str(code.value), code.name] for code in ExitCode]
+    assert [row[:2] for row in rows(section(README, "Exit codes of syncctl"))] == expected
+
+
+def _typed() -> list[list[str]]:
+    """The words of every `syncctl` line in README's console blocks, up to the shell's own."""
+    found = []
+    for command in console(README):
+        words = shlex.split(command.replace("\\\n", " "))
+        if "syncctl" in words:
+            rest = words[words.index("syncctl") + 1 :]
+            end = next((at for at, word in enumerate(rest) if word in _OPERATORS), len(rest))
+            found.append(rest[:end])
+    return found
+
+
+@pytest.mark.parametrize("words", _typed(), ids=" ".join)
+def test_every_command_line_parses(words: list[str]) -> None:
+    """Command, options and arguments as the real command line takes them; nothing is run."""
+    group: Any = get_command(app)
+    group.commands[words[0]].make_context(words[0], words[1:])
+
+
+def test_commands_that_are_only_mentioned_exist() -> None:
+    """`syncctl read --help` and the like in running text, in all documents."""
+    group: Any = get_command(app)
+    for text in (README, ARCHITECTURE, CONTRACT):
+        for mention in re.findall(r"`syncctl ([^`]+)`", text):
+            name, *options = mention.split()
+            command = group if name.startswith("-") else group.commands[name]
+            known = {"--help"} | {option for parameter in command.params for option in parameter.opts}
+            assert {option for option in options if option.startswith("-")} <= known, mention
+
+
+@pytest.mark.parametrize("command", ["", *sorted({words[0] for words in _typed()})])
+def test_the_documented_commands_explain_themselves(command: str) -> None:
+    """--help runs."""
+    done = CliRunner().invoke(app, [*command.split(), "--help"])
+    assert done.exit_code == 0
+    assert "Usage:" in click.unstyle(done.output)
+
+
+def _slugs(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_lead_somewhere(document: str) -> None:
+    """Files of this project, and headings in them."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("https://"):
+            continue
+        file, _, anchor = target.partition("#")
+        path = (ROOT / document).parent / file if file else ROOT / document
+        assert path.exists(), target
+        assert not anchor or anchor in _slugs(path.read_text(encoding="utf-8")), target
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_paths_exist(document: str) -> None:
+    """Whatever is written as a path of this project."""
+    text = (ROOT / document).read_text(encoding="utf-8").split("\n## Not yet")[0]
+    for name in re.findall(r"`((?:common|docs|embedded|functions|scripts|sidecar|syncctl|tests)/[^` ]*)`", text):
+        assert list(ROOT.glob(name.replace("<name>", "*").rstrip("/"))), name
+
+
+def _rooms() -> Iterator[str]:
+    """The paths that architecture.md's tree names."""
+    tree = code(section(ARCHITECTURE, "Rooms"), "")[0]
+    folder = ""
+    for line in tree.splitlines():
+        left = re.split(r"\s{2,}", line.strip(), maxsplit=1)[0]
+        if re.match(r"\S", line):
+            folder = left if left.endswith("/") else ""
+            yield left
+        elif re.match(r"  \S", line):
+            names = left.split(" -> ") if " -> " in left else left.split(", ")
+            yield from (folder + (name if "." in name or name.endswith("/") else f"{name}.py") for name in names)
+
+
+def test_the_rooms_are_the_tree() -> None:
+    """What architecture.md names exists, and no room and no module of common/ is left out."""
+    named = {path for room in _rooms() for path in _expand(room)}
+    assert not [path for path in named if not list(ROOT.glob(path.rstrip("/")))]
+    packages = {f"{path.relative_to(ROOT)}/" for path in (ROOT / "common").iterdir() if (path / "__init__.py").exists()}
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "common").glob("[a-z]*.py")}
+    assert packages | modules <= named
+    folders = {
+        path.name for path in ROOT.glob("[a-z]*/") if any(path.rglob("*.*")) and path.name not in {"build", "dist"}
+    }
+    assert folders == {path.split("/")[0] for path in named}
+    listed = re.search(r"one deployable each: (.*)", ARCHITECTURE)
+    assert set(listed[1].split() if listed else ()) == {
+        path.parent.name for path in (ROOT / "functions").glob("*/main.py")
+    }
+
+
+def _expand(path: str) -> list[str]:
+    """`tests/{a,b}` and `<name>`."""
+    braces = re.search(r"\{([^}]*)\}", path)
+    names = [path.replace(braces[0], name) for name in braces[1].split(",")] if braces else [path]
+    return [name.replace("<name>", "*") for name in names]
+
+
+def test_what_is_not_yet_there_is_not_there() -> None:
+    """Planned parts leave the list once they exist."""
+    planned = section(ARCHITECTURE, "Not yet")
+    names = re.findall(r"`([a-z]+)`", planned)
+    assert [name for name in names if (ROOT / "functions" / name).exists()] == []
+    assert ("Kubernetes client" in planned) != (ROOT / "common/cluster/kubernetes.py").exists()
+    assert ("`make bench`" in planned) != (ROOT / "bench/__main__.py").exists()

@@ -1,0 +1,142 @@
+"""The files in knative/: who may reach what, and that nothing in them gives anything away. docs/security.md names these."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import yaml  # type: ignore[import-untyped] # PyYAML ships no types
+
+from tests.support.docs import ROOT
+from tests.support.fake_deployment import fake_deployment
+
+KNATIVE = ROOT / "knative"
+
+
+def _documents(folder: str = "") -> Iterator[dict[str, Any]]:
+    for path in sorted((KNATIVE / folder).rglob("*.yaml")):
+        if "overlays" not in path.parts:
+            yield from filter(None, yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+def _of(kind: str, folder: str = "") -> list[dict[str, Any]]:
+    return [one for one in _documents(folder) if one["kind"] == kind]
+
+
+def _pods(value: Any) -> Iterator[dict[str, Any]]:
+    """The specs of all pods within a document."""
+    if isinstance(value, dict):
+        if "containers" in value:
+            yield value
+        for inner in value.values():
+            yield from _pods(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _pods(inner)
+
+
+def test_a_task_pod_is_called_by_nobody_and_calls_no_metadata_service() -> None:
+    """One policy for the whole namespace: no way in, and out to everything but what hands out a node's credentials."""
+    [policy] = _of("NetworkPolicy", "tasks")
+    spec = policy["spec"]
+    assert (policy["metadata"]["namespace"], spec["podSelector"], spec["ingress"]) == ("sync-tasks", {}, [])
+    assert set(spec["policyTypes"]) == {"Ingress", "Egress"}
+    everywhere, names = spec["egress"]
+    blocked = {address for to in everywhere["to"] for address in to["ipBlock"]["except"]}
+    assert blocked >= {"169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "fe80::/10", "fd00:ec2::254/128"}
+    assert names["to"] == [{"ipBlock": {"cidr": "169.254.0.0/16"}}]
+    assert {port["port"] for port in names["ports"]} == {53}
+
+
+def test_functions_are_reached_through_knative_alone() -> None:
+    """Of the pods of Knative's services; from the namespaces of Knative and its ingress."""
+    [policy] = _of("NetworkPolicy", "base")
+    assert policy["spec"]["podSelector"]["matchExpressions"] == [
+        {"key": "serving.knative.dev/service", "operator": "Exists"}
+    ]
+    [rule] = policy["spec"]["ingress"]
+    [source] = rule["from"]
+    [named] = source["namespaceSelector"]["matchExpressions"]
+    assert named["values"] == ["knative-serving", "kourier-system"]
+
+
+def test_only_the_sweeper_reads_a_secret_and_none_lists_them() -> None:
+    """Roles of the tasks' namespace alone, without stars; the sweeper gets a Secret by its name, to start a read again."""
+    assert not _of("ClusterRole")
+    assert not _of("ClusterRoleBinding")
+    roles = _of("Role")
+    assert {role["metadata"]["namespace"] for role in roles} == {"sync-tasks"}
+    for rule in (rule for role in roles for rule in role["rules"]):
+        assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+    verbs = {
+        role["metadata"]["name"]: {
+            verb for rule in role["rules"] if "secrets" in rule["resources"] for verb in rule["verbs"]
+        }
+        for role in roles
+    }
+    assert verbs.pop("sweeper") == {"get", "create"}
+    assert set.union(*verbs.values()) <= {"create"}
+
+
+def test_the_sweeper_has_no_address_outside() -> None:
+    """Knative keeps it inside, no gateway has a way to it, and it alone takes events without a token."""
+    services = {one["metadata"]["name"]: one for one in _of("Service", "functions")}
+    label = "networking.knative.dev/visibility"
+    assert services["sweeper"]["metadata"]["labels"][label] == "cluster-local"
+    for path in (KNATIVE / "gateway").rglob("*.*"):
+        text = re.sub("#.*", "", path.read_text(encoding="utf-8"))
+        assert "sweeper" not in text, path
+    lax = [name for name, one in services.items() if "SYNCCTL_EVENTS_WITHOUT_TOKEN" in str(one)]
+    assert lax == ["sweeper"]
+
+
+def test_every_pod_of_ours_is_restricted() -> None:
+    """No root, no privileges, no capabilities, nothing to write to but what is mounted, in namespaces that enforce it."""
+    for namespace in _of("Namespace"):
+        assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+    pods = [pod for document in _documents() for pod in _pods(document)]
+    assert len(pods) >= 9
+    for pod in pods:
+        for container in pod["containers"]:
+            security = pod.get("securityContext", {}) | container["securityContext"]
+            assert (security["runAsNonRoot"], security["readOnlyRootFilesystem"]) == (True, True), container
+            assert not security["allowPrivilegeEscalation"]
+            assert security["capabilities"] == {"drop": ["ALL"]}
+            assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+def test_who_does_not_call_kubernetes_has_no_token_for_it() -> None:
+    """The account of the task pods, `tasks`, the CronJob's pods and the gateway's."""
+    closed = {
+        one["metadata"]["name"] for one in _of("ServiceAccount") if one.get("automountServiceAccountToken") is False
+    }
+    assert closed == {"task", "tasks"}
+    for document in (*_of("CronJob"), *_of("Deployment")):
+        [pod] = _pods(document)
+        assert pod["automountServiceAccountToken"] is False, document["metadata"]["name"]
+
+
+def test_no_file_holds_a_secret() -> None:
+    """Secrets are the operator's to make; what is in a pod's definition refers to them."""
+    assert not _of("Secret")
+    for pod in (pod for document in _documents() for pod in _pods(document)):
+        for variable in (variable for container in pod["containers"] for variable in container.get("env", [])):
+            secret = re.search("TOKEN$|PASSWORD|SECRET|DATABASE_URL", variable["name"])
+            assert (
+                not secret
+                or variable["name"] == "SYNCCTL_EVENTS_WITHOUT_TOKEN"
+                or "secretKeyRef" in variable["valueFrom"]
+            )
+
+
+def test_a_sweep_that_is_refused_says_why_in_the_job_s_log() -> None:
+    """docs/operations.md sends people there: the status alone would not tell Postgres from Kubernetes."""
+    [job] = _of("CronJob")
+    [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    with fake_deployment() as sweeper:
+        sweeper.faults = [(503, {}, b'{"ok":false,"error":"Postgres cannot be reached."}')]
+        program = container["args"][0].replace("http://sweeper.sync-functions.svc.cluster.local", sweeper.url)
+        done = subprocess.run([sys.executable, "-c", program], env={}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == '503 {"ok":false,"error":"Postgres cannot be reached."}\n'

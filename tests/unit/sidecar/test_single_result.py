@@ -1,0 +1,147 @@
+"""spec, check and discover: what counts as a result, and the best reason where there is none."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.protocol.commands import Command
+from common.store import Outcome
+from sidecar import redaction
+from sidecar.single_result import Results
+from sidecar.source.diagnostics import Connector
+from sidecar.source.pipes import End
+from tests.support.in_process_sidecar import InProcessSidecar
+from tests.support.sidecar_process import catalog, lines, log, trace_error
+
+MEMBER = {"SPEC": "spec", "CATALOG": "catalog", "CONNECTION_STATUS": "connectionStatus"}
+RESULT = {Command.SPEC: "SPEC", Command.DISCOVER: "CATALOG", Command.CHECK: "CONNECTION_STATUS"}
+GOOD: dict[Command, Any] = {
+    Command.SPEC: {"connectionSpecification": {}},
+    Command.DISCOVER: {"streams": [{"name": "plants"}]},
+    Command.CHECK: {"status": "SUCCEEDED"},
+}
+
+
+def _settle(folder: Path, command: Command, *messages: Any, exit_code: int = 0, **config: str) -> Outcome:
+    journal = InProcessSidecar(folder, "http://127.0.0.1:9", catalog()).journal
+    secrets = redaction.of_config(json.dumps(config).encode())
+    results = Results(command, Connector("p", journal), secrets, lambda _: None)
+    results.on_stdout(lines(messages))
+    return results.settle(End(exit_code=exit_code), lambda: None)
+
+
+def _result(command: Command, content: Any) -> dict[str, Any]:
+    kind = RESULT[command]
+    return {"type": kind, MEMBER[kind]: content}
+
+
+NOTHING: list[Any] = [None, 5, "x", [], [{}]]
+NO_CATALOG: list[Any] = [{}, {"streams": None}, {"streams": {}}, {"streams": [5]}]
+NO_STATUS: list[Any] = [{}, {"status": None}, {"status": 5}]
+EMPTY = [
+    *[(command, content) for command in GOOD for content in NOTHING],
+    *[(Command.DISCOVER, content) for content in NO_CATALOG],
+    *[(Command.CHECK, content) for content in NO_STATUS],
+]
+
+
+@pytest.mark.parametrize(("command", "content"), EMPTY)
+def test_a_result_without_content_is_none(tmp_path: Path, command: Command, content: Any) -> None:
+    """It fails by name; nothing is handed on that would take the place of an earlier catalog or spec."""
+    outcome = _settle(tmp_path, command, _result(command, content))
+    assert (outcome.state, outcome.result) == ("FAILED", None)
+    assert f"The connector's {RESULT[command]} message has no usable content" in outcome.reason
+
+
+@pytest.mark.parametrize("status", [None, 5, ["FAILED"]])
+def test_a_check_without_a_status_still_says_why(tmp_path: Path, status: Any) -> None:
+    """Its message is what the user needs; secrets in it are hidden."""
+    answer = {"status": status, "message": "no access with planted-1"}
+    outcome = _settle(tmp_path, Command.CHECK, _result(Command.CHECK, answer), password="planted-1")
+    assert (outcome.state, outcome.result) == ("FAILED", None)
+    assert "It says: no access with ********" in outcome.reason
+
+
+@pytest.mark.parametrize("command", GOOD)
+def test_an_empty_result_takes_no_good_one_s_place(tmp_path: Path, command: Command) -> None:
+    """The last that has content counts."""
+    outcome = _settle(tmp_path, command, _result(command, GOOD[command]), _result(command, None), exit_code=1)
+    assert outcome.state == "SUCCESS"
+    assert json.loads(outcome.result or b"") == GOOD[command]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [("The key is wrong", "The key is wrong"), ({"code": 5}, '{"code": 5}'), (["a"], '["a"]'), (7, "7")],
+)
+@pytest.mark.parametrize("status", ["FAILED", "SUCCEEDED"])
+def test_a_checks_message_is_shown_whatever_its_shape(tmp_path: Path, status: str, said: Any, shown: str) -> None:
+    """An odd message does not turn a good check into a bad one, nor hide why a bad one is."""
+    outcome = _settle(tmp_path, Command.CHECK, _result(Command.CHECK, {"status": status, "message": said}))
+    assert outcome.state == ("SUCCESS" if status == "SUCCEEDED" else "FAILED")
+    assert outcome.description == shown
+
+
+@pytest.mark.parametrize(
+    ("before", "status", "why"),
+    [
+        ([trace_error("The key is wrong")], "FAILED", "The key is wrong"),
+        ([log("The key is wrong", "FATAL")], "FAILED", "The key is wrong"),
+        ([], "FAILED", "The connector refused the configuration and gave no reason."),
+        ([], "succeeded", "answered with the status 'succeeded', which is neither SUCCEEDED nor FAILED"),
+    ],
+)
+@pytest.mark.parametrize("said", [None, "", "  "])
+def test_a_refusal_without_words_has_the_best_there_are(
+    tmp_path: Path, before: list[Any], status: str, why: str, said: Any
+) -> None:
+    """The error or the fatal line that came before it, else what it is."""
+    outcome = _settle(tmp_path, Command.CHECK, *before, _result(Command.CHECK, {"status": status, "message": said}))
+    assert outcome.state == "FAILED"
+    assert why in outcome.reason
+
+
+def test_a_connectors_own_word_for_a_pass_is_none_in_the_table(tmp_path: Path) -> None:
+    """SUCCESS is what the caller's table calls SUCCEEDED: a check that failed must not be shown as passed."""
+    outcome = _settle(tmp_path, Command.CHECK, _result(Command.CHECK, {"status": "SUCCESS", "message": "ok"}))
+    assert (outcome.state, outcome.check_status) == ("FAILED", "FAILED")
+
+
+def test_a_secret_that_reads_like_the_status_changes_no_outcome(tmp_path: Path) -> None:
+    """It is masked in what is shown; the status was looked at before."""
+    outcome = _settle(tmp_path, Command.CHECK, _result(Command.CHECK, GOOD[Command.CHECK]), password="SUCCEEDED")
+    assert (outcome.state, outcome.check_status) == ("SUCCESS", "SUCCESS")
+
+
+@pytest.mark.parametrize("status", ["FAILED", "SUCCEEDED"])
+@pytest.mark.parametrize(
+    ("bad", "encoding"), [pytest.param("\udcfc", "ascii", id="half a pair"), pytest.param("ü", "latin-1", id="Latin-1")]
+)
+def test_a_check_is_heard_whatever_bytes_its_message_has(tmp_path: Path, status: str, bad: str, encoding: str) -> None:
+    """What is no text is shown as U+FFFD."""
+    message = _result(Command.CHECK, {"status": status, "message": f"Schl{bad}ssel"})
+    line = json.dumps(message, ensure_ascii=encoding == "ascii").encode(encoding)
+    outcome = _settle(tmp_path, Command.CHECK, line)
+    assert outcome.check_status == ("SUCCESS" if status == "SUCCEEDED" else "FAILED")
+    assert outcome.description == "Schl\ufffdssel"
+
+
+def test_nothing_usable_is_not_nothing(tmp_path: Path) -> None:
+    """A result in lower case, or one that is not valid JSON, sends the reader to the log, or says why."""
+    outcome = _settle(tmp_path, Command.DISCOVER, {"type": "catalog", "catalog": GOOD[Command.DISCOVER]})
+    assert "printed nothing that could be used (the log tells what)" in outcome.reason
+    outcome = _settle(tmp_path, Command.DISCOVER, '{"type":"CATALOG","catalog":{"streams":[NaN]}}')
+    assert outcome.reason == "The connector's CATALOG message cannot be read: NaN is not JSON."
+
+
+@pytest.mark.parametrize("odd_lines", [0, 30])
+def test_a_broken_result_is_the_reason_before_a_fatal_line_ahead_of_it(tmp_path: Path, odd_lines: int) -> None:
+    """The later word counts; however many odd lines were told before."""
+    before = [*({"type": "odd"} for _ in range(odd_lines)), log("boom", "FATAL")]
+    found = _settle(tmp_path, Command.DISCOVER, *before, _result(Command.DISCOVER, {"streams": None}))
+    assert "has no usable content" in found.reason
+    cut = json.dumps(_result(Command.DISCOVER, {"streams": []}))[:-3]
+    found = _settle(tmp_path, Command.DISCOVER, *before, cut)
+    assert "message cannot be read" in found.reason
