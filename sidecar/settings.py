@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from common.errors import SettingsError
 from common.protocol.commands import Command
-from common.store import TaskKey
+from common.store import Task
 
 
 class Settings(Struct, frozen=True, rename="upper"):
@@ -69,9 +69,9 @@ class Settings(Struct, frozen=True, rename="upper"):
         return settings
 
     @property
-    def task(self) -> TaskKey:
+    def task(self) -> Task:
         """The task this sidecar works for."""
-        return TaskKey(
+        return Task(
             command=self.command,
             task_id=self.task_id,
             package=self.package,

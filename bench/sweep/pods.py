@@ -8,7 +8,7 @@ from common.pods import manifest
 from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
 from common.protocol.commands import Command
-from common.store import TaskKey
+from common.store import Task
 
 _SETTINGS = PodSettings("sync-functions/sidecar:0.1.0", NAMESPACE, "postgresql://db/app", "http://bulker:3042", "t")
 _PAYLOAD = Payload(b'{"api_key":"k"}', b'{"streams":[]}', b"{}")
@@ -18,29 +18,29 @@ _KILLED = {"terminated": {"exitCode": 137, "reason": "Error", "startedAt": _SINC
 _DONE = {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": _SINCE, "finishedAt": _SINCE}}
 
 
-def keys(first: int, count: int) -> Iterator[TaskKey]:
+def keys(first: int, count: int) -> Iterator[Task]:
     """Reads of one sync each."""
     for number in range(first, first + count):
-        yield TaskKey(
+        yield Task(
             Command.READ, f"task-{number:05}", "airbyte/source-faker", "7.2.1", f"sync-{number:05}", started_by="bench"
         )
 
 
-def running(key: TaskKey) -> dict[str, Any]:
+def running(key: Task) -> dict[str, Any]:
     """On a node, both containers at work."""
     conditions = [_condition(kind) for kind in ("Initialized", "Ready", "ContainersReady", "PodScheduled")]
     status = {"phase": "Running", "conditions": conditions, "hostIP": "10.0.0.1", "podIP": "10.1.0.1"}
     return _pod(key, status | {"startTime": _SINCE} | _containers(_RUNNING, _RUNNING))
 
 
-def evicted(key: TaskKey) -> dict[str, Any]:
+def evicted(key: Task) -> dict[str, Any]:
     """Ended by its node; nobody has written a row."""
     message = "The node was low on resource: memory. Threshold quantity: 100Mi, available: 80Mi."
     status = {"phase": "Failed", "reason": "Evicted", "message": message, "startTime": _SINCE}
     return _pod(key, status | _containers(_KILLED, _KILLED))
 
 
-def _pod(key: TaskKey, status: dict[str, Any]) -> dict[str, Any]:
+def _pod(key: Task, status: dict[str, Any]) -> dict[str, Any]:
     pod = manifest.pod(key, _PAYLOAD, _SETTINGS)
     return pod | {"spec": pod["spec"] | {"nodeName": "node-1"}, "status": status}
 

@@ -18,7 +18,7 @@ from bench.results import Goal, left_out, publish
 from bench.statements import Statements, counting
 from bench.sweep import pods
 from common.pods.manifest import pod_name
-from common.store import Database, TaskKey, tasks
+from common.store import Database, Task, tasks
 from tools.cluster import control_plane
 
 ROOT = Path(__file__).parents[2]
@@ -49,14 +49,14 @@ class Bench:
     def __init__(self, api: ApiServer, postgres: Statements) -> None:
         self._api, self._postgres = api, postgres
 
-    def begin(self, keys: list[TaskKey]) -> None:
+    def begin(self, keys: list[Task]) -> None:
         """Rows and pods of tasks that run."""
         with Database(self._postgres.url) as db:
             for some in _some(keys):
                 db.transact(partial(_begin, keys=some))
         self._api.fill(pods.running(key) for key in keys)
 
-    def end(self, keys: list[TaskKey]) -> None:
+    def end(self, keys: list[Task]) -> None:
         """Their pods are evicted, all at once."""
         self._api.show(pods.evicted(key) for key in keys)
 
@@ -74,7 +74,7 @@ class Bench:
         own = {field: found[field] for field in Taken.__struct_fields__ if field in found}
         return Taken(name=name, requests=requests, statements=self._postgres.count(), **own)
 
-    def left(self, keys: Iterable[TaskKey]) -> int:
+    def left(self, keys: Iterable[Task]) -> int:
         """Of tasks that ended, those that still have a pod, or a row that is not final."""
         names = {pod["metadata"]["name"] for pod in self._api.there("pods")}
         with Database(self._postgres.url) as db:
@@ -82,13 +82,13 @@ class Bench:
         return sum(pod_name(key) in names or key.task_id not in over for key in keys)
 
 
-def _begin(db: Database, keys: list[TaskKey]) -> None:
+def _begin(db: Database, keys: list[Task]) -> None:
     for key in keys:
         tasks.begin(db, key, pod_name=pod_name(key), request_hash="bench")
     db.run("mark_running", task_ids=[key.task_id for key in keys])
 
 
-def _some(keys: list[TaskKey]) -> Iterable[list[TaskKey]]:
+def _some(keys: list[Task]) -> Iterable[list[Task]]:
     return (keys[start : start + _PAGE] for start in range(0, len(keys), _PAGE))
 
 

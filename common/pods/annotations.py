@@ -4,10 +4,10 @@ from typing import Any
 
 from common.pods import explain, scripts
 from common.protocol.commands import Command
-from common.store.tasks import TaskKey
+from common.store.tasks import Task
 
 
-def of(task: TaskKey, prefix: str) -> dict[str, str]:
+def of(task: Task, prefix: str) -> dict[str, str]:
     """What a sweep knows a task by; empty ones are left out."""
     values = {
         "TaskID": task.task_id,
@@ -24,13 +24,13 @@ def of(task: TaskKey, prefix: str) -> dict[str, str]:
     return {key: value for key, value in values.items() if value}
 
 
-def read(pod: dict[str, Any]) -> TaskKey | None:
+def read(pod: dict[str, Any]) -> Task | None:
     """The task that a pod runs; None where its annotations cannot be read."""
     notes = pod["metadata"].get("annotations") or {}
     # An unreadable time stamp must not stand for "now": the task would never time out.
     created = explain.unix_seconds(pod["metadata"].get("creationTimestamp"), 0)
     try:
-        return TaskKey(
+        return Task(
             command=Command(notes["TaskType"]),
             task_id=notes.get("TaskID", ""),
             package=notes["Package"],

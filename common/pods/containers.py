@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from common.images import Image
 from common.pods import scripts
-from common.store.tasks import TaskKey
+from common.store.tasks import Task
 
 SOURCE, SIDECAR, INIT = "source", "sidecar", "init"
 SIDECAR_USER = 65532
@@ -69,7 +69,7 @@ def init(settings: PodSettings, files: list[str], *, resumes: bool) -> dict[str,
     }
 
 
-def source(task: TaskKey, settings: PodSettings, files: list[str]) -> dict[str, Any]:
+def source(task: Task, settings: PodSettings, files: list[str]) -> dict[str, Any]:
     return {
         "name": SOURCE,
         "image": str(Image(task.package, task.version)),
@@ -89,7 +89,7 @@ def source(task: TaskKey, settings: PodSettings, files: list[str]) -> dict[str, 
 
 
 def sidecar(
-    task: TaskKey, settings: PodSettings, prefix: str, files: list[str], secret: str, *, anew: bool
+    task: Task, settings: PodSettings, prefix: str, files: list[str], secret: str, *, anew: bool
 ) -> dict[str, Any]:
     plain = {
         "STDOUT_PIPE_FILE": _STDOUT,

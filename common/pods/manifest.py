@@ -14,7 +14,7 @@ from common.errors import TooLarge
 from common.pods import annotations, containers
 from common.pods.containers import CREDENTIALS, SIDECAR_USER, PodSettings
 from common.protocol.messages import says_nothing
-from common.store.tasks import TaskKey
+from common.store.tasks import Task
 
 LABELS = {"jitsu.com/creator": "bulker-sync-controller"}
 
@@ -31,7 +31,7 @@ class Payload(Struct, frozen=True):
     state: bytes | None = None
 
 
-def pod_name(task: TaskKey) -> str:
+def pod_name(task: Task) -> str:
     """A DNS label that no other task has: readable words, then a hash of everything that makes the task.
 
     Every run of spec, check and discover has a task id of its own, so only a repeated read meets its own pod. Each
@@ -54,7 +54,7 @@ def resume_secret_name(pod: str) -> str:
     return f"{pod}-resume"
 
 
-def secret(task: TaskKey, payload: Payload, settings: PodSettings, owner: dict[str, Any]) -> dict[str, Any]:
+def secret(task: Task, payload: Payload, settings: PodSettings, owner: dict[str, Any]) -> dict[str, Any]:
     """The task's Secret, owned by its pod (`owner`: the created pod), so that it goes when the pod goes."""
     name = pod_name(task)
     files = {_file_key(key, compressed=_compressed(payload)): value for key, value in _files(payload).items()}
@@ -62,7 +62,7 @@ def secret(task: TaskKey, payload: Payload, settings: PodSettings, owner: dict[s
     return _secret(secret_name(name), settings.namespace, values, _reference(name, owner))
 
 
-def resume_secret(task: TaskKey, payload: Payload, settings: PodSettings, owner: dict[str, Any]) -> dict[str, Any]:
+def resume_secret(task: Task, payload: Payload, settings: PodSettings, owner: dict[str, Any]) -> dict[str, Any]:
     """What a later attempt gets in the place of what the first one was given, under the names of the files; raises
     TooLarge where no Secret can hold it.
     """
@@ -114,7 +114,7 @@ def check_size(payload: Payload) -> None:
         )
 
 
-def pod(task: TaskKey, payload: Payload, settings: PodSettings, *, prefix: str = "") -> dict[str, Any]:
+def pod(task: Task, payload: Payload, settings: PodSettings, *, prefix: str = "") -> dict[str, Any]:
     """The task's pod, legal for Pod Security "restricted" (unless `source_run_as_root`)."""
     name = pod_name(task)
     files = list(_raw(payload))
@@ -151,7 +151,7 @@ def pod(task: TaskKey, payload: Payload, settings: PodSettings, *, prefix: str =
     }
 
 
-def _anew(task: TaskKey, payload: Payload) -> bool:
+def _anew(task: Task, payload: Payload) -> bool:
     """Whether this is a later attempt of a task that began from nothing (`payload` is the first one's)."""
     return task.attempt > 1 and says_nothing(payload.state or b"")
 
@@ -195,7 +195,7 @@ def _volumes(name: str, payload: Payload, files: list[str], *, resumes: bool) ->
     ]
 
 
-def request_hash(task: TaskKey, payload: Payload, prefix: str, *, full_sync: bool) -> str:
+def request_hash(task: Task, payload: Payload, prefix: str, *, full_sync: bool) -> str:
     """Tells a repeated request from another one that carries the same taskId. Not reversible."""
     parts = [task.command, task.package, task.version, task.sync_id, task.storage_key, prefix, str(full_sync)]
     digest = hashlib.sha256(json.dumps(parts).encode())

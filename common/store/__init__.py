@@ -5,6 +5,6 @@ The tables of docs/contract.md B belong to the caller's side; ours are prefixed 
 
 from common.store.database import Database, StoreError
 from common.store.outcomes import Outcome
-from common.store.tasks import TaskKey, TaskRow, TaskState
+from common.store.tasks import Task, TaskRow, TaskState
 
-__all__ = ["Database", "Outcome", "StoreError", "TaskKey", "TaskRow", "TaskState"]
+__all__ = ["Database", "Outcome", "StoreError", "Task", "TaskRow", "TaskState"]

@@ -12,7 +12,7 @@ from common.failures import Failure
 from common.protocol.commands import Command
 from common.store.database import Database
 from common.store.encoding import as_json, clean, started_by_json, without_nul
-from common.store.tasks import TaskKey, TaskState, over
+from common.store.tasks import Task, TaskState, over
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Outcome(Struct, frozen=True):
             raise ValueError(f"An outcome that is {self.state} has to say why.")
 
 
-End = tuple[TaskKey, Outcome]
+End = tuple[Task, Outcome]
 """A task and how it ended."""
 
 
@@ -58,7 +58,7 @@ def _caller_counts(report: dict[str, Any]) -> dict[str, Any]:
     return counts | ({"error": report["error"]} if report["error"] else {})
 
 
-def propose(db: Database, task: TaskKey, outcome: Outcome) -> bool:
+def propose(db: Database, task: Task, outcome: Outcome) -> bool:
     """Keeps what an attempt came to beside its row, for the sweep to conclude. False where no row waits for it."""
     proposal = msgspec.json.encode(outcome).decode()
     parameters = {"task_id": task.task_id, "attempt": task.attempt, "streams": as_json(outcome.streams)}
@@ -74,7 +74,7 @@ def proposed(text: str | None) -> Outcome | None:
         return None
 
 
-def conclude(db: Database, task: TaskKey, outcome: Outcome, *, ours: bool = True) -> bool:
+def conclude(db: Database, task: Task, outcome: Outcome, *, ours: bool = True) -> bool:
     """Writes how a task ended, in our tables and the caller's. The first conclusion wins: False for a later one.
 
     `ours` is False where the syncctl_ tables do not exist (a sidecar launched by another controller).
@@ -82,7 +82,7 @@ def conclude(db: Database, task: TaskKey, outcome: Outcome, *, ours: bool = True
     return bool(conclude_all(db, [(task, outcome)], ours=ours))
 
 
-def conclude_all(db: Database, ends: Sequence[End], *, ours: bool = True) -> set[TaskKey]:
+def conclude_all(db: Database, ends: Sequence[End], *, ours: bool = True) -> set[Task]:
     """Concludes several tasks in a few statements, however many they are; returns those that were not over before."""
     told = _finish(db, ends) if ours and ends else ends
     _finish_reads(db, [end for end in told if end[0].command is Command.READ])
@@ -130,7 +130,7 @@ def _finish_reads(db: Database, ends: Sequence[End]) -> None:
     )
 
 
-def _tell_caller(db: Database, task: TaskKey, outcome: Outcome) -> None:
+def _tell_caller(db: Database, task: Task, outcome: Outcome) -> None:
     keyed = {"package": task.package, "version": task.version, "started_at": task.started_at}
     if task.command is not Command.SPEC:
         keyed["storage_key"] = task.storage_key

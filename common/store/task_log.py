@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 
 from common.store.database import Database, Row
 from common.store.encoding import clean
-from common.store.tasks import TaskKey
+from common.store.tasks import Task
 
 SEPARATOR = "\x7f"
 """DEL: the one sign of ASCII that hardly any text has and that JSON leaves as it is. DELETED is shown in its place."""
@@ -109,7 +109,7 @@ def _array(texts: str) -> Raw:
     return Raw(b"[" + msgspec.json.encode(texts).replace(SEPARATOR.encode(), b'","') + b"]")
 
 
-def add(db: Database, task: TaskKey, lines: str) -> None:
+def add(db: Database, task: Task, lines: str) -> None:
     """Writes a `document` of lines in one statement."""
     db.run("add_logs", lines=lines, sync_id=task.sync_id, task_id=task.task_id)
 

@@ -28,7 +28,7 @@ class TaskState(StrEnum):
         return self not in {TaskState.PENDING, TaskState.RUNNING}
 
 
-class TaskKey(Struct, frozen=True):
+class Task(Struct, frozen=True):
     """What names a task and its rows everywhere: in requests, annotations and the sidecar's environment."""
 
     command: Command
@@ -67,7 +67,7 @@ class TaskRow(Struct, frozen=True):
 
 
 def begin(
-    db: Database, task: TaskKey, *, pod_name: str, request_hash: str, prefix: str = "", place: str | None = None
+    db: Database, task: Task, *, pod_name: str, request_hash: str, prefix: str = "", place: str | None = None
 ) -> tuple[TaskRow | None, bool]:
     """Writes the rows of a new task. Returns its row and True, or the row in the way and False.
 
@@ -87,13 +87,13 @@ def begin(
     return row, True
 
 
-def _active(db: Database, task: TaskKey, fields: dict[str, str]) -> list[Row]:
+def _active(db: Database, task: Task, fields: dict[str, str]) -> list[Row]:
     if task.command is Command.READ:
         return db.run("find_active_read", sync_id=task.sync_id)
     return db.run("find_active", **fields)
 
 
-def _announce(db: Database, task: TaskKey, started_at: int) -> None:
+def _announce(db: Database, task: Task, started_at: int) -> None:
     if task.command is Command.READ:
         db.run(
             "announce_read", sync_id=task.sync_id, task_id=task.task_id, package=task.package,
@@ -106,7 +106,7 @@ def _announce(db: Database, task: TaskKey, started_at: int) -> None:
         )  # fmt: skip
 
 
-def progress(db: Database, task: TaskKey, streams: dict[str, Any] | None, *, ours: bool = True) -> bool:
+def progress(db: Database, task: Task, streams: dict[str, Any] | None, *, ours: bool = True) -> bool:
     """Tells that the task runs, and how far it is. False where the task (or this attempt) is concluded."""
     if ours:
         db.run("report_progress", task_id=task.task_id, attempt=task.attempt, streams=as_json(streams))
@@ -117,12 +117,12 @@ def progress(db: Database, task: TaskKey, streams: dict[str, Any] | None, *, our
     return True
 
 
-def is_over(db: Database, task: TaskKey) -> bool:
+def is_over(db: Database, task: Task) -> bool:
     """Whether a task, or this attempt of it, is concluded."""
     return bool(over(db, [task]))
 
 
-def over(db: Database, some: Sequence[TaskKey]) -> set[str]:
+def over(db: Database, some: Sequence[Task]) -> set[str]:
     """The ids of those tasks that are concluded, or whose attempt is."""
     asked = {"task_ids": [task.task_id for task in some], "attempts": [task.attempt for task in some]}
     return {row["task_id"] for row in db.run("tasks_over", **asked)}
@@ -134,7 +134,7 @@ def note_troubles(db: Database, reasons: Mapping[str, str]) -> None:
 
 
 def begin_attempt(
-    db: Database, task: TaskKey, failure: Failure, *, pod_name: str, place: str, reason: str, pause: float
+    db: Database, task: Task, failure: Failure, *, pod_name: str, place: str, reason: str, pause: float
 ) -> bool:
     """Makes the attempt after `task.attempt` the current one. False where the task is over or somebody else did."""
     known = as_json(failure.as_json())

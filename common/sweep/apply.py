@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from common.cluster import Cluster
 from common.errors import Locked
 from common.failures import Failure
-from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
+from common.store import Database, Outcome, Task, TaskState, outcomes, tasks
 from common.store.database import StoreError
 from common.sweep.decide import Deletion, Look
 from common.sweep.retries import Retries
@@ -137,7 +137,7 @@ class Deeds:
         given = self._hands.each(lambda pair: self._retries.give(*pair), able, otherwise=False)
         self._retries.let_go(self._db, [one for (one, _), well in zip(able, given, strict=True) if well])
 
-    def _give_up(self, some: Sequence[tuple[TaskKey, Failure]]) -> None:
+    def _give_up(self, some: Sequence[tuple[Task, Failure]]) -> None:
         """Ends attempts that can never begin; the next sweep clears their pods away."""
         ends = [
             (key, Outcome(TaskState.FAILED, why.sentence, f"FAILED: {why.sentence}", failure=why)) for key, why in some

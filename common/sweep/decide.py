@@ -13,7 +13,7 @@ from common.pods.containers import SIDECAR
 from common.pods.diagnosis import Clock, Limits, Verdict
 from common.protocol.commands import Command
 from common.settings import Settings
-from common.store import Outcome, TaskKey, TaskState, outcomes
+from common.store import Outcome, Task, TaskState, outcomes
 from common.store.database import Row
 from common.store.outcomes import End
 from common.sweep.retries import Next, Released, Retries, key_of_row
@@ -180,7 +180,7 @@ class Judge:
         begun = row["attempt_seconds"] if row["waits_seconds"] is None else 0.0
         return Clock(self._now, begun, row["age_seconds"], silence, heard)
 
-    def _outcome(self, pod: dict[str, Any], row: Row | None, key: TaskKey, verdict: Verdict) -> Outcome:
+    def _outcome(self, pod: dict[str, Any], row: Row | None, key: Task, verdict: Verdict) -> Outcome:
         proposal = outcomes.proposed(row["proposal"]) if row is not None else None
         if proposal is not None:
             known = verdict.clean_end or verdict.failure.kind in _KNOWN_TO_SIDECAR
@@ -223,7 +223,7 @@ class Judge:
         return Deletion(pod["metadata"]["name"], pod["metadata"]["uid"], grace)
 
 
-def _explained(proposal: Outcome, key: TaskKey, verdict: Verdict) -> Outcome:
+def _explained(proposal: Outcome, key: Task, verdict: Verdict) -> Outcome:
     """The sidecar's account with the platform's reason: what the sidecar took for the cause was not all of it."""
     text, streams = verdict.reason, proposal.streams or {}
     streams = {name: stream | _blamed(stream, proposal.cause, text) for name, stream in streams.items()}

@@ -24,7 +24,7 @@ from common.pods.manifest import Payload
 from common.protocol import catalogs, resume
 from common.protocol.commands import Command
 from common.settings import Settings
-from common.store import Database, TaskKey, TaskState, states, tasks
+from common.store import Database, Task, TaskState, states, tasks
 from common.store.database import Row
 from common.tasks.start import MAY_PASS, WAITS, ensure_pod, pod_settings
 
@@ -34,23 +34,23 @@ _OVER = frozenset({"Succeeded", "Failed"})
 _CANNOT = "The read was to be started again, and cannot be"
 
 
-def key_of_row(row: Row) -> TaskKey:
+def key_of_row(row: Row) -> Task:
     """The task of a row, at its present attempt."""
     names = ("task_id", "package", "version", "sync_id", "storage_key", "started_by", "started_at", "attempt")
-    return TaskKey(command=Command(row["command"]), **{name: row[name] for name in names})
+    return Task(command=Command(row["command"]), **{name: row[name] for name in names})
 
 
 class Next(Struct, frozen=True):
     """The pod and Secret of an attempt after `key`'s are there: the row goes on to it."""
 
-    key: TaskKey
+    key: Task
     failure: Failure
 
 
 class Released(Struct, frozen=True):
     """An attempt that may begin: its pod, and what its Secret holds (None: no Secret, so that it cannot start)."""
 
-    key: TaskKey
+    key: Task
     pod: dict[str, Any]
     first: Payload | None
 
@@ -133,7 +133,7 @@ class Retries:
         in_time = row["age_seconds"] < self._limits.task_seconds
         return in_time and row["attempt"] <= self._settings.task_retries and (anyway or failure.rule.retry)
 
-    def _begin(self, key: TaskKey, prefix: str, failure: Failure) -> Next | None:
+    def _begin(self, key: Task, prefix: str, failure: Failure) -> Next | None:
         values = self._where.read_secret(manifest.secret_name(manifest.pod_name(key)))
         if values is None:
             return None
@@ -154,7 +154,7 @@ class Retries:
             pause=self._settings.task_retry_pause_seconds * 2 ** (one.key.attempt - 1),
         )
 
-    def _is_over(self, key: TaskKey) -> bool:
+    def _is_over(self, key: Task) -> bool:
         """Whether nothing of an attempt runs any more, as far as anybody can know: a lost node does not tell."""
         pod = self._where.get_pod(manifest.pod_name(key))
         if pod is None or (pod.get("status") or {}).get("phase") in _OVER:
@@ -163,7 +163,7 @@ class Retries:
         return verdict is not None and verdict.failure.kind is FailureKind.NODE_LOST
 
 
-def _later(db: Database, key: TaskKey, first: Payload | None) -> Payload | Failure:
+def _later(db: Database, key: Task, first: Payload | None) -> Payload | Failure:
     """What the attempts so far have saved, over what the first one was given."""
     if first is None:
         return Failure(FailureKind.NOT_CONFIGURED, f"{_CANNOT}: its Secret is gone.")
@@ -178,7 +178,7 @@ def _later(db: Database, key: TaskKey, first: Payload | None) -> Payload | Failu
     return later
 
 
-def _next(key: TaskKey) -> TaskKey:
+def _next(key: Task) -> Task:
     return structs.replace(key, attempt=key.attempt + 1)
 
 

@@ -12,7 +12,7 @@ from common.failures import Failure, FailureKind
 from common.pods.manifest import LABELS
 from common.protocol.commands import Command
 from common.settings import Settings
-from common.store import Database, Outcome, TaskKey, TaskState, outcomes
+from common.store import Database, Outcome, Task, TaskState, outcomes
 from common.store.database import Row
 from common.tasks.requests import CancelQuery
 
@@ -67,7 +67,7 @@ def _conclude(db: Database, query: CancelQuery) -> tuple[Row, TaskState]:
         return row, state
     names = ("task_id", "package", "version", "sync_id", "storage_key", "started_by", "started_at")
     # Whichever attempt it is by now: a cancel comes before a pending one.
-    key = TaskKey(command=Command(row["command"]), attempt=0, **{name: row[name] for name in names})
+    key = Task(command=Command(row["command"]), attempt=0, **{name: row[name] for name in names})
     # The rows of a spec and a check have no word for it but FAILED.
     failed = key.command in {Command.SPEC, Command.CHECK}
     outcome = Outcome(

@@ -16,7 +16,7 @@ from common.pods.manifest import Payload
 from common.protocol import catalogs, messages, resume
 from common.protocol.commands import Command
 from common.settings import Settings
-from common.store import Database, Outcome, TaskKey, TaskRow, TaskState, outcomes, states, tasks
+from common.store import Database, Outcome, Task, TaskRow, TaskState, outcomes, states, tasks
 from common.tasks.requests import NewTask
 
 _log = logging.getLogger(__name__)
@@ -53,8 +53,8 @@ def start(task: NewTask, settings: Settings) -> Started:
     return answer
 
 
-def _key(task: NewTask) -> TaskKey:
-    return TaskKey(
+def _key(task: NewTask) -> Task:
+    return Task(
         command=task.command,
         task_id=task.task_id or str(uuid4()),
         package=task.package,
@@ -101,7 +101,7 @@ def pod_settings(settings: Settings) -> PodSettings:
     )
 
 
-def _begin(db: Database, key: TaskKey, task: NewTask, here: str) -> tuple[TaskKey, Payload, TaskRow, bool]:
+def _begin(db: Database, key: Task, task: NewTask, here: str) -> tuple[Task, Payload, TaskRow, bool]:
     """In one transaction: what the connector will be given, checked, and the task's rows."""
     payload = Payload(task.config, task.catalog, task.state)
     digest = manifest.request_hash(key, payload, task.table_name_prefix, full_sync=task.full_sync)
@@ -122,7 +122,7 @@ def _begin(db: Database, key: TaskKey, task: NewTask, here: str) -> tuple[TaskKe
     return structs.replace(key, task_id=row.task_id, started_at=row.started_at), payload, row, created
 
 
-def _in_the_way(key: TaskKey, row: TaskRow, here: str) -> str:
+def _in_the_way(key: Task, row: TaskRow, here: str) -> str:
     at = "" if row.place in {None, here} else f" at another place ({row.place})"
     if row.task_id == key.task_id:
         return (
@@ -171,7 +171,7 @@ def _refuse_shared_tables(task: NewTask) -> None:
             )
 
 
-def _make_pod(db: Database, key: TaskKey, payload: Payload, settings: Settings, prefix: str) -> None:
+def _make_pod(db: Database, key: Task, payload: Payload, settings: Settings, prefix: str) -> None:
     """Makes the pod, or says in the task's row why there is none."""
     try:
         where = cluster.connect(settings)
@@ -191,7 +191,7 @@ def _make_pod(db: Database, key: TaskKey, payload: Payload, settings: Settings, 
     _withdraw_if_over(db, where, key, pod, settings.container_grace_shutdown_seconds)
 
 
-def _withdraw_if_over(db: Database, where: Cluster, key: TaskKey, pod: dict[str, Any], grace_seconds: int) -> None:
+def _withdraw_if_over(db: Database, where: Cluster, key: Task, pod: dict[str, Any], grace_seconds: int) -> None:
     """Deletes the pod of a task that was concluded before it was there: whoever cancelled it has seen none."""
     try:
         if db.transact(lambda db: tasks.is_over(db, key)):
@@ -201,7 +201,7 @@ def _withdraw_if_over(db: Database, where: Cluster, key: TaskKey, pod: dict[str,
         _log.warning("Whether a task was cancelled is left to the sweep: %s", error, extra=about)
 
 
-def ensure_pod(where: Cluster, key: TaskKey, payload: Payload, settings: PodSettings, prefix: str) -> dict[str, Any]:
+def ensure_pod(where: Cluster, key: Task, payload: Payload, settings: PodSettings, prefix: str) -> dict[str, Any]:
     """Makes what is missing of pod and Secret, and returns the pod. Whoever dies in between: the next one goes on."""
     wanted = manifest.pod(key, payload, settings, prefix=prefix)
     try:

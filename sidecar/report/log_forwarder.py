@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from common.store import TaskKey
+from common.store import Task
 from common.store.task_log import LogLine, LogLines
 from sidecar.settings import Settings
 
@@ -34,7 +34,7 @@ class Post(threading.Thread):
             f"{self._parts.path.rstrip('/')}/post/{quote(settings.bulker_logs_connection_id, safe='')}"
             "?tableName=task_log"
         )
-        self._task: TaskKey = settings.task
+        self._task: Task = settings.task
         self._lines: deque[LogLine] = deque(maxlen=_HOLD_LINES)
         self._more = threading.Event()
         self._over = False

@@ -13,7 +13,7 @@ from typing import Any, Self
 from msgspec import Struct
 
 from common.errors import SyncError
-from common.store import Database, StoreError, TaskKey, task_log, tasks
+from common.store import Database, StoreError, Task, task_log, tasks
 from common.store.task_log import DELETED, SEPARATOR, LogLines
 from sidecar.redaction import Masks
 from sidecar.report.log_forwarder import Post
@@ -56,7 +56,7 @@ class Journal(threading.Thread):
     def __init__(self, settings: Settings, masks: Masks, progress: Callable[[], dict[str, Any] | None]) -> None:
         super().__init__(name="journal", daemon=True)
         self._settings = settings
-        self._task: TaskKey = settings.task
+        self._task: Task = settings.task
         self._masks = masks
         self._progress = progress
         self._lock = threading.Lock()

@@ -17,7 +17,7 @@ from common.pods.diagnosis import Clock, Limits, judge
 from common.pods.manifest import LABELS, Payload
 from common.protocol.commands import Command
 from common.settings import Settings
-from common.store import TaskKey
+from common.store import Task
 from tests.cluster import kube
 from tests.cluster.settings import ClusterSettings
 from tests.cluster.stack import TEST, TEST_VERSION
@@ -50,11 +50,11 @@ def verbs(cluster: ClusterSettings, namespace: str) -> Iterator[KubernetesCluste
     kube.kubectl("delete", "pods,resourcequotas", "--all", "-n", namespace, "--grace-period=0", "--force")
 
 
-def key() -> TaskKey:
-    return TaskKey(Command.READ, uuid4().hex, "dev.local/none", "1", sync_id="s", started_at=1_700_000_000)
+def key() -> Task:
+    return Task(Command.READ, uuid4().hex, "dev.local/none", "1", sync_id="s", started_at=1_700_000_000)
 
 
-def task_pod(namespace: str, task: TaskKey, **spec: Any) -> dict[str, Any]:
+def task_pod(namespace: str, task: Task, **spec: Any) -> dict[str, Any]:
     """A task's pod as the functions make it; no node takes it unless `spec` says otherwise."""
     settings = PodSettings("dev.local/none:1", namespace, "postgresql://h/d", "http://b", "t")
     pod = manifest.pod(task, Payload(b"{}", b"{}", b"{}"), settings)

@@ -12,7 +12,7 @@ import pytest
 from common.errors import SyncError
 from common.protocol.commands import Command
 from common.settings import Settings
-from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
+from common.store import Database, Outcome, Task, TaskState, outcomes, tasks
 from embedded import settings
 from embedded.connectors.uv import INSTALL_SECONDS
 from embedded.edition import Edition, _kept
@@ -64,7 +64,7 @@ def test_a_task_that_ends_within_the_first_sweep_is_told(
     monkeypatch.setattr("embedded.sweep_timer.sweep", slow)
     with Edition(tmp_path, 0, {}, lambda _: None) as slowly, Database(slowly.database_url) as db:
         assert sweeping.wait(20)
-        key = TaskKey(Command.SPEC, "quick", "case/bad", "1")
+        key = Task(Command.SPEC, "quick", "case/bad", "1")
         db.transact(lambda db: tasks.begin(db, key, pod_name="p", request_hash="h"))
         db.transact(lambda db: outcomes.conclude(db, key, Outcome(TaskState.SUCCESS)))
         swept.set()

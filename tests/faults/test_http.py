@@ -16,7 +16,7 @@ from common import auth
 from common.errors import Unauthorized
 from common.pods import annotations
 from common.settings import Settings
-from common.store import TaskKey
+from common.store import Task
 from common.tasks.requests import parse_read
 from embedded.gateway import Gateway
 from tests.support.databases import TestDatabase
@@ -39,7 +39,7 @@ def test_no_request_outgrows_a_pod_s_annotations() -> None:
     image = {"package": "registry.example.com/" + "a" * 200, "version": "1" * 128}
     body = json.dumps({"config": {}, "catalog": {"streams": []}}).encode()
     task = parse_read(Query(**image, **values), body)
-    key = TaskKey(
+    key = Task(
         task.command, task.task_id, task.package, task.version, task.sync_id, "🌱" * 500, task.started_by, 2_000_000_000
     )
     notes = annotations.of(key, task.table_name_prefix)

@@ -12,7 +12,7 @@ import pytest
 
 from common.errors import Locked, StoreUnavailable, TimedOut
 from common.settings import Settings
-from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
+from common.store import Database, Outcome, Task, TaskState, outcomes, tasks
 from common.tasks.query import get_task
 from common.tasks.start import start
 from tests.support.databases import TestDatabase
@@ -73,7 +73,7 @@ def test_a_commit_whose_outcome_is_unknown_is_settled_by_doing_it_again(database
             return False
 
         gate.lose_answer_to = swallow
-        key = TaskKey(task.command, task.task_id, task.package, task.version, task.sync_id)
+        key = Task(task.command, task.task_id, task.package, task.version, task.sync_id)
         with Database(gate.url, patience_seconds=20) as db:
             row, _ = db.transact(lambda db: tasks.begin(db, key, pod_name="p", request_hash="h"))
             assert lost

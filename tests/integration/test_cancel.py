@@ -12,7 +12,7 @@ from common import cluster
 from common.errors import ClusterUnavailable, NotFound
 from common.protocol.commands import Command
 from common.settings import Settings
-from common.store import Database, Outcome, TaskKey, TaskState, outcomes, tasks
+from common.store import Database, Outcome, Task, TaskState, outcomes, tasks
 from common.tasks.cancel import REASON, cancel
 from common.tasks.requests import CancelQuery
 from common.tasks.start import Started, start
@@ -249,7 +249,7 @@ def test_of_cancel_and_finish_the_first_wins(waiting: LocalSystem, database: Tes
     """Raced many times: one outcome in both tables, and the answer names it."""
     for number in range(12):
         task, sync = f"race-{number}", f"sync-{number}"
-        key = TaskKey(Command.READ, task, PACKAGE, VERSION, sync_id=sync)
+        key = Task(Command.READ, task, PACKAGE, VERSION, sync_id=sync)
         with Database(database.url) as db:
             assert db.transact(functools.partial(_begin, key=key))
         said: list[TaskState] = []
@@ -259,7 +259,7 @@ def test_of_cancel_and_finish_the_first_wins(waiting: LocalSystem, database: Tes
             barrier.wait()
             said.append(state(waiting, task))
 
-        def finish(key: TaskKey = key, barrier: threading.Barrier = barrier) -> None:
+        def finish(key: Task = key, barrier: threading.Barrier = barrier) -> None:
             with Database(database.url) as db:
                 db.transact(lambda db: db.run("database_now"))
                 barrier.wait()
@@ -276,7 +276,7 @@ def test_of_cancel_and_finish_the_first_wins(waiting: LocalSystem, database: Tes
         assert {str(one) for one in said} == {ours["state"]}
 
 
-def _begin(db: Database, key: TaskKey) -> bool:
+def _begin(db: Database, key: Task) -> bool:
     return tasks.begin(db, key, pod_name=f"p-{key.task_id}", request_hash="h")[1]
 
 
@@ -289,7 +289,7 @@ def served(database: TestDatabase) -> Iterator[Server]:
 
 def test_the_function(served: Server, db: Database) -> None:
     """By GET and by POST; parameters are checked; errors are JSON."""
-    key = TaskKey(Command.READ, "t", PACKAGE, VERSION, sync_id="s")
+    key = Task(Command.READ, "t", PACKAGE, VERSION, sync_id="s")
     db.transact(lambda db: tasks.begin(db, key, pod_name="p", request_hash="h"))
     assert served.ask("GET", "/cancel?taskId=t", token="wrong").status == 401
     assert served.ask("GET", "/cancel").status == 400

@@ -11,12 +11,12 @@ import pytest
 from common.pods import manifest
 from common.pods.containers import PodSettings
 from common.protocol.commands import Command
-from common.store.tasks import TaskKey
+from common.store.tasks import Task
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images
 from tests.support import local_pods as small
 
-TASK = TaskKey(Command.READ, "t-1", "example/source-words", "1", sync_id="s-1", started_by="costs $(HOME) $$5")
+TASK = Task(Command.READ, "t-1", "example/source-words", "1", sync_id="s-1", started_by="costs $(HOME) $$5")
 SETTINGS = PodSettings(
     sidecar_image=small.SIDECAR_IMAGE,
     namespace="default",

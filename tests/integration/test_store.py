@@ -12,28 +12,26 @@ from msgspec import structs
 from common.errors import SettingsError, StoreUnavailable, TablesMissing
 from common.failures import Failure, FailureKind
 from common.protocol.commands import Command
-from common.store import Database, Outcome, TaskKey, TaskState, dsn, encoding, outcomes, queries, states, tasks
+from common.store import Database, Outcome, Task, TaskState, dsn, encoding, outcomes, queries, states, tasks
 from tests.support.databases import TestDatabase
 
 WHY = Failure(FailureKind.SOURCE_EXIT, "it ended")
-READ = TaskKey(
+READ = Task(
     command=Command.READ, task_id="t1", package="airbyte/source-garden", version="1", sync_id="s1",
     started_by='{"trigger":"manual"}', started_at=1_790_000_000,
 )  # fmt: skip
-CHECK = TaskKey(
-    command=Command.CHECK, task_id="t2", package="p", version="1", storage_key="k", started_at=1_790_000_000
-)
-DISCOVER = TaskKey(
+CHECK = Task(command=Command.CHECK, task_id="t2", package="p", version="1", storage_key="k", started_at=1_790_000_000)
+DISCOVER = Task(
     command=Command.DISCOVER, task_id="t3", package="p", version="1", storage_key="k", started_at=1_790_000_000
 )
-SPEC = TaskKey(command=Command.SPEC, task_id="t4", package="p", version="1", started_at=1_790_000_000)
+SPEC = Task(command=Command.SPEC, task_id="t4", package="p", version="1", started_at=1_790_000_000)
 
 
-def _begin(db: Database, task: TaskKey, digest: str = "h") -> tuple[tasks.TaskRow | None, bool]:
+def _begin(db: Database, task: Task, digest: str = "h") -> tuple[tasks.TaskRow | None, bool]:
     return db.transact(lambda db: tasks.begin(db, task, pod_name="pod", request_hash=digest))
 
 
-def _conclude(db: Database, task: TaskKey, state: TaskState, **fields: Any) -> bool:
+def _conclude(db: Database, task: Task, state: TaskState, **fields: Any) -> bool:
     failure = None if state is TaskState.SUCCESS else WHY
     return db.transact(lambda db: outcomes.conclude(db, task, Outcome(state, failure=failure, **fields)))
 
@@ -138,7 +136,7 @@ def test_a_read_is_announced_before_anything_else(db: Database, database: TestDa
 def test_a_second_read_of_a_running_sync_gets_the_row_in_its_way(db: Database, database: TestDatabase) -> None:
     """One active read per sync; the refused one leaves no row."""
     _begin(db, READ)
-    other = TaskKey(command=Command.READ, task_id="t9", package="p", version="2", sync_id="s1")
+    other = Task(command=Command.READ, task_id="t9", package="p", version="2", sync_id="s1")
     row, created = _begin(db, other)
     assert (row and row.task_id, created) == ("t1", False)
     assert database.rows("SELECT task_id FROM source_task") == [{"task_id": "t1"}]
@@ -218,9 +216,7 @@ def test_a_check_s_result_is_kept_over_a_later_verdict(db: Database, database: T
 
 
 @pytest.mark.parametrize("older", [SPEC, CHECK, DISCOVER], ids=lambda task: str(task.command))
-def test_a_late_result_of_an_older_run_replaces_no_newer_one(
-    db: Database, database: TestDatabase, older: TaskKey
-) -> None:
+def test_a_late_result_of_an_older_run_replaces_no_newer_one(db: Database, database: TestDatabase, older: Task) -> None:
     """A result of the same moment or a later one does."""
     newer = msgspec.structs.replace(older, started_at=older.started_at + 1)
     table, column = {
@@ -228,7 +224,7 @@ def test_a_late_result_of_an_older_run_replaces_no_newer_one(
         Command.DISCOVER: ("source_catalog", "catalog"),
     }[older.command]  # fmt: skip
 
-    def save(task: TaskKey, text: str) -> str:
+    def save(task: Task, text: str) -> str:
         outcome = Outcome(TaskState.SUCCESS, description=text, result=f'["{text}"]'.encode(), check_status="SUCCESS")
         db.transact(lambda db: outcomes.conclude(db, task, outcome, ours=False))
         [row] = database.rows(f"SELECT {column}::text AS shown FROM {table}")

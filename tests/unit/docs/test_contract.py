@@ -17,7 +17,7 @@ from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
 from common.protocol.commands import Command
 from common.protocol.messages import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
-from common.store import TaskKey, TaskState, queries
+from common.store import Task, TaskState, queries
 from common.tasks import bodies, requests
 from common.web import MAX_QUERY_BYTES
 from sidecar.bulker.client import LINE_BYTES
@@ -183,7 +183,7 @@ def test_limits_are_the_code_s() -> None:
 
 def _pod(attempt: int = 1) -> dict[str, Any]:
     words: dict[str, Any] = {"task_id": "t", "sync_id": "s", "storage_key": "k", "started_by": "me", "attempt": attempt}
-    key = TaskKey(command=Command.READ, package="a/b", version="1", started_at=1, **words)
+    key = Task(command=Command.READ, package="a/b", version="1", started_at=1, **words)
     given = PodSettings("i", "n", "postgresql://h", "http://b", "t", bulker_logs_connection_id="l")
     return manifest.pod(key, Payload(b"{}", b"{}", b"{}"), given, prefix="p_")
 

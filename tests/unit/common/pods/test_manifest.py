@@ -16,9 +16,9 @@ from common.pods import manifest, scripts
 from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
 from common.protocol.commands import Command
-from common.store import TaskKey
+from common.store import Task
 
-TASK = TaskKey(
+TASK = Task(
     command=Command.READ, task_id="task-1", package="airbyte/source-garden", version="1.4.0", sync_id="sync-1",
     started_by="manual", started_at=1_790_000_000,
 )  # fmt: skip
@@ -209,7 +209,7 @@ texts = st.text(max_size=300)
 @example("airbyte/" + "a" * 40, "1", "sync", "task", Command.DISCOVER)
 def test_names_are_always_legal(package: str, version: str, sync_id: str, task_id: str, command: Command) -> None:
     """Whatever the inputs: a pod's name is a DNS label, since it is the host's name too; a Secret's may be longer."""
-    task = TaskKey(command=command, task_id=task_id, package=package, version=version, sync_id=sync_id)
+    task = Task(command=command, task_id=task_id, package=package, version=version, sync_id=sync_id)
     pod = manifest.pod_name(task)
     for name, longest in ((pod, 63), (manifest.secret_name(pod), 253), (manifest.resume_secret_name(pod), 253)):
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name)
