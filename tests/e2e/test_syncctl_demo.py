@@ -32,7 +32,7 @@ def test_another_connector_does_where_the_first_cannot_be_had(tmp_path: Path) ->
     """It is refused by name, the next one is read, and what the second read does is no more than it can."""
     first, second = "airbyte/source-faker:0.0.0", "airbyte/source-hardcoded-records:0.0.48"
     program = f"""
-from syncctl import demo
+from syncctl.commands import demo
 from syncctl.cli import app
 demo.CONNECTORS = {{ {first!r}: demo.CONNECTORS["airbyte/source-faker:7.2.1"], {second!r}: demo.CONNECTORS[{second!r}] }}
 app()

@@ -30,10 +30,10 @@ STARTER = """
 import sys
 from pathlib import Path
 from common.errors import StoreUnavailable
-from embedded import postgres_wheel
+from embedded.postgres import wheel
 from embedded.postgres.server import Postgres
 folder, *shelves = map(Path, sys.argv[1:])
-postgres_wheel.SHELVES = tuple(shelves)
+wheel.SHELVES = tuple(shelves)
 try:
     with Postgres.start(folder):
         pid = (folder / "data" / "postmaster.pid").read_text().split()[0]
