@@ -34,7 +34,7 @@ test: .venv/ready ## run every test that needs no cluster, but for the kills
 	$(BIN)/python -m pytest $(BRIEF) -m "not kills" -n $(WORKERS) --dist loadgroup
 
 .PHONY: test-faults
-test-faults: .venv/ready ## provoke every fault of docs/faults.md that needs no cluster, kills included
+test-faults: .venv/ready ## provoke every fault of docs/reference/faults.md that needs no cluster, kills included
 	$(BIN)/python -m pytest $(BRIEF) -m "fault or kills" -n $(WORKERS) --dist loadgroup
 
 .PHONY: test-kills
@@ -53,7 +53,7 @@ fuzz: .venv/ready ## run the property tests with new examples for BUDGET seconds
 	@$(BIN)/python -m tests.fuzz --workers $(WORKERS) --seconds $(or $(BUDGET),300) $(if $(SEED),--seed $(SEED))
 
 .PHONY: check
-check: .venv/ready ## ruff, mypy strict, import directions, docs/faults.md
+check: .venv/ready ## ruff, mypy strict, import directions, docs/reference/faults.md
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -1,4 +1,4 @@
-"""Who may call: bearer tokens, plain and salted (docs/contract.md A and H)."""
+"""Who may call: bearer tokens, plain and salted (docs/reference/contract.md A and H)."""
 
 import binascii
 import hashlib

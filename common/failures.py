@@ -23,7 +23,7 @@ class FailureOrigin(StrEnum):
 
 
 class FailureKind(StrEnum):
-    """What ended a task. Names are part of the interface (docs/contract.md A): none changes its meaning."""
+    """What ended a task. Names are part of the interface (docs/reference/contract.md A): none changes its meaning."""
 
     SOURCE_ERROR = "source_error"
     CONFIG_ERROR = "config_error"

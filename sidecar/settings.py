@@ -1,4 +1,4 @@
-"""The sidecar's environment: the variables of the original sidecar (docs/contract.md C) and a few of ours."""
+"""The sidecar's environment: the variables of the original sidecar (docs/reference/contract.md C) and a few of ours."""
 
 import gzip
 import os

@@ -17,7 +17,7 @@ from common.settings import Settings
 
 PAGE = 500
 SELECTOR = "jitsu.com/creator=bulker-sync-controller"
-"""Our pods (docs/contract.md C2); common.pods, which makes them, is not imported here."""
+"""Our pods (docs/reference/contract.md C2); common.pods, which makes them, is not imported here."""
 _RESTARTS = 3
 _LOG_BYTES = 256 * 1024
 _CONTENDED_TRIES = 5

@@ -1,4 +1,4 @@
-"""The three containers of a task pod: init, the connector (source) and the sidecar (docs/contract.md C and H)."""
+"""The three containers of a task pod: init, the connector (source) and the sidecar (contract.md C and H)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A task's pod and Secret as wire-shaped dicts (docs/contract.md C and H). Pure: the same task, the same dicts."""
+"""A task's pod and Secret as wire-shaped dicts (contract.md C and H). Pure: the same task, the same dicts."""
 
 import base64
 import gzip

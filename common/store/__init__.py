@@ -1,6 +1,6 @@
 """Postgres: queries.sql and its loader, transactions, and the rows we read and write.
 
-The tables of docs/contract.md B belong to the caller's side; ours are prefixed `syncctl_`.
+The tables of docs/reference/contract.md B belong to the caller's side; ours are prefixed `syncctl_`.
 """
 
 from common.store.database import Database, StoreError

@@ -47,7 +47,7 @@ End = tuple[Task, Outcome]
 
 
 def describe_read(streams: dict[str, Any], reason: str) -> str:
-    """A read's description in the caller's form (docs/contract.md B24): counts by stream, else the reason."""
+    """A read's description in the caller's form (docs/reference/contract.md B24): counts by stream, else the reason."""
     if not streams:
         return f"ERROR: {reason}" if reason else ""
     return json.dumps({key: _caller_counts(report) for key, report in streams.items()})

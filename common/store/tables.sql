@@ -1,4 +1,4 @@
--- The six tables of the caller's side (docs/contract.md B). Made only where they are missing, never altered:
+-- The six tables of the caller's side (docs/reference/contract.md B). Made only where they are missing, never altered:
 -- the caller's console may manage them. Constraint names matter: upserts name them.
 
 -- name: source_spec

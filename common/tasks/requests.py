@@ -1,6 +1,6 @@
 """What callers send, checked before anything else is touched: query and body to a NewTask or a TaskQuery.
 
-Every problem becomes a sentence that names the field and never repeats a value. Routes: docs/contract.md A.
+Every problem becomes a sentence that names the field and never repeats a value. Routes: docs/reference/contract.md A.
 """
 
 import re

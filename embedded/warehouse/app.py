@@ -1,4 +1,4 @@
-"""Bulker's HTTP as a WSGI application (docs/contract.md E): /bulk and /post take rows, /ready and /health tell.
+"""Bulker's HTTP as a WSGI application (contract.md E): /bulk and /post take rows, /ready and /health tell.
 
 A refusal is answered as soon as it is known, in the middle of the body too: what is then left of the body is for
 the server to read away. `wsgi.input` must end regularly only where the body does, and raise OSError otherwise, which

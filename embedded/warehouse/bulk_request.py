@@ -19,7 +19,7 @@ class Mode(StrEnum):
 
 
 class Field(Struct, frozen=True):
-    """A property of the stream; `type` as in docs/contract.md D, 0 where it is not known."""
+    """A property of the stream; `type` as in docs/reference/contract.md D, 0 where it is not known."""
 
     name: str
     type: int = 0

@@ -1,4 +1,4 @@
-"""What Bulker is told about a stream: its key columns and its columns' types (docs/contract.md D)."""
+"""What Bulker is told about a stream: its key columns and its columns' types (docs/reference/contract.md D)."""
 
 from typing import Any
 

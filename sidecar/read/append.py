@@ -1,4 +1,4 @@
-"""Which streams of a run go on from a state, so that their rows are added to their tables (docs/contract.md D17)."""
+"""Which streams of a run go on from a state, so that their rows are added to their tables (contract.md D17)."""
 
 from collections.abc import Callable
 

@@ -20,7 +20,7 @@ from sidecar.report.log_forwarder import Post
 from sidecar.settings import Settings
 
 OURS = "jitsu"
-"""The logger name of the sidecar's own lines, as callers know it (docs/contract.md D)."""
+"""The logger name of the sidecar's own lines, as callers know it (docs/reference/contract.md D)."""
 _HOLD_BYTES = 8_000_000
 """More than a hundred thousand lines of the usual length, where they came together."""
 _HURRY_BYTES = _HOLD_BYTES // 2

@@ -1,4 +1,4 @@
-"""Our sidecar's image in a pod that the original controller made (docs/contract.md C, without H)."""
+"""Our sidecar's image in a pod that the original controller made (docs/reference/contract.md C, without H)."""
 
 import json
 from datetime import UTC, datetime

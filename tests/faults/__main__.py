@@ -1,4 +1,4 @@
-"""`python -m tests.faults` writes docs/faults.md; with --check it only says whether that is what it should be."""
+"""`python -m tests.faults` writes docs/reference/faults.md; with --check it only says whether that is what it should be."""
 
 import sys
 
@@ -13,7 +13,7 @@ def main(arguments: list[str]) -> int:
     if arguments != ["--check"]:
         catalogue.DOCUMENT.write_text(text, encoding="utf-8")
     elif not catalogue.DOCUMENT.exists() or catalogue.DOCUMENT.read_text(encoding="utf-8") != text:
-        wrong.append("docs/faults.md is stale; run .venv/bin/python -m tests.faults.")
+        wrong.append("docs/reference/faults.md is stale; run .venv/bin/python -m tests.faults.")
     for line in wrong:
         sys.stderr.write(f"{line}\n")
     return 1 if wrong else 0

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = ROOT / "docs/faults.md"
+DOCUMENT = ROOT / "docs/reference/faults.md"
 _TESTS = ROOT / "tests"
 
 
@@ -85,7 +85,7 @@ def problems(parts: Sequence[Part], tests: Mapping[int, Sequence[Provoked]]) -> 
 
 
 def document(parts: Sequence[Part], tests: Mapping[int, Sequence[Provoked]]) -> str:
-    """docs/faults.md."""
+    """docs/reference/faults.md."""
     lines = [
         "# Faults",
         "",
@@ -101,6 +101,6 @@ def document(parts: Sequence[Part], tests: Mapping[int, Sequence[Provoked]]) -> 
 
 
 def _row(fault: Fault, tests: Sequence[Provoked]) -> str:
-    links = ", ".join(f"[`{test.name}`](../tests/{test.file})" for test in sorted(tests))
+    links = ", ".join(f"[`{test.name}`](../../tests/{test.file})" for test in sorted(tests))
     simulated = f" Simulated: {fault.simulated}." if fault.simulated else ""
     return f"| {fault.number} | {fault.fault} | {fault.does} | {fault.seen} | {links}.{simulated} |"

@@ -1,4 +1,4 @@
-"""The original's defects (docs/contract.md F) that its sidecar has, each with a test named after its number."""
+"""The original's defects (docs/reference/contract.md F) that its sidecar has, each with a test named after its number."""
 
 import json
 from typing import Any

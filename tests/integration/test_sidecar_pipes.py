@@ -186,7 +186,7 @@ def test_an_exit_code_that_cannot_be_read_is_none(plants: SidecarProcess, bulker
 def test_without_an_exit_code_file_the_messages_decide(
     plants: SidecarProcess, bulker: FakeBulker, messages: list[Any], expected: str
 ) -> None:
-    """Another controller's pod: COMPLETE, or without statuses a clean end after the last STATE (docs/contract.md D2)."""
+    """Another controller's pod: COMPLETE, or without statuses a clean end after the last STATE (docs/reference/contract.md D2)."""
     plants.environment["EXIT_CODE_FILE"] = ""
     assert plants.play(messages, exit_code=None) == 0, plants.output
     assert plants.task["status"] == expected, plants.task

@@ -1,4 +1,4 @@
-"""Rows and upserts (docs/contract.md B) against a real Postgres."""
+"""Rows and upserts (docs/reference/contract.md B) against a real Postgres."""
 
 import functools
 import ssl
@@ -94,7 +94,7 @@ def test_a_sidecar_makes_no_tables(empty_database: TestDatabase) -> None:
 
 
 def test_every_table_has_the_contract_s_columns_and_keys(database: TestDatabase) -> None:
-    """docs/contract.md B: names, types, nullability, keys and the names of their constraints."""
+    """docs/reference/contract.md B: names, types, nullability, keys and the names of their constraints."""
     rows = database.rows(
         "SELECT table_name AS t, column_name AS c, data_type AS d, is_nullable AS n, datetime_precision AS p"
         " FROM information_schema.columns WHERE table_schema = 'newjitsu' AND table_name NOT LIKE 'syncctl%'"

@@ -1,4 +1,4 @@
-"""docs/contract.md against the code: routes, rows, tables, pods, defects; and README's endpoints."""
+"""docs/reference/contract.md against the code: routes, rows, tables, pods, defects; and README's endpoints."""
 
 import importlib.util
 import inspect

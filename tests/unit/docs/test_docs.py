@@ -1,4 +1,4 @@
-"""README.md and docs/architecture.md say what is there: tables, commands, paths and links are compared with the code."""
+"""README.md and docs/explanation/architecture.md say what is there: tables, commands, paths and links are compared with the code."""
 
 import re
 import shlex
@@ -17,7 +17,7 @@ from syncctl.cli import app
 from syncctl.exit_codes import ExitCode
 from tests.support.docs import ARCHITECTURE, CONTRACT, README, ROOT, code, console, rows, section
 
-DOCUMENTS = ("README.md", "docs/architecture.md", "docs/contract.md", "docs/faults.md", "docs/security.md")
+DOCUMENTS = tuple(str(path.relative_to(ROOT)) for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]))
 CODE = ("common", "embedded", "functions", "sidecar", "syncctl")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 _OPERATORS = frozenset({"|", ">", "&&", ";"})
@@ -97,7 +97,7 @@ def test_every_other_variable_is_documented() -> None:
 
 def test_one_version_of_the_example_s_connector_is_named() -> None:
     """Whoever goes from one document to the next installs it once."""
-    texts = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
+    texts = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.md"))]
     versions = [set(re.findall(r"source-faker(?::|&version=)([0-9.]*[0-9])", text)) for text in texts]
     assert len(set().union(*versions)) == 1, versions
 
@@ -166,10 +166,23 @@ def test_links_lead_somewhere(document: str) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_paths_exist(document: str) -> None:
-    """Whatever is written as a path of this project."""
+    """Every path of this project that a document names."""
     text = (ROOT / document).read_text(encoding="utf-8").split("\n## Not yet")[0]
-    for name in re.findall(r"`((?:common|docs|embedded|functions|scripts|sidecar|syncctl|tests)/[^` ]*)`", text):
+    for name in re.findall(
+        r"`((?:common|docs|embedded|examples|functions|images|knative|scripts|sidecar|syncctl|tests|tools)/[^` ]*)`",
+        text,
+    ):
         assert list(ROOT.glob(name.replace("<name>", "*").rstrip("/"))), name
+
+
+def test_documents_that_the_code_names_exist() -> None:
+    """A comment or message that names a page of docs/ leads there, after a move too."""
+    folders = ("bench", "examples", "images", "knative", "scripts", "tests", "tools", *CODE)
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*")]
+    for path in (*paths, *ROOT.glob("*.*"), ROOT / "Makefile", ROOT / ".importlinter"):
+        if path.suffix in {".py", ".sql", ".toml", ".yaml", ".sh", ".md", ""} and path.is_file():
+            for page in re.findall(r"\bdocs/[\w/-]+\.md\b", path.read_text(encoding="utf-8")):
+                assert (ROOT / page).is_file(), f"{path} names {page}"
 
 
 def _rooms() -> Iterator[str]:

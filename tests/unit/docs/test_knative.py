@@ -1,4 +1,4 @@
-"""The files in knative/: who may reach what, and that nothing in them gives anything away. docs/security.md names these."""
+"""The files in knative/: who may reach what, and that nothing in them gives anything away. docs/explanation/security.md names these."""
 
 import re
 import subprocess
@@ -131,7 +131,7 @@ def test_no_file_holds_a_secret() -> None:
 
 
 def test_a_sweep_that_is_refused_says_why_in_the_job_s_log() -> None:
-    """docs/operations.md sends people there: the status alone would not tell Postgres from Kubernetes."""
+    """docs/how-to/operate.md sends people there: the status alone would not tell Postgres from Kubernetes."""
     [job] = _of("CronJob")
     [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     with fake_deployment() as sweeper:

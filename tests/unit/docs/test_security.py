@@ -1,4 +1,4 @@
-"""docs/security.md says what is so: every claim names a test, and every test that it names exists."""
+"""docs/explanation/security.md says what is so: every claim names a test, and every test that it names exists."""
 
 import re
 from collections import Counter
@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.docs import ROOT, rows
 
-SECURITY = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+SECURITY = (ROOT / "docs/explanation/security.md").read_text(encoding="utf-8")
 _NAMED = re.compile(r"`(test_\w+)`")
 
 

@@ -18,7 +18,7 @@ NEEDED = {
 
 
 def test_the_original_controllers_environment_is_enough() -> None:
-    """Its variables (docs/contract.md C14, C15) and none of ours."""
+    """Its variables (docs/reference/contract.md C14, C15) and none of ours."""
     settings = Settings.load(
         NEEDED | {"SYNC_ID": "s", "TASK_ID": "t", "STARTED_AT": "2024-04-19T10:00:00Z", "STARTED_BY": "{}"}
     )

@@ -1,4 +1,4 @@
-"""The pod and Secret of a task (docs/contract.md C and H)."""
+"""The pod and Secret of a task (docs/reference/contract.md C and H)."""
 
 import base64
 import gzip

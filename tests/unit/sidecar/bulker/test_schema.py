@@ -42,7 +42,7 @@ def _stream(json_schema: Any, **more: Any) -> ConfiguredStream:
     ],
 )
 def test_types(spec: Any, kind: int) -> None:
-    """docs/contract.md D20; whatever else stands there is a string, and no exception."""
+    """docs/reference/contract.md D20; whatever else stands there is a string, and no exception."""
     header = json.loads(schema.header(_stream({"properties": {"a": spec}}), "t"))
     assert header == {"name": "t", "fields": [{"name": "a", "type": kind}]}
 
