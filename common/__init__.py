@@ -1,0 +1,4 @@
+"""What functions, sidecar and embedded edition share."""
+
+VERSION = "0.1.0"
+"""The project's version: the package's (pyproject.toml reads it here) and its images' tag."""

@@ -13,6 +13,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
+from common import VERSION
 from common.errors import SettingsError
 from common.setting_types import DatabaseUrl, HttpUrl, ImagePatterns, MemoryLimit, Tokens
 
@@ -73,7 +74,7 @@ class Settings(BaseModel):
         "", description="If set, log lines of tasks also go to this Bulker destination, into the table task_log."
     )
     sidecar_image: str = Field(
-        "sync-functions/sidecar:0.1.0", description="Image of the sidecar (and the init) container of task pods."
+        f"sync-functions/sidecar:{VERSION}", description="Image of the sidecar (and the init) container of task pods."
     )
     kubernetes_client_config: str = Field(
         "local",

@@ -16,7 +16,7 @@ if [ -z "$tool" ]; then
     echo "Nothing here builds images: install docker, podman or buildah." >&2
     exit 1
 fi
-version=$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)
+version=$(sed -n 's/^VERSION = "\(.*\)"$/\1/p' common/__init__.py)
 for image in ${IMAGES:-functions sidecar}; do
     name=${IMAGE_PREFIX:-sync-functions}/$image:${IMAGE_TAG:-$version}
     echo "Building $name with $tool ..."

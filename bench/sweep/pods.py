@@ -10,7 +10,8 @@ from common.pods.manifest import Payload
 from common.protocol.commands import Command
 from common.store import Task
 
-_SETTINGS = PodSettings("sync-functions/sidecar:0.1.0", NAMESPACE, "postgresql://db/app", "http://bulker:3042", "t")
+_SIDECAR = "sync-functions/sidecar:bench"
+_SETTINGS = PodSettings(_SIDECAR, NAMESPACE, "postgresql://db/app", "http://bulker:3042", "t")
 _PAYLOAD = Payload(b'{"api_key":"k"}', b'{"streams":[]}', b"{}")
 _SINCE = "2026-01-01T00:00:00Z"
 _RUNNING = {"running": {"startedAt": _SINCE}}
@@ -51,7 +52,7 @@ def _condition(kind: str) -> dict[str, Any]:
 
 def _containers(source: dict[str, Any], sidecar: dict[str, Any]) -> dict[str, Any]:
     def container(name: str, state: dict[str, Any]) -> dict[str, Any]:
-        image = {"image": "sync-functions/sidecar:0.1.0", "imageID": "sha256:" + "a" * 64}
+        image = {"image": _SIDECAR, "imageID": "sha256:" + "a" * 64}
         known = {"containerID": "containerd://" + "b" * 64, "ready": True, "started": True, "restartCount": 0}
         return {"name": name, "state": state, "lastState": {}} | image | known
 

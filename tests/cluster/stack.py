@@ -190,7 +190,7 @@ def deploy(settings: ClusterSettings) -> Stack:
     _image(settings, f"{_PREFIX}/nginx:1", "tests/cluster/images/nginx")
     rendered = kube.kubectl("kustomize", str(ROOT / "knative/overlays/development"))
     for name, tag in tags.items():
-        rendered = rendered.replace(f"{_PREFIX}/{name}:0.1.0", f"{_PREFIX}/{name}:{tag}")
+        rendered = rendered.replace(f"{_PREFIX}/{name}:dev", f"{_PREFIX}/{name}:{tag}")
     rendered = rendered.replace("nginxinc/nginx-unprivileged:1.29-alpine", f"{_PREFIX}/nginx:1")
     others, services = _split(rendered)
     assert len(services) == len(NAMES)

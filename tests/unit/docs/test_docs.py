@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from common import VERSION
 from common.settings import Settings, variable
 from syncctl.cli import app
 from syncctl.exit_codes import ExitCode
@@ -47,7 +48,7 @@ def _default(field: FieldInfo) -> str:
     value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return f"`{value}`" if value not in (None, "", {}) else ""
+    return f"`{value}`".replace(VERSION, "VERSION") if value not in (None, "", {}) else ""
 
 
 def settings_table() -> str:
