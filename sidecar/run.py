@@ -132,7 +132,7 @@ class _Task:
             return Results(self._settings.command, connector, self._secrets, self._keep_config)
         try:
             catalog = catalogs.decode_catalog(self._settings.file("catalog"))
-        except messages.UNREADABLE as error:
+        except messages.DECODE_ERRORS as error:
             raise SyncError(f"The catalog cannot be read: {error}.") from error
         return Read(
             self._settings, catalog, connector, self._journal, self._save, self._keep_config, self._stop.sending

@@ -7,9 +7,9 @@ import msgspec
 from msgspec import Raw
 
 from common.failures import Failure, FailureKind
-from common.protocol.catalogs import ABSENT
+from common.protocol.catalogs import MISSING
 from common.protocol.commands import Command
-from common.protocol.messages import UNREADABLE, ConnectionStatus, Discovered, Message
+from common.protocol.messages import DECODE_ERRORS, ConnectionStatus, Discovered, Message
 from common.store import Outcome, TaskState
 from sidecar.read.outcome import unexplained
 from sidecar.redaction import Masks
@@ -39,7 +39,7 @@ class Results:
         self._connector = connector
         self._masks = masks
         self._lines = LineReader(record_bytes=LINE_BYTES)
-        self._found: Raw = ABSENT
+        self._found: Raw = MISSING
 
     def progress(self) -> dict[str, Any] | None:
         """There are no streams to report on."""
@@ -61,7 +61,7 @@ class Results:
         self._take(self._lines.flush())
         self._connector.hear()
         insist()
-        if self._found == ABSENT:
+        if self._found == MISSING:
             return self._nothing(end)
         if self._command is Command.CHECK:
             return self._checked()
@@ -111,7 +111,7 @@ class Results:
         payload = Raw(lenient.readable(payload))
         try:
             _CONTENTS[kind].decode(payload)
-        except UNREADABLE as error:
+        except DECODE_ERRORS as error:
             self._connector.odd(f"a {kind} message without usable content ({error})")
             said = self._masks.hide(_message_in(payload))[:_SAID_CHARACTERS]
             told = f"The connector's {kind} message has no usable content ({error})."
@@ -141,7 +141,7 @@ class Results:
     def _checked(self) -> Outcome:
         passed = msgspec.json.decode(self._found, type=ConnectionStatus).status == _PASSED
         status = msgspec.json.decode(self._masks.hide_json(bytes(self._found)), type=ConnectionStatus)
-        said = status.said or ("" if passed else self._why_refused(status.status))
+        said = status.text or ("" if passed else self._why_refused(status.status))
         return Outcome(
             TaskState.SUCCESS if passed else TaskState.FAILED,
             reason="" if passed else said,
@@ -164,6 +164,6 @@ def _message_in(payload: Raw) -> str:
     """The words of a result that is none otherwise; "" where it has none."""
     try:
         message = msgspec.json.decode(payload, type=dict[str, Any]).get("message")
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return ""
     return message.strip() if isinstance(message, str) else ""

@@ -13,7 +13,7 @@ from msgspec import Struct
 from common.errors import TooLarge
 from common.pods import annotations, containers
 from common.pods.containers import CREDENTIALS, SIDECAR_USER, PodSettings
-from common.protocol.messages import says_nothing
+from common.protocol.messages import is_empty
 from common.store.tasks import Task
 
 LABELS = {"jitsu.com/creator": "bulker-sync-controller"}
@@ -153,7 +153,7 @@ def pod(task: Task, payload: Payload, settings: PodSettings, *, prefix: str = ""
 
 def _anew(task: Task, payload: Payload) -> bool:
     """Whether this is a later attempt of a task that began from nothing (`payload` is the first one's)."""
-    return task.attempt > 1 and says_nothing(payload.state or b"")
+    return task.attempt > 1 and is_empty(payload.state or b"")
 
 
 def _raw(payload: Payload) -> dict[str, bytes]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-ABSENT = Raw(b"")
+MISSING = Raw(b"")
 """Stands for a member that was not there: msgspec knows no optional Raw."""
 
 
@@ -38,7 +38,7 @@ class Stream(Struct, frozen=True):
 
     name: str
     namespace: str | None = None
-    json_schema: Raw = ABSENT
+    json_schema: Raw = MISSING
     source_defined_primary_key: list[list[str]] | None = None
     table_name: str | None = None
     is_resumable: Any = None

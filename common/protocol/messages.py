@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from common import nesting
-from common.protocol.catalogs import ABSENT, StreamId
+from common.protocol.catalogs import MISSING, StreamId
 
-UNREADABLE = (msgspec.MsgspecError, nesting.TooDeep, RecursionError, UnicodeDecodeError)
+DECODE_ERRORS = (msgspec.MsgspecError, nesting.TooDeep, RecursionError, UnicodeDecodeError)
 """What reading JSON raises that somebody else wrote. Only what is within our limit of nesting gets as far as a decoder;
 should the interpreter run out of stack all the same, its RecursionError costs that one text too.
 """
@@ -50,7 +50,7 @@ class Record(Struct, frozen=True, gc=False):
     """A row: only `stream`, `namespace` and the raw `data` are looked at."""
 
     stream: str
-    data: Raw = ABSENT
+    data: Raw = MISSING
     namespace: str | None = None
 
 
@@ -66,13 +66,13 @@ class Message(Struct, frozen=True, gc=False):
 
     type: str | None = None
     record: Record | None = None
-    state: Raw = ABSENT
+    state: Raw = MISSING
     log: Raw = Raw(b"null")
-    trace: Raw = ABSENT
-    control: Raw = ABSENT
-    spec: Raw = ABSENT
-    catalog: Raw = ABSENT
-    connectionStatus: Raw = ABSENT  # noqa: N815 - the protocol's spelling
+    trace: Raw = MISSING
+    control: Raw = MISSING
+    spec: Raw = MISSING
+    catalog: Raw = MISSING
+    connectionStatus: Raw = MISSING  # noqa: N815 - the protocol's spelling
 
 
 class StreamState(Struct, frozen=True):
@@ -85,7 +85,7 @@ class StreamState(Struct, frozen=True):
 class GlobalState(Struct, frozen=True):
     """A state shared by all streams, with a part for each."""
 
-    shared_state: Raw = ABSENT
+    shared_state: Raw = MISSING
     stream_states: list[StreamState] | None = None
 
 
@@ -100,24 +100,24 @@ class State(Struct, frozen=True):
 
     type: str | None = None
     stream: StreamState | None = None
-    global_: Raw = msgspec.field(name="global", default=ABSENT)
-    data: Raw = ABSENT
-    sourceStats: Raw = ABSENT  # noqa: N815 - the protocol's spelling
+    global_: Raw = msgspec.field(name="global", default=MISSING)
+    data: Raw = MISSING
+    sourceStats: Raw = MISSING  # noqa: N815 - the protocol's spelling
 
     @property
     def kind(self) -> str:
         """The kind that `type` names; without a type, LEGACY or what is there (a null is not)."""
         if self.type is not None:
             return self.type.strip().upper()
-        if self.data not in (ABSENT, Raw(b"null")):
+        if self.data not in (MISSING, Raw(b"null")):
             return StateKind.LEGACY
         if self.stream is not None:
             return StateKind.STREAM
-        return StateKind.LEGACY if self.global_ == ABSENT and self.data != ABSENT else StateKind.GLOBAL
+        return StateKind.LEGACY if self.global_ == MISSING and self.data != MISSING else StateKind.GLOBAL
 
     @property
-    def whole(self) -> tuple[str, Raw] | None:
-        """Of a state of all streams: the key that it is kept under, and what it says; None for one of a stream."""
+    def shared(self) -> tuple[str, Raw] | None:
+        """Key and content of a state of all streams; None for a STREAM state."""
         if self.kind == StateKind.GLOBAL:
             return GLOBAL_STATE_KEY, self.global_
         return (LEGACY_STATE_KEY, self.data) if self.kind == StateKind.LEGACY else None
@@ -127,7 +127,7 @@ class State(Struct, frozen=True):
         """The source's own count; None where it has none that can be read: no reason to lose the state."""
         try:
             stats = msgspec.json.decode(self.sourceStats or b"null", type=Statistics | None)
-        except UNREADABLE:
+        except DECODE_ERRORS:
             return None
         return stats.recordCount if stats else None
 
@@ -180,8 +180,8 @@ class Trace(Struct, frozen=True):
     """ERROR and STREAM_STATUS are used; ESTIMATE and ANALYTICS need nothing."""
 
     type: str | None = None
-    error: Any = None
-    stream_status: Raw = ABSENT
+    raw_error: Any = msgspec.field(name="error", default=None)
+    stream_status: Raw = MISSING
 
     @property
     def kind(self) -> str | None:
@@ -189,16 +189,17 @@ class Trace(Struct, frozen=True):
         named = self.type.strip().upper() if self.type is not None else ""
         if named in TRACES:
             return named
-        if self.error is not None:
+        if self.raw_error is not None:
             return "ERROR"
-        return "STREAM_STATUS" if self.stream_status not in (ABSENT, Raw(b"null")) else self.type
+        return "STREAM_STATUS" if self.stream_status not in (MISSING, Raw(b"null")) else self.type
 
     @property
-    def failure(self) -> TraceError | None:
-        """What an ERROR says, whatever its shape: a failure must not be lost for it."""
+    def error(self) -> TraceError | None:
+        """The content of an ERROR, whatever its shape: an odd one must not lose the failure."""
         if self.kind != "ERROR":
             return None
-        return msgspec.convert(self.error, TraceError) if isinstance(self.error, dict) else TraceError(self.error)
+        raw = self.raw_error
+        return msgspec.convert(raw, TraceError) if isinstance(raw, dict) else TraceError(raw)
 
     @property
     def status(self) -> StreamStatusTrace | None:
@@ -217,8 +218,8 @@ class Control(Struct, frozen=True):
     @property
     def config(self) -> bytes | None:
         """The whole new configuration, if the message carries one (a JSON object that is not empty)."""
-        config = bytes(self.connectorConfig.get("config", ABSENT))
-        usable = config[:1] == b"{" and not says_nothing(config)
+        config = bytes(self.connectorConfig.get("config", MISSING))
+        usable = config[:1] == b"{" and not is_empty(config)
         return config if self.type == "CONNECTOR_CONFIG" and usable else None
 
 
@@ -229,7 +230,7 @@ class ConnectionStatus(Struct, frozen=True):
     message: Any = None
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
         """The message as text, whatever it is; "" for none."""
         if self.message is None or isinstance(self.message, str):
             return (self.message or "").strip()
@@ -242,7 +243,7 @@ class Discovered(Struct, frozen=True):
     streams: list[dict[str, Raw]]
 
 
-def says_nothing(state: bytes) -> bool:
+def is_empty(state: bytes) -> bool:
     """Whether a state, what `--state` is given, or a configuration is none: absent, null, {}, [], or made of nothing
     but such members. It must not take the place of one that was kept before.
     """
@@ -250,7 +251,7 @@ def says_nothing(state: bytes) -> bool:
         return False
     try:
         left: list[Any] = [msgspec.json.decode(state.strip() or b"null")]
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return False
     # Without recursion: how deep that can go depends on the Python.
     while left:

@@ -7,13 +7,13 @@ from msgspec import Raw
 
 from common.protocol.catalogs import Catalog, StreamId
 from common.protocol.messages import (
+    DECODE_ERRORS,
     GLOBAL_STATE_KEY,
     LEGACY_STATE_KEY,
-    UNREADABLE,
     GlobalState,
     State,
     StreamState,
-    says_nothing,
+    is_empty,
 )
 
 
@@ -47,7 +47,7 @@ def _messages(catalog: Catalog, states: Mapping[str, bytes]) -> dict[StreamId, b
 
 def _is_usable(state: bytes) -> bool:
     """Whether a stream can go on from a state: one that says nothing would only have its rows added once more."""
-    return not says_nothing(state) and not _is_marker(state)
+    return not is_empty(state) and not _is_marker(state)
 
 
 def _array(messages: Collection[bytes]) -> bytes:
@@ -76,12 +76,12 @@ def named_streams(state: bytes) -> frozenset[StreamId] | None:
     return None if messages is None else frozenset(stream for _, stream in messages)
 
 
-def going_on(state: bytes) -> frozenset[StreamId]:
+def resumable_streams(state: bytes) -> frozenset[StreamId]:
     """The streams that a part of their own tells where to go on; a marker tells that they are done."""
     try:
         messages = msgspec.json.decode(state, type=list[State])
         parts = [part for one in messages for part in _parts(one)]
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return frozenset()
     ids = [part.stream_descriptor for part in parts if _is_usable(bytes(part.stream_state))]
     return frozenset(StreamId(one.name, one.namespace or None) for one in ids)
@@ -98,7 +98,7 @@ def _stream_messages(state: bytes) -> list[tuple[Raw, StreamId]] | None:
     try:
         raws = msgspec.json.decode(state, type=list[Raw])
         states = [msgspec.json.decode(raw, type=State) for raw in raws]
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return None
     if any(one.stream is None for one in states):
         return None
@@ -111,7 +111,7 @@ def _usable(catalog: Catalog, shared: bytes) -> bytes | None:
     try:
         members = msgspec.json.decode(shared, type=dict[str, Raw])
         parts = msgspec.json.decode(members.get("stream_states", b"[]"), type=list[Raw] | None) or []
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return shared
     anew = {stream.id for stream in catalog.streams if not stream.incremental}
     kept = [part for part in parts if not _begins_anew(bytes(part), anew)]
@@ -124,7 +124,7 @@ def _begins_anew(part: bytes, anew: Collection[StreamId]) -> bool:
     """Whether a stream's part of a GLOBAL state is of no use to it; one that cannot be read is left as it is."""
     try:
         state = msgspec.json.decode(part, type=StreamState)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return False
     stream = StreamId(state.stream_descriptor.name, state.stream_descriptor.namespace or None)
     return stream in anew or _is_marker(bytes(state.stream_state))
@@ -134,7 +134,7 @@ def _without_markers(legacy: bytes) -> bytes | None:
     """A LEGACY state without the streams that only say "done"; as it is where there are none."""
     try:
         members = msgspec.json.decode(legacy, type=dict[str, Raw])
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return legacy
     kept = {name: value for name, value in members.items() if bytes(value) == b"null" or not _is_marker(bytes(value))}
     if len(kept) == len(members):
@@ -146,6 +146,6 @@ def _is_marker(state: bytes) -> bool:
     """Whether a stream's state is none (null), or only says "the full refresh is done" (CDK: __ab_... keys)."""
     try:
         value = msgspec.json.decode(state, type=dict[str, Raw] | None)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return False
     return value is None or (bool(value) and all(key.startswith("__ab_") for key in value))

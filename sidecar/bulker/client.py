@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from common.errors import BulkerAway, BulkerError
-from common.protocol.messages import UNREADABLE
+from common.protocol.messages import DECODE_ERRORS
 from sidecar.bulker.upload import Answer, Until, Wire
 
 LINE_BYTES = 1_048_575
@@ -183,5 +183,5 @@ def _broken(where: str, what: str, error: Exception) -> BulkerError:
 def _parse(body: bytes) -> _Body | None:
     try:
         return msgspec.json.decode(body, type=_Body)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return None

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from common.protocol.catalogs import ConfiguredStream
-from common.protocol.messages import UNREADABLE
+from common.protocol.messages import DECODE_ERRORS
 
 _HEADER_BYTES = 32 * 1024
 """Servers refuse larger headers; Bulker can infer types without it."""
@@ -26,7 +26,7 @@ def header(stream: ConfiguredStream, table: str) -> str:
     """The X-Jitsu-Schema header's value; "" where the catalog tells no properties (or far too many)."""
     try:
         schema = msgspec.json.decode(stream.stream.json_schema or b"null")
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return ""
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not properties:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from common.protocol import messages
 from common.protocol.catalogs import ConfiguredStream
-from common.protocol.resume import going_on, named_streams
+from common.protocol.resume import named_streams, resumable_streams
 from sidecar.settings import Settings
 
 
@@ -14,10 +14,10 @@ def resuming(settings: Settings) -> Callable[[ConfiguredStream], bool]:
     A full refresh does where its caller tells it to go on in the middle: what it sends is not the whole table.
     """
     state = settings.file("state")
-    if messages.says_nothing(state):
+    if messages.is_empty(state):
         return lambda _: False
     named = named_streams(state) if settings.anew else None
-    told = going_on(state)
+    told = resumable_streams(state)
 
     def resumes(stream: ConfiguredStream) -> bool:
         if stream.incremental:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Raw
 
 from common.failures import Failure
-from common.protocol.catalogs import ABSENT, Catalog, StreamId
+from common.protocol.catalogs import MISSING, Catalog, StreamId
 from common.protocol.messages import Message
 from common.store import Outcome
 from sidecar.bulker.client import Bulker
@@ -194,9 +194,9 @@ class Read:
     def _on_unknown_type(self, message: Message) -> None:
         """Ignored; but an error stays one, whatever it is called, and a state that is not saved is told."""
         self._connector.odd("a message of the unknown type", message.type)
-        if message.trace != ABSENT:
+        if message.trace != MISSING:
             self._traces.take(message.trace)
-        if message.state != ABSENT:
+        if message.state != MISSING:
             self._states.miss(message.state, "the type of its message is not STATE")
 
     def _on_control(self, raw: Raw) -> None:

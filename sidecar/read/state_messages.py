@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Raw
 
 from common.protocol import messages
-from common.protocol.catalogs import ABSENT
-from common.protocol.messages import UNREADABLE, Message, State, StateKind, StreamState
+from common.protocol.catalogs import MISSING
+from common.protocol.messages import DECODE_ERRORS, Message, State, StateKind, StreamState
 from sidecar.read.checkpoints import Checkpoints
 from sidecar.read.streams import Lanes
 from sidecar.source import surrogates
@@ -35,14 +35,14 @@ class States:
         """One state; `restore`: what is to be done to a state before it is kept."""
         try:
             state = msgspec.json.decode(raw, type=State)
-        except UNREADABLE as error:
+        except DECODE_ERRORS as error:
             self._connector.odd(f"a STATE message that cannot be read ({error})")
             self.miss(raw, "its shape is unknown")
             return
         if state.kind == StateKind.STREAM and state.stream is not None:
             self._take_stream(state.stream, state.record_count, restore)
-        elif state.whole and not messages.says_nothing(bytes(state.whole[1])):
-            key, content = state.whole
+        elif state.shared and not messages.is_empty(bytes(state.shared[1])):
+            key, content = state.shared
             self._checkpoints.take_shared(key, restore(bytes(content)), state.record_count)
         else:
             self._on_empty_state(raw, state)
@@ -51,7 +51,7 @@ class States:
 
     def _take_stream(self, told: StreamState, counted: float | None, restore: Callable[[bytes], bytes]) -> None:
         lane, content = self._lanes.find(told.stream_descriptor), bytes(told.stream_state)
-        if lane.incremental and lane.resumes and messages.says_nothing(content):
+        if lane.incremental and lane.resumes and messages.is_empty(content):
             # The one that the stream went on from is better than none: from none it would be read all over again.
             self._checkpoints.count_stream(lane, counted)
         else:
@@ -59,9 +59,9 @@ class States:
 
     def _on_empty_state(self, raw: Raw, state: State) -> None:
         """Its count counts; but it is nothing to go on from, so it takes no other's place."""
-        if state.whole:
+        if state.shared:
             self._checkpoints.count_shared(state.record_count)
-            self.stated = self.stated or state.whole[1] != ABSENT
+            self.stated = self.stated or state.shared[1] != MISSING
         self._connector.odd("a STATE message without the state of its type", state.type)
         self.miss(raw, "it lacks the state of its type")
 
@@ -76,9 +76,9 @@ def _says_something(raw: bytes) -> bool:
         return False
     try:
         members = msgspec.json.decode(raw, type=dict[str, Raw])
-    except UNREADABLE:
+    except DECODE_ERRORS:
         members = {"": Raw(raw)}
-    return any(not messages.says_nothing(bytes(member)) for name, member in members.items() if name not in _BESIDE)
+    return any(not messages.is_empty(bytes(member)) for name, member in members.items() if name not in _BESIDE)
 
 
 _BESIDE = frozenset({"type", "id", "sourceStats", "destinationStats"})

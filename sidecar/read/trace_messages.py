@@ -24,15 +24,15 @@ class Traces:
         trace = self._connector.on_trace(raw)
         if trace is None:
             return
-        self._on_failure(trace)
+        self._on_error(trace)
         if (told := trace.status) is not None:
             self._on_status(told)
 
-    def _on_failure(self, trace: Trace) -> None:
-        if (failure := trace.failure) and failure.stream:
-            lane = self._lanes.find(failure.stream)
+    def _on_error(self, trace: Trace) -> None:
+        if (error := trace.error) and error.stream:
+            lane = self._lanes.find(error.stream)
             lane.touched = True
-            lane.blame(self._journal.hide(failure.sentence), failures.of_trace(failure.failure_type))
+            lane.blame(self._journal.hide(error.sentence), failures.of_trace(error.failure_type))
 
     def _on_status(self, told: StreamStatusTrace) -> None:
         if told.stream is None:

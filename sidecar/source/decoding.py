@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from common import nesting
-from common.protocol.messages import UNREADABLE, Message
+from common.protocol.messages import DECODE_ERRORS, Message
 from sidecar.source import lenient, scan
 from sidecar.source.scan import Envelope
 
@@ -55,7 +55,7 @@ def decode(block: bytes) -> list[Message] | list[Message | BadLine]:
     """
     try:
         messages = _decoder.decode_lines(block)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         messages = []
     if _is_plain(block, len(messages)):
         return messages
@@ -84,7 +84,7 @@ def _decode_line(line: bytes) -> list[Message | BadLine]:
         return [*_read(line)] if line[:1] == b"{" else _not_an_object(line)
     except msgspec.ValidationError as error:
         return [_odd(line, str(error).replace("$[0]", "$"))]
-    except UNREADABLE as error:
+    except DECODE_ERRORS as error:
         return _glued(line) or _mended(line) or [_broken(line, error)]
 
 
@@ -100,7 +100,7 @@ def _mended(line: bytes) -> list[Message | BadLine]:
         return []
     try:
         return [*_read(lenient.mended(line))]
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return []
 
 
@@ -117,7 +117,7 @@ def _glued(line: bytes) -> list[Message | BadLine]:
     for start in islice(_START.finditer(line, 1), _STARTS_TRIED):
         try:
             whole = _read(line[start.start() :])
-        except UNREADABLE:
+        except DECODE_ERRORS:
             continue
         return [*_decode_line(line[: start.start()]), *whole]
     return []
@@ -135,7 +135,7 @@ def _not_an_object(line: bytes) -> list[Message | BadLine]:
     try:
         nesting.check(line)
         msgspec.json.decode(line, type=msgspec.Raw)
-    except UNREADABLE as error:
+    except DECODE_ERRORS as error:
         return _glued(line) or [_noise(line, error)]
     if (start := _START.search(line)) and (found := scan.read(line[start.start() :])).is_record and found.data:
         return [BadLine(Fault.BROKEN, "it is inside of an array, or of other JSON", envelope=found)]

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from common import failures
 from common.failures import FailureKind
-from common.protocol.messages import TRACES, UNREADABLE, Control, Trace
+from common.protocol.messages import DECODE_ERRORS, TRACES, Control, Trace
 from sidecar.report.log_shipper import Journal
 from sidecar.source import lenient
 from sidecar.source.decoding import BadLine, Fault
@@ -101,17 +101,17 @@ class Connector:
             trace = msgspec.json.decode(lenient.readable(raw), type=Trace)
             # Looked at here, where one that cannot be read is told.
             _ = trace.status
-        except UNREADABLE:
+        except DECODE_ERRORS:
             self.odd("a TRACE message of an unknown shape")
             if kind := _trace_kind(raw):
                 self.miss_trace(kind, "its shape is unknown")
             return None
-        if failure := trace.failure:
-            self._say(["ERROR"], [failure.sentence])
-            self.error_kind = self.error_kind or failures.of_trace(failure.failure_type)
+        if error := trace.error:
+            self._say(["ERROR"], [error.sentence])
+            self.error_kind = self.error_kind or failures.of_trace(error.failure_type)
             # The first one is the cause; what follows are summaries.
-            if failure.stream is None and not self.error:
-                self.error = _short(self._journal.hide(failure.sentence))
+            if error.stream is None and not self.error:
+                self.error = _short(self._journal.hide(error.sentence))
         elif trace.kind not in TRACES:
             self.odd("a TRACE message of the unknown type", trace.type)
         return trace
@@ -122,7 +122,7 @@ class Connector:
         self.hear()
         try:
             config = msgspec.json.decode(raw, type=Control).config
-        except UNREADABLE:
+        except DECODE_ERRORS:
             config = None
         if config is None:
             self.odd("a CONTROL message without a new configuration")
@@ -224,7 +224,7 @@ def _trace_kind(raw: bytes) -> str:
     """What a TRACE of an unknown shape is about; "" where not even that is known."""
     try:
         found = msgspec.json.decode(lenient.readable(raw), type=dict[str, Any])
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return ""
     named = str(found.get("type")).upper()
     there = (kind for kind in ("ERROR", "STREAM_STATUS") if found.get(kind.lower()) is not None)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from common.protocol.messages import UNREADABLE, Log
+from common.protocol.messages import DECODE_ERRORS, Log
 from sidecar.source import lenient
 
 LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})
@@ -50,7 +50,7 @@ class LogMessages:
             said: list[Any] = _decoder.decode(b"[%b]" % together)
             levels, messages = [log.level for log in said], [log.message for log in said]
             usual = _TEXT.issuperset(map(type, levels)) and _TEXT.issuperset(map(type, messages))
-        except (*UNREADABLE, AttributeError):
+        except (*DECODE_ERRORS, AttributeError):
             usual = False
         if not usual:
             yield from _one_by_one(together.split(_SEAM))
@@ -79,7 +79,7 @@ def _odd(raw: bytes) -> Log | None:
     """One of them, with bytes that are no text or members of unexpected types; None where it says nothing."""
     try:
         log = msgspec.json.decode(lenient.readable(raw), type=Log)
-    except UNREADABLE:
+    except DECODE_ERRORS:
         return None
     if not log.message and type(log.message) is not str:
         return None
