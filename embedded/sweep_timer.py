@@ -6,7 +6,7 @@ import threading
 from common.errors import SyncError
 from common.settings import Settings
 from common.sweep.sweep import sweep
-from embedded.task_announcer import Journal
+from embedded.task_announcer import TaskAnnouncer
 
 _log = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ class SweepTimer(threading.Thread):
     def __init__(self, settings: Settings, seconds: float) -> None:
         super().__init__(name="sweeper", daemon=True)
         self._settings, self._seconds = settings, seconds
-        self._journal = Journal(settings)
+        self._journal = TaskAnnouncer(settings)
         self._woken, self._closed = threading.Event(), False
 
     def remember(self) -> None:

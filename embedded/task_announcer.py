@@ -14,7 +14,7 @@ _NEWEST = 100
 _log = logging.getLogger(__name__)
 
 
-class Journal:
+class TaskAnnouncer:
     """Used by one thread. What had ended before its first look is no news."""
 
     def __init__(self, settings: Settings) -> None:

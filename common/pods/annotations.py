@@ -7,7 +7,7 @@ from common.protocol.commands import Command
 from common.store.tasks import Task
 
 
-def of(task: Task, prefix: str) -> dict[str, str]:
+def build(task: Task, prefix: str) -> dict[str, str]:
     """What a sweep knows a task by; empty ones are left out."""
     values = {
         "TaskID": task.task_id,
@@ -24,7 +24,7 @@ def of(task: Task, prefix: str) -> dict[str, str]:
     return {key: value for key, value in values.items() if value}
 
 
-def read(pod: dict[str, Any]) -> Task | None:
+def parse(pod: dict[str, Any]) -> Task | None:
     """The task that a pod runs; None where its annotations cannot be read."""
     notes = pod["metadata"].get("annotations") or {}
     # An unreadable time stamp must not stand for "now": the task would never time out.

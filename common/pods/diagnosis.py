@@ -84,7 +84,7 @@ class Clock(Struct, frozen=True):
     """Whether it has reported a row of its source's."""
 
 
-def judge(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
+def diagnose(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
     """The verdict on a pod; None while it may go on."""
     status = pod.get("status") or {}
     phase = status.get("phase") or "Pending"
@@ -105,7 +105,7 @@ def judge(pod: Status, clock: Clock, limits: Limits) -> Verdict | None:
     return _pending(pod, clock, age, limits)
 
 
-def doomed(pod: Status) -> Failure | None:
+def disruption_of(pod: Status) -> Failure | None:
     """Why a pod that still ends in its grace period was told to: by the platform; None for any other."""
     target = explain.disruption_reason(pod)
     if not pod["metadata"].get("deletionTimestamp") or not target:

@@ -73,7 +73,7 @@ def resume_secret(task: Task, payload: Payload, settings: PodSettings, owner: di
     return _secret(resume_secret_name(name), settings.namespace, values, _reference(name, owner))
 
 
-def opened(values: Mapping[str, bytes]) -> Payload:
+def payload_of_secret(values: Mapping[str, bytes]) -> Payload:
     """The payload that `secret` put into a Secret of these values."""
 
     def part(name: str) -> bytes | None:
@@ -125,7 +125,7 @@ def pod(task: Task, payload: Payload, settings: PodSettings, *, prefix: str = ""
             "name": name,
             "namespace": settings.namespace,
             "labels": dict(LABELS),
-            "annotations": annotations.of(task, prefix),
+            "annotations": annotations.build(task, prefix),
         },
         "spec": {
             "restartPolicy": "Never",

@@ -25,7 +25,7 @@ _ALONE_LOCK_SECONDS = 0.2
 """How long one task waits for a row that somebody else holds, once its page has waited: a page may have many such."""
 
 
-class Swept(Struct, frozen=True, rename="camel"):
+class SweepStats(Struct, frozen=True, rename="camel"):
     """What a sweep saw and did. `active`: pods and rows that go on."""
 
     pods: int = 0
@@ -35,12 +35,12 @@ class Swept(Struct, frozen=True, rename="camel"):
     unreadable: int = 0
     orphaned_rows: int = 0
 
-    def __add__(self, other: "Swept") -> "Swept":
+    def __add__(self, other: "SweepStats") -> "SweepStats":
         both = zip(structs.astuple(self), structs.astuple(other), strict=True)
-        return Swept(*(one + another for one, another in both))
+        return SweepStats(*(one + another for one, another in both))
 
 
-class Hands:
+class ClusterPool:
     """A few threads that ask the cluster; with `isolate`, no item keeps another waiting, whatever it meets."""
 
     def __init__(self, pool: Executor, *, isolate: bool) -> None:
@@ -66,10 +66,10 @@ class Hands:
 class Deeds:
     """Carries out what the looks of one sweep came to. Any step may be repeated, and by several sweepers at once."""
 
-    def __init__(self, where: Cluster, db: Database, retries: Retries, hands: Hands) -> None:
+    def __init__(self, where: Cluster, db: Database, retries: Retries, hands: ClusterPool) -> None:
         self._where, self._db, self._retries, self._hands = where, db, retries, hands
 
-    def about_pods(self, looks: Sequence[Look]) -> Swept:
+    def about_pods(self, looks: Sequence[Look]) -> SweepStats:
         """Of a page of pods. What Postgres refuses to write keeps its pod, and nothing else."""
         concluded, refused = self._together(self._conclude, [look for look in looks if look.end])
         _, stuck = self._together(self._go_on, [look for look in looks if look.again])
@@ -79,7 +79,7 @@ class Deeds:
         deletions = [look.deletion for look in looks if look.deletion and id(look) not in kept]
         deleted = sum(self._hands.each(self._delete, deletions, otherwise=False))
         left = len(kept) + len(deletions) - deleted
-        return Swept(
+        return SweepStats(
             pods=len(looks),
             active=sum(look.active for look in looks) + left,
             concluded=concluded,
@@ -87,11 +87,11 @@ class Deeds:
             unreadable=sum(look.unreadable for look in looks) + left,
         )
 
-    def about_rows(self, looks: Sequence[Look]) -> Swept:
+    def about_rows(self, looks: Sequence[Look]) -> SweepStats:
         """Of rows without a pod."""
         concluded, _ = self._together(self._conclude, [look for look in looks if look.end])
         self._together(self._go_on, [look for look in looks if look.again])
-        return Swept(active=len(looks) - concluded, orphaned_rows=concluded)
+        return SweepStats(active=len(looks) - concluded, orphaned_rows=concluded)
 
     def _together(self, write: Callable[[Sequence[Look]], int], looks: Sequence[Look]) -> tuple[int, Sequence[Look]]:
         """Writes all in one transaction, or one by one where Postgres refuses it, or another session holds a row of it:

@@ -85,10 +85,10 @@ class Judge:
         """Judges one pod of ours; `row` is its task's, if there is one. Raises SyncError where something is away."""
         if row is not None and row["pod_name"] != pod["metadata"]["name"]:
             return self._of_another_attempt(pod, row)
-        verdict = diagnosis.judge(pod, self._clock(row), self._limits)
+        verdict = diagnosis.diagnose(pod, self._clock(row), self._limits)
         if row is not None and TaskState(row["state"]).final:
             return self._concluded_before(pod, row, verdict)
-        key = key_of_row(row) if row is not None else annotations.read(pod)
+        key = key_of_row(row) if row is not None else annotations.parse(pod)
         if verdict is None:
             return self._goes_on(pod, row, readable=key is not None)
         if key is None:
@@ -139,7 +139,7 @@ class Judge:
 
     def _of_another_attempt(self, pod: dict[str, Any], row: Row) -> Look:
         """A task's earlier pod is cleared away. A later one may just be made; what becomes of it, its row will say."""
-        key = annotations.read(pod)
+        key = annotations.parse(pod)
         if key is not None and key.attempt > row["attempt"] and not TaskState(row["state"]).final:
             return Look(active=True)
         return Look(active=True, deletion=self._deletion(pod))
@@ -155,7 +155,7 @@ class Judge:
     def _goes_on(self, pod: dict[str, Any], row: Row | None, *, readable: bool) -> Look:
         if row is None:
             return Look(active=True, unreadable=not readable)
-        if (doomed := diagnosis.doomed(pod)) and (again := self._retries.begin(row, doomed)):
+        if (doomed := diagnosis.disruption_of(pod)) and (again := self._retries.begin(row, doomed)):
             return Look(active=True, again=again)  # while it ends, and with it its Secret
         if row["waits_seconds"] is not None:
             return Look(active=True, release=self._retries.release(row, pod))

@@ -17,7 +17,7 @@ from msgspec import Struct
 from common import nesting
 from common.errors import BadRequest
 from common.settings import Settings
-from common.sweep.apply import Swept
+from common.sweep.apply import SweepStats
 from common.sweep.sweep import keep_sweeping, sweep_pod
 
 _REQUIRED = ("specversion", "id", "source", "type")
@@ -41,8 +41,8 @@ def sweep_as_asked(headers: Mapping[str, str], body: bytes, settings: Settings) 
     hint = parse(headers, body, settings.kubernetes_namespace)
     if hint is None:
         return {"ok": True, "status": "ok", **msgspec.to_builtins(keep_sweeping(settings))}
-    swept = _looks.look(settings, hint.pod) if hint.pod else Swept()
-    return {"ok": True, "status": "ok", "pod": hint.pod, **msgspec.to_builtins(swept or Swept())}
+    swept = _looks.look(settings, hint.pod) if hint.pod else SweepStats()
+    return {"ok": True, "status": "ok", "pod": hint.pod, **msgspec.to_builtins(swept or SweepStats())}
 
 
 def is_event(headers: Mapping[str, str]) -> bool:
@@ -102,7 +102,7 @@ class _Looks:
         self._lock = threading.Lock()
         self._again: dict[str, bool] = {}
 
-    def look(self, settings: Settings, pod: str) -> Swept | None:
+    def look(self, settings: Settings, pod: str) -> SweepStats | None:
         """What the last look came to; None where another request looks already, and will look again."""
         with self._lock:
             if pod in self._again:

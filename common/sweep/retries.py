@@ -107,7 +107,7 @@ class Retries:
         if row["waits_seconds"] > 0 or not self._is_over(structs.replace(key, attempt=key.attempt - 1)):
             return None
         values = self._where.read_secret(manifest.secret_name(row["pod_name"]))
-        return Released(key, pod, manifest.opened(values) if values is not None else None)
+        return Released(key, pod, manifest.payload_of_secret(values) if values is not None else None)
 
     def later(self, db: Database, some: Sequence[Released]) -> list[Payload | Failure]:
         """What each of them goes on from, or why it cannot."""
@@ -138,7 +138,7 @@ class Retries:
         if values is None:
             return None
         # Addresses and credentials are those of now: they may have changed since the task was accepted.
-        ensure_pod(self._where, _next(key), manifest.opened(values), pod_settings(self._settings), prefix)
+        ensure_pod(self._where, _next(key), manifest.payload_of_secret(values), pod_settings(self._settings), prefix)
         return Next(key, failure)
 
     def _take_over(self, db: Database, one: Next) -> bool:
@@ -159,7 +159,7 @@ class Retries:
         pod = self._where.get_pod(manifest.pod_name(key))
         if pod is None or (pod.get("status") or {}).get("phase") in _OVER:
             return True
-        verdict = diagnosis.judge(pod, Clock(self._now), self._limits)
+        verdict = diagnosis.diagnose(pod, Clock(self._now), self._limits)
         return verdict is not None and verdict.failure.kind is FailureKind.NODE_LOST
 
 

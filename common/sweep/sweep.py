@@ -19,7 +19,7 @@ from common.pods.manifest import LABELS
 from common.settings import Settings
 from common.store import Database
 from common.store.database import Row
-from common.sweep.apply import THREADS, Deeds, Hands, Swept
+from common.sweep.apply import THREADS, ClusterPool, Deeds, SweepStats
 from common.sweep.decide import Judge, Look
 from common.sweep.retries import Retries
 
@@ -40,16 +40,16 @@ class Summary(Struct, frozen=True, rename="camel"):
     concluded: int
     deleted: int
     orphaned_rows: int
-    last: Swept
+    last: SweepStats
 
 
-def sweep(settings: Settings) -> Swept:
+def sweep(settings: Settings) -> SweepStats:
     """One look at everything. A trouble with one pod is counted and does not keep the others waiting."""
     began = time.monotonic()
     with _sweeper(settings) as sweeper:
         # Rows before pods: one that is made in between is not missed.
         missing = sweeper.expected()
-        swept = Swept()
+        swept = SweepStats()
         for page in _pages(sweeper.judge.where.list_pods()):
             missing.difference_update(pod["metadata"]["name"] for pod in page)
             swept += sweeper.look_at(page)
@@ -59,14 +59,14 @@ def sweep(settings: Settings) -> Swept:
     return swept
 
 
-def sweep_pod(settings: Settings, name: str) -> Swept:
+def sweep_pod(settings: Settings, name: str) -> SweepStats:
     """One look at one pod, whoever said that something happened to it; nothing but its name is believed."""
     with _sweeper(settings, isolate=False) as sweeper:
         pod = sweeper.judge.where.get_pod(name)
         if pod is None:
             return sweeper.look_for([name])
         if not LABELS.items() <= (pod["metadata"].get("labels") or {}).items():
-            return Swept()
+            return SweepStats()
         return sweeper.look_at([pod])
 
 
@@ -94,14 +94,14 @@ def keep_sweeping(settings: Settings) -> Summary:
 class _Sweeper:
     """Judges and acts, page by page, at one place."""
 
-    def __init__(self, db: Database, here: str, judge: Judge, deeds: Deeds, hands: Hands) -> None:
+    def __init__(self, db: Database, here: str, judge: Judge, deeds: Deeds, hands: ClusterPool) -> None:
         self.db, self.place, self.judge, self._deeds, self._hands = db, here, judge, deeds, hands
 
     def expected(self) -> set[str]:
         """The names of the pods that should be at this place."""
         return {row["pod_name"] for row in self.db.transact(lambda db: db.run("active_pods", place=self.place))}
 
-    def look_at(self, pods: list[dict[str, Any]]) -> Swept:
+    def look_at(self, pods: list[dict[str, Any]]) -> SweepStats:
         """One statement for the rows behind a page of pods, and one for each kind of what is to be written."""
         names = [pod["metadata"]["name"] for pod in pods]
         ids = [task_id for pod in pods if (task_id := _task_id(pod))]
@@ -114,7 +114,7 @@ class _Sweeper:
         otherwise = Look(active=True, unreadable=True)
         return self._deeds.about_pods(self._hands.each(look, pods, otherwise))
 
-    def look_for(self, names: list[str]) -> Swept:
+    def look_for(self, names: list[str]) -> SweepStats:
         """The rows that these pods, which are not there, should stand behind at this place."""
         rows = self.db.transact(lambda db: db.run("active_tasks", pod_names=names, place=self.place))
         return self._deeds.about_rows(self._hands.each(self.judge.look_for_missing, rows, Look(active=True)))
@@ -132,7 +132,7 @@ def _sweeper(settings: Settings, *, isolate: bool = True) -> Iterator[_Sweeper]:
         now, last = db.transact(read)
         where = cluster.connect(settings)
         fresh = bool(last) and last[0]["age_seconds"] < _FRESH_SECONDS
-        retries, hands = Retries(where, settings, limits, now), Hands(pool, isolate=isolate)
+        retries, hands = Retries(where, settings, limits, now), ClusterPool(pool, isolate=isolate)
         judge = Judge(where, settings, retries, limits, now=now, trust_silence=fresh)
         yield _Sweeper(db, here, judge, Deeds(where, db, retries, hands), hands)
 
@@ -157,7 +157,7 @@ def _task_id(pod: dict[str, Any]) -> str:
     return str((pod["metadata"].get("annotations") or {}).get("TaskID") or "")
 
 
-def _record(db: Database, here: str, swept: Swept, seconds: float) -> None:
+def _record(db: Database, here: str, swept: SweepStats, seconds: float) -> None:
     db.transact(lambda db: db.run("record_sweep", place=here, seconds=seconds, **msgspec.structs.asdict(swept)))
     if swept.concluded or swept.orphaned_rows or swept.unreadable:
-        _log.info("Swept.", extra={"action": "sweep", **msgspec.structs.asdict(swept)})
+        _log.info("SweepStats.", extra={"action": "sweep", **msgspec.structs.asdict(swept)})

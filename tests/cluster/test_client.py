@@ -13,7 +13,7 @@ from common.cluster.kubernetes import KubernetesCluster
 from common.errors import ClusterUnavailable, Conflict, QuotaExceeded, Refused
 from common.pods import explain, manifest
 from common.pods.containers import PodSettings
-from common.pods.diagnosis import Clock, Limits, judge
+from common.pods.diagnosis import Clock, Limits, diagnose
 from common.pods.manifest import LABELS, Payload
 from common.protocol.commands import Command
 from common.settings import Settings
@@ -185,6 +185,6 @@ def test_verdicts_on_what_the_server_hands_out(verbs: KubernetesCluster, namespa
     kube.kubectl("patch", "pod", name, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
     [found] = verbs.list_pods()
     assert found["metadata"]["labels"] == LABELS
-    verdict = judge(found, Clock(explain.unix_seconds(found["metadata"]["creationTimestamp"], 0) + 5), LIMITS)
+    verdict = diagnose(found, Clock(explain.unix_seconds(found["metadata"]["creationTimestamp"], 0) + 5), LIMITS)
     assert verdict is not None
     assert any(text in verdict.reason for text in ("(evicted): The node was low", "signal 9; often memory: limit 2Gi"))

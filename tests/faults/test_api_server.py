@@ -10,7 +10,7 @@ import pytest
 from common.errors import ClusterUnavailable, Conflict, QuotaExceeded
 from common.settings import Settings
 from common.store import Database
-from common.sweep.apply import Swept
+from common.sweep.apply import SweepStats
 from common.sweep.sweep import sweep, sweep_pod
 from common.tasks.start import start
 from tests.support.databases import TestDatabase
@@ -148,7 +148,7 @@ def test_sweepers_that_write_the_same_page_at_once_are_harmless(
     _ended(database, api, 300)
     barrier = threading.Barrier(4)
 
-    def work(_: int) -> Swept:
+    def work(_: int) -> SweepStats:
         barrier.wait()
         return sweep(settings)
 

@@ -42,7 +42,7 @@ def test_no_request_outgrows_a_pod_s_annotations() -> None:
     key = Task(
         task.command, task.task_id, task.package, task.version, task.sync_id, "🌱" * 500, task.started_by, 2_000_000_000
     )
-    notes = annotations.of(key, task.table_name_prefix)
+    notes = annotations.build(key, task.table_name_prefix)
     assert sum(len((name + value).encode()) for name, value in notes.items()) < ANNOTATIONS_BYTES / 10
 
 

@@ -13,7 +13,7 @@ from common.errors import ClusterUnavailable
 from common.settings import Settings
 from common.store import Database
 from common.sweep import events
-from common.sweep.apply import Swept
+from common.sweep.apply import SweepStats
 from common.sweep.sweep import keep_sweeping, sweep_pod
 from common.tasks.query import list_tasks
 from common.tasks.requests import TaskQuery
@@ -126,7 +126,7 @@ def test_a_pod_without_our_label_is_not_touched(waiting: LocalSystem, shown: Sho
     waiting.start(read_task())
     pod = name_of(waiting, "task-1")
     shown.show = {pod: EVICTED | {"metadata": {"labels": {"app": "other"}}}}
-    assert sweep_pod(waiting.settings, pod) == Swept()
+    assert sweep_pod(waiting.settings, pod) == SweepStats()
     assert shown.deleted == []
 
 
@@ -177,7 +177,7 @@ def test_two_sweepers_at_once_are_harmless(waiting: LocalSystem, shown: Shown, d
         waiting.start(read_task(task=f"t{number}", sync=f"s{number}"))
     shown.show = {pod["metadata"]["name"]: EVICTED for pod in waiting.pods.list_pods()}
     barrier = threading.Barrier(4)
-    swept: list[Swept] = []
+    swept: list[SweepStats] = []
 
     def work() -> None:
         barrier.wait()

@@ -8,7 +8,7 @@ import pytest
 
 from common.failures import FailureOrigin
 from common.pods import explain
-from common.pods.diagnosis import Clock, Limits, Verdict, judge
+from common.pods.diagnosis import Clock, Limits, Verdict, diagnose
 from tests.reports.conftest import CASES
 from tests.support.fake_bulker import FakeBulker
 from tests.support.sidecar_process import SidecarProcess, catalog, record, state, status
@@ -23,7 +23,7 @@ def _pod(case: str, file: str = "pod.json") -> dict[str, Any]:
 
 
 def _verdict(pod: dict[str, Any], now: float = NOW) -> Verdict:
-    verdict = judge(pod, Clock(now), LIMITS)
+    verdict = diagnose(pod, Clock(now), LIMITS)
     assert verdict is not None
     return verdict
 
@@ -60,7 +60,7 @@ def test_pods_sigkill_while_sidecar_waits() -> None:
     verdict = _verdict(pod)
     assert verdict.failure.message == "source was killed (signal 9; often memory: limit 2Gi)."
     assert verdict.failure.rule.origin is FailureOrigin.SOURCE
-    assert judge(pod, Clock(NOW - 190), LIMITS) is None
+    assert diagnose(pod, Clock(NOW - 190), LIMITS) is None
 
 
 @pytest.mark.parametrize("incremental", [True, False])

@@ -12,7 +12,7 @@ import msgspec
 
 from common import cluster
 from common.settings import Settings
-from common.sweep.apply import Swept
+from common.sweep.apply import SweepStats
 from common.sweep.sweep import sweep
 from common.tasks.query import get_task
 from common.tasks.requests import NewTask, parse_check, parse_discover, parse_read, parse_spec
@@ -79,7 +79,7 @@ class LocalSystem:
     def start(self, task: NewTask) -> Started:
         return start(task, self.settings)
 
-    def sweep(self) -> Swept:
+    def sweep(self) -> SweepStats:
         return sweep(self.settings)
 
     def run(self, task: NewTask, seconds: float = 60.0) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from common.pods.diagnosis import (
     Limits,
     Verdict,
     describe_waiting,
-    doomed,
-    judge,
+    diagnose,
+    disruption_of,
 )
 from common.pods.manifest import LABELS
 
@@ -83,13 +83,13 @@ def pod(
 
 def seen(made: Part, after: float = 310, **clock: Any) -> Verdict:
     """The verdict so many seconds after the pod was created; there has to be one."""
-    verdict = judge(made, Clock(BEGAN + after, **clock), LIMITS)
+    verdict = diagnose(made, Clock(BEGAN + after, **clock), LIMITS)
     assert verdict is not None
     return verdict
 
 
 def goes_on(made: Part, after: float = 310, **clock: Any) -> bool:
-    return judge(made, Clock(BEGAN + after, **clock), LIMITS) is None
+    return diagnose(made, Clock(BEGAN + after, **clock), LIMITS) is None
 
 
 def test_a_clean_end():
@@ -183,7 +183,7 @@ def test_a_pod_that_is_being_deleted_is_left_to_end():
     """Not even an expired time limit interrupts a sidecar that saves what it can."""
     made = pod("Running", source=RUNS, sidecar=RUNS)
     made["metadata"]["deletionTimestamp"] = at(49 * 3600)
-    assert judge(made, Clock(BEGAN + 49 * 3600), Limits(init_seconds=180, task_seconds=3600)) is None
+    assert diagnose(made, Clock(BEGAN + 49 * 3600), Limits(init_seconds=180, task_seconds=3600)) is None
 
 
 @pytest.mark.fault(29)
@@ -266,11 +266,11 @@ def test_a_sidecar_that_reports_may_take_its_time():
 def test_a_source_that_was_killed_before_its_sidecar_heard_it():
     """The sidecar waits for pipes that nobody will open any more; a report from long after the end shows that."""
     made = pod("Running", source=ended(137), sidecar=RUNS)
-    verdict = judge(made, Clock(BEGAN + 300 + UNHEARD_SECONDS + 5, silence=3, heard=False), LIMITS)
+    verdict = diagnose(made, Clock(BEGAN + 300 + UNHEARD_SECONDS + 5, silence=3, heard=False), LIMITS)
     assert verdict is not None
     assert verdict.failure.kind is FailureKind.SOURCE_KILLED
     for after, silence in ((UNHEARD_SECONDS - 1, 3), (UNHEARD_SECONDS + 50, 60)):
-        assert judge(made, Clock(BEGAN + 300 + after, silence=silence, heard=False), LIMITS) is None
+        assert diagnose(made, Clock(BEGAN + 300 + after, silence=silence, heard=False), LIMITS) is None
 
 
 def test_an_image_without_a_shell():
@@ -416,7 +416,7 @@ def test_a_sidecar_that_hangs():
     verdict = seen(made, 9000, silence=3800)
     assert "sidecar has not reported for 1.1 h" in verdict.reason
     unlimited = Limits(init_seconds=180, task_seconds=48 * 3600)
-    assert judge(made, Clock(BEGAN + 9000, silence=8000), unlimited) is None
+    assert diagnose(made, Clock(BEGAN + 9000, silence=8000), unlimited) is None
 
 
 @pytest.mark.fault(74)
@@ -502,13 +502,13 @@ def test_every_end_of_a_pod_is_of_one_kind(made: Part, kind: FailureKind):
 def test_a_pod_that_the_platform_ends_is_known_before_it_has_ended():
     """A drained pod is gone soon after, and its Secret with it; one that somebody deletes is nobody's trouble."""
     made = pod("Running", source=RUNS, sidecar=RUNS, conditions=[_target("EvictionByEvictionAPI")])
-    assert doomed(made) is None
+    assert disruption_of(made) is None
     made["metadata"]["deletionTimestamp"] = at(360)
-    found = doomed(made)
+    found = disruption_of(made)
     assert found is not None
     assert (found.kind, "drained" in found.message) == (FailureKind.EVICTED, True)
     made["status"]["conditions"] = []
-    assert doomed(made) is None
+    assert disruption_of(made) is None
 
 
 def test_the_time_limit_is_for_all_attempts_together():

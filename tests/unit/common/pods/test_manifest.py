@@ -282,6 +282,8 @@ def test_a_secret_gives_back_what_was_put_into_it(size: int) -> None:
     payload = Payload(b'{"a":"' + b"x" * size + b'"}', b'{"streams":[]}', b"{}")
     owner = {"metadata": {"uid": "u"}}
     secret = manifest.secret(TASK, payload, SETTINGS, owner)
-    assert manifest.opened({key: base64.b64decode(value) for key, value in secret["data"].items()}) == payload
+    assert (
+        manifest.payload_of_secret({key: base64.b64decode(value) for key, value in secret["data"].items()}) == payload
+    )
     later = manifest.resume_secret(structs.replace(TASK, attempt=3), Payload(state=payload.config), SETTINGS, owner)
     assert list(later["data"]) == ["state.json.gz" if size > 10 else "state.json"]
