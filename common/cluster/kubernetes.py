@@ -3,21 +3,19 @@
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 from urllib.parse import quote
 
-from common.cluster import Object, objects
+from common.cluster import Manifest, objects
 from common.cluster import api as cluster_api
 from common.cluster.api import Api
 from common.cluster.errors import Contended, OutcomeUnknown
-from common.cluster.objects import Page
+from common.cluster.objects import LABELS, Page, Pod
 from common.errors import ClusterUnavailable, Conflict, SyncError, TimedOut
 from common.settings import Settings
 
 PAGE = 500
-SELECTOR = "jitsu.com/creator=bulker-sync-controller"
-"""Our pods (docs/reference/contract.md C2); common.pods, which makes them, is not imported here."""
+SELECTOR = ",".join(f"{key}={value}" for key, value in LABELS.items())
 _RESTARTS = 3
 _LOG_BYTES = 256 * 1024
 _CONTENDED_TRIES = 5
@@ -30,7 +28,7 @@ _lock = threading.Lock()
 
 
 def connect(settings: Settings) -> "KubernetesCluster":
-    """The cluster that the settings name; one per process, so that its connections are used again."""
+    """Return the cluster that the settings name; one per process, so that its connections are reused."""
     key = (settings.kubernetes_client_config, settings.kubernetes_context, settings.kubernetes_namespace)
     with _lock:
         if key not in _known:
@@ -44,20 +42,20 @@ class KubernetesCluster:
     def __init__(self, api: Api, namespace: str, *, page: int = PAGE) -> None:
         self._api, self._namespace, self._page = api, namespace, page
 
-    def create_pod(self, pod: Object) -> dict[str, Any]:
-        """See Cluster. Where the outcome is unknown, the pod's name settles it: nothing is sent twice blindly."""
+    def create_pod(self, pod: Manifest) -> Pod:
+        """See Cluster. An unknown outcome is settled by the pod's name: nothing is sent twice blindly."""
         try:
             return objects.read_pod(self._create("pods", pod))
         except (TimedOut, OutcomeUnknown) as error:
             found = self._settle(pod)
             if found is None:
                 raise
-            if not _same_task(found, pod):
+            if found.is_ending or found.task_id != pod["metadata"].get("annotations", {}).get("TaskID", ""):
                 raise Conflict(f"A pod named {pod['metadata']['name']} exists already.") from error
             return found
 
-    def create_secret(self, secret: Object) -> None:
-        """See Cluster. An unknown outcome is raised: whoever starts tasks may read no Secret; a repeat is Conflict."""
+    def create_secret(self, secret: Manifest) -> None:
+        """See Cluster. An unknown outcome is raised: functions that start tasks may not read Secrets."""
         self._create("secrets", secret)
 
     def read_secret(self, name: str) -> dict[str, bytes] | None:
@@ -65,28 +63,28 @@ class KubernetesCluster:
         data = self._api.call("GET", self._path("secrets", name), doing=f"reading the Secret {name}", none_on={404})
         return None if data is None else objects.read_secret(data)
 
-    def get_pod(self, name: str) -> dict[str, Any] | None:
+    def get_pod(self, name: str) -> Pod | None:
         """See Cluster."""
         data = self._api.call("GET", self._path("pods", name), doing=f"looking at the pod {name}", none_on={404})
         return None if data is None else objects.read_pod(data)
 
-    def list_pods(self) -> Iterator[dict[str, Any]]:
+    def list_pods(self) -> Iterator[Pod]:
         """See Cluster. Without a resource version: the answer is current, never a cache's."""
         seen: set[str] = set()
         token, restarts = "", 0
         while True:
             page = self._list(token)
             if page is None:
-                # The server has forgotten the list that the token goes on with. What was seen stays seen.
+                # The token has expired: list from the start, and skip what was seen.
                 restarts += 1
                 if restarts > _RESTARTS:
                     raise ClusterUnavailable("The pods change faster than Kubernetes can list them; try again later.")
                 token = ""
                 continue
             for pod in page.items:
-                if pod.metadata.uid not in seen:
-                    seen.add(pod.metadata.uid)
-                    yield objects.as_dict(pod)
+                if pod.uid not in seen:
+                    seen.add(pod.uid)
+                    yield pod
             token = page.metadata.continue_token
             if not token:
                 return
@@ -95,7 +93,7 @@ class KubernetesCluster:
         """See Cluster."""
         options = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": grace_seconds}
         body = options | {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
-        # 409: the precondition failed, so another pod has that name by now.
+        # 409: the precondition failed: another pod has that name by now.
         self._api.call(
             "DELETE", self._path("pods", name), body=body, doing=f"deleting the pod {name}", none_on={404, 409}
         )
@@ -108,8 +106,8 @@ class KubernetesCluster:
         )
         return data or b""
 
-    def _create(self, kind: str, made: Object) -> bytes:
-        """A POST. Repeated only where the server says that it did nothing: quotas count under contention."""
+    def _create(self, kind: str, made: Manifest) -> bytes:
+        """Send a POST; repeat it only if the server answers that it did nothing, as quotas under contention do."""
         what = f"creating the {kind.removesuffix('s')} {made['metadata']['name']}"
         for attempt in range(_CONTENDED_TRIES):
             try:
@@ -120,8 +118,8 @@ class KubernetesCluster:
                 time.sleep(_CONTENDED_PAUSE_SECONDS * (attempt + random.random()))  # noqa: S311 - jitter
         raise AssertionError
 
-    def _settle(self, pod: Object) -> dict[str, Any] | None:
-        """The pod of that name, or None where there is none, or none can be asked for."""
+    def _settle(self, pod: Manifest) -> Pod | None:
+        """Return the pod of that name, or None if it cannot be read."""
         try:
             return self.get_pod(pod["metadata"]["name"])
         except SyncError:
@@ -136,8 +134,3 @@ class KubernetesCluster:
 
     def _path(self, *parts: str) -> str:
         return "/".join(["/api/v1/namespaces", *(quote(part, safe="") for part in (self._namespace, *parts))])
-
-
-def _same_task(found: Mapping[str, Any], wanted: Object) -> bool:
-    tasks = [(pod["metadata"].get("annotations") or {}).get("TaskID") for pod in (found, wanted)]
-    return tasks[0] == tasks[1] and not found["metadata"].get("deletionTimestamp")

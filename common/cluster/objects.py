@@ -1,102 +1,163 @@
-"""What we read of Kubernetes objects: the fields of a pod that verdicts and clean-up use, and nothing else.
+"""Kubernetes objects as frozen Structs: the fields of a pod that verdicts and clean-up use, and no others.
 
-A pod as the API sends it has some 20 KB, most of it managed fields; decoding only these costs a tenth.
+A pod has some 20 KB as the API sends it, most of it managed fields; decoding these fields alone costs a tenth.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct, field
 
 from common.cluster.errors import OutcomeUnknown
 
+T = TypeVar("T")
 
-class _Part(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Wire names; what is absent stays absent."""
+LABELS = {"jitsu.com/creator": "bulker-sync-controller"}
+"""What marks our pods and Secrets (docs/contract.md C2)."""
 
 
-class _Metadata(_Part, frozen=True):
+class Part(Struct, frozen=True, rename="camel", gc=False):
+    """A part of an object, under its wire names; the API leaves out what is empty."""
+
+
+class Metadata(Part, frozen=True):
+    """Timestamps are RFC 3339, as the API sends them."""
+
     name: str
     uid: str
-    namespace: str = ""
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
     deletion_grace_period_seconds: int | None = None
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
 
 
-class _Resources(_Part, frozen=True):
-    limits: dict[str, str] | None = None
+class Resources(Part, frozen=True):
+    """Limits by resource, as quantities such as 512Mi."""
+
+    limits: dict[str, str] = {}
 
 
-class _Container(_Part, frozen=True):
+class Container(Part, frozen=True):
+    """A container as specified."""
+
     name: str
     image: str = ""
-    resources: _Resources | None = None
+    resources: Resources = Resources()
 
 
-class _Spec(_Part, frozen=True):
-    node_name: str | None = None
-    init_containers: list[_Container] | None = None
-    containers: list[_Container] | None = None
+class Spec(Part, frozen=True):
+    """A pod as specified."""
+
+    node_name: str = ""
+    init_containers: tuple[Container, ...] = ()
+    containers: tuple[Container, ...] = ()
 
 
-class _Waiting(_Part, frozen=True):
-    reason: str | None = None
-    message: str | None = None
+class Waiting(Part, frozen=True):
+    """The state of a container that has not started."""
+
+    reason: str = ""
+    message: str = ""
 
 
-class _Running(_Part, frozen=True):
-    started_at: str | None = None
+class Running(Part, frozen=True):
+    """The state of a container that runs."""
 
 
-class _Terminated(_Part, frozen=True):
+class Terminated(Part, frozen=True):
+    """The state of a container that ended."""
+
     exit_code: int
-    signal: int | None = None
-    reason: str | None = None
-    message: str | None = None
-    started_at: str | None = None
+    signal: int = 0
+    reason: str = ""
+    message: str = ""
     finished_at: str | None = None
 
 
-class _State(_Part, frozen=True):
-    waiting: _Waiting | None = None
-    running: _Running | None = None
-    terminated: _Terminated | None = None
+class ContainerState(Part, frozen=True):
+    """At most one of the three is set."""
+
+    waiting: Waiting | None = None
+    running: Running | None = None
+    terminated: Terminated | None = None
 
 
-class _ContainerStatus(_Part, frozen=True):
+class ContainerStatus(Part, frozen=True):
+    """A container as its node sees it."""
+
     name: str
-    image: str = ""
-    restart_count: int = 0
-    state: _State | None = None
+    state: ContainerState = ContainerState()
 
 
-class _Condition(_Part, frozen=True):
+class Condition(Part, frozen=True):
+    """A condition of a pod; `status` is True, False or Unknown."""
+
     type: str
     status: str
-    reason: str | None = None
-    message: str | None = None
-    last_transition_time: str | None = None
+    reason: str = ""
+    message: str = ""
 
 
-class _Status(_Part, frozen=True):
-    phase: str | None = None
-    reason: str | None = None
-    message: str | None = None
+class Status(Part, frozen=True):
+    """A pod as its node and the control plane see it."""
+
+    phase: str = "Pending"
+    reason: str = ""
+    message: str = ""
     start_time: str | None = None
-    conditions: list[_Condition] | None = None
-    init_container_statuses: list[_ContainerStatus] | None = None
-    container_statuses: list[_ContainerStatus] | None = None
+    conditions: tuple[Condition, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
 
 
-class Pod(_Part, frozen=True):
-    """A pod, as far as we look."""
+class Pod(Part, frozen=True):
+    """A pod."""
 
-    metadata: _Metadata
-    spec: _Spec | None = None
-    status: _Status | None = None
+    metadata: Metadata
+    spec: Spec = Spec()
+    status: Status = Status()
+
+    @property
+    def name(self) -> str:
+        return self.metadata.name
+
+    @property
+    def uid(self) -> str:
+        return self.metadata.uid
+
+    @property
+    def task_id(self) -> str:
+        """The task that the pod names; its row may name another pod by now."""
+        return self.metadata.annotations.get("TaskID", "")
+
+    @property
+    def is_ours(self) -> bool:
+        return LABELS.items() <= self.metadata.labels.items()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether its deletion has been asked for."""
+        return bool(self.metadata.deletion_timestamp)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status.phase in {"Succeeded", "Failed"}
+
+    def container(self, name: str) -> Container | None:
+        """The specification of a container, init containers included."""
+        every = (*self.spec.init_containers, *self.spec.containers)
+        return next((container for container in every if container.name == name), None)
+
+    def states(self) -> Iterator[tuple[str, ContainerState]]:
+        """The states of all containers by name, init containers first."""
+        for status in (*self.status.init_container_statuses, *self.status.container_statuses):
+            yield status.name, status.state
+
+    def condition(self, kind: str, status: str) -> Condition | None:
+        """The condition of that type, if it has that status."""
+        return next((one for one in self.status.conditions if (one.type, one.status) == (kind, status)), None)
 
 
 class _Secret(Struct, frozen=True):
@@ -116,41 +177,28 @@ class Page(Struct, frozen=True):
     metadata: _PageMetadata = _PageMetadata()
 
 
-def as_dict(pod: Pod) -> dict[str, Any]:
-    """Wire-shaped again, as the Protocol hands pods out."""
-    return dict(msgspec.to_builtins(pod))
-
-
-def read_pod(data: bytes) -> dict[str, Any]:
-    """One pod; raises OutcomeUnknown where the bytes are none."""
-    return as_dict(_decode_pod(data))
+def read_pod(data: bytes) -> Pod:
+    """Decode one pod. Raise OutcomeUnknown if the bytes are not one."""
+    return _decoded(_POD, data)
 
 
 def read_secret(data: bytes) -> dict[str, bytes]:
-    """A Secret's values; raises OutcomeUnknown where the bytes are none."""
-    try:
-        return _SECRET.decode(data).data
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _unreadable() from error
+    """Decode the values of a Secret. Raise OutcomeUnknown if the bytes are not one."""
+    return _decoded(_SECRET, data).data
 
 
 def read_page(data: bytes) -> Page:
-    """A page; raises OutcomeUnknown where the bytes are none."""
+    """Decode a page. Raise OutcomeUnknown if the bytes are not one."""
+    return _decoded(_PAGE, data)
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
     try:
-        return _PAGE.decode(data)
+        return decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _unreadable() from error
-
-
-def _decode_pod(data: bytes) -> Pod:
-    try:
-        return _POD.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise _unreadable() from error
-
-
-def _unreadable() -> OutcomeUnknown:
-    return OutcomeUnknown("What answered for Kubernetes did not send a pod; check that nothing stands in between.")
+        raise OutcomeUnknown(
+            "What answered for Kubernetes did not send a pod; check that nothing stands in between."
+        ) from error
 
 
 _SECRET = msgspec.json.Decoder(_Secret)

@@ -1,14 +1,13 @@
-"""What a pod tells of its task: written with the pod, read by a sweep that finds no row."""
+"""A pod's annotations name its task: written with the pod, read by a sweep that finds no row."""
 
-from typing import Any
-
+from common.cluster.objects import Pod
 from common.pods import explain, scripts
 from common.protocol.commands import Command
 from common.store.tasks import Task
 
 
 def build(task: Task, prefix: str) -> dict[str, str]:
-    """What a sweep knows a task by; empty ones are left out."""
+    """Return the annotations of a task's pod; empty ones are left out."""
     values = {
         "TaskID": task.task_id,
         "TaskType": str(task.command),
@@ -24,11 +23,11 @@ def build(task: Task, prefix: str) -> dict[str, str]:
     return {key: value for key, value in values.items() if value}
 
 
-def parse(pod: dict[str, Any]) -> Task | None:
-    """The task that a pod runs; None where its annotations cannot be read."""
-    notes = pod["metadata"].get("annotations") or {}
+def parse(pod: Pod) -> Task | None:
+    """Return the task that a pod runs, or None if its annotations cannot be read."""
+    notes = pod.metadata.annotations
     # An unreadable time stamp must not stand for "now": the task would never time out.
-    created = explain.unix_seconds(pod["metadata"].get("creationTimestamp"), 0)
+    created = explain.unix_seconds(pod.metadata.creation_timestamp, 0)
     try:
         return Task(
             command=Command(notes["TaskType"]),

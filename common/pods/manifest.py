@@ -10,13 +10,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from common.cluster.objects import LABELS
 from common.errors import TooLarge
 from common.pods import annotations, containers
 from common.pods.containers import CREDENTIALS, SIDECAR_USER, PodSettings
 from common.protocol.messages import is_empty
 from common.store.tasks import Task
-
-LABELS = {"jitsu.com/creator": "bulker-sync-controller"}
 
 SECRET_BYTES = 1024 * 1024
 """The API server's limit on a Secret's data, before base64."""
@@ -32,10 +31,9 @@ class Payload(Struct, frozen=True):
 
 
 def pod_name(task: Task) -> str:
-    """A DNS label that no other task has: readable words, then a hash of everything that makes the task.
+    """Return a DNS label that no other attempt has: readable words, then a hash of the task's identity.
 
-    Every run of spec, check and discover has a task id of its own, so only a repeated read meets its own pod. Each
-    attempt has a name of its own; the first one's is that of the task.
+    Each run of spec, check and discover has its own task id, so only a repeated read meets its own pod.
     """
     words = re.sub(r"[^a-z0-9]+", "-", task.package.rsplit("/", 1)[-1].lower()).strip("-")[:30].strip("-")
     identity = [task.command, task.package, task.version, task.sync_id, task.task_id]
@@ -45,36 +43,37 @@ def pod_name(task: Task) -> str:
 
 
 def secret_name(pod: str) -> str:
-    """The Secret beside a pod."""
+    """Return the name of the Secret beside a pod."""
     return f"{pod}-config"
 
 
 def resume_secret_name(pod: str) -> str:
-    """The Secret that a later attempt waits for: what it goes on from."""
+    """Return the name of the Secret that a later attempt waits for: the state to resume from."""
     return f"{pod}-resume"
 
 
-def secret(task: Task, payload: Payload, settings: PodSettings, owner: dict[str, Any]) -> dict[str, Any]:
-    """The task's Secret, owned by its pod (`owner`: the created pod), so that it goes when the pod goes."""
+def secret(task: Task, payload: Payload, settings: PodSettings, owner_uid: str) -> dict[str, Any]:
+    """Return the task's Secret, owned by its pod, so that it is deleted with the pod."""
     name = pod_name(task)
     files = {_file_key(key, compressed=_compressed(payload)): value for key, value in _files(payload).items()}
     values = files | {key: value.encode() for key, value in _credentials(settings).items()}
-    return _secret(secret_name(name), settings.namespace, values, _reference(name, owner))
+    return _secret(secret_name(name), settings, values, _reference(name, owner_uid))
 
 
-def resume_secret(task: Task, payload: Payload, settings: PodSettings, owner: dict[str, Any]) -> dict[str, Any]:
-    """What a later attempt gets in the place of what the first one was given, under the names of the files; raises
-    TooLarge where no Secret can hold it.
+def resume_secret(task: Task, payload: Payload, settings: PodSettings, owner_uid: str) -> dict[str, Any]:
+    """Return the Secret whose files replace those of the first attempt's Secret in a later one.
+
+    Raise TooLarge if a Secret cannot hold them.
     """
     check_size(payload)
     suffix = ".json.gz" if _compressed(payload) else ".json"
     values = {part + suffix: value for part, value in _files(payload).items()}
     name = pod_name(task)
-    return _secret(resume_secret_name(name), settings.namespace, values, _reference(name, owner))
+    return _secret(resume_secret_name(name), settings, values, _reference(name, owner_uid))
 
 
 def payload_of_secret(values: Mapping[str, bytes]) -> Payload:
-    """The payload that `secret` put into a Secret of these values."""
+    """Return the payload that `secret` put into a Secret of these values."""
 
     def part(name: str) -> bytes | None:
         return gzip.decompress(values[f"{name}.gz"]) if f"{name}.gz" in values else values.get(name)
@@ -82,11 +81,11 @@ def payload_of_secret(values: Mapping[str, bytes]) -> Payload:
     return Payload(part("config"), part("catalog"), part("state"))
 
 
-def _reference(name: str, owner: dict[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": owner["metadata"]["uid"]}
+def _reference(name: str, uid: str) -> dict[str, str]:
+    return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid}
 
 
-def _secret(name: str, namespace: str, values: Mapping[str, bytes], owner: dict[str, Any]) -> dict[str, Any]:
+def _secret(name: str, settings: PodSettings, values: Mapping[str, bytes], owner: dict[str, str]) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -94,7 +93,7 @@ def _secret(name: str, namespace: str, values: Mapping[str, bytes], owner: dict[
         "immutable": True,
         "metadata": {
             "name": name,
-            "namespace": namespace,
+            "namespace": settings.namespace,
             "labels": dict(LABELS),
             "ownerReferences": [owner],
         },
@@ -103,7 +102,7 @@ def _secret(name: str, namespace: str, values: Mapping[str, bytes], owner: dict[
 
 
 def check_size(payload: Payload) -> None:
-    """Raises TooLarge, naming the largest part, where a Secret cannot hold the payload even compressed."""
+    """Raise TooLarge, naming the largest part, if a Secret cannot hold the payload even compressed."""
     if sum(map(len, _files(payload).values())) > SECRET_BYTES - _ROOM_BYTES:
         sizes = {name: len(part) for name, part in _raw(payload).items()}
         largest = max(sizes, key=lambda name: sizes[name])
@@ -115,7 +114,7 @@ def check_size(payload: Payload) -> None:
 
 
 def pod(task: Task, payload: Payload, settings: PodSettings, *, prefix: str = "") -> dict[str, Any]:
-    """The task's pod, legal for Pod Security "restricted" (unless `source_run_as_root`)."""
+    """Return the task's pod, legal for Pod Security "restricted" (unless `source_run_as_root`)."""
     name = pod_name(task)
     files = list(_raw(payload))
     return {
@@ -196,7 +195,7 @@ def _volumes(name: str, payload: Payload, files: list[str], *, resumes: bool) ->
 
 
 def request_hash(task: Task, payload: Payload, prefix: str, *, full_sync: bool) -> str:
-    """Tells a repeated request from another one that carries the same taskId. Not reversible."""
+    """Tell a repeated request from another one with the same taskId. Not reversible."""
     parts = [task.command, task.package, task.version, task.sync_id, task.storage_key, prefix, str(full_sync)]
     digest = hashlib.sha256(json.dumps(parts).encode())
     for part in (payload.config, payload.catalog, payload.state):

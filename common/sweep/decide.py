@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from common.cluster import Cluster
+from common.cluster.objects import Pod
 from common.errors import SyncError
 from common.failures import Failure, FailureKind
 from common.pods import annotations, diagnosis, explain
@@ -81,9 +82,9 @@ class Judge:
         self._retries, self._limits, self._now, self._trust_silence = retries, limits, now, trust_silence
         self._grace_seconds = settings.container_grace_shutdown_seconds
 
-    def look(self, pod: dict[str, Any], row: Row | None) -> Look:
+    def look(self, pod: Pod, row: Row | None) -> Look:
         """Judges one pod of ours; `row` is its task's, if there is one. Raises SyncError where something is away."""
-        if row is not None and row["pod_name"] != pod["metadata"]["name"]:
+        if row is not None and row["pod_name"] != pod.name:
             return self._of_another_attempt(pod, row)
         verdict = diagnosis.diagnose(pod, self._clock(row), self._limits)
         if row is not None and TaskState(row["state"]).final:
@@ -92,7 +93,7 @@ class Judge:
         if verdict is None:
             return self._goes_on(pod, row, readable=key is not None)
         if key is None:
-            _log.error("A pod that ended names no task.", extra={"action": "sweep", "pod": pod["metadata"]["name"]})
+            _log.error("A pod that ended names no task.", extra={"action": "sweep", "pod": pod.name})
             return Look(unreadable=True, deletion=self._deletion(pod))
         if row is not None and self._is_being_made(row, verdict.failure):
             return Look(active=True)
@@ -137,14 +138,14 @@ class Judge:
         text = "The task's pod was never created, or deleted from outside before it ran."
         return Failure(FailureKind.DELETED, text), 0.0, "FAILED"
 
-    def _of_another_attempt(self, pod: dict[str, Any], row: Row) -> Look:
+    def _of_another_attempt(self, pod: Pod, row: Row) -> Look:
         """A task's earlier pod is cleared away. A later one may just be made; what becomes of it, its row will say."""
         key = annotations.parse(pod)
         if key is not None and key.attempt > row["attempt"] and not TaskState(row["state"]).final:
             return Look(active=True)
         return Look(active=True, deletion=self._deletion(pod))
 
-    def _concluded_before(self, pod: dict[str, Any], row: Row, verdict: Verdict | None) -> Look:
+    def _concluded_before(self, pod: Pod, row: Row, verdict: Verdict | None) -> Look:
         """The pod of a task that is over already is cleared away, in its own time where it goes on by itself."""
         fresh = row["finished_seconds"] is not None and row["finished_seconds"] < FINISHED_GRACE_SECONDS
         ends_itself = fresh and row["state"] != TaskState.CANCELLED
@@ -152,7 +153,7 @@ class Judge:
             return Look(active=True)
         return Look(deletion=self._deletion(pod))
 
-    def _goes_on(self, pod: dict[str, Any], row: Row | None, *, readable: bool) -> Look:
+    def _goes_on(self, pod: Pod, row: Row | None, *, readable: bool) -> Look:
         if row is None:
             return Look(active=True, unreadable=not readable)
         if (doomed := diagnosis.disruption_of(pod)) and (again := self._retries.begin(row, doomed)):
@@ -161,7 +162,7 @@ class Judge:
             return Look(active=True, release=self._retries.release(row, pod))
         if row["state"] != TaskState.PENDING:
             return Look(active=True)
-        if (pod.get("status") or {}).get("phase") == "Running":
+        if pod.status.phase == "Running":
             return Look(active=True, runs_now=row["task_id"])
         waits = diagnosis.describe_waiting(pod)
         # The first pull error says more than the back-off after it.
@@ -180,7 +181,7 @@ class Judge:
         begun = row["attempt_seconds"] if row["waits_seconds"] is None else 0.0
         return Clock(self._now, begun, row["age_seconds"], silence, heard)
 
-    def _outcome(self, pod: dict[str, Any], row: Row | None, key: Task, verdict: Verdict) -> Outcome:
+    def _outcome(self, pod: Pod, row: Row | None, key: Task, verdict: Verdict) -> Outcome:
         proposal = outcomes.proposed(row["proposal"]) if row is not None else None
         if proposal is not None:
             known = verdict.clean_end or verdict.failure.kind in _KNOWN_TO_SIDECAR
@@ -198,29 +199,28 @@ class Judge:
         description = text if key.command is Command.DISCOVER else f"{verdict.prefix}: {text}"
         return Outcome(TaskState.FAILED, reason=text, description=description, failure=failure)
 
-    def _tail(self, pod: dict[str, Any], container: str) -> str:
+    def _tail(self, pod: Pod, container: str) -> str:
         """The end of a container's log; a source prints into its pipes, so the sidecar's has its last words."""
         return next((tail for name in (container, SIDECAR) if (tail := self._tail_of(pod, name))), "")
 
-    def _tail_of(self, pod: dict[str, Any], container: str) -> str:
+    def _tail_of(self, pod: Pod, container: str) -> str:
         """From the first line that sounds like trouble."""
         try:
-            raw = self.where.read_log(pod["metadata"]["name"], container, _LOG_LINES)
+            raw = self.where.read_log(pod.name, container, _LOG_LINES)
         except SyncError:
             return ""
         lines = raw.decode("utf-8", "replace").splitlines()
         alarms = [at for at, line in enumerate(lines) if any(word in line.lower() for word in _ALARMS)]
         return "\n".join(lines[alarms[0] if alarms else max(len(lines) - 10, 0) :]).strip()
 
-    def _deletion(self, pod: dict[str, Any]) -> Deletion | None:
+    def _deletion(self, pod: Pod) -> Deletion | None:
         """None for a pod that is ending already: it keeps the grace that it was given."""
-        if pod["metadata"].get("deletionTimestamp"):
+        if pod.is_ending:
             return None
-        statuses = (pod.get("status") or {}).get("containerStatuses") or ()
-        sidecar = [c for c in statuses if c.get("name") == SIDECAR and "running" in (c.get("state") or {})]
         # A sidecar that runs saves what it can; nothing else needs time.
-        grace = self._grace_seconds if sidecar else _DELETE_GRACE_SECONDS
-        return Deletion(pod["metadata"]["name"], pod["metadata"]["uid"], grace)
+        saves = any(name == SIDECAR and state.running for name, state in pod.states())
+        grace = self._grace_seconds if saves else _DELETE_GRACE_SECONDS
+        return Deletion(pod.name, pod.uid, grace)
 
 
 def _explained(proposal: Outcome, key: Task, verdict: Verdict) -> Outcome:

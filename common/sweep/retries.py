@@ -16,6 +16,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from common.cluster import Cluster, data_plane
+from common.cluster.objects import Pod
 from common.errors import Conflict, SyncError, TooLarge
 from common.failures import Failure, FailureKind
 from common.pods import diagnosis, manifest
@@ -30,7 +31,6 @@ from common.tasks.start import MAY_PASS, WAITS, ensure_pod, pod_settings
 
 _log = logging.getLogger(__name__)
 
-_OVER = frozenset({"Succeeded", "Failed"})
 _CANNOT = "The read was to be started again, and cannot be"
 
 
@@ -51,7 +51,7 @@ class Released(Struct, frozen=True):
     """An attempt that may begin: its pod, and what its Secret holds (None: no Secret, so that it cannot start)."""
 
     key: Task
-    pod: dict[str, Any]
+    pod: Pod
     first: Payload | None
 
 
@@ -101,7 +101,7 @@ class Retries:
             _log.info("Task is started again.", extra=about | known)
         return len(moved)
 
-    def release(self, row: Row, pod: dict[str, Any]) -> Released | None:
+    def release(self, row: Row, pod: Pod) -> Released | None:
         """A waiting attempt, once its pause is over and nothing of the attempt before it runs."""
         key = key_of_row(row)
         if row["waits_seconds"] > 0 or not self._is_over(structs.replace(key, attempt=key.attempt - 1)):
@@ -116,7 +116,7 @@ class Retries:
     def give(self, released: Released, later: Payload) -> bool:
         """Gives an attempt its state, which its pod waits for. True, however often."""
         with suppress(Conflict):
-            secret = manifest.resume_secret(released.key, later, pod_settings(self._settings), released.pod)
+            secret = manifest.resume_secret(released.key, later, pod_settings(self._settings), released.pod.uid)
             self._where.create_secret(secret)
         return True
 
@@ -157,7 +157,7 @@ class Retries:
     def _is_over(self, key: Task) -> bool:
         """Whether nothing of an attempt runs any more, as far as anybody can know: a lost node does not tell."""
         pod = self._where.get_pod(manifest.pod_name(key))
-        if pod is None or (pod.get("status") or {}).get("phase") in _OVER:
+        if pod is None or pod.has_ended:
             return True
         verdict = diagnosis.diagnose(pod, Clock(self._now), self._limits)
         return verdict is not None and verdict.failure.kind is FailureKind.NODE_LOST

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from common import cluster
 from common.cluster import data_plane
+from common.cluster.objects import Pod
 from common.errors import SyncError
 from common.pods.diagnosis import Limits
-from common.pods.manifest import LABELS
 from common.settings import Settings
 from common.store import Database
 from common.store.database import Row
@@ -51,7 +51,7 @@ def sweep(settings: Settings) -> SweepStats:
         missing = sweeper.expected()
         swept = SweepStats()
         for page in _pages(sweeper.judge.where.list_pods()):
-            missing.difference_update(pod["metadata"]["name"] for pod in page)
+            missing.difference_update(pod.name for pod in page)
             swept += sweeper.look_at(page)
         for names in _pages(iter(missing)):
             swept += sweeper.look_for(names)
@@ -65,7 +65,7 @@ def sweep_pod(settings: Settings, name: str) -> SweepStats:
         pod = sweeper.judge.where.get_pod(name)
         if pod is None:
             return sweeper.look_for([name])
-        if not LABELS.items() <= (pod["metadata"].get("labels") or {}).items():
+        if not pod.is_ours:
             return SweepStats()
         return sweeper.look_at([pod])
 
@@ -101,15 +101,15 @@ class _Sweeper:
         """The names of the pods that should be at this place."""
         return {row["pod_name"] for row in self.db.transact(lambda db: db.run("active_pods", place=self.place))}
 
-    def look_at(self, pods: list[dict[str, Any]]) -> SweepStats:
+    def look_at(self, pods: list[Pod]) -> SweepStats:
         """One statement for the rows behind a page of pods, and one for each kind of what is to be written."""
-        names = [pod["metadata"]["name"] for pod in pods]
-        ids = [task_id for pod in pods if (task_id := _task_id(pod))]
+        names = [pod.name for pod in pods]
+        ids = [task_id for pod in pods if (task_id := pod.task_id)]
         found = self.db.transact(lambda db: db.run("tasks_of_pods", pod_names=names, task_ids=ids))
         rows, by_id = {row["pod_name"]: row for row in found}, {row["task_id"]: row for row in found}
 
-        def look(pod: dict[str, Any]) -> Look:
-            return self.judge.look(pod, rows.get(pod["metadata"]["name"]) or by_id.get(_task_id(pod)))
+        def look(pod: Pod) -> Look:
+            return self.judge.look(pod, rows.get(pod.name) or by_id.get(pod.task_id))
 
         otherwise = Look(active=True, unreadable=True)
         return self._deeds.about_pods(self._hands.each(look, pods, otherwise))
@@ -150,11 +150,6 @@ def _limits(settings: Settings) -> Limits:
 def _pages(items: Iterator[T]) -> Iterator[list[T]]:
     while page := list(islice(items, _PAGE)):
         yield page
-
-
-def _task_id(pod: dict[str, Any]) -> str:
-    """The task that a pod says it is of: its row's pod may be another one by now."""
-    return str((pod["metadata"].get("annotations") or {}).get("TaskID") or "")
 
 
 def _record(db: Database, here: str, swept: SweepStats, seconds: float) -> None:

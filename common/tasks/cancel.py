@@ -9,7 +9,6 @@ from common import cluster
 from common.cluster import data_plane
 from common.errors import NotFound, SyncError
 from common.failures import Failure, FailureKind
-from common.pods.manifest import LABELS
 from common.protocol.commands import Command
 from common.settings import Settings
 from common.store import Database, Outcome, Task, TaskState, outcomes
@@ -92,11 +91,8 @@ def _stop_pod(row: Row, settings: Settings) -> None:
     try:
         where = cluster.connect(settings)
         pod = where.get_pod(row["pod_name"])
-        if pod is None or pod["metadata"].get("deletionTimestamp"):
-            return
-        if LABELS.items() <= (pod["metadata"].get("labels") or {}).items():
-            grace = settings.container_grace_shutdown_seconds
-            where.delete_pod(row["pod_name"], pod["metadata"]["uid"], grace)
+        if pod is not None and pod.is_ours and not pod.is_ending:
+            where.delete_pod(pod.name, pod.uid, settings.container_grace_shutdown_seconds)
     except SyncError as error:
         _log.warning(
             "A cancelled task's pod is left to the sweep: %s",

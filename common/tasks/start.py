@@ -1,13 +1,13 @@
 """Starts a task: row first, then the pod, then its Secret. Safe to repeat after any interruption."""
 
 import logging
-from typing import Any
 from uuid import uuid4
 
 from msgspec import Struct, structs
 
 from common import cluster, images
 from common.cluster import Cluster, data_plane
+from common.cluster.objects import Pod
 from common.errors import Conflict, QuotaExceeded, Refused, SyncError, TimedOut, Unavailable
 from common.failures import Failure, FailureKind
 from common.pods import manifest
@@ -191,35 +191,35 @@ def _make_pod(db: Database, key: Task, payload: Payload, settings: Settings, pre
     _withdraw_if_over(db, where, key, pod, settings.container_grace_shutdown_seconds)
 
 
-def _withdraw_if_over(db: Database, where: Cluster, key: Task, pod: dict[str, Any], grace_seconds: int) -> None:
-    """Deletes the pod of a task that was concluded before it was there: whoever cancelled it has seen none."""
+def _withdraw_if_over(db: Database, where: Cluster, key: Task, pod: Pod, grace_seconds: int) -> None:
+    """Delete the pod of a task that was cancelled before the pod was there to be stopped."""
     try:
         if db.transact(lambda db: tasks.is_over(db, key)):
-            where.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], grace_seconds)
+            where.delete_pod(pod.name, pod.uid, grace_seconds)
     except SyncError as error:
         about = {"action": "start", "task_id": key.task_id}
         _log.warning("Whether a task was cancelled is left to the sweep: %s", error, extra=about)
 
 
-def ensure_pod(where: Cluster, key: Task, payload: Payload, settings: PodSettings, prefix: str) -> dict[str, Any]:
-    """Makes what is missing of pod and Secret, and returns the pod. Whoever dies in between: the next one goes on."""
+def ensure_pod(where: Cluster, key: Task, payload: Payload, settings: PodSettings, prefix: str) -> Pod:
+    """Create what is missing of a task's pod and Secret, and return the pod. Safe to repeat after any interruption."""
     wanted = manifest.pod(key, payload, settings, prefix=prefix)
     try:
         pod = where.create_pod(wanted)
     except Conflict:
         found = where.get_pod(wanted["metadata"]["name"])
-        if found is None or found["metadata"].get("deletionTimestamp"):
+        if found is None or found.is_ending:
             raise Unavailable("An earlier pod of this task is still ending; repeat the request.") from None
-        if found["metadata"].get("annotations", {}).get("TaskID") != key.task_id:
+        if found.task_id != key.task_id:
             raise
         pod = found
     try:
-        where.create_secret(manifest.secret(key, payload, settings, pod))
+        where.create_secret(manifest.secret(key, payload, settings, pod.uid))
     except Conflict:
         return pod
     except MAY_PASS:
         raise  # the pod waits for its Secret, and a repeat brings it
     except SyncError:
-        where.delete_pod(wanted["metadata"]["name"], pod["metadata"]["uid"], 1)
+        where.delete_pod(pod.name, pod.uid, 1)
         raise
     return pod

@@ -17,9 +17,9 @@ from typing import IO, Any
 
 import msgspec
 
-from common.cluster import Object
+from common.cluster import Manifest
+from common.cluster.objects import Pod
 from common.errors import ClusterUnavailable, Conflict, Refused, SettingsError
-from common.pods.manifest import LABELS
 from embedded.pods import logs, pod_dir, recovery
 from embedded.pods.images import Images
 from embedded.pods.launch import MARKER
@@ -80,7 +80,7 @@ class LocalCluster:
         self._closed = False
         recovery.repair(self._pods, self._secrets)
 
-    def create_pod(self, pod: Object) -> dict[str, Any]:
+    def create_pod(self, pod: Manifest) -> Pod:
         """See Cluster; returns while the pod is Pending."""
         name = str(pod["metadata"]["name"])
         if not _NAME.fullmatch(name):
@@ -95,7 +95,7 @@ class LocalCluster:
             raise ClusterUnavailable(f"The pod {name} was deleted while it was being created.")
         return created
 
-    def create_secret(self, secret: Object) -> None:
+    def create_secret(self, secret: Manifest) -> None:
         """See Cluster. One whose owner is gone already is not kept, as a garbage collector would do."""
         owners = secret["metadata"].get("ownerReferences") or ()
         with self._lock:
@@ -109,26 +109,25 @@ class LocalCluster:
         """See Cluster."""
         return self._secrets.read(name)
 
-    def get_pod(self, name: str) -> dict[str, Any] | None:
+    def get_pod(self, name: str) -> Pod | None:
         """See Cluster."""
         return PodFolder(self._pods / name).read() if _NAME.fullmatch(name) else None
 
-    def list_pods(self) -> Iterator[dict[str, Any]]:
+    def list_pods(self) -> Iterator[Pod]:
         """See Cluster."""
-        wanted = LABELS.items()
-        return (pod for pod in self._all() if wanted <= (pod["metadata"].get("labels") or {}).items())
+        return (pod for folder in pod_dir.pods(self._pods) if (pod := folder.read()) is not None and pod.is_ours)
 
     def delete_pod(self, name: str, uid: str, grace_seconds: int) -> None:
         """See Cluster. Asked again, it can only shorten the grace period."""
         with self._lock:
             pod = self.get_pod(name)
-            if pod is None or pod["metadata"]["uid"] != uid:
+            if pod is None or pod.uid != uid:
                 return
             folder = PodFolder(self._pods / name)
-            pod["metadata"].setdefault("deletionTimestamp", now())
-            pod["metadata"]["deletionGracePeriodSeconds"] = grace_seconds
-            del pod["status"]
-            write_json(folder.pod, pod)
+            whole = json.loads(folder.pod.read_bytes())
+            whole["metadata"].setdefault("deletionTimestamp", now())
+            whole["metadata"]["deletionGracePeriodSeconds"] = grace_seconds
+            write_json(folder.pod, whole)
             if name in self._runners:
                 _order(self._runners[name], grace=grace_seconds)
             else:
@@ -165,12 +164,9 @@ class LocalCluster:
 
     def _exists(self, name: str, uid: str) -> bool:
         pod = self.get_pod(name)
-        return pod is not None and pod["metadata"]["uid"] == uid
+        return pod is not None and pod.uid == uid
 
-    def _all(self) -> Iterator[dict[str, Any]]:
-        return (pod for folder in pod_dir.pods(self._pods) if (pod := folder.read()) is not None)
-
-    def _make_folder(self, name: str, pod: Object) -> PodFolder:
+    def _make_folder(self, name: str, pod: Manifest) -> PodFolder:
         """A whole folder appears under the pod's name, or none."""
         made: dict[str, Any] = json.loads(json.dumps(pod))
         made["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
@@ -222,7 +218,7 @@ class LocalCluster:
                 with suppress(OSError):
                     _line(runner).close()
                 pod = folder.read()
-                if pod is not None and "deletionTimestamp" in pod["metadata"]:
+                if pod is not None and pod.is_ending:
                     self._remove(folder, uid)
             self._on_end()
 

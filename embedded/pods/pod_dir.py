@@ -6,13 +6,15 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from msgspec import Struct
+import msgspec
+from msgspec import Struct, structs
 
+from common.cluster.objects import Pod, Status
 from embedded.pods.images import Images
 
 _log = logging.getLogger(__name__)
+_POD, _STATUS = msgspec.json.Decoder(Pod), msgspec.json.Decoder(Status)
 
 
 class Parameters(Struct, frozen=True):
@@ -57,18 +59,17 @@ class PodFolder:
         """A container's working directory, empty at its start."""
         return self.container(container) / "work"
 
-    def read(self) -> dict[str, Any] | None:
-        """The pod with its status; None where it is gone (or just going)."""
+    def read(self) -> Pod | None:
+        """Return the pod with its status; None if it is gone (or just going)."""
         try:
-            pod: dict[str, Any] = json.loads(self.pod.read_bytes())
-            pod["status"] = json.loads(self.status.read_bytes())
+            pod = _POD.decode(self.pod.read_bytes())
+            return structs.replace(pod, status=_STATUS.decode(self.status.read_bytes()))
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError:
+        except (msgspec.MsgspecError, ValueError):
             # A machine's crash or a full disk may leave half a file; one pod must not stop all others.
             _log.error("the files of pod %s cannot be read; it counts as gone", self.root.name)
             return None
-        return pod
 
     def remove(self) -> None:
         """Takes the folder away at once (by renaming it) and then deletes it."""

@@ -1,4 +1,4 @@
-"""Puts right what a crash left: processes end, the pod counts as failed, what was to be deleted goes."""
+"""Repair after a crash: end processes, mark their pods as failed, delete what was to be deleted."""
 
 import logging
 from pathlib import Path
@@ -13,9 +13,9 @@ _log = logging.getLogger(__name__)
 
 
 def repair(pods: Path, secrets: SecretFiles) -> None:
-    """Makes a fresh start possible in a folder that an earlier process left in whatever state.
+    """Repair a folder that an earlier process left in whatever state.
 
-    Pods that had ended stay as they are; the others are Failed, for a sweep to conclude and delete.
+    Pods that had ended stay as they are; the others become Failed, for a sweep to conclude and delete.
     """
     for half in pods.glob(".*"):
         delete_tree(half)
@@ -26,18 +26,17 @@ def repair(pods: Path, secrets: SecretFiles) -> None:
             _log.warning("a pod's folder without a pod is deleted: %s", folder.root.name)
             folder.remove()
             continue
-        uid = pod["metadata"]["uid"]
-        conclude(folder, uid, _RESTARTED)
-        if "deletionTimestamp" in pod["metadata"]:
+        conclude(folder, pod.uid, _RESTARTED)
+        if pod.is_ending:
             folder.remove()
         else:
-            living.add(uid)
+            living.add(pod.uid)
     secrets.remove_orphans(living)
 
 
 def conclude(folder: PodFolder, uid: str, message: str) -> None:
-    """Ends what is left of a pod without a runner, and marks it Failed if it had not ended by itself."""
+    """End the processes of a pod without a runner, and mark it Failed if it had not ended by itself."""
     processes.clean_up(folder, uid)
     pod = folder.read()
-    if pod is not None and pod["status"]["phase"] not in status.TERMINAL:
-        write_json(folder.status, status.lost(message, pod["status"].get("startTime")))
+    if pod is not None and not pod.has_ended:
+        write_json(folder.status, status.lost(message, pod.status.start_time))

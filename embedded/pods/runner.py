@@ -6,6 +6,7 @@ other containers side by side, and keeps the pod's status up to date. Standard i
 the owner is killed, makes the runner kill everything and exit. Exit code 0 means that the status is final.
 """
 
+import json
 import logging
 import os
 import signal
@@ -137,8 +138,9 @@ def main(folder: PodFolder) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)
     processes.become_subreaper()
-    pod = folder.read()
-    if pod is None:
+    try:
+        pod = json.loads(folder.pod.read_bytes())
+    except FileNotFoundError:
         return
     parameters = msgspec.json.decode(folder.parameters.read_bytes(), type=Parameters)
     Runner(folder, pod, parameters).run()

@@ -4,17 +4,19 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 from uuid import uuid4
 
 import pytest
 
 from common.cluster import api
 from common.cluster.kubernetes import KubernetesCluster
+from common.cluster.objects import LABELS, Pod, Terminated
 from common.errors import ClusterUnavailable, Conflict, QuotaExceeded, Refused
 from common.pods import explain, manifest
 from common.pods.containers import PodSettings
 from common.pods.diagnosis import Clock, Limits, diagnose
-from common.pods.manifest import LABELS, Payload
+from common.pods.manifest import Payload
 from common.protocol.commands import Command
 from common.settings import Settings
 from common.store import Task
@@ -67,9 +69,9 @@ def test_a_task_s_life(verbs: KubernetesCluster, namespace: str):
     task = key()
     wanted = task_pod(namespace, task)
     created = verbs.create_pod(wanted)
-    name, uid = wanted["metadata"]["name"], created["metadata"]["uid"]
+    name, uid = wanted["metadata"]["name"], created.uid
     settings = PodSettings("dev.local/none:1", namespace, "postgresql://h/d", "http://b", "t")
-    secret = manifest.secret(task, Payload(b"{}", b"{}", b"{}"), settings, created)
+    secret = manifest.secret(task, Payload(b"{}", b"{}", b"{}"), settings, created.uid)
     verbs.create_secret(secret)
     assert (verbs.read_secret(f"{name}-config") or {})["config"] == b"{}"
     assert verbs.read_secret("no-such-secret") is None
@@ -79,8 +81,8 @@ def test_a_task_s_life(verbs: KubernetesCluster, namespace: str):
         verbs.create_secret(secret)
     found = verbs.get_pod(name)
     assert found is not None
-    assert found["metadata"]["annotations"] == wanted["metadata"]["annotations"]
-    assert [one["metadata"]["uid"] for one in verbs.list_pods()] == [uid]
+    assert found.metadata.annotations == wanted["metadata"]["annotations"]
+    assert [one.uid for one in verbs.list_pods()] == [uid]
     verbs.delete_pod(name, "0b9a2f3e-0000-4000-8000-000000000000", 1)
     assert verbs.get_pod(name) is not None
     verbs.delete_pod(name, uid, 1)
@@ -92,11 +94,11 @@ def test_a_task_s_life(verbs: KubernetesCluster, namespace: str):
 
 def test_pages(verbs: KubernetesCluster, namespace: str):
     """Five pods on pages of two; one without our label is not ours."""
-    uids = {verbs.create_pod(task_pod(namespace, key()))["metadata"]["uid"] for _ in range(5)}
+    uids = {verbs.create_pod(task_pod(namespace, key())).uid for _ in range(5)}
     other = task_pod(namespace, key())
     other["metadata"]["labels"] = {}
     verbs.create_pod(other)
-    assert {one["metadata"]["uid"] for one in verbs.list_pods()} == uids
+    assert {one.uid for one in verbs.list_pods()} == uids
 
 
 @pytest.mark.fault(37)
@@ -159,17 +161,16 @@ def test_a_log_is_bytes(verbs: KubernetesCluster, namespace: str):
     settings = {"image": f"{TEST}:{TEST_VERSION}", "imagePullPolicy": "IfNotPresent"}
     pod["spec"] |= {"containers": [{**pod["spec"]["containers"][0], **settings, **printing, "volumeMounts": []}]}
     del pod["spec"]["nodeSelector"], pod["spec"]["initContainers"], pod["spec"]["volumes"]
-    name = verbs.create_pod(pod)["metadata"]["name"]
+    name = verbs.create_pod(pod).name
     assert verbs.read_log(name, "source", 1) in {b"", b"two caf\xe9 \x00\n"}
 
-    def ended() -> dict[str, Any] | None:
+    def ended() -> Pod | None:
         found = verbs.get_pod(name)
-        return found if found and found["status"]["phase"] in {"Succeeded", "Failed"} else None
+        return found if found and found.has_ended else None
 
     found = kube.wait_for("the pod ends", ended, 60)
     assert verbs.read_log(name, "source", 1) == b"two caf\xe9 \x00\n"
-    state = found["status"]["containerStatuses"][0]["state"]["terminated"]
-    assert (state["exitCode"], state["reason"]) == (0, "Completed")
+    assert dict(found.states())["source"].terminated == Terminated(0, reason="Completed", finished_at=ANY)
 
 
 @pytest.mark.parametrize(
@@ -180,11 +181,11 @@ def test_verdicts_on_what_the_server_hands_out(verbs: KubernetesCluster, namespa
     recorded = json.loads((CASES / f"{case}.json").read_text())
     pod = task_pod(namespace, key())
     pod["spec"]["containers"][0]["resources"]["limits"]["memory"] = "2Gi"
-    name = verbs.create_pod(pod)["metadata"]["name"]
+    name = verbs.create_pod(pod).name
     patch = json.dumps({"status": recorded["status"]})
     kube.kubectl("patch", "pod", name, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)
     [found] = verbs.list_pods()
-    assert found["metadata"]["labels"] == LABELS
-    verdict = diagnose(found, Clock(explain.unix_seconds(found["metadata"]["creationTimestamp"], 0) + 5), LIMITS)
+    assert found.metadata.labels == LABELS
+    verdict = diagnose(found, Clock(explain.unix_seconds(found.metadata.creation_timestamp, 0) + 5), LIMITS)
     assert verdict is not None
     assert any(text in verdict.reason for text in ("(evicted): The node was low", "signal 9; often memory: limit 2Gi"))

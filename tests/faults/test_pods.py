@@ -48,7 +48,7 @@ def _process(place: LocalSystem, is_it: Callable[[str], bool]) -> psutil.Process
     for process in psutil.process_iter(["cmdline"]):
         words = " ".join(process.info["cmdline"] or ())
         try:
-            if is_it(words) and process.environ().get(MARKER) == pod["metadata"]["uid"]:
+            if is_it(words) and process.environ().get(MARKER) == pod.uid:
                 return process
         except psutil.Error:
             continue

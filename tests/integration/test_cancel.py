@@ -108,9 +108,9 @@ def test_a_sweep_does_not_cut_a_cancelled_pod_s_grace(waiting: LocalSystem) -> N
     """The event of the deletion itself makes a sweep look at the pod."""
     waiting.start(read_task())
     [pod] = waiting.pods.list_pods()
-    waiting.pods.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], 30)
+    waiting.pods.delete_pod(pod.name, pod.uid, 30)
     waiting.sweep()
-    graces = {p["metadata"]["deletionGracePeriodSeconds"] for p in waiting.pods.list_pods()}
+    graces = {p.metadata.deletion_grace_period_seconds for p in waiting.pods.list_pods()}
     assert graces <= {30}
 
 

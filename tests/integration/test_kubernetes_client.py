@@ -13,6 +13,7 @@ import pytest
 from common.cluster import api as cluster_api
 from common.cluster import kubernetes
 from common.cluster.kubernetes import KubernetesCluster
+from common.cluster.objects import Container, Spec, Terminated
 from common.errors import (
     ClusterUnavailable,
     Conflict,
@@ -72,15 +73,14 @@ def failing(*answers: Answer) -> Callable[[Asked, int], Answer | bool]:
 
 
 def test_the_seven_verbs(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
-    """What is sent: paths, credentials, preconditions; what comes back: wire-shaped dicts of the fields we use."""
+    """What is sent: paths, credentials, preconditions; what comes back: pods with the fields that we use."""
     created = cluster.create_pod(pod())
-    assert created["metadata"]["uid"] == "uid-p"
+    assert created.uid == "uid-p"
     cluster.create_secret(SECRET)
     found = cluster.get_pod("p")
     assert found is not None
-    assert found["spec"] == {"containers": [{"name": "source", "image": "i"}]}
-    assert "managedFields" not in found["metadata"]
-    assert found["metadata"]["annotations"]["TaskID"] == "t"
+    assert found.spec == Spec(containers=(Container(name="source", image="i"),))
+    assert found.task_id == "t"
     assert cluster.get_pod("other") is None
     assert cluster.read_secret("other") is None
     assert cluster.read_secret(SECRET["metadata"]["name"]) == {"config": b'{"key": "k\xc3\xa9y"}'}
@@ -100,14 +100,14 @@ def test_the_seven_verbs(cluster: KubernetesCluster, api: FakeKubernetes) -> Non
 
 
 def test_a_zero_exit_code_is_not_lost(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
-    """Defaults are left out of our dicts; a zero is a fact."""
+    """It is a fact, and no default."""
     ended = {"terminated": {"exitCode": 0, "reason": "Completed"}}
     api.pods["p"] = made("p") | {
         "status": {"phase": "Running", "containerStatuses": [{"name": "source", "state": ended}]}
     }
     found = cluster.get_pod("p")
     assert found is not None
-    assert found["status"]["containerStatuses"][0]["state"] == ended
+    assert dict(found.states())["source"].terminated == Terminated(exit_code=0, reason="Completed")
 
 
 @pytest.mark.fault(8)
@@ -122,7 +122,7 @@ def test_deleting_what_is_gone_is_success(cluster: KubernetesCluster, api: FakeK
 def test_pages_are_put_together(cluster: KubernetesCluster, api: FakeKubernetes) -> None:
     """By label, page by page."""
     api.pods = {f"p{n}": made(f"p{n}") for n in range(5)}
-    assert [one["metadata"]["name"] for one in cluster.list_pods()] == [f"p{n}" for n in range(5)]
+    assert [one.name for one in cluster.list_pods()] == [f"p{n}" for n in range(5)]
     assert [one.query.get("continue") for one in api.asked] == [None, "p1", "p3"]
     assert {one.query["labelSelector"] for one in api.asked} == {"jitsu.com/creator=bulker-sync-controller"}
 
@@ -133,7 +133,7 @@ def test_an_expired_token_starts_the_list_anew(cluster: KubernetesCluster, api: 
     api.pods = {f"p{n}": made(f"p{n}") for n in range(5)}
     expired = status(410, "Expired", "The provided continue parameter is too old")
     api.fail = lambda _, number: expired if number == 2 else False
-    assert sorted(one["metadata"]["name"] for one in cluster.list_pods()) == [f"p{n}" for n in range(5)]
+    assert sorted(one.name for one in cluster.list_pods()) == [f"p{n}" for n in range(5)]
     api.fail = lambda asked, _: expired if "continue" in asked.query else False
     with pytest.raises(ClusterUnavailable, match="change faster"):
         list(cluster.list_pods())
@@ -207,7 +207,7 @@ def _carried_out(api: FakeKubernetes, answer: Answer) -> Callable[[Asked, int], 
 def test_an_unknown_outcome_is_settled_by_name(cluster: KubernetesCluster, api: FakeKubernetes, fault: Answer) -> None:
     """The pod is there, and it is this task's."""
     api.fail = _carried_out(api, fault)
-    assert cluster.create_pod(pod())["metadata"]["uid"] == "uid-p"
+    assert cluster.create_pod(pod()).uid == "uid-p"
     assert api.verbs() == ["POST pods", "GET pods/p"]
 
 
@@ -242,7 +242,7 @@ def test_a_contended_quota_is_asked_again(cluster: KubernetesCluster, api: FakeK
     """409 Conflict, unlike 409 AlreadyExists, says that nothing was done."""
     busy = status(409, "Conflict", 'Operation cannot be fulfilled on resourcequotas "q": the object has been modified')
     api.fail = failing(busy, busy)
-    assert cluster.create_pod(pod())["metadata"]["uid"] == "uid-p"
+    assert cluster.create_pod(pod()).uid == "uid-p"
     api.pods.clear()
     api.fail = lambda *_: busy
     with pytest.raises(ClusterUnavailable, match="competing change"):

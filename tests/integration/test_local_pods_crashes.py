@@ -104,7 +104,7 @@ def test_runner_killed(tmp_path: Path) -> None:
         assert not small.running(token)
         pod = cluster.get_pod("p")
         assert pod is not None
-        cluster.delete_pod("p", pod["metadata"]["uid"], 30)
+        cluster.delete_pod("p", pod.uid, 30)
         small.eventually(lambda: list((tmp_path / "state" / "pods").iterdir()) == [])
 
 
@@ -113,10 +113,10 @@ def test_runner_killed_while_the_pod_is_deleted(tmp_path: Path) -> None:
     with small.opened(tmp_path) as cluster:
         created = cluster.create_pod(small.pod(source="trap '' TERM; while :; do sleep 0.1; done"))
         small.eventually(lambda: small.phase(cluster) == "Running")
-        cluster.delete_pod("p", created["metadata"]["uid"], 600)
+        cluster.delete_pod("p", created.uid, 600)
         os.kill(recorded(tmp_path)[0], signal.SIGKILL)
         small.eventually(lambda: cluster.get_pod("p") is None)
-        assert not small.marked({created["metadata"]["uid"]})
+        assert not small.marked({created.uid})
 
 
 @pytest.mark.fault(86)
@@ -173,8 +173,8 @@ def test_leftovers_are_repaired(tmp_path: Path) -> None:
             assert (status["phase"], status["reason"]) == ("Failed", "NodeLost")
             assert status["startTime"] == "2026-01-02T03:04:05Z"
             assert small.phase(cluster, "done") == "Succeeded"
-            uids = {found["metadata"]["uid"] for found in cluster.list_pods()}
-            assert uids == {done["metadata"]["uid"], left["metadata"]["uid"]}
+            uids = {found.uid for found in cluster.list_pods()}
+            assert uids == {done.uid, left.uid}
             assert sorted(path.name for path in pods.iterdir()) == ["done", "p"]
             assert [path.name for path in (tmp_path / "state/secrets").iterdir()] == ["owned"]
 

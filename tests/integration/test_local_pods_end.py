@@ -34,7 +34,7 @@ def uid(cluster: LocalCluster) -> str:
     """The pod's uid."""
     pod = cluster.get_pod("p")
     assert pod is not None
-    return str(pod["metadata"]["uid"])
+    return str(pod.uid)
 
 
 def test_delete_asks_before_it_kills(cluster: LocalCluster, tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_delete_kills_after_the_grace_period(cluster: LocalCluster) -> None:
     small.eventually(lambda: "terminated" in small.state(small.status(cluster), "sidecar"))
     pod = cluster.get_pod("p")
     assert pod is not None
-    assert pod["metadata"]["deletionTimestamp"]
-    assert pod["status"]["phase"] == "Running"
+    assert pod.is_ending
+    assert pod.status.phase == "Running"
     assert small.running(token)
     cluster.delete_pod("p", pod_uid, 0)  # shortens the grace period
     small.eventually(lambda: cluster.get_pod("p") is None)
@@ -75,14 +75,14 @@ def test_delete_of_another_uid_or_of_none_does_nothing(cluster: LocalCluster) ->
     cluster.delete_pod("absent", "x", 0)
     pod = cluster.get_pod("p")
     assert pod is not None
-    assert "deletionTimestamp" not in pod["metadata"]
+    assert not pod.is_ending
     small.eventually(lambda: small.phase(cluster) == "Running")
 
 
 def test_delete_while_waiting_for_a_secret(cluster: LocalCluster) -> None:
     """A pod that has not started can be deleted at once."""
     created = cluster.create_pod(small.pod(secret="never"))
-    cluster.delete_pod("p", created["metadata"]["uid"], 600)
+    cluster.delete_pod("p", created.uid, 600)
     small.eventually(lambda: cluster.get_pod("p") is None)
 
 
@@ -90,11 +90,11 @@ def test_a_name_can_be_used_again_after_deletion(cluster: LocalCluster) -> None:
     """A deleted pod frees its name, with nothing of the old one in the new one."""
     first = cluster.create_pod(small.pod(source="echo one"))
     small.ended(cluster)
-    cluster.delete_pod("p", first["metadata"]["uid"], 600)
+    cluster.delete_pod("p", first.uid, 600)
     small.eventually(lambda: cluster.get_pod("p") is None)
     second = cluster.create_pod(small.pod(source="echo two"))
     small.ended(cluster)
-    assert second["metadata"]["uid"] != first["metadata"]["uid"]
+    assert second.uid != first.uid
     assert small.log(cluster) == "two\n"
 
 
@@ -102,7 +102,7 @@ def test_read_only_folders_of_a_connector_are_deleted(cluster: LocalCluster, tmp
     """A folder that a connector made unwritable does not outlive the pod."""
     created = cluster.create_pod(small.pod(source="mkdir -p a/b; touch a/b/c; chmod 500 a/b a"))
     small.ended(cluster)
-    cluster.delete_pod("p", created["metadata"]["uid"], 0)
+    cluster.delete_pod("p", created.uid, 0)
     small.eventually(lambda: list((tmp_path / "state" / "pods").iterdir()) == [])
 
 

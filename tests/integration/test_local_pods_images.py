@@ -83,9 +83,9 @@ def test_delete_while_installing(tmp_path: Path) -> None:
     with with_resolver(tmp_path) as cluster:
         created = cluster.create_pod(small.pod(image="test/slow:1"))
         small.eventually(lambda: message(cluster) == "installing, 40 %")
-        cluster.delete_pod("p", created["metadata"]["uid"], 600)
+        cluster.delete_pod("p", created.uid, 600)
         small.eventually(lambda: cluster.get_pod("p") is None)
-        assert not small.marked({created["metadata"]["uid"]})
+        assert not small.marked({created.uid})
 
 
 def test_permanent_failure(tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ def test_three_containers_work_together_through_pipes(tmp_path: Path) -> None:
     with small.opened(tmp_path, images=images) as cluster:
         typed: Cluster = cluster
         created = typed.create_pod(small.pod(init=small.PIPES, source=source, sidecar=sidecar))
-        assert created["metadata"]["uid"]
-        assert created["metadata"]["creationTimestamp"]
-        assert created["status"]["phase"] == "Pending"
+        assert created.uid
+        assert created.metadata.creation_timestamp
+        assert created.status.phase == "Pending"
         status = small.ended(cluster)
         assert status["phase"] == "Succeeded", status
         assert small.log(cluster, "sidecar") == "row for read\nerr: a problem\n"
@@ -50,7 +50,7 @@ def test_the_end_of_a_pod_is_told_at_once(tmp_path: Path) -> None:
         assert told.wait(60)
         pod = cluster.get_pod("p")
         assert pod is not None
-        assert pod["status"]["phase"] == "Succeeded"
+        assert pod.status.phase == "Succeeded"
 
 
 def test_exit_codes_are_reported(cluster: LocalCluster) -> None:
@@ -122,7 +122,7 @@ def test_secrets_are_private_and_go_with_their_pod(cluster: LocalCluster, tmp_pa
         if path.is_file() and b"hush" in path.read_bytes():
             assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
     assert stat.S_IMODE((tmp_path / "state").stat().st_mode) == 0o700
-    cluster.delete_pod("p", created["metadata"]["uid"], 0)
+    cluster.delete_pod("p", created.uid, 0)
     small.eventually(lambda: cluster.get_pod("p") is None)
     small.eventually(lambda: list((tmp_path / "state" / "pods").iterdir()) == [])
     assert [path.name for path in (tmp_path / "state" / "secrets").iterdir()] == ["other"]
@@ -131,7 +131,7 @@ def test_secrets_are_private_and_go_with_their_pod(cluster: LocalCluster, tmp_pa
 def test_secret_of_a_pod_that_is_gone_is_not_kept(cluster: LocalCluster, tmp_path: Path) -> None:
     """A Secret that comes after its pod's end leaks nothing."""
     created = cluster.create_pod(small.pod())
-    cluster.delete_pod("p", created["metadata"]["uid"], 0)
+    cluster.delete_pod("p", created.uid, 0)
     small.eventually(lambda: cluster.get_pod("p") is None)
     cluster.create_secret(small.secret("s", created, config="x"))
     assert list((tmp_path / "state" / "secrets").iterdir()) == []
@@ -145,7 +145,7 @@ def test_names_are_taken_once(cluster: LocalCluster) -> None:
         cluster.create_pod(small.pod())
     with pytest.raises(Conflict, match="s exists"):
         cluster.create_secret(small.secret("s", config="y"))
-    assert [found["metadata"]["uid"] for found in cluster.list_pods()] == [first["metadata"]["uid"]]
+    assert [found.uid for found in cluster.list_pods()] == [first.uid]
 
 
 @pytest.mark.parametrize("name", ["../up", "A", ".new-x", "a/b", ""])
@@ -163,7 +163,7 @@ def test_only_our_pods_are_listed(cluster: LocalCluster) -> None:
     other["metadata"]["labels"] = {}
     cluster.create_pod(other)
     cluster.create_pod(small.pod("ours"))
-    assert [found["metadata"]["name"] for found in cluster.list_pods()] == ["ours"]
+    assert [found.name for found in cluster.list_pods()] == ["ours"]
     assert cluster.get_pod("other") is not None
 
 

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from common.cluster.objects import Pod
 from common.pods import manifest
 from common.pods.containers import PodSettings
 from common.protocol.commands import Command
@@ -55,7 +55,7 @@ printf "%s\\n" "$DATABASE_URL" "$BULKER_AUTH_TOKEN" "$STARTED_BY"
 
 
 @contextmanager
-def started(folder: Path, connector: str) -> Iterator[tuple[LocalCluster, dict[str, Any]]]:
+def started(folder: Path, connector: str) -> Iterator[tuple[LocalCluster, Pod]]:
     """A cluster in which the task's pod has been created as functions do it: the pod, then its Secret."""
     program = folder / connector
     program.write_text(CONNECTOR)
@@ -66,7 +66,7 @@ def started(folder: Path, connector: str) -> Iterator[tuple[LocalCluster, dict[s
     made["spec"]["containers"][1]["env"].append({"name": "FOLDER", "value": str(folder)})
     with small.opened(folder, images=images) as cluster:
         created = cluster.create_pod(made)
-        cluster.create_secret(manifest.secret(TASK, PAYLOAD, SETTINGS, created))
+        cluster.create_secret(manifest.secret(TASK, PAYLOAD, SETTINGS, created.uid))
         yield cluster, created
 
 
@@ -90,8 +90,8 @@ def test_term_reaches_the_connector_through_its_shell(tmp_path: Path) -> None:
     """Deletion lets the connector end by itself, and its exit code arrives, long before the grace period ends."""
     with started(tmp_path, "endless.py") as (cluster, created):
         small.eventually(lambda: "read" in small.log(cluster, "sidecar", name=NAME))
-        cluster.delete_pod(NAME, created["metadata"]["uid"], 600)
+        cluster.delete_pod(NAME, created.uid, 600)
         small.eventually(lambda: cluster.get_pod(NAME) is None)
-        assert not small.marked({created["metadata"]["uid"]})
+        assert not small.marked({created.uid})
         assert (tmp_path / "seen").read_text() == "got TERM\n"
         assert (tmp_path / "exit-code").read_text() == "143\n"

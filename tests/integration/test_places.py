@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from common import cluster
+from common.cluster.objects import Pod
 from common.errors import Conflict, QuotaExceeded
 from common.store import Database, queries
 from common.sweep.sweep import sweep_pod
@@ -18,6 +19,7 @@ from tests.support.databases import TestDatabase
 from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.local_system import PACKAGE, Broken, LocalSystem, connector, local_system, other_task, read_task
 from tests.support.sidecar_process import catalog, trace_error
+from tests.support.wire import changed
 
 WAITS = "import pathlib\nwhile not pathlib.Path(sys.argv[0] + '.go').exists(): time.sleep(0.05)\n"
 BUSY = f"out(**{trace_error('busy', kind='transient_error')!r})\nsys.exit(1)\n"
@@ -55,7 +57,7 @@ def at(place: LocalSystem) -> LocalSystem:
 def lose(place: LocalSystem) -> None:
     """Its pods go, as with a node."""
     for pod in place.pods.list_pods():
-        place.pods.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], 0)
+        place.pods.delete_pod(pod.name, pod.uid, 0)
     wait_for(lambda: not list(place.pods.list_pods()), what="no pod")
 
 
@@ -65,7 +67,7 @@ def states(database: TestDatabase) -> dict[str, str]:
 
 def only_pod(place: LocalSystem) -> str:
     [pod] = place.pods.list_pods()
-    return str(pod["metadata"]["name"])
+    return str(pod.name)
 
 
 def test_a_sweep_leaves_the_rows_of_another_place_alone(places: list[LocalSystem], database: TestDatabase) -> None:
@@ -120,8 +122,8 @@ def test_a_task_of_another_place_is_cancelled(places: list[LocalSystem], databas
 
     def ended() -> bool:
         [pod] = east.pods.list_pods()
-        found = {one["name"]: one["state"] for one in pod["status"]["containerStatuses"]}
-        return "terminated" in found["sidecar"] and "running" in found["source"]
+        found = dict(pod.states())
+        return found["sidecar"].terminated is not None and found["source"].running is not None
 
     wait_for(ended, 60, "the end of a sidecar that nobody stops")
     assert at(west).sweep().deleted == 0
@@ -199,11 +201,11 @@ class Silent:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    def list_pods(self) -> Iterator[dict[str, Any]]:
+    def list_pods(self) -> Iterator[Pod]:
         runs = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
         statuses = [{"name": name, "state": runs} for name in ("source", "sidecar")]
         for pod in self._real.list_pods():
-            yield pod | {"status": {"phase": "Running", "containerStatuses": statuses}}
+            yield changed(pod, {"status": {"phase": "Running", "containerStatuses": statuses}})
 
 
 def test_a_sweep_elsewhere_does_not_make_a_sidecar_silent(places: list[LocalSystem], database: TestDatabase) -> None:

@@ -9,10 +9,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 
 from common import cluster
+from common.cluster.objects import Pod
 from common.errors import Conflict, Refused
 from common.pods import manifest
 from common.store import TaskState
@@ -23,6 +25,7 @@ from tests.support.databases import TestDatabase
 from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.local_system import PACKAGE, Broken, LocalSystem, connector, local_system, other_task, read_task
 from tests.support.sidecar_process import SidecarProcess, catalog, lines, log, record, state, status
+from tests.support.wire import changed
 
 SAYS = """
 given = dict(zip(sys.argv[2::2], sys.argv[3::2]))
@@ -247,7 +250,7 @@ def test_several_sweepers_at_once_make_one_attempt(make: Make, tmp_path: Path) -
         place.start(read_task(body=BODY))
         ended = "SELECT 1 FROM syncctl_task WHERE proposal IS NOT NULL"
         wait_for(lambda: place.database.rows(ended), 30, "a proposal")
-        wait_for(lambda: next(place.pods.list_pods())["status"]["phase"] == "Failed", 30, "the pod's end")
+        wait_for(lambda: next(place.pods.list_pods()).status.phase == "Failed", 30, "the pod's end")
         barrier = threading.Barrier(4)
 
         def work() -> None:
@@ -294,7 +297,7 @@ def test_a_sweeper_that_dies_between_two_steps_is_followed_by_another(
     """Whatever it had done already: the task is started again once, and ends well."""
     with make(FAILS_ONCE) as place:
         place.start(read_task(body=BODY))
-        wait_for(lambda: next(place.pods.list_pods())["status"]["phase"] == "Failed", 30, "the pod's end")
+        wait_for(lambda: next(place.pods.list_pods()).status.phase == "Failed", 30, "the pod's end")
         dying = Dies(place.pods, verb, after=after)
         cluster.use(dying)
         with pytest.raises(KeyboardInterrupt):
@@ -310,13 +313,13 @@ def test_a_sweeper_that_dies_at_the_last_step_loses_no_pod(make: Make) -> None:
     """The next attempt's pod and Secret are there, the row does not know yet, and the old pod goes: it is adopted."""
     with make(FAILS_ONCE, SYNCCTL_TASK_RETRY_PAUSE_SECONDS="0") as place:
         place.start(read_task(body=BODY))
-        wait_for(lambda: next(place.pods.list_pods())["status"]["phase"] == "Failed", 30, "the pod's end")
+        wait_for(lambda: next(place.pods.list_pods()).status.phase == "Failed", 30, "the pod's end")
         [old] = place.pods.list_pods()
         cluster.use(Dies(place.pods, "create_secret", after=True))
         with pytest.raises(KeyboardInterrupt):
             place.sweep()
-        place.pods.delete_pod(old["metadata"]["name"], old["metadata"]["uid"], 0)
-        wait_for(lambda: place.pods.get_pod(old["metadata"]["name"]) is None, 30, "the old pod's end")
+        place.pods.delete_pod(old.name, old.uid, 0)
+        wait_for(lambda: place.pods.get_pod(old.name) is None, 30, "the old pod's end")
         place.database.rows("UPDATE syncctl_task SET created_at = now() - interval '1 minute'")
         task = place.finish("task-1")
         nothing_left(place)
@@ -328,10 +331,10 @@ def test_without_its_configuration_a_read_is_concluded(make: Make, tmp_path: Pat
     """The Secret was deleted, or the next pod is refused for good: the first failure is the task's."""
     with make(FAILS_ONCE) as place:
         place.start(read_task(body=BODY))
-        wait_for(lambda: next(place.pods.list_pods())["status"]["phase"] == "Failed", 30, "the pod's end")
+        wait_for(lambda: next(place.pods.list_pods()).status.phase == "Failed", 30, "the pod's end")
         [pod] = place.pods.list_pods()
         if how == "gone":
-            (place.pods._pods.parent / "secrets" / manifest.secret_name(pod["metadata"]["name"])).unlink()
+            (place.pods._pods.parent / "secrets" / manifest.secret_name(pod.name)).unlink()
         else:
             cluster.use(Broken(place.pods, "create_pod", Refused("no such policy")))
         task = place.finish("task-1")
@@ -347,7 +350,7 @@ def lose_before_its_secret_comes(place: LocalSystem, folder: Path) -> None:
         place.start(read_task(body=BODY))
     runner: psutil.Process = wait_for(lambda: process_of(folder, "embedded.pods.runner"), 30, "the runner")
     runner.kill()
-    wait_for(lambda: next(place.pods.list_pods())["status"]["phase"] == "Failed", 30, "the pod's end")
+    wait_for(lambda: next(place.pods.list_pods()).status.phase == "Failed", 30, "the pod's end")
 
 
 @pytest.mark.fault(31, 48)
@@ -379,7 +382,7 @@ def test_no_attempt_begins_after_the_task_s_time(make: Make) -> None:
     """The time limit is for all attempts together."""
     with make(FAILS_ONCE) as place:
         place.start(read_task(body=BODY))
-        wait_for(lambda: next(place.pods.list_pods())["status"]["phase"] == "Failed", 30, "the pod's end")
+        wait_for(lambda: next(place.pods.list_pods()).status.phase == "Failed", 30, "the pod's end")
         place.database.rows("UPDATE syncctl_task SET created_at = now() - interval '49 hours'")
         task = place.finish("task-1")
     assert (task["state"], task["failure"]["kind"], task["attempts"]) == ("FAILED", "transient_error", [])
@@ -395,17 +398,17 @@ class Drained:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    def _shown(self, pod: dict[str, Any] | None) -> dict[str, Any] | None:
-        if pod is None or pod["metadata"]["name"] != self._name:
+    def _shown(self, pod: Pod | None) -> Pod | None:
+        if pod is None or pod.name != self._name:
             return pod
         target = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained"}
-        metadata = pod["metadata"] | {"deletionTimestamp": "2999-01-01T00:00:00Z"}
-        return pod | {"metadata": metadata, "status": pod["status"] | {"conditions": [target]}}
+        status = msgspec.to_builtins(pod.status) | {"conditions": [target]}
+        return changed(pod, {"metadata": {"deletionTimestamp": "2999-01-01T00:00:00Z"}, "status": status})
 
-    def get_pod(self, name: str) -> dict[str, Any] | None:
+    def get_pod(self, name: str) -> Pod | None:
         return self._shown(self._real.get_pod(name))
 
-    def list_pods(self) -> Iterator[dict[str, Any]]:
+    def list_pods(self) -> Iterator[Pod]:
         return (pod for found in self._real.list_pods() if (pod := self._shown(found)))
 
     def delete_pod(self, name: str, uid: str, grace_seconds: int) -> None:
@@ -420,7 +423,7 @@ def test_a_drained_pod_s_read_is_carried_over_while_the_pod_still_ends(make: Mak
         place.start(read_task(body=BODY))
         wait_for(lambda: len(runs(tmp_path)) == 1, 30, "the first run")
         [old] = place.pods.list_pods()
-        cluster.use(drained := Drained(place.pods, old["metadata"]["name"]))
+        cluster.use(drained := Drained(place.pods, old.name))
         for _ in range(3):
             place.sweep()
         assert shown(place)["attempt"] == 2
@@ -428,7 +431,7 @@ def test_a_drained_pod_s_read_is_carried_over_while_the_pod_still_ends(make: Mak
         held = "SELECT resume_at IS NOT NULL AND resume_at <= now() AS held FROM syncctl_task"
         assert place.database.rows(held) == [{"held": True}]  # not by the pause: by the pod that still ends
         assert (len(runs(tmp_path)), drained.deleted) == (1, [])
-        place.pods.delete_pod(old["metadata"]["name"], old["metadata"]["uid"], 5)
+        place.pods.delete_pod(old.name, old.uid, 5)
         task = place.finish("task-1")
         nothing_left(place)
     assert (task["state"], [one["kind"] for one in task["attempts"]]) == ("SUCCESS", ["evicted"])

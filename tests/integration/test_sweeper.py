@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from common import cluster
+from common.cluster.objects import Pod
 from common.errors import ClusterUnavailable
 from common.settings import Settings
 from common.store import Database
@@ -22,6 +23,7 @@ from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.functions import running
 from tests.support.local_system import PACKAGE, LocalSystem, connector, local_system, other_task, read_task
 from tests.support.sidecar_process import catalog
+from tests.support.wire import changed
 
 WAITS = "import pathlib\nwhile not pathlib.Path(sys.argv[0] + '.go').exists(): time.sleep(0.05)\n"
 EVENT = {"ce-specversion": "1.0", "ce-id": "1", "ce-source": "s", "ce-type": "dev.knative.apiserver.ref.update"}
@@ -50,19 +52,15 @@ class Shown:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._real, name)
 
-    def _shown(self, pod: dict[str, Any] | None) -> dict[str, Any] | None:
-        if pod is None:
-            return None
-        change = self.show.get(pod["metadata"]["name"], {})
-        if change is None:
-            return None
-        return {**pod, **change, "metadata": {**pod["metadata"], **change.get("metadata", {})}}
+    def _shown(self, pod: Pod | None) -> Pod | None:
+        change = None if pod is None else self.show.get(pod.name, {})
+        return None if pod is None or change is None else changed(pod, change)
 
-    def get_pod(self, name: str) -> dict[str, Any] | None:
+    def get_pod(self, name: str) -> Pod | None:
         self.gets.append(name)
         return self._shown(self._real.get_pod(name))
 
-    def list_pods(self) -> Iterator[dict[str, Any]]:
+    def list_pods(self) -> Iterator[Pod]:
         return (pod for found in self._real.list_pods() if (pod := self._shown(found)))
 
     def delete_pod(self, name: str, uid: str, grace_seconds: int) -> None:
@@ -175,7 +173,7 @@ def test_two_sweepers_at_once_are_harmless(waiting: LocalSystem, shown: Shown, d
     """Every task is concluded once, with one reason, and no pod is left."""
     for number in range(6):
         waiting.start(read_task(task=f"t{number}", sync=f"s{number}"))
-    shown.show = {pod["metadata"]["name"]: EVICTED for pod in waiting.pods.list_pods()}
+    shown.show = {pod.name: EVICTED for pod in waiting.pods.list_pods()}
     barrier = threading.Barrier(4)
     swept: list[SweepStats] = []
 
@@ -232,7 +230,7 @@ def test_a_cluster_that_fails_in_the_middle_of_a_list_concludes_no_absence(
     database.rows("UPDATE syncctl_task SET created_at = now() - interval '1 minute'")
 
     class Half(Shown):
-        def list_pods(self) -> Iterator[dict[str, Any]]:
+        def list_pods(self) -> Iterator[Pod]:
             yield next(iter(super().list_pods()))
             raise ClusterUnavailable("away")
 
@@ -249,7 +247,7 @@ def test_a_task_that_waits_for_a_quota_has_until_the_init_time_out(
     """Its request may be repeated; only then it fails, with the quota's words."""
     waiting.start(read_task())
     [pod] = waiting.pods.list_pods()
-    waiting.pods.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], 0)
+    waiting.pods.delete_pod(pod.name, pod.uid, 0)
     wait_for(lambda: not list(waiting.pods.list_pods()), 30, "no pod")
     age = "UPDATE syncctl_task SET state = 'PENDING', reason = 'exceeded quota: pods=2', created_at = now() - interval '1 hour', updated_at = now() - interval '{} s'"
     database.rows(age.format(100))
@@ -294,7 +292,7 @@ def test_a_running_pod_that_is_stopped_gets_time_to_save(
     """Over its time limit: the row first, then the deletion with the settings' grace."""
     waiting.start(read_task(body={"catalog": catalog("plants")}))
     pod = name_of(waiting, "task-1")
-    wait_for(lambda: (waiting.pods.get_pod(pod) or {})["status"]["phase"] == "Running", 30, "a running pod")
+    wait_for(lambda: (found := waiting.pods.get_pod(pod)) and found.status.phase == "Running", 30, "a running pod")
     database.rows("UPDATE syncctl_task SET created_at = '2020-01-01'")
     shown.show = {pod: {"metadata": {"creationTimestamp": "2020-01-01T00:00:00Z"}}}
     assert waiting.sweep().concluded == 1
@@ -347,7 +345,7 @@ def test_a_call_goes_on_while_anything_is_active(waiting: LocalSystem, shown: Sh
     pod = name_of(waiting, "task-1")
     real, lists = shown.list_pods, []
 
-    def list_pods() -> Iterator[dict[str, Any]]:
+    def list_pods() -> Iterator[Pod]:
         lists.append(1)
         if len(lists) == 3:
             raise ClusterUnavailable("away")

@@ -226,7 +226,7 @@ def test_defect_04_a_row_whose_pod_vanished_fails(waiting: LocalSystem, database
     """Deleted from outside: after a grace period the row says so, and the sync can start again."""
     waiting.start(read_task())
     [pod] = waiting.pods.list_pods()
-    waiting.pods.delete_pod(pod["metadata"]["name"], pod["metadata"]["uid"], 0)
+    waiting.pods.delete_pod(pod.name, pod.uid, 0)
     wait_for(lambda: not list(waiting.pods.list_pods()))
     waiting.sweep()
     assert database.rows("SELECT status FROM source_task") == [{"status": "RUNNING"}]
@@ -440,7 +440,7 @@ def test_an_image_by_digest_is_found_again_by_it(good: LocalSystem, database: Te
     digest = "sha256:" + "0a" * 32
     started = good.start(structs.replace(other_task("spec"), version=digest))
     [pod] = good.pods.list_pods()
-    images = {container["image"] for container in pod["spec"]["containers"]}
+    images = {container.image for container in pod.spec.containers}
     assert f"{PACKAGE}@{digest}" in images
     assert good.finish(started.task_id)["version"] == digest
     assert database.rows("SELECT package, version, error FROM source_spec") == [

@@ -12,6 +12,7 @@ from common.pods.diagnosis import Clock, Limits, Verdict, diagnose
 from tests.reports.conftest import CASES
 from tests.support.fake_bulker import FakeBulker
 from tests.support.sidecar_process import SidecarProcess, catalog, record, state, status
+from tests.support.wire import as_pod
 
 NOW = explain.unix_seconds("2026-09-21T10:08:20Z", 0)
 LIMITS = Limits(init_seconds=180, task_seconds=48 * 3600, silence_seconds=3720)
@@ -23,7 +24,7 @@ def _pod(case: str, file: str = "pod.json") -> dict[str, Any]:
 
 
 def _verdict(pod: dict[str, Any], now: float = NOW) -> Verdict:
-    verdict = diagnose(pod, Clock(now), LIMITS)
+    verdict = diagnose(as_pod(pod), Clock(now), LIMITS)
     assert verdict is not None
     return verdict
 
@@ -60,7 +61,7 @@ def test_pods_sigkill_while_sidecar_waits() -> None:
     verdict = _verdict(pod)
     assert verdict.failure.message == "source was killed (signal 9; often memory: limit 2Gi)."
     assert verdict.failure.rule.origin is FailureOrigin.SOURCE
-    assert diagnose(pod, Clock(NOW - 190), LIMITS) is None
+    assert diagnose(as_pod(pod), Clock(NOW - 190), LIMITS) is None
 
 
 @pytest.mark.parametrize("incremental", [True, False])

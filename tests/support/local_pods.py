@@ -1,6 +1,7 @@
 """Small pods for the tests of embedded.pods, and ways to look at what they leave."""
 
 import base64
+import json
 import sys
 import time
 import uuid
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 
 import psutil
 
+from common.cluster.objects import Pod
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images
 from embedded.pods.launch import MARKER
@@ -44,7 +46,7 @@ def opened(folder: Path, *, images: Images | None = None, **options: Any) -> Ite
     cluster = LocalCluster(folder / "state", known, SIDECAR_IMAGE, environment(), **options)
     try:
         yield cluster
-        uids = {pod["metadata"]["uid"] for pod in cluster.list_pods()}
+        uids = {pod.uid for pod in cluster.list_pods()}
     finally:
         cluster.close(grace_seconds=0.2)
     assert not marked(uids)
@@ -93,18 +95,18 @@ def pod(
     }
 
 
-def secret(name: str, owner: Mapping[str, Any] | None = None, **values: str) -> dict[str, Any]:
+def secret(name: str, owner: Pod | None = None, **values: str) -> dict[str, Any]:
     """A Secret, owned by a created pod."""
-    owners = [] if owner is None else [{"kind": "Pod", **{k: owner["metadata"][k] for k in ("name", "uid")}}]
+    owners = [] if owner is None else [{"kind": "Pod", "name": owner.name, "uid": owner.uid}]
     data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
     return {"metadata": {"name": name, "labels": dict(LABELS), "ownerReferences": owners}, "data": data}
 
 
 def status(cluster: LocalCluster, name: str = "p") -> dict[str, Any]:
-    """The pod's status; it has to exist."""
-    found = cluster.get_pod(name)
-    assert found is not None
-    return dict(found["status"])
+    """The pod's status as its runner wrote it; the pod has to exist."""
+    assert cluster.get_pod(name) is not None
+    found: dict[str, Any] = json.loads((cluster._pods / name / "status.json").read_bytes())
+    return found
 
 
 def phase(cluster: LocalCluster, name: str = "p") -> str:

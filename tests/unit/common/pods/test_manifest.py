@@ -145,7 +145,7 @@ def test_the_sidecar_has_a_copy_of_its_own() -> None:
 
 def test_the_secret_is_exactly_this() -> None:
     """The whole Secret, owned by its pod."""
-    made = manifest.secret(TASK, PAYLOAD, SETTINGS, {"metadata": {"uid": "uid-1"}})
+    made = manifest.secret(TASK, PAYLOAD, SETTINGS, "uid-1")
     data = {key: base64.b64decode(value) for key, value in made.pop("data").items()}
     assert made == {
         "apiVersion": "v1",
@@ -171,7 +171,7 @@ def test_a_spec_needs_no_files() -> None:
     pod = manifest.pod(task, Payload(), SETTINGS)
     assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["pipes"]
     assert "/configmap" not in pod["spec"]["initContainers"][0]["command"][2]
-    assert set(manifest.secret(task, Payload(), SETTINGS, {"metadata": {"uid": "u"}})["data"]) == {
+    assert set(manifest.secret(task, Payload(), SETTINGS, "u")["data"]) == {
         "DATABASE_URL", "BULKER_AUTH_TOKEN",
     }  # fmt: skip
 
@@ -186,7 +186,7 @@ def test_a_large_payload_is_compressed() -> None:
     """What is over 1 MiB as it is goes into the Secret compressed, under names that the init container knows."""
     payload = structs.replace(PAYLOAD, catalog=b'{"streams":[' + b" " * 3_000_000 + b"]}")
     manifest.check_size(payload)
-    made = manifest.secret(TASK, payload, SETTINGS, {"metadata": {"uid": "u"}})
+    made = manifest.secret(TASK, payload, SETTINGS, "u")
     assert gzip.decompress(base64.b64decode(made["data"]["catalog.gz"])) == payload.catalog
     [volume] = [v for v in manifest.pod(TASK, payload, SETTINGS)["spec"]["volumes"] if v["name"] == "configmap"]
     assert {"key": "catalog.gz", "path": "catalog.json.gz"} in volume["secret"]["items"]
@@ -280,10 +280,9 @@ def test_a_later_attempt_waits_for_what_it_goes_on_from() -> None:
 def test_a_secret_gives_back_what_was_put_into_it(size: int) -> None:
     """Compressed or not: the next attempt is given the same."""
     payload = Payload(b'{"a":"' + b"x" * size + b'"}', b'{"streams":[]}', b"{}")
-    owner = {"metadata": {"uid": "u"}}
-    secret = manifest.secret(TASK, payload, SETTINGS, owner)
+    secret = manifest.secret(TASK, payload, SETTINGS, "u")
     assert (
         manifest.payload_of_secret({key: base64.b64decode(value) for key, value in secret["data"].items()}) == payload
     )
-    later = manifest.resume_secret(structs.replace(TASK, attempt=3), Payload(state=payload.config), SETTINGS, owner)
+    later = manifest.resume_secret(structs.replace(TASK, attempt=3), Payload(state=payload.config), SETTINGS, "u")
     assert list(later["data"]) == ["state.json.gz" if size > 10 else "state.json"]
