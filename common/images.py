@@ -1,4 +1,4 @@
-"""Image references, after the grammar of github.com/distribution/reference (regexp.go)."""
+"""Parse and join image references, after the grammar of github.com/distribution/reference (regexp.go)."""
 
 import re
 
@@ -11,7 +11,7 @@ MAX_NAME_LENGTH = 255
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _PORT = r"(?::[0-9]{1,5})"
-# What the first component must look like to be a registry: a dot, a port, `localhost`, or IPv6.
+# The first component is a registry if it has a dot or a port, or is `localhost` or IPv6.
 _REGISTRY = rf"(?:{_LABEL}(?:\.{_LABEL})+{_PORT}?|{_LABEL}{_PORT}|localhost|\[[a-fA-F0-9:]+\]{_PORT}?)"
 _NAME = re.compile(rf"(?:{_REGISTRY}/)?{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -27,16 +27,32 @@ class Image(Struct, frozen=True):
     package: str
     version: str
 
+    @property
+    def name(self) -> str:
+        """The last part of the package: `source-faker`."""
+        return self.package.rpartition("/")[2]
+
     def __str__(self) -> str:
         """The reference as a pod's `image`."""
         return f"{self.package}{'@' if ':' in self.version else ':'}{self.version}"
 
 
+def split(text: str) -> tuple[str, str]:
+    """Return package and version of NAME:TAG or NAME@DIGEST, unchecked; the version is "" if there is none.
+
+    A digest wins over a tag. A colon before the last slash belongs to a registry's port.
+    """
+    reference, _, digest = text.strip().partition("@")
+    folder, slash, last = reference.rpartition("/")
+    name, _, tag = last.partition(":")
+    return folder + slash + name, digest or tag
+
+
 def parse(package: str, version: str) -> Image:
-    """Checks both parts; raises Refused, which never repeats them."""
+    """Return the image. Raise Refused, which never repeats a part, if one is against the grammar."""
     if len(package) > MAX_NAME_LENGTH:
         raise Refused(f"package: an image name has at most {MAX_NAME_LENGTH} characters.")
-    # Docker takes 64 hex digits for an image's id, not for a name.
+    # Docker reads 64 hex digits as an image id.
     if not _NAME.fullmatch(package) or _IDENTIFIER.fullmatch(package):
         raise Refused(
             "package: not the name of an image. Expected lower-case path components with an optional registry in "
@@ -52,10 +68,10 @@ def parse(package: str, version: str) -> Image:
 
 
 def check_allowed(package: str, patterns: str) -> None:
-    """Raises Refused unless the package fits one of SYNCCTL_ALLOWED_IMAGES's patterns; without any, all fit.
+    """Raise Refused unless the package matches one of SYNCCTL_ALLOWED_IMAGES's patterns; without any, all match.
 
-    A star stands for part of one path component, never for a slash. A name without a registry is Docker's own, as
-    container runtimes take it, in a pattern as in a package.
+    A star stands for part of one path component, never for a slash. A name without a registry is Docker's own, in a
+    pattern as in a package.
     """
     allowed = [_pattern(part.strip()) for part in patterns.split(",") if part.strip()]
     if allowed and not any(pattern.fullmatch(_qualified(package)) for pattern in allowed):

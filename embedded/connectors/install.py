@@ -20,6 +20,7 @@ from typing import IO
 
 import msgspec
 
+from common import images
 from common.errors import Refused, SettingsError, Unavailable
 from embedded.connectors import environments, uv
 from embedded.connectors.environments import Made, Package
@@ -69,9 +70,9 @@ class Connectors:
 
     def __init__(self, cache: Path, local_images: Mapping[str, str], environment: Mapping[str, str]) -> None:
         self._home = cache.absolute()
-        self._local = {_short(image): command.strip() for image, command in local_images.items()}
+        self._local = {_split(image): command.strip() for image, command in local_images.items()}
         self._environment = uv.understood(environment)
-        if without := [image for image, command in self._local.items() if not command]:
+        if without := [image for image, command in local_images.items() if not command.strip()]:
             raise SettingsError(f"No command is given for image {', '.join(without)}. Give a command line.")
 
     def command(self, image: str) -> str:
@@ -112,11 +113,11 @@ class Connectors:
             ) from exc
 
     def _mapped(self, image: str) -> str | None:
-        reference = _short(image)
-        return self._local.get(reference) or self._local.get(_split(reference)[0])
+        repository, tag = _split(image)
+        return self._local.get((repository, tag)) or self._local.get((repository, ""))
 
     def _parse(self, image: str) -> _Connector:
-        repository, tag = _split(_short(image))
+        repository, tag = _split(image)
         name = NAME.fullmatch(repository)
         if not name:
             raise Refused(
@@ -161,16 +162,9 @@ def _locked(connector: _Connector, report: Callable[[str], None]) -> Iterator[IO
         yield file
 
 
-def _short(image: str) -> str:
-    """The reference without what says nothing about the version: Docker's own registry, a digest."""
-    return image.strip().removeprefix("docker.io/").partition("@")[0]
-
-
 def _split(image: str) -> tuple[str, str]:
-    """Repository and tag; a colon before the last slash belongs to a registry's port."""
-    folder, slash, name = image.rpartition("/")
-    name, _, tag = name.partition(":")
-    return folder + slash + name, tag
+    """Return repository and tag, without Docker's own registry and a digest, which say nothing about the version."""
+    return images.split(image.strip().removeprefix("docker.io/").partition("@")[0])
 
 
 def _meant(repository: str, tag: str) -> str:

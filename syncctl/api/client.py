@@ -13,9 +13,9 @@ import httpx
 import msgspec
 from msgspec import Raw
 
+from common.images import Image
 from syncctl.api import models
 from syncctl.api.errors import DeploymentError, NoSuchTask, RequestRefused, Unreachable
-from syncctl.image import Image
 from syncctl.settings import is_local, shown
 
 BRISK = (0.2, 0.6)

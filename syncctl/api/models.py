@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from common import nesting
+from common.images import Image
 
 ABSENT = Raw(b"")
 
@@ -73,7 +74,7 @@ class Task(Struct, frozen=True, rename="camel"):
     @property
     def image(self) -> str:
         """The connector's image reference."""
-        return f"{self.package}{'@' if self.version.startswith('sha256:') else ':'}{self.version}"
+        return str(Image(self.package, self.version))
 
     @property
     def has_result(self) -> bool:

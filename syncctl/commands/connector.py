@@ -8,6 +8,7 @@ import typer
 from msgspec import Raw
 from rich.text import Text
 
+from common.images import Image
 from syncctl.api.client import Deployment
 from syncctl.api.models import CheckResult, Task
 from syncctl.api.poll import wait
@@ -19,7 +20,6 @@ from syncctl.display import tables
 from syncctl.display.console import Screen, visible
 from syncctl.display.progress import leaving
 from syncctl.exit_codes import ExitCode, State, exit_code
-from syncctl.image import Image
 
 _GOOD = frozenset({"SUCCEEDED", "SUCCESS"})
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import typer
 from msgspec import Raw
 
+from common import images
 from common.errors import Refused, SyncError
+from common.images import Image
 from syncctl.api.client import Deployment
 from syncctl.api.models import Task
 from syncctl.catalogs import configure, offered, resumable
@@ -27,7 +29,6 @@ from syncctl.commands.session import guard
 from syncctl.display import formatting, tables
 from syncctl.display.console import Screen
 from syncctl.exit_codes import ExitCode, State
-from syncctl.image import Image, parse_image
 
 if TYPE_CHECKING:
     from embedded.edition import Edition
@@ -117,9 +118,13 @@ def _prepare(screen: Screen, running: "Edition") -> Source:
         except Refused as refused:
             screen.note(f"{refused.message}\nTrying another connector ...")
         else:
-            return Source(parse_image(name), CONNECTORS[name])
+            return _source(name)
     running.prepare(last)
-    return Source(parse_image(last), CONNECTORS[last])
+    return _source(last)
+
+
+def _source(name: str) -> Source:
+    return Source(images.parse(*images.split(name)), CONNECTORS[name])
 
 
 def _ask(deployment: Deployment, source: Source) -> Asked:

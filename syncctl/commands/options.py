@@ -7,7 +7,7 @@ import typer
 
 from common import images
 from common.errors import Refused
-from syncctl.image import Image, parse_image
+from common.images import Image
 from syncctl.settings import shown
 
 DEFAULT_PORT = 3043
@@ -27,17 +27,15 @@ def _url(text: str) -> str:
 
 
 def _image(text: str) -> Image:
+    package, version = images.split(text)
     try:
-        image = parse_image(text)
-        images.parse(image.package, image.version)
-    except ValueError as exc:
-        raise typer.BadParameter(str(exc)) from exc
+        return images.parse(package, version)
     except Refused as exc:
+        problem = "is not the name of an image" if version else "names no version"
         raise typer.BadParameter(
-            f"'{text}' is no name of an image. Write it in lower case as NAME:VERSION, such as "
-            "airbyte/source-faker:7.2.1 or registry.example.com:5000/team/source:dev, or as NAME@sha256:..."
+            f"'{text}' {problem}. Write NAME:VERSION in lower case, such as airbyte/source-faker:7.2.1 or "
+            "registry.example.com:5000/team/source:dev, or NAME@sha256:DIGEST."
         ) from exc
-    return image
 
 
 Url = Annotated[

@@ -9,6 +9,7 @@ import msgspec
 import typer
 from msgspec import Raw
 
+from common.images import Image
 from syncctl.api.client import Deployment
 from syncctl.api.errors import NoSuchTask
 from syncctl.api.models import Started, Task
@@ -21,7 +22,6 @@ from syncctl.commands.session import session
 from syncctl.display.console import Screen
 from syncctl.display.progress import finish, leaving, show
 from syncctl.exit_codes import exit_code
-from syncctl.image import Image
 
 STARTED_BY = '{"trigger":"syncctl"}'
 

@@ -110,6 +110,34 @@ def test_a_reference_joins_tag_and_digest_differently():
     assert str(images.parse("a/b", DIGEST)) == f"a/b@{DIGEST}"
 
 
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("airbyte/source-faker:7.2.1", ("airbyte/source-faker", "7.2.1")),
+        (" source-x:dev ", ("source-x", "dev")),
+        ("localhost:5000/me/source-x:1", ("localhost:5000/me/source-x", "1")),
+        ("localhost:5000/me/source-x", ("localhost:5000/me/source-x", "")),
+        ("me/x@sha256:abc", ("me/x", "sha256:abc")),
+        ("host:5000/me/x:1.2@sha256:abc", ("host:5000/me/x", "sha256:abc")),
+    ],
+)
+def test_a_reference_splits_at_its_version(text: str, parts: tuple[str, str]):
+    """The colon behind the last slash splits; a digest wins over a tag; a registry's port is no version."""
+    assert images.split(text) == parts
+
+
+@pytest.mark.parametrize("text", ["", "airbyte/source-faker", "localhost:5000/x", "a:", ":1", "x@md5:1", "a/:1", "x@"])
+def test_a_reference_without_a_name_or_a_version_is_refused(text: str):
+    """Splitting checks nothing, parsing does."""
+    with pytest.raises(Refused):
+        images.parse(*images.split(text))
+
+
+def test_an_image_is_named_by_its_last_part():
+    """The registry and the folders are left out."""
+    assert images.Image("localhost:5000/me/source-x", "1").name == "source-x"
+
+
 @given(st.text(st.sampled_from("abAZ019.:/-_@[]$ ")) | st.text(), st.text(st.sampled_from("aZ09.-_:/ ")) | st.text())
 @pytest.mark.fault(65)
 def test_no_text_gets_through_that_a_shell_or_a_path_could_misread(package: str, version: str):
@@ -122,6 +150,7 @@ def test_no_text_gets_through_that_a_shell_or_a_path_could_misread(package: str,
     assert ".." not in image.package
     assert all(image.package.split("/"))
     assert ":" not in image.package.rsplit("/", 1)[-1]
+    assert images.split(str(image)) == (image.package, image.version)
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import httpx
 import pytest
 from msgspec import Raw
 
+from common.images import Image
 from syncctl.api import client
 from syncctl.api.client import Deployment
 from syncctl.api.errors import RequestRefused, Unreachable
-from syncctl.image import Image
 from tests.support.fake_deployment import BROKEN, TOKEN, FakeDeployment, fake_deployment, task
 
 Fault = tuple[int, dict[str, str], bytes]

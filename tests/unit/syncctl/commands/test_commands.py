@@ -178,7 +178,7 @@ def test_an_impossible_image_is_a_matter_of_usage(server: FakeDeployment, image:
     """Exit 2, in the command line's own terms, and nobody is asked."""
     done = run(server.url, "spec", image, env={"COLUMNS": "1000"})
     assert (done.code, server.requests) == (2, [])
-    assert "is no name of an image. Write it in lower case as NAME:VERSION" in done.err
+    assert "is not the name of an image. Write NAME:VERSION in lower case" in done.err
 
 
 def test_discover_lists_streams(server: FakeDeployment, config: str) -> None:
