@@ -1,6 +1,5 @@
 """Everything on one machine: Postgres, the warehouse, pods as processes, all functions on one port, the sweep."""
 
-import fcntl
 import secrets
 import signal
 import socket
@@ -10,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import IO, Self
+from typing import Self
 
 from common import cluster
 from common import settings as function_settings
 from common.errors import SyncError
 from common.store import Database, states
-from embedded import settings
+from embedded import files, settings
 from embedded.connectors import uv
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images, resolver
@@ -92,7 +91,12 @@ class Edition:
 
     def _start(self, stack: ExitStack) -> None:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        stack.enter_context(_only_one(self.home))
+        try:
+            stack.enter_context(files.lock(self.home / "lock"))
+        except BlockingIOError as error:
+            raise SyncError(
+                f"Another edition already runs on {self.home}; stop it first, or choose another folder with --home."
+            ) from error
         if self.warehouse_file.exists():
             self.warehouse_file.chmod(0o600)
         with ThreadPoolExecutor(1, "database") as background:
@@ -158,11 +162,8 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
     except UnicodeDecodeError:
         raise SyncError(f"{path} does not hold a {path.name}; remove it, and a new one is made.") from None
     if not text:
-        # An empty file would mean no token, and so a door that is open to everyone: it appears whole or not at all.
-        text, half = make(), path.with_suffix(".new")
-        half.touch(mode=0o600)
-        half.write_text(text)
-        half.replace(path)
+        # Atomic: an empty token file would leave the functions open to everyone.
+        files.write_atomic(path, (text := make()).encode())
     return text
 
 
@@ -176,25 +177,3 @@ def _undisturbed() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class _only_one:  # noqa: N801 - used as a function
-    """Holds the home folder: two editions on one would delete each other's pods."""
-
-    def __init__(self, home: Path) -> None:
-        self._home = home
-        self._file: IO[str] | None = None
-
-    def __enter__(self) -> None:
-        self._file = (self._home / "lock").open("a")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise SyncError(
-                f"Another edition already runs on {self._home}; stop it first, or choose another folder with --home."
-            ) from error
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            self._file.close()

@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from typing import IO
 
 from msgspec import Struct
 from packaging.utils import canonicalize_name
@@ -79,7 +78,7 @@ class Unfit(Exception):
 class Maker:
     """Makes the environment of `package` in the folder `home`.
 
-    Every program that it runs keeps the file `lock` open, so the lock is held until the last of them has ended.
+    Every program that it runs inherits the descriptor `lock`, so the lock is held until the last of them has ended.
     """
 
     def __init__(
@@ -87,12 +86,12 @@ class Maker:
         package: Package,
         home: Path,
         environment: Mapping[str, str],
-        lock: IO[str],
+        lock: int,
         report: Callable[[str], None],
     ) -> None:
         self._package, self._home, self._report = package, home, report
         self._environment = dict(environment)
-        self._lock = lock.fileno()
+        self._lock = lock
         self._requires = ""
 
     def make(self) -> Made:

@@ -7,21 +7,19 @@ cache/airbyte-source-faker-7.2.1        the environment; it counts only with the
 cache/airbyte-source-faker-7.2.1.lock   held while it is made
 """
 
-import fcntl
 import re
 import shlex
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from common import images
 from common.errors import Refused, SettingsError, Unavailable
+from embedded import files
 from embedded.connectors import environments, uv
 from embedded.connectors.environments import Made, Package
 
@@ -104,7 +102,8 @@ class Connectors:
         connector = self._parse(image)
         try:
             self._home.mkdir(parents=True, exist_ok=True)
-            with _locked(connector, report) as lock:
+            waiting = f"waiting for another install of {connector.package.title} ..."
+            with files.lock(connector.home.with_name(f"{connector.home.name}.lock"), lambda: report(waiting)) as lock:
                 if not connector.is_ready():
                     self._install(connector, report, lock)
         except OSError as exc:
@@ -138,28 +137,16 @@ class Connectors:
         package = Package(f"airbyte-{name[1]}", tag, name[1], advice)
         return _Connector(package, self._home / f"{package.name}-{tag}")
 
-    def _install(self, connector: _Connector, report: Callable[[str], None], lock: IO[str]) -> None:
+    def _install(self, connector: _Connector, report: Callable[[str], None], lock: int) -> None:
         began, package = time.monotonic(), connector.package
         report(f"installing {package.title}, which may take a minute or more ...")
         try:
             made = environments.Maker(package, connector.home, self._environment, lock, report).make()
-            connector.ready.write_bytes(msgspec.json.encode(made))
+            files.write_atomic(connector.ready, msgspec.json.encode(made))
         finally:
             if not connector.is_ready():
                 shutil.rmtree(connector.home, ignore_errors=True)
         report(f"installed {package.title} in {time.monotonic() - began:.0f} s" + (made.note and f"; it {made.note}"))
-
-
-@contextmanager
-def _locked(connector: _Connector, report: Callable[[str], None]) -> Iterator[IO[str]]:
-    """One install at a time; the kernel lets go of the lock when its holder dies."""
-    with connector.home.with_name(connector.home.name + ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report(f"waiting for another install of {connector.package.title} ...")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
 
 
 def _split(image: str) -> tuple[str, str]:

