@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 from syncctl.api import models
 
 
-class Offered(Struct, frozen=True):
+class DiscoveredStream(Struct, frozen=True):
     """One stream as `discover` describes it; the whole description travels on as it came."""
 
     name: str
@@ -33,8 +33,8 @@ class Offered(Struct, frozen=True):
         )
 
 
-class _Entry(Struct, frozen=True):
-    stream: Offered
+class _ConfiguredStream(Struct, frozen=True):
+    stream: DiscoveredStream
     sync_mode: str = ""
 
 
@@ -42,14 +42,14 @@ class _Catalog(Struct, frozen=True):
     streams: list[Raw]
 
 
-def offered(catalog: Raw) -> list[Offered]:
+def discovered_streams(catalog: Raw) -> list[DiscoveredStream]:
     """The streams of a discovered catalog; raises msgspec.MsgspecError."""
-    return [msgspec.json.decode(raw, type=Offered) for raw in _streams(catalog)]
+    return [msgspec.json.decode(raw, type=DiscoveredStream) for raw in _streams(catalog)]
 
 
-def resumable(configured: Raw) -> frozenset[str]:
+def incremental_streams(configured: Raw) -> frozenset[str]:
     """Return the keys of a configured catalog's incremental streams."""
-    entries = [msgspec.json.decode(raw, type=_Entry) for raw in _streams(configured)]
+    entries = [msgspec.json.decode(raw, type=_ConfiguredStream) for raw in _streams(configured)]
     return frozenset(entry.stream.key for entry in entries if entry.sync_mode == "incremental")
 
 
@@ -61,7 +61,7 @@ def configure(catalog: Raw, names: Sequence[str], option: str = "--catalog") -> 
     """
     try:
         entries = [_entry(raw) for raw in _streams(catalog)]
-    except models.UNREADABLE as exc:
+    except models.DECODE_ERRORS as exc:
         raise typer.BadParameter(
             f"This is no catalog: {exc}. Expected a configured catalog, or what `syncctl discover ... --json` prints.",
             param_hint=option,
@@ -77,10 +77,10 @@ def _streams(catalog: Raw) -> list[Raw]:
     return msgspec.json.decode(catalog, type=_Catalog).streams
 
 
-def _entry(raw: Raw) -> tuple[Offered, Raw]:
+def _entry(raw: Raw) -> tuple[DiscoveredStream, Raw]:
     if "stream" in msgspec.json.decode(raw, type=dict[str, Raw]):
-        return msgspec.json.decode(raw, type=_Entry).stream, raw
-    stream = msgspec.json.decode(raw, type=Offered)
+        return msgspec.json.decode(raw, type=_ConfiguredStream).stream, raw
+    stream = msgspec.json.decode(raw, type=DiscoveredStream)
     key = stream.source_defined_primary_key or []
     entry = {
         "stream": raw,
@@ -92,13 +92,13 @@ def _entry(raw: Raw) -> tuple[Offered, Raw]:
     return stream, Raw(msgspec.json.encode(entry))
 
 
-def _destination_mode(stream: Offered) -> str:
+def _destination_mode(stream: DiscoveredStream) -> str:
     if not stream.resumable:
         return "overwrite"
     return "append_dedup" if stream.source_defined_primary_key else "append"
 
 
-def _refuse_unknown(streams: Sequence[Offered], names: Sequence[str]) -> None:
+def _refuse_unknown(streams: Sequence[DiscoveredStream], names: Sequence[str]) -> None:
     known = {name for stream in streams for name in (stream.name, stream.key)}
     if unknown := [name for name in names if name not in known]:
         raise typer.BadParameter(

@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
     """Ctrl-C: what the deployment does goes on."""
 
 
-class State(StrEnum):
+class TaskState(StrEnum):
     """The states of a task that are told apart; any other that is final counts as failed."""
 
     PENDING = "PENDING"
@@ -30,11 +30,11 @@ class State(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-_ACTIVE = frozenset({State.PENDING, State.RUNNING})
+_ACTIVE = frozenset({TaskState.PENDING, TaskState.RUNNING})
 _CODES: dict[str, ExitCode] = {
-    State.SUCCESS: ExitCode.SUCCESS,
-    State.PARTIAL: ExitCode.PARTIAL,
-    State.CANCELLED: ExitCode.CANCELLED,
+    TaskState.SUCCESS: ExitCode.SUCCESS,
+    TaskState.PARTIAL: ExitCode.PARTIAL,
+    TaskState.CANCELLED: ExitCode.CANCELLED,
 }
 
 

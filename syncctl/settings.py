@@ -21,7 +21,7 @@ def is_local(url: str) -> bool:
     return urlsplit(url).hostname in LOOPBACK
 
 
-def shown(url: str) -> str:
+def without_password(url: str) -> str:
     """The address as it may be shown: a password for what stands in front of a deployment stays unsaid."""
     scheme, separator, rest = url.strip().partition("://")
     front, slash, path = rest.partition("/")

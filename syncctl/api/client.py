@@ -16,14 +16,14 @@ from msgspec import Raw
 from common.images import Image
 from syncctl.api import models
 from syncctl.api.errors import DeploymentError, NoSuchTask, RequestRefused, Unreachable
-from syncctl.settings import is_local, shown
+from syncctl.settings import is_local, without_password
 
-BRISK = (0.2, 0.6)
+SHORT_RETRIES = (0.2, 0.6)
 """Seconds between attempts when somebody waits for a first answer."""
-PATIENT = (1.0, 2.0, 4.0, 8.0, 15.0)
+LONG_RETRIES = (1.0, 2.0, 4.0, 8.0, 15.0)
 """Seconds between attempts while following: a deployment that is being replaced comes back."""
 LONGEST_PAUSE_SECONDS = 30.0
-WORTH_TELLING_SECONDS = 1.0
+REPORTED_PAUSE_SECONDS = 1.0
 # An endpoint that scaled to zero starts first; a connector's pod does not hold the answer up.
 TIMEOUT = httpx.Timeout(60, connect=10)
 MAX_EXCERPT = 200
@@ -45,7 +45,7 @@ class Deployment:
     """
 
     def __init__(self, url: str, token: str = "", report: Callable[[str], None] = lambda _: None) -> None:
-        self.url = shown(url).rstrip("/")
+        self.url = without_password(url).rstrip("/")
         self._report = report
         self._check_host(url)
         # Without TLS there is no certificate to check, and loading the authorities costs a tenth of a second;
@@ -84,7 +84,7 @@ class Deployment:
         """The newest tasks that match `query` (syncId, status, command, limit, cursor)."""
         return self._decode(self._ask("GET", "/tasks", query, repeat=True), models.TaskPage)
 
-    def task(self, task_id: str, log_lines: int | None = None, pauses: Sequence[float] = BRISK) -> models.Task:
+    def task(self, task_id: str, log_lines: int | None = None, pauses: Sequence[float] = SHORT_RETRIES) -> models.Task:
         """One task with its result and its last log lines."""
         query = {} if log_lines is None else {"logs": str(log_lines)}
         try:
@@ -105,7 +105,7 @@ class Deployment:
         """One task of a page."""
         try:
             return models.decode_task(raw)
-        except models.UNREADABLE as exc:
+        except models.DECODE_ERRORS as exc:
             raise self._strange(exc) from exc
 
     def _check_host(self, url: str) -> None:
@@ -130,7 +130,7 @@ class Deployment:
         body: Any = None,
         *,
         repeat: bool,
-        pauses: Sequence[float] = BRISK,
+        pauses: Sequence[float] = SHORT_RETRIES,
     ) -> httpx.Response:
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if body is None else {"Content-Type": "application/json"}
@@ -144,7 +144,7 @@ class Deployment:
                 if wait is None or not error.repeatable:
                     raise
                 wait = max(wait, error.wait_seconds)
-                if wait >= WORTH_TELLING_SECONDS:
+                if wait >= REPORTED_PAUSE_SECONDS:
                     self._report(f"{error} Trying again in {wait:.2g} s.")
             time.sleep(wait)
 
@@ -164,7 +164,7 @@ class Deployment:
     def _decode(self, response: httpx.Response, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(response.content, type=kind)
-        except models.UNREADABLE as exc:
+        except models.DECODE_ERRORS as exc:
             raise self._strange(exc) from exc
 
     def _strange(self, exc: Exception) -> RequestRefused:
@@ -179,7 +179,7 @@ class Deployment:
         try:
             sentence = msgspec.json.decode(response.content, type=models.Refusal).error
             sentence = f"{sentence} {_HINTS.get(code, '')}".strip()
-        except models.UNREADABLE:
+        except models.DECODE_ERRORS:
             sentence, code = self._foreign(response), 0
         return RequestRefused(sentence, repeatable=again, wait_seconds=_retry_after(response), code=code)
 

@@ -9,9 +9,9 @@ from msgspec import Raw, Struct
 from common import nesting
 from common.images import Image
 
-ABSENT = Raw(b"")
+MISSING = Raw(b"")
 
-UNREADABLE = (msgspec.MsgspecError, nesting.TooDeep, RecursionError, UnicodeDecodeError)
+DECODE_ERRORS = (msgspec.MsgspecError, nesting.TooDeep, RecursionError, UnicodeDecodeError)
 """What reading JSON raises that somebody else wrote: not each of them is a DecodeError. A deployment sends nothing that
 the interpreter has no room for: its answers are two levels deeper than a result within our limit, at most.
 """
@@ -38,7 +38,7 @@ class LogLine(Struct, frozen=True):
     message: str = ""
 
 
-class Failure(Struct, frozen=True, rename="camel"):
+class TaskFailure(Struct, frozen=True, rename="camel"):
     """Why a task, or an attempt of it (then with its number and end), ended as it did."""
 
     kind: str = ""
@@ -64,12 +64,12 @@ class Task(Struct, frozen=True, rename="camel"):
     updated_at: str | None = None
     finished_at: str | None = None
     streams: dict[str, StreamProgress] | None = None
-    failure: Failure | None = None
+    failure: TaskFailure | None = None
     attempt: int = 1
-    attempts: list[Failure] = []
-    result: Raw = ABSENT
+    attempts: list[TaskFailure] = []
+    result: Raw = MISSING
     logs: list[Raw] = []
-    raw: Raw = ABSENT
+    raw: Raw = MISSING
 
     @property
     def image(self) -> str:
@@ -127,7 +127,7 @@ def decode_task(raw: Raw) -> Task:
     return msgspec.structs.replace(_task.decode(raw), raw=raw)
 
 
-def decode_line(raw: Raw) -> LogLine:
+def decode_log_line(raw: Raw) -> LogLine:
     """Decodes one log line; raises msgspec.MsgspecError."""
     return _line.decode(raw)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Raw
 
-from syncctl.api.client import PATIENT, Deployment
+from syncctl.api.client import LONG_RETRIES, Deployment
 from syncctl.api.models import Task
 from syncctl.exit_codes import is_final
 from syncctl.settings import is_local
@@ -21,7 +21,7 @@ _LONGEST_LOCAL_PAUSE_SECONDS = 0.3
 """On this machine a look costs a few milliseconds, and nobody else's service is asked."""
 
 
-class Look(NamedTuple):
+class TaskSnapshot(NamedTuple):
     """The task now, the log lines since the last look, and whether lines in between went by unseen."""
 
     task: Task
@@ -29,16 +29,16 @@ class Look(NamedTuple):
     gap: bool = False
 
 
-def follow(deployment: Deployment, task_id: str, seen: list[Raw] | None = None) -> Iterator[Look]:
+def follow(deployment: Deployment, task_id: str, seen: list[Raw] | None = None) -> Iterator[TaskSnapshot]:
     """Looks until the task has ended; pauses grow from a tenth of a second to one (less on this machine).
 
     `seen` are log lines shown already: the last LOG_LINES or more.
     """
     seen = seen or []
     for pause in _pauses(deployment):
-        task = deployment.task(task_id, LOG_LINES, PATIENT)
-        lines, gap = _news(seen, task.logs)
-        yield Look(task, lines, gap)
+        task = deployment.task(task_id, LOG_LINES, LONG_RETRIES)
+        lines, gap = _new_lines(seen, task.logs)
+        yield TaskSnapshot(task, lines, gap)
         if is_final(task):
             return
         seen = task.logs
@@ -48,7 +48,7 @@ def follow(deployment: Deployment, task_id: str, seen: list[Raw] | None = None) 
 def wait(deployment: Deployment, task_id: str, tell: Callable[[Task], None]) -> Task:
     """The task once it has ended; until then, `tell` gets every look at it."""
     for pause in _pauses(deployment):
-        task = deployment.task(task_id, pauses=PATIENT)
+        task = deployment.task(task_id, pauses=LONG_RETRIES)
         if is_final(task):
             return task
         tell(task)
@@ -56,7 +56,7 @@ def wait(deployment: Deployment, task_id: str, tell: Callable[[Task], None]) -> 
     raise AssertionError  # _pauses never ends
 
 
-def _news(seen: list[Raw], now: list[Raw]) -> tuple[list[Raw], bool]:
+def _new_lines(seen: list[Raw], now: list[Raw]) -> tuple[list[Raw], bool]:
     """Lines of a window that an earlier window did not hold.
 
     Lines have no identity of their own, and late ones are sorted in between: so both windows are compared as

@@ -19,16 +19,16 @@ from common.errors import Refused, SyncError
 from common.images import Image
 from syncctl.api.client import Deployment
 from syncctl.api.models import Task
-from syncctl.catalogs import configure, offered, resumable
+from syncctl.catalogs import configure, discovered_streams, incremental_streams
 from syncctl.commands import demo_counts
-from syncctl.commands.connector import show_check, show_spec, storage_key, watch
+from syncctl.commands.connector import show_check, show_spec, storage_key, wait_with_status
 from syncctl.commands.embedded import Home, edition, keep_private, log_to, program, stop_on_signals
 from syncctl.commands.options import DEFAULT_PORT
 from syncctl.commands.read import STARTED_BY
-from syncctl.commands.session import guard
+from syncctl.commands.session import exit_on_error
 from syncctl.display import formatting, tables
-from syncctl.display.console import Screen
-from syncctl.exit_codes import ExitCode, State
+from syncctl.display.console import Output
+from syncctl.exit_codes import ExitCode, TaskState
 
 if TYPE_CHECKING:
     from embedded.edition import Edition
@@ -52,7 +52,7 @@ class Source(NamedTuple):
     config: Raw
 
 
-class Asked(NamedTuple):
+class QuestionTasks(NamedTuple):
     """The tasks of the three questions."""
 
     spec: str
@@ -74,49 +74,49 @@ def demo(home: Home) -> None:
     """
     keep_private()
     stop_on_signals()
-    screen = Screen()
-    with guard(screen, interrupted="Interrupted; everything that the demo started has been stopped."):
+    output = Output()
+    with exit_on_error(output, interrupted="Interrupted; everything that the demo started has been stopped."):
         try:
-            good = _run(screen, home / "demo")
+            good = _run(output, home / "demo")
         except SyncError:
-            screen.note(f"The edition's own log is in {home / 'demo' / LOG_FILE}.")
+            output.note(f"The edition's own log is in {home / 'demo' / LOG_FILE}.")
             raise
     raise typer.Exit(ExitCode.SUCCESS if good else ExitCode.FAILED)
 
 
-def _run(screen: Screen, home: Path) -> bool:
+def _run(output: Output, home: Path) -> bool:
     log_to(home / LOG_FILE)
-    with edition(home, _port(), {}, screen.note) as running, Deployment(running.url, running.token) as deployment:
-        screen.say(f"A connector into {running.warehouse_file}, by way of {running.url}", "bold")
-        _step(screen, 1, "prepare the connector")
-        source = _prepare(screen, running)
+    with edition(home, _port(), {}, output.note) as running, Deployment(running.url, running.token) as deployment:
+        output.print(f"A connector into {running.warehouse_file}, by way of {running.url}", "bold")
+        _step(output, 1, "prepare the connector")
+        source = _prepare(output, running)
         asked = _ask(deployment, source)
-        _step(screen, 2, "spec: GET /spec, with check and discover beside it")
-        catalog = configure(_done(screen, deployment, asked.discover).result, [])
+        _step(output, 2, "spec: GET /spec, with check and discover beside it")
+        catalog = configure(_done(output, deployment, asked.discover).result, [])
         sync = f"demo-{time.time_ns() // 1_000_000}"
         reading = _start(deployment, source, sync, catalog)
-        _show_answers(screen, deployment, source, asked)
-        _step(screen, 5, "read everything: POST /read")
-        reads = demo_counts.Reads(screen, running, deployment, resumable(catalog))
+        _show_answers(output, deployment, source, asked)
+        _step(output, 5, "read everything: POST /read")
+        reads = demo_counts.ReadFollower(output, running, deployment, incremental_streams(catalog))
         first = reads.follow(reading, {})
-        screen.table(demo_counts.table(first))
-        _step(screen, 6, "read again: POST /read without a state resumes from the saved one")
-        _show_states(screen, running, sync)
+        output.table(demo_counts.table(first))
+        _step(output, 6, "read again: POST /read without a state resumes from the saved one")
+        _show_states(output, running, sync)
         again = _start(deployment, source, sync, catalog)
         second = reads.follow(again, {count.stream: count for count in first})
-        screen.table(demo_counts.table(second))
-        _next(screen, running)
-    return _verdict(screen, first, second)
+        output.table(demo_counts.table(second))
+        _next(output, running)
+    return _verdict(output, first, second)
 
 
-def _prepare(screen: Screen, running: "Edition") -> Source:
+def _prepare(output: Output, running: "Edition") -> Source:
     """Install the first of the connectors that can be had; raise the error of the last one if none can."""
     *others, last = CONNECTORS
     for name in others:
         try:
             running.prepare(name)
         except Refused as refused:
-            screen.note(f"{refused.message}\nTrying another connector ...")
+            output.note(f"{refused.message}\nTrying another connector ...")
         else:
             return _source(name)
     running.prepare(last)
@@ -127,27 +127,27 @@ def _source(name: str) -> Source:
     return Source(images.parse(*images.split(name)), CONNECTORS[name])
 
 
-def _ask(deployment: Deployment, source: Source) -> Asked:
+def _ask(deployment: Deployment, source: Source) -> QuestionTasks:
     """All three at once; discover first, because the read waits for it."""
     discover = deployment.discover(source.image, storage_key(), source.config)
     spec = deployment.spec(source.image)
     check = deployment.check(source.image, storage_key(), source.config)
-    return Asked(spec.task_id, check.task_id, discover.task_id)
+    return QuestionTasks(spec.task_id, check.task_id, discover.task_id)
 
 
-def _show_answers(screen: Screen, deployment: Deployment, source: Source, asked: Asked) -> None:
+def _show_answers(output: Output, deployment: Deployment, source: Source, asked: QuestionTasks) -> None:
     """In turn; meanwhile the first read begins."""
-    show_spec(screen, _done(screen, deployment, asked.spec).result)
-    _step(screen, 3, f"check: POST /check with {bytes(source.config).decode()}")
-    show_check(screen, _done(screen, deployment, asked.check))
-    _step(screen, 4, "discover: POST /discover")
-    screen.table(tables.offered(offered(_done(screen, deployment, asked.discover).result)))
+    show_spec(output, _done(output, deployment, asked.spec).result)
+    _step(output, 3, f"check: POST /check with {bytes(source.config).decode()}")
+    show_check(output, _done(output, deployment, asked.check))
+    _step(output, 4, "discover: POST /discover")
+    output.table(tables.catalog(discovered_streams(_done(output, deployment, asked.discover).result)))
 
 
-def _done(screen: Screen, deployment: Deployment, task_id: str) -> Task:
+def _done(output: Output, deployment: Deployment, task_id: str) -> Task:
     """The task once it has succeeded; raises SyncError with its reason if it has not."""
-    task = watch(deployment, screen, "waiting", task_id)
-    if task.state != State.SUCCESS or not task.has_result:
+    task = wait_with_status(deployment, output, "waiting", task_id)
+    if task.state != TaskState.SUCCESS or not task.has_result:
         raise SyncError(f"{task.command} ended {task.state}: {task.reason or 'without a reason.'}")
     return task
 
@@ -163,39 +163,41 @@ def _start(deployment: Deployment, source: Source, sync: str, catalog: Raw) -> s
     return deployment.read(source.image, query, {"config": source.config, "catalog": catalog}).task_id
 
 
-def _show_states(screen: Screen, running: "Edition", sync: str) -> None:
+def _show_states(output: Output, running: "Edition", sync: str) -> None:
     for stream, state in running.states(sync).items():
         brief = state if len(state) <= _LONGEST_STATE else state[:_LONGEST_STATE] + "..."
-        screen.say(f"the connector is given, for {stream}: {brief}", "dim")
+        output.print(f"the connector is given, for {stream}: {brief}", "dim")
 
 
-def _verdict(screen: Screen, first: Sequence[demo_counts.Count], second: Sequence[demo_counts.Count]) -> bool:
+def _verdict(
+    output: Output, first: Sequence[demo_counts.StreamCounts], second: Sequence[demo_counts.StreamCounts]
+) -> bool:
     differing = [count.stream for count in [*first, *second] if not count.agrees]
     if differing or not first:
-        screen.fail(f"The counts differ for: {', '.join(differing) or 'every stream, as none was read'}.")
+        output.error(f"The counts differ for: {', '.join(differing) or 'every stream, as none was read'}.")
         return False
     rows, again = (formatting.count(sum(count.stored for count in read)) for read in (first, second))
     if any(count.resumes for count in second):
         then = f"the second read resumed and brought {again} more."
     else:
         then = f"the second read replaced them by {again}, since this connector cannot resume."
-    screen.say(f"\n{rows} rows emitted, stored and counted; {then}", "green")
+    output.print(f"\n{rows} rows emitted, stored and counted; {then}", "green")
     return True
 
 
-def _next(screen: Screen, running: "Edition") -> None:
+def _next(output: Output, running: "Edition") -> None:
     """What to try now that the demo is over: its edition stops, its data stays."""
-    screen.say("\nTry next:", "bold")
+    output.print("\nTry next:", "bold")
     here = program()
     query = f"duckdb.connect('{running.warehouse_file}', read_only=True).sql('from {demo_counts.PREFIX}users limit 5')"
-    screen.say(f'  {here.with_name("python")} -c "import duckdb; print({query})"  # look at the rows')
-    screen.say(f"  SYNCCTL_HOME={running.home} {here} serve  # run it all again, to stay; it prints what to export")
-    screen.say(f"  {here} tasks  # then, in another terminal: the runs of this demo")
-    screen.say(f"  {here} read --help  # read a connector of your choice")
+    output.print(f'  {here.with_name("python")} -c "import duckdb; print({query})"  # look at the rows')
+    output.print(f"  SYNCCTL_HOME={running.home} {here} serve  # run it all again, to stay; it prints what to export")
+    output.print(f"  {here} tasks  # then, in another terminal: the runs of this demo")
+    output.print(f"  {here} read --help  # read a connector of your choice")
 
 
-def _step(screen: Screen, number: int, what: str) -> None:
-    screen.say(f"\n{number}. {what}", "bold cyan")
+def _step(output: Output, number: int, what: str) -> None:
+    output.print(f"\n{number}. {what}", "bold cyan")
 
 
 def _port() -> int:

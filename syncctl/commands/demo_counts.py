@@ -7,9 +7,9 @@ from common.errors import SyncError
 from syncctl.api.client import Deployment
 from syncctl.api.poll import follow
 from syncctl.display import formatting, tables
-from syncctl.display.console import Grid, Screen
-from syncctl.display.progress import show
-from syncctl.exit_codes import State
+from syncctl.display.console import Grid, Output
+from syncctl.display.progress import show_progress
+from syncctl.exit_codes import TaskState
 
 if TYPE_CHECKING:
     from embedded.edition import Edition
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PREFIX = "demo_"
 
 
-class Count(NamedTuple):
+class StreamCounts(NamedTuple):
     """One stream's rows: said by the connector, acknowledged by the warehouse, counted in its table."""
 
     stream: str
@@ -34,22 +34,22 @@ class Count(NamedTuple):
         return self.emitted == self.stored and self.counted == self.before + self.stored
 
 
-class Reads(NamedTuple):
+class ReadFollower(NamedTuple):
     """What following a read needs; `resumable` are the streams that a second read resumes."""
 
-    screen: Screen
+    output: Output
     running: "Edition"
     deployment: Deployment
     resumable: frozenset[str]
 
-    def follow(self, task_id: str, before: Mapping[str, Count]) -> list[Count]:
+    def follow(self, task_id: str, before: Mapping[str, StreamCounts]) -> list[StreamCounts]:
         """Follow one read to its end and count its rows; `before` is what the tables held."""
-        task = show(self.screen, follow(self.deployment, task_id), logs=False)
-        self.screen.show(tables.heading(task))
-        if task.state != State.SUCCESS:
+        task = show_progress(self.output, follow(self.deployment, task_id), logs=False)
+        self.output.render(tables.task_heading(task))
+        if task.state != TaskState.SUCCESS:
             raise SyncError(f"The read ended {task.state}: {task.reason or 'without a reason.'}")
         return [
-            Count(
+            StreamCounts(
                 name,
                 progress.emitted,
                 progress.stored,
@@ -62,7 +62,7 @@ class Reads(NamedTuple):
         ]
 
 
-def table(counts: Sequence[Count]) -> Grid:
+def table(counts: Sequence[StreamCounts]) -> Grid:
     """Three counts of each stream side by side, and whether they agree."""
     return Grid(
         ("stream", "emitted", "stored", "in the table", "rows/s", "counts"),

@@ -51,7 +51,7 @@ def _read(path: str, option: str) -> tuple[Raw, Any]:
     try:
         nesting.check(data)
         return Raw(data), msgspec.json.decode(data)
-    except models.UNREADABLE as exc:
+    except models.DECODE_ERRORS as exc:
         why = "it is not UTF-8" if isinstance(exc, UnicodeDecodeError) else _place(str(exc), data)
         raise typer.BadParameter(f"{_named(path)} is not valid JSON: {why}.", param_hint=option) from exc
 

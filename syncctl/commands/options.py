@@ -8,7 +8,7 @@ import typer
 from common import images
 from common.errors import Refused
 from common.images import Image
-from syncctl.settings import shown
+from syncctl.settings import without_password
 
 DEFAULT_PORT = 3043
 DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
@@ -22,7 +22,9 @@ def _url(text: str) -> str:
     except ValueError:
         usable = False
     if not usable or not text.strip().isprintable():
-        raise typer.BadParameter(f"'{shown(text)}' is no address. Write it as http://HOST:PORT or https://HOST.")
+        raise typer.BadParameter(
+            f"'{without_password(text)}' is no address. Write it as http://HOST:PORT or https://HOST."
+        )
     return text.strip()
 
 

@@ -15,12 +15,12 @@ from syncctl.api.errors import NoSuchTask
 from syncctl.api.models import Started, Task
 from syncctl.api.poll import follow
 from syncctl.catalogs import configure
-from syncctl.commands.connector import discovered
+from syncctl.commands.connector import discover_catalog
 from syncctl.commands.inputs import read_object, read_state, refuse_two_from_stdin
 from syncctl.commands.options import DEFAULT_URL, AsJson, Config, ImageArgument, Token, Url
 from syncctl.commands.session import session
-from syncctl.display.console import Screen
-from syncctl.display.progress import finish, leaving, show
+from syncctl.display.console import Output
+from syncctl.display.progress import detach_on_interrupt, show_outcome, show_progress
 from syncctl.exit_codes import exit_code
 
 STARTED_BY = '{"trigger":"syncctl"}'
@@ -110,22 +110,22 @@ def read(
     query = {"syncId": sync or sync_id(image, settings), "taskId": task or str(uuid.uuid4())}
     query |= {"startedBy": STARTED_BY} | ({"tableNamePrefix": prefix} if prefix else {})
     query |= {"fullSync": "true"} if full_sync else {}
-    with session(url, token, as_json=as_json) as (deployment, screen):
-        body["catalog"] = chosen or configure(discovered(deployment, screen, image, settings), stream or [])
+    with session(url, token, as_json=as_json) as (deployment, output):
+        body["catalog"] = chosen or configure(discover_catalog(deployment, output, image, settings), stream or [])
         known = _known(deployment, task) if task else None
         started = deployment.read(image, query, body)
         if known:
-            screen.note(f"Task {known.task_id} was there already, {known.state}; no second one was started.")
+            output.note(f"Task {known.task_id} was there already, {known.state}; no second one was started.")
         if follow_it:
-            raise typer.Exit(exit_code(followed(deployment, screen, started.task_id)))
-        _tell(screen, started, query["syncId"], known)
+            raise typer.Exit(exit_code(follow_to_end(deployment, output, started.task_id)))
+        _tell(output, started, query["syncId"], known)
 
 
-def followed(deployment: Deployment, screen: Screen, task_id: str) -> Task:
+def follow_to_end(deployment: Deployment, output: Output, task_id: str) -> Task:
     """Follows a read to its end and shows the last word on it."""
-    with leaving(screen, task_id):
-        task = show(screen, follow(deployment, task_id))
-        finish(screen, task)
+    with detach_on_interrupt(output, task_id):
+        task = show_progress(output, follow(deployment, task_id))
+        show_outcome(output, task)
     return task
 
 
@@ -143,11 +143,11 @@ def _known(deployment: Deployment, task_id: str) -> Task | None:
         return None
 
 
-def _tell(screen: Screen, started: Started, sync: str, known: Task | None) -> None:
+def _tell(output: Output, started: Started, sync: str, known: Task | None) -> None:
     answer = {"ok": True, "taskId": started.task_id, "syncId": sync, "startedAt": started.started_at}
-    screen.data(Raw(msgspec.json.encode(answer)))
+    output.json(Raw(msgspec.json.encode(answer)))
     if known is None:
-        screen.say(f"Started task {started.task_id} of sync {sync}.")
-    screen.note(
+        output.print(f"Started task {started.task_id} of sync {sync}.")
+    output.note(
         f"Follow it with `syncctl logs {started.task_id} --follow`; `syncctl tasks {started.task_id}` shows it."
     )

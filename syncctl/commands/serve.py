@@ -8,8 +8,8 @@ import typer
 from common.logs import set_up
 from syncctl.commands.embedded import Home, edition, keep_private, program, stop_on_signals
 from syncctl.commands.options import DEFAULT_PORT
-from syncctl.commands.session import guard
-from syncctl.display.console import Screen
+from syncctl.commands.session import exit_on_error
+from syncctl.display.console import Output
 
 if TYPE_CHECKING:
     from embedded.edition import Edition
@@ -41,14 +41,14 @@ def serve(home: Home, port: Port = DEFAULT_PORT, image: OwnImages = None) -> Non
       syncctl serve --port 8080 --image 'me/source-mine:dev=python -m my_source'
     """
     images = dict(_image(text) for text in image or [])
-    screen = Screen()
+    output = Output()
     keep_private()
     stop_on_signals()
     set_up()
-    with guard(screen, interrupted="Stopped."), edition(home, port, images, screen.note) as running:
-        _welcome(screen, running)
+    with exit_on_error(output, interrupted="Stopped."), edition(home, port, images, output.note) as running:
+        _welcome(output, running)
         running.wait()
-        screen.note("Stopping.")
+        output.note("Stopping.")
 
 
 def _image(text: str) -> tuple[str, str]:
@@ -60,11 +60,11 @@ def _image(text: str) -> tuple[str, str]:
     return name.strip(), command.strip()
 
 
-def _welcome(screen: Screen, running: "Edition") -> None:
-    screen.say(f"sync-functions answers at {running.url}; Ctrl-C stops it.", "bold")
-    screen.say(f"Warehouse: {running.warehouse_file}", "dim")
-    screen.say("\nIn another terminal:")
-    screen.say(f"  export SYNCCTL_URL={running.url}" + (f" SYNCCTL_TOKEN={running.token}" if running.token else ""))
+def _welcome(output: Output, running: "Edition") -> None:
+    output.print(f"sync-functions answers at {running.url}; Ctrl-C stops it.", "bold")
+    output.print(f"Warehouse: {running.warehouse_file}", "dim")
+    output.print("\nIn another terminal:")
+    output.print(f"  export SYNCCTL_URL={running.url}" + (f" SYNCCTL_TOKEN={running.token}" if running.token else ""))
     here = "syncctl" if shutil.which("syncctl") else program()
-    screen.say(f"  {here} spec airbyte/source-faker:7.2.1")
-    screen.say(f"""  echo '{{"count": 1000}}' | {here} read airbyte/source-faker:7.2.1 --config - --follow""")
+    output.print(f"  {here} spec airbyte/source-faker:7.2.1")
+    output.print(f"""  echo '{{"count": 1000}}' | {here} read airbyte/source-faker:7.2.1 --config - --follow""")

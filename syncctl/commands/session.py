@@ -8,41 +8,45 @@ import typer
 from common.errors import SyncError
 from syncctl.api import models
 from syncctl.api.client import Deployment
-from syncctl.display.console import Screen
+from syncctl.display.console import Output
 from syncctl.exit_codes import ExitCode
-from syncctl.settings import saved_token, shown
+from syncctl.settings import saved_token, without_password
 
 
 @contextmanager
-def guard(screen: Screen, code: ExitCode = ExitCode.FAILED, interrupted: str = "Interrupted.") -> Iterator[None]:
+def exit_on_error(
+    output: Output, code: ExitCode = ExitCode.FAILED, interrupted: str = "Interrupted."
+) -> Iterator[None]:
     """Turns our errors into a sentence and `code`, and Ctrl-C into one line and 130."""
     try:
         yield
     except SyncError as error:
-        screen.fail(error.message)
+        output.error(error.message)
         raise typer.Exit(code) from error
     except KeyboardInterrupt:
-        screen.note(interrupted)
+        output.note(interrupted)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 @contextmanager
-def session(url: str, token: str, *, as_json: bool) -> Iterator[tuple[Deployment, Screen]]:
-    """A deployment to ask and a screen to show it on; whatever the deployment refuses ends in exit 5."""
-    screen = Screen(as_json=as_json)
+def session(url: str, token: str, *, as_json: bool) -> Iterator[tuple[Deployment, Output]]:
+    """A deployment to ask and a output to show it on; whatever the deployment refuses ends in exit 5."""
+    output = Output(as_json=as_json)
     with (
-        guard(screen, ExitCode.UNREACHABLE),
-        _decoded(screen, url),
-        Deployment(url, token or saved_token(url), screen.note) as deployment,
+        exit_on_error(output, ExitCode.UNREACHABLE),
+        _decoded(output, url),
+        Deployment(url, token or saved_token(url), output.note) as deployment,
     ):
-        yield deployment, screen
+        yield deployment, output
 
 
 @contextmanager
-def _decoded(screen: Screen, url: str) -> Iterator[None]:
+def _decoded(output: Output, url: str) -> Iterator[None]:
     """Results and log lines are decoded where they are shown; a strange one is the deployment's fault."""
     try:
         yield
-    except models.UNREADABLE as exc:
-        screen.fail(f"{shown(url)} sent something that this version of syncctl cannot read: {exc}. --json may show it.")
+    except models.DECODE_ERRORS as exc:
+        output.error(
+            f"{without_password(url)} sent what this version of syncctl cannot read: {exc}. --json may show it."
+        )
         raise typer.Exit(ExitCode.UNREACHABLE) from exc

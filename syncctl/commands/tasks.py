@@ -6,17 +6,17 @@ import msgspec
 import typer
 from msgspec import Raw
 
-from syncctl.api.client import PATIENT, Deployment
+from syncctl.api.client import LONG_RETRIES, Deployment
 from syncctl.api.models import Task
-from syncctl.api.poll import LOG_LINES, MAX_LOG_LINES, Look, follow
-from syncctl.catalogs import offered
+from syncctl.api.poll import LOG_LINES, MAX_LOG_LINES, TaskSnapshot, follow
+from syncctl.catalogs import discovered_streams
 from syncctl.commands.connector import show_check, show_spec
 from syncctl.commands.options import DEFAULT_URL, AsJson, TaskId, Token, Url
 from syncctl.commands.session import session
 from syncctl.display import formatting, tables
-from syncctl.display.console import Screen
-from syncctl.display.progress import finish, leaving, show_lines
-from syncctl.exit_codes import State, exit_code, is_final
+from syncctl.display.console import Output
+from syncctl.display.progress import detach_on_interrupt, show_logs, show_outcome
+from syncctl.exit_codes import TaskState, exit_code, is_final
 
 PAGE = 100
 """Tasks asked for at once."""
@@ -25,7 +25,7 @@ MaybeTaskId = Annotated[
     str | None, typer.Argument(metavar="TASK_ID", show_default=False, help="Show this task in full.")
 ]
 Sync = Annotated[str | None, typer.Option("--sync", metavar="ID", help="Only tasks of this sync.")]
-Status = Annotated[State | None, typer.Option("--status", case_sensitive=False, help="Only tasks in this state.")]
+Status = Annotated[TaskState | None, typer.Option("--status", case_sensitive=False, help="Only tasks in this state.")]
 OfCommand = Annotated[
     Literal["spec", "check", "discover", "read"] | None,
     typer.Option("--command", case_sensitive=False, help="Only tasks of this kind."),
@@ -56,15 +56,15 @@ def tasks(
       syncctl tasks 3f0c2a4e-... --json | jq .streams
     """
     filters = {"syncId": sync, "status": status, "command": command}
-    with session(url, token, as_json=as_json) as (deployment, screen):
+    with session(url, token, as_json=as_json) as (deployment, output):
         if task_id is not None:
-            raise typer.Exit(exit_code(_detail(deployment, screen, task_id)))
+            raise typer.Exit(exit_code(_detail(deployment, output, task_id)))
         found = _collect(deployment, {key: str(value) for key, value in filters.items() if value}, limit)
-        screen.data(Raw(msgspec.json.encode({"tasks": [task.raw for task in found]})))
+        output.json(Raw(msgspec.json.encode({"tasks": [task.raw for task in found]})))
         if found:
-            screen.table(tables.tasks(found, narrow=screen.narrow))
+            output.table(tables.task_list(found, narrow=output.narrow))
         else:
-            screen.note("No tasks match. `syncctl read IMAGE --config FILE` starts one.")
+            output.note("No tasks match. `syncctl read IMAGE --config FILE` starts one.")
 
 
 def logs(
@@ -85,14 +85,14 @@ def logs(
       syncctl logs 3f0c2a4e-... --follow
       syncctl logs 3f0c2a4e-... --lines 50 --json | jq -r .message
     """
-    with session(url, token, as_json=as_json) as (deployment, screen):
+    with session(url, token, as_json=as_json) as (deployment, output):
         task = deployment.task(task_id, max(lines, LOG_LINES) if follow_it else lines)
-        with leaving(screen, task_id):
-            show_lines(screen, [Look(task, task.logs[-lines:])])
+        with detach_on_interrupt(output, task_id):
+            show_logs(output, [TaskSnapshot(task, task.logs[-lines:])])
             if follow_it and not is_final(task):
-                task = show_lines(screen, follow(deployment, task_id, task.logs))
+                task = show_logs(output, follow(deployment, task_id, task.logs))
         if not task.logs:
-            screen.note(f"Task {task.task_id} is {task.state} and has no log lines. {task.reason or ''}")
+            output.note(f"Task {task.task_id} is {task.state} and has no log lines. {task.reason or ''}")
         raise typer.Exit(exit_code(task))
 
 
@@ -103,18 +103,18 @@ def cancel(task_id: TaskId, url: Url = DEFAULT_URL, token: Token = "", as_json: 
 
       syncctl cancel 3f0c2a4e-...
     """
-    with session(url, token, as_json=as_json) as (deployment, screen):
+    with session(url, token, as_json=as_json) as (deployment, output):
         before = deployment.task(task_id)
         note = deployment.cancel(before)
-        task = deployment.task(task_id, pauses=PATIENT)
-        screen.data(task.raw)
-        screen.show(tables.heading(task))
+        task = deployment.task(task_id, pauses=LONG_RETRIES)
+        output.json(task.raw)
+        output.render(tables.task_heading(task))
         if note:
-            screen.note(note)
+            output.note(note)
         if is_final(before):
-            screen.note(f"It had ended before, {before.state}: there was nothing to cancel.")
-        elif task.command == "read" and task.state == State.CANCELLED:
-            screen.note(
+            output.note(f"It had ended before, {before.state}: there was nothing to cancel.")
+        elif task.command == "read" and task.state == TaskState.CANCELLED:
+            output.note(
                 f"It saves now what the warehouse has acknowledged; `syncctl logs {task.task_id}` tells how much that "
                 "was. The same sync read again goes on from there."
             )
@@ -134,29 +134,29 @@ def _collect(deployment: Deployment, filters: dict[str, str], limit: int) -> lis
     return found[:limit]
 
 
-def _detail(deployment: Deployment, screen: Screen, task_id: str) -> Task:
+def _detail(deployment: Deployment, output: Output, task_id: str) -> Task:
     task = deployment.task(task_id)
-    screen.data(task.raw)
-    finish(screen, task)
-    screen.say(
+    output.json(task.raw)
+    show_outcome(output, task)
+    output.print(
         f"created {formatting.clock(task.created_at)} · started {formatting.clock(task.started_at) or 'not yet'} · "
         f"finished {formatting.clock(task.finished_at) or 'not yet'}",
         "dim",
     )
     if task.has_result:
-        _result(screen, task)
+        _result(output, task)
     if task.logs:
-        screen.say()
-        if not screen.as_json:
-            show_lines(screen, [Look(task, task.logs)])
+        output.print()
+        if not output.as_json:
+            show_logs(output, [TaskSnapshot(task, task.logs)])
     return task
 
 
-def _result(screen: Screen, task: Task) -> None:
-    screen.say()
+def _result(output: Output, task: Task) -> None:
+    output.print()
     if task.command == "spec":
-        show_spec(screen, task.result)
+        show_spec(output, task.result)
     elif task.command == "check":
-        show_check(screen, task)
+        show_check(output, task)
     elif task.command == "discover":
-        screen.table(tables.offered(offered(task.result)))
+        output.table(tables.catalog(discovered_streams(task.result)))

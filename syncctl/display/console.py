@@ -49,7 +49,7 @@ def visible(text: str, *, lines: bool = False) -> str:
     return (_UNSAFE if lines else _UNSAFE_IN_A_LINE).sub(_picture, text)
 
 
-class Screen:
+class Output:
     """Both streams. `as_json` turns `data` on and `say` and `table` off."""
 
     def __init__(self, *, as_json: bool = False) -> None:
@@ -61,7 +61,7 @@ class Screen:
         self.err = _console(stderr=True)
 
     @property
-    def live(self) -> bool:
+    def is_live(self) -> bool:
         """Whether a display can be redrawn in place."""
         return self.out.is_terminal and not self.out.is_dumb_terminal and not self.as_json
 
@@ -70,12 +70,12 @@ class Screen:
         """Whether a wide table would be squeezed; a pipe has room for everything."""
         return self.out.is_terminal and self.out.width < WIDE
 
-    def say(self, text: str = "", style: str = "") -> None:
+    def print(self, text: str = "", style: str = "") -> None:
         """A text of ours or theirs on standard output, letter for letter, as a block."""
         if not self.as_json:
             self.out.print(Text(visible(text, lines=True), style), soft_wrap=True)
 
-    def show(self, renderable: RenderableType) -> None:
+    def render(self, renderable: RenderableType) -> None:
         """Something drawn, on standard output."""
         if not self.as_json:
             self.out.print(renderable, soft_wrap=isinstance(renderable, Text))
@@ -85,21 +85,21 @@ class Screen:
         if self.as_json:
             return
         if self.out.is_terminal:
-            self.out.print(draw(grid))
+            self.out.print(rich_table(grid))
             return
-        for line in align(grid):
+        for line in aligned_lines(grid):
             self.out.print(Text(line), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Progress and hints, on standard error."""
         self.err.print(Text(visible(text, lines=True), "dim"), soft_wrap=True)
 
-    def fail(self, text: str) -> None:
+    def error(self, text: str) -> None:
         """Why it cannot go on: on standard error, and with --json as an object on standard output too."""
-        self.data(Raw(msgspec.json.encode({"ok": False, "error": text})))
+        self.json(Raw(msgspec.json.encode({"ok": False, "error": text})))
         self.err.print(Text("syncctl: ", "bold red").append(visible(text, lines=True), "default"), soft_wrap=True)
 
-    def data(self, raw: Raw) -> None:
+    def json(self, raw: Raw) -> None:
         """One line of JSON on standard output, for --json; the value is the original, to the letter.
 
         Characters that could disturb a terminal are written as JSON's own escapes, which mean the same.
@@ -110,7 +110,7 @@ class Screen:
             sys.stdout.flush()
 
 
-def draw(grid: Grid) -> Table:
+def rich_table(grid: Grid) -> Table:
     """A grid for a terminal."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for header in grid.headers:
@@ -123,7 +123,7 @@ def draw(grid: Grid) -> Table:
     return table
 
 
-def align(grid: Grid) -> list[str]:
+def aligned_lines(grid: Grid) -> list[str]:
     """A grid as plain lines: two blanks between columns, nothing behind the last."""
     rows = [list(grid.headers), *([visible(cell) for cell in row] for row in grid.rows)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(grid.headers))]

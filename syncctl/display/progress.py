@@ -10,88 +10,91 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from syncctl.api.models import StreamProgress, Task, decode_line
-from syncctl.api.poll import LOG_LINES, Look
+from syncctl.api.models import StreamProgress, Task, decode_log_line
+from syncctl.api.poll import LOG_LINES, TaskSnapshot
 from syncctl.display import formatting, tables
-from syncctl.display.console import Screen, draw, visible
+from syncctl.display.console import Output, rich_table, visible
 from syncctl.exit_codes import ExitCode, is_final
 
 
-def show(screen: Screen, looks: Iterable[Look], *, logs: bool = True) -> Task:
-    """Shows every look and returns the last one's task."""
-    if screen.as_json:
-        return _each(looks, _json_lines(screen))
-    if screen.live:
-        return _redraw(screen, looks, logs=logs)
-    return _each(looks, _plain(screen, logs=logs))
+def show_progress(output: Output, snapshots: Iterable[TaskSnapshot], *, logs: bool = True) -> Task:
+    """Shows every snapshot and returns the last one's task."""
+    if output.as_json:
+        return _each(snapshots, _json_lines(output))
+    if output.is_live:
+        return _redraw(output, snapshots, logs=logs)
+    return _each(snapshots, _plain(output, logs=logs))
 
 
-def show_lines(screen: Screen, looks: Iterable[Look]) -> Task:
+def show_logs(output: Output, snapshots: Iterable[TaskSnapshot]) -> Task:
     """Shows log lines alone."""
-    return _each(looks, lambda look: _lines(screen, look))
+    return _each(snapshots, lambda snapshot: _lines(output, snapshot))
 
 
 @contextmanager
-def leaving(screen: Screen, task_id: str) -> Iterator[None]:
+def detach_on_interrupt(output: Output, task_id: str) -> Iterator[None]:
     """While something is followed, Ctrl-C ends the following alone: it says so, and exits with 130."""
     try:
         yield
     except KeyboardInterrupt:
-        screen.note(
+        output.note(
             f"Stopped following; task {task_id} goes on. `syncctl tasks {task_id}` shows it, `syncctl logs {task_id} "
             f"--follow` follows it, `syncctl cancel {task_id}` ends it."
         )
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
-def finish(screen: Screen, task: Task) -> None:
+def show_outcome(output: Output, task: Task) -> None:
     """The last word on a read: all streams, the outcome and the reason."""
     if task.streams:
-        screen.table(tables.streams(task))
-    screen.show(tables.heading(task))
+        output.table(tables.stream_table(task))
+    output.render(tables.task_heading(task))
     if task.reason:
-        screen.say(task.reason)
-    for line in tables.why(task):
-        screen.say(line, "dim")
+        output.print(task.reason)
+    for line in tables.failure_lines(task):
+        output.print(line, "dim")
 
 
-def _each(looks: Iterable[Look], tell: Callable[[Look], None]) -> Task:
+def _each(snapshots: Iterable[TaskSnapshot], tell: Callable[[TaskSnapshot], None]) -> Task:
     last = None
-    for last in looks:
+    for last in snapshots:
         tell(last)
     assert last is not None, "a task is looked at at least once"  # noqa: S101 - for the type checker
     return last.task
 
 
-def _redraw(screen: Screen, looks: Iterable[Look], *, logs: bool) -> Task:
-    with Live(console=screen.out, auto_refresh=False, transient=True) as display:
+def _redraw(output: Output, snapshots: Iterable[TaskSnapshot], *, logs: bool) -> Task:
+    with Live(console=output.out, auto_refresh=False, transient=True) as display:
 
-        def tell(look: Look) -> None:
+        def tell(snapshot: TaskSnapshot) -> None:
             if logs:
-                _lines(screen, look)
-            waits = Text(visible(look.task.reason or ""), "dim")
-            display.update(Group(draw(tables.streams(look.task)), tables.heading(look.task), waits), refresh=True)
+                _lines(output, snapshot)
+            waits = Text(visible(snapshot.task.reason or ""), "dim")
+            display.update(
+                Group(rich_table(tables.stream_table(snapshot.task)), tables.task_heading(snapshot.task), waits),
+                refresh=True,
+            )
 
-        return _each(looks, tell)
+        return _each(snapshots, tell)
 
 
-def _plain(screen: Screen, *, logs: bool) -> Callable[[Look], None]:
+def _plain(output: Output, *, logs: bool) -> Callable[[TaskSnapshot], None]:
     told: dict[str, StreamProgress] = {}
     state = [("", 1)]
 
-    def tell(look: Look) -> None:
+    def tell(snapshot: TaskSnapshot) -> None:
         if logs:
-            _lines(screen, look)
-        task = look.task
+            _lines(output, snapshot)
+        task = snapshot.task
         now = (": ".join(filter(None, [task.state, task.reason])), task.attempt)
         if now != state[0] and not is_final(task):
             state[0] = now
             # A task that waits for its next attempt says so itself.
             after = "" if task.reason else _attempt(task)
-            screen.say(f"task {visible(task.task_id)} is {visible(now[0])}{after}")
-        for name, progress in (look.task.streams or {}).items():
+            output.print(f"task {visible(task.task_id)} is {visible(now[0])}{after}")
+        for name, progress in (snapshot.task.streams or {}).items():
             if told.get(name) != progress and (progress.emitted or name in told):
-                screen.say(_sentence(name, progress, look.task))
+                output.print(_sentence(name, progress, snapshot.task))
             told[name] = progress
 
     return tell
@@ -112,25 +115,25 @@ def _sentence(name: str, progress: StreamProgress, task: Task) -> str:
     return f"{visible(name)}: {visible(progress.status)}, {', '.join(filter(None, parts))}"
 
 
-def _json_lines(screen: Screen) -> Callable[[Look], None]:
+def _json_lines(output: Output) -> Callable[[TaskSnapshot], None]:
     """`{"event":"log"|"progress"|"end", ...}` lines; progress only when something has changed."""
     told = [b""]
 
-    def tell(look: Look) -> None:
-        for raw in look.lines:
-            _event(screen, "log", "log", raw)
-        brief = _without_logs(look.task)
-        if is_final(look.task):
-            _event(screen, "end", "task", brief)
+    def tell(snapshot: TaskSnapshot) -> None:
+        for raw in snapshot.lines:
+            _event(output, "log", "log", raw)
+        brief = _without_logs(snapshot.task)
+        if is_final(snapshot.task):
+            _event(output, "end", "task", brief)
         elif bytes(brief) != told[0]:
             told[0] = bytes(brief)
-            _event(screen, "progress", "task", brief)
+            _event(output, "progress", "task", brief)
 
     return tell
 
 
-def _event(screen: Screen, event: str, member: str, raw: Raw) -> None:
-    screen.data(Raw(msgspec.json.encode({"event": event, member: raw})))
+def _event(output: Output, event: str, member: str, raw: Raw) -> None:
+    output.json(Raw(msgspec.json.encode({"event": event, member: raw})))
 
 
 def _without_logs(task: Task) -> Raw:
@@ -139,9 +142,9 @@ def _without_logs(task: Task) -> Raw:
     return Raw(msgspec.json.encode(members))
 
 
-def _lines(screen: Screen, look: Look) -> None:
-    if look.gap:
-        screen.note(f"More than {LOG_LINES} lines came at once; the ones before these were not shown here.")
-    for raw in look.lines:
-        screen.data(raw)
-        screen.show(tables.line(decode_line(raw)))
+def _lines(output: Output, snapshot: TaskSnapshot) -> None:
+    if snapshot.gap:
+        output.note(f"More than {LOG_LINES} lines came at once; the ones before these were not shown here.")
+    for raw in snapshot.lines:
+        output.json(raw)
+        output.render(tables.log_line(decode_log_line(raw)))

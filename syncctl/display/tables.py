@@ -6,16 +6,16 @@ from typing import Any
 import msgspec
 from rich.text import Text
 
-from syncctl.api.models import Failure, LogLine, Task
-from syncctl.catalogs import Offered
+from syncctl.api.models import LogLine, Task, TaskFailure
+from syncctl.catalogs import DiscoveredStream
 from syncctl.display import formatting
 from syncctl.display.console import STATE_STYLES, Grid, visible
-from syncctl.exit_codes import State
+from syncctl.exit_codes import TaskState
 
 _LEVEL_STYLES = {"ERROR": "red", "FATAL": "bold red", "ERRSTD": "yellow", "WARN": "yellow", "DEBUG": "dim"}
 
 
-def tasks(rows: Sequence[Task], *, narrow: bool = False) -> Grid:
+def task_list(rows: Sequence[Task], *, narrow: bool = False) -> Grid:
     """A list of tasks; a narrow one leaves out what `syncctl tasks TASK_ID` shows anyway. Ids stay whole, to copy."""
     headers = ("task", "command", "state", "started", "took", "connector", "sync", "reason")
     cells = [
@@ -40,7 +40,7 @@ def tasks(rows: Sequence[Task], *, narrow: bool = False) -> Grid:
     )
 
 
-def streams(task: Task) -> Grid:
+def stream_table(task: Task) -> Grid:
     """The streams of a read; refused rows and errors get a column only where there are any."""
     entries = list((task.streams or {}).items())
     refused = any(progress.refused for _, progress in entries)
@@ -63,7 +63,7 @@ def streams(task: Task) -> Grid:
     return Grid(headers, rows, right=frozenset({"emitted", "stored", "bytes", "rows/s", "refused"}))
 
 
-def heading(task: Task) -> Text:
+def task_heading(task: Task) -> Text:
     """One line about a task: what it is and where it stands."""
     text = Text(visible(f"{task.command} {task.image}"), "bold")
     text.append("  ").append(visible(task.state), STATE_STYLES.get(task.state, ""))
@@ -71,7 +71,7 @@ def heading(task: Task) -> Text:
     return text.append("  " + visible(" · ".join(filter(None, details))), "dim")
 
 
-def why(task: Task) -> list[str]:
+def failure_lines(task: Task) -> list[str]:
     """What ended a task beside the words of its reason: earlier attempts, the kind, and what to do."""
     lines = [
         f"attempt {earlier.attempt} ended {formatting.clock(earlier.ended_at)} ({_kind_of(earlier)}): {earlier.message}"
@@ -80,18 +80,20 @@ def why(task: Task) -> list[str]:
     if failure := task.failure:
         known = failure.advice.lower() in (task.reason or "").lower()
         lines.append(_kind_of(failure) + ("" if known else f": {failure.advice}"))
-    open_ended = any(progress.status in {State.PENDING, State.RUNNING} for progress in (task.streams or {}).values())
-    if task.state == State.CANCELLED and open_ended:
+    open_ended = any(
+        progress.status in {TaskState.PENDING, TaskState.RUNNING} for progress in (task.streams or {}).values()
+    )
+    if task.state == TaskState.CANCELLED and open_ended:
         # The cancel made the row final: what the pod still saves is in its log alone.
         lines.append("The counts are those before the cancel; the end of the log tells what was stored.")
     return lines
 
 
-def _kind_of(failure: Failure) -> str:
+def _kind_of(failure: TaskFailure) -> str:
     return f"{failure.origin}, {failure.kind}"
 
 
-def line(log: LogLine) -> Text:
+def log_line(log: LogLine) -> Text:
     """One log line; further lines of its message are indented, so that none can pass for a line of its own."""
     text = Text(formatting.clock(log.timestamp, "%H:%M:%S"), "dim")
     text.append(f" {visible(log.level):<6}", _LEVEL_STYLES.get(log.level, "default"))
@@ -99,7 +101,7 @@ def line(log: LogLine) -> Text:
     return text.append(visible(log.message, lines=True).replace("\n", "\n    "), "default")
 
 
-def offered(entries: Sequence[Offered]) -> Grid:
+def catalog(entries: Sequence[DiscoveredStream]) -> Grid:
     """A discovered catalog."""
     return Grid(
         ("stream", "modes", "cursor", "primary key", "fields"),
@@ -117,12 +119,12 @@ def offered(entries: Sequence[Offered]) -> Grid:
     )
 
 
-def _cursor(stream: Offered) -> str:
+def _cursor(stream: DiscoveredStream) -> str:
     own = "(the source's own)" if stream.source_defined_cursor else ""
     return ".".join(stream.default_cursor_field or []) or own
 
 
-def settings(spec: Mapping[str, Any]) -> Grid:
+def spec_fields(spec: Mapping[str, Any]) -> Grid:
     """The fields that a connector's configuration may hold, nested ones by dotted names."""
     schema = spec.get("connectionSpecification")
     return Grid(

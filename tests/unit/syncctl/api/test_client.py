@@ -90,7 +90,7 @@ def test_it_gives_up_with_the_deployments_own_sentence(server: FakeDeployment, d
     server.faults = [BUSY] * 10
     with pytest.raises(RequestRefused, match="Postgres cannot be reached"):
         deployment.task("t1")
-    assert len(server.requests) == len(client.BRISK) + 1
+    assert len(server.requests) == len(client.SHORT_RETRIES) + 1
 
 
 def test_bytes_of_a_configuration_travel_as_they_are(server: FakeDeployment, deployment: Deployment) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from syncctl.commands.demo_counts import Count, table
+from syncctl.commands.demo_counts import StreamCounts, table
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,6 @@ def test_counts_agree_only_if_nothing_is_lost_or_doubled(
     emitted: int, stored: int, before: int, counted: int | None, agrees: bool
 ) -> None:
     """What the connector said, what the warehouse acknowledged and what its table holds."""
-    count = Count("users", emitted, stored, before, counted, "", resumes=True)
+    count = StreamCounts("users", emitted, stored, before, counted, "", resumes=True)
     assert count.agrees is agrees
     assert ("DIFFER" in table([count]).rows[0][-1]) is not agrees

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from syncctl.display.console import Grid, Screen, align, visible
+from syncctl.display.console import Grid, Output, aligned_lines, visible
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_json_keeps_digits() -> None:
 def test_align_pads_all_but_the_last() -> None:
     """Plain columns line up, numbers to the right, and nothing trails behind the last."""
     grid = Grid(("name", "rows", "reason"), [("a[/]", "5", ""), ("longer", "1,000", "x\ny")], frozenset({"rows"}))
-    assert align(grid) == ["name     rows  reason", "a[/]        5", "longer  1,000  x␊y"]
+    assert aligned_lines(grid) == ["name     rows  reason", "a[/]        5", "longer  1,000  x␊y"]
 
 
 def _printed(value: str) -> str:
@@ -64,6 +64,6 @@ def _printed(value: str) -> str:
 
     buffer = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="")
     with contextlib.redirect_stdout(buffer):
-        Screen(as_json=True).data(Raw(value.encode()))
+        Output(as_json=True).json(Raw(value.encode()))
         buffer.seek(0)
         return buffer.read()
