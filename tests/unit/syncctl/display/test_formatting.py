@@ -1,4 +1,4 @@
-"""syncctl.display.format: numbers and times as people read them."""
+"""syncctl.display.formatting: numbers and times as people read them."""
 
 import pytest
 
@@ -7,7 +7,8 @@ from syncctl.display import formatting
 
 
 @pytest.mark.parametrize(
-    ("number", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2_340_000, "2.3 MB"), (10**18, "1000.0 PB")]
+    ("number", "text"),
+    [(0, "0 bytes"), (999, "999 bytes"), (1500, "1.5 kB"), (2_340_000, "2.3 MB"), (10**18, "1.0 EB")],
 )
 def test_sizes(number: int, text: str) -> None:
     """Decimal units, one digit behind the point."""
