@@ -1,4 +1,4 @@
-"""Catalogs: from what a connector offers to what a read asks for."""
+"""Discovered catalogs, and the configured ones that reads get."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from syncctl.api import models
 
 
 class DiscoveredStream(Struct, frozen=True):
-    """One stream as `discover` describes it; the whole description travels on as it came."""
+    """One stream as `discover` describes it, with the members that are used here."""
 
     name: str
     namespace: str | None = None
@@ -22,15 +22,27 @@ class DiscoveredStream(Struct, frozen=True):
 
     @property
     def key(self) -> str:
-        """`name` or `namespace.name`: how tasks and tables call the stream."""
+        """`name` or `namespace.name`, the stream's name in tasks and tables."""
         return f"{self.namespace}.{self.name}" if self.namespace else self.name
 
     @property
-    def resumable(self) -> bool:
-        """Whether it can be read incrementally without anybody choosing a cursor first."""
+    def is_resumable(self) -> bool:
+        """Whether it can be read incrementally without a choice of cursor."""
         return "incremental" in (self.supported_sync_modes or []) and bool(
             self.source_defined_cursor or self.default_cursor_field
         )
+
+    def configured(self, raw: Raw) -> Raw:
+        """Return `raw`, the stream's own JSON, as a stream of a configured catalog."""
+        key = self.source_defined_primary_key or []
+        entry = {
+            "stream": raw,
+            "sync_mode": "incremental" if self.is_resumable else "full_refresh",
+            "cursor_field": self.default_cursor_field or [],
+            "destination_sync_mode": ("append_dedup" if key else "append") if self.is_resumable else "overwrite",
+            "primary_key": key,
+        }
+        return Raw(msgspec.json.encode(entry))
 
 
 class _ConfiguredStream(Struct, frozen=True):
@@ -43,7 +55,7 @@ class _Catalog(Struct, frozen=True):
 
 
 def discovered_streams(catalog: Raw) -> list[DiscoveredStream]:
-    """The streams of a discovered catalog; raises msgspec.MsgspecError."""
+    """Return the streams of a discovered catalog. Raise one of DECODE_ERRORS."""
     return [msgspec.json.decode(raw, type=DiscoveredStream) for raw in _streams(catalog)]
 
 
@@ -53,22 +65,22 @@ def incremental_streams(configured: Raw) -> frozenset[str]:
     return frozenset(entry.stream.key for entry in entries if entry.sync_mode == "incremental")
 
 
-def configure(catalog: Raw, names: Sequence[str], option: str = "--catalog") -> Raw:
-    """A configured catalog, from a configured or a discovered one.
+def configure(catalog: Raw, names: Sequence[str]) -> Raw:
+    """Return a configured catalog from a configured or a discovered one.
 
-    A discovered stream becomes incremental where that needs no choice, full_refresh elsewhere. `names` selects
-    streams (all, if empty) by name or by namespace.name; typer.BadParameter tells which ones there are.
+    A discovered stream becomes incremental if that needs no choice, else full_refresh. `names` selects streams by name
+    or namespace.name; all, if empty. Raise typer.BadParameter for a name that is not there, or if no stream is left.
     """
     try:
         entries = [_entry(raw) for raw in _streams(catalog)]
     except models.DECODE_ERRORS as exc:
         raise typer.BadParameter(
-            f"This is no catalog: {exc}. Expected a configured catalog, or what `syncctl discover ... --json` prints.",
-            param_hint=option,
+            f"This is not a catalog: {exc}. Pass a configured catalog, or what `syncctl discover ... --json` prints.",
+            param_hint="--catalog",
         ) from exc
     _refuse_unknown([stream for stream, _ in entries], names)
     if not entries:
-        raise typer.BadParameter("The catalog has no streams: nothing would be read.", param_hint=option)
+        raise typer.BadParameter("The catalog has no streams: nothing would be read.", param_hint="--catalog")
     chosen = [raw for stream, raw in entries if not names or stream.name in names or stream.key in names]
     return Raw(msgspec.json.encode({"streams": chosen}))
 
@@ -81,21 +93,7 @@ def _entry(raw: Raw) -> tuple[DiscoveredStream, Raw]:
     if "stream" in msgspec.json.decode(raw, type=dict[str, Raw]):
         return msgspec.json.decode(raw, type=_ConfiguredStream).stream, raw
     stream = msgspec.json.decode(raw, type=DiscoveredStream)
-    key = stream.source_defined_primary_key or []
-    entry = {
-        "stream": raw,
-        "sync_mode": "incremental" if stream.resumable else "full_refresh",
-        "cursor_field": stream.default_cursor_field or [],
-        "destination_sync_mode": _destination_mode(stream),
-        "primary_key": key,
-    }
-    return stream, Raw(msgspec.json.encode(entry))
-
-
-def _destination_mode(stream: DiscoveredStream) -> str:
-    if not stream.resumable:
-        return "overwrite"
-    return "append_dedup" if stream.source_defined_primary_key else "append"
+    return stream, stream.configured(raw)
 
 
 def _refuse_unknown(streams: Sequence[DiscoveredStream], names: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Exit codes: what a script learns without reading a word."""
+"""Exit codes, and the states of a task that they follow from."""
 
 from enum import IntEnum, StrEnum
 
@@ -16,11 +16,11 @@ class ExitCode(IntEnum):
     UNREACHABLE = 5
     """The deployment cannot be reached, or refused the request."""
     INTERRUPTED = 130
-    """Ctrl-C: what the deployment does goes on."""
+    """Ctrl-C; the task runs on."""
 
 
 class TaskState(StrEnum):
-    """The states of a task that are told apart; any other that is final counts as failed."""
+    """The states of a task; an unknown one counts as failed."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -30,8 +30,9 @@ class TaskState(StrEnum):
     CANCELLED = "CANCELLED"
 
 
-_ACTIVE = frozenset({TaskState.PENDING, TaskState.RUNNING})
 _CODES: dict[str, ExitCode] = {
+    TaskState.PENDING: ExitCode.SUCCESS,
+    TaskState.RUNNING: ExitCode.SUCCESS,
     TaskState.SUCCESS: ExitCode.SUCCESS,
     TaskState.PARTIAL: ExitCode.PARTIAL,
     TaskState.CANCELLED: ExitCode.CANCELLED,
@@ -39,12 +40,10 @@ _CODES: dict[str, ExitCode] = {
 
 
 def is_final(task: Task) -> bool:
-    """Whether the task's state never changes again."""
-    return task.state not in _ACTIVE
+    """Tell whether the task's state can no longer change."""
+    return task.state not in {TaskState.PENDING, TaskState.RUNNING}
 
 
 def exit_code(task: Task) -> ExitCode:
-    """The outcome of a task as an exit code; 0 while it goes on."""
-    if not is_final(task):
-        return ExitCode.SUCCESS
+    """Return the exit code of a task's outcome; 0 while it runs."""
     return _CODES.get(task.state, ExitCode.FAILED)

@@ -1,4 +1,4 @@
-"""Where the embedded edition keeps its data, and the token it leaves there for this user."""
+"""The embedded edition's home folder, and the token that it leaves there for this user."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def home() -> Path:
-    """SYNCCTL_HOME, else a folder in the user's data folder (XDG; a relative path there is ignored)."""
+    """Return SYNCCTL_HOME, else a folder in the user's data folder (XDG; a relative path there is ignored)."""
     environ = os.environ  # noqa: TID251 - this is a settings.py
     if chosen := environ.get("SYNCCTL_HOME"):
         return Path(chosen).expanduser().absolute()
@@ -17,19 +17,19 @@ def home() -> Path:
 
 
 def is_local(url: str) -> bool:
-    """Whether the address is on this machine."""
+    """Tell whether the address is on this machine."""
     return urlsplit(url).hostname in LOOPBACK
 
 
 def without_password(url: str) -> str:
-    """The address as it may be shown: a password for what stands in front of a deployment stays unsaid."""
+    """Return the address without user and password, which may be there for a proxy in front of the deployment."""
     scheme, separator, rest = url.strip().partition("://")
     front, slash, path = rest.partition("/")
     return f"{scheme}{separator}{front.rpartition('@')[2]}{slash}{path}"
 
 
 def saved_token(url: str) -> str:
-    """The token that an embedded edition of this user wrote down; none for addresses elsewhere."""
+    """Return the token of this user's embedded edition; "" for addresses elsewhere."""
     try:
         return (home() / "token").read_text().strip() if is_local(url) else ""
     except (OSError, UnicodeDecodeError):

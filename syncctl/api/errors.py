@@ -1,20 +1,17 @@
-"""Why a command cannot go on.
+"""Errors of requests to a deployment.
 
 SyncError (common.errors)
 └── DeploymentError
     ├── Unreachable     nothing answers at the deployment's address, or the connection broke
-    └── RequestRefused  the deployment, or something in front of it, says no
-        └── NoSuchTask  it does not know the task
+    └── RequestRefused  the deployment, or something in front of it, refuses; its own sentence, if it has one
+        └── NoSuchTask  the deployment does not know the task
 """
 
 from common.errors import SyncError
 
 
 class DeploymentError(SyncError):
-    """A request came to nothing; `repeatable` says whether trying again can help and cannot harm.
-
-    `code` is the answer's HTTP status, 0 without one.
-    """
+    """A request failed. `repeatable`: a retry can help and cannot harm. `code`: the HTTP status, or 0."""
 
     def __init__(self, message: str, *, repeatable: bool = False, wait_seconds: float = 0, code: int = 0) -> None:
         super().__init__(message)
@@ -24,12 +21,12 @@ class DeploymentError(SyncError):
 
 
 class Unreachable(DeploymentError):
-    """Nothing answers, or the connection broke; the message says what to do."""
+    """Nothing answers, or the connection broke."""
 
 
 class RequestRefused(DeploymentError):
-    """An answer that is a refusal; the message is the deployment's own sentence where it has one."""
+    """The answer is a refusal."""
 
 
 class NoSuchTask(RequestRefused):
-    """The deployment answers, and knows no task of that id."""
+    """The deployment does not know the task."""

@@ -1,6 +1,6 @@
-"""What a deployment answers, as msgspec types; members that are not used here stay unread.
+"""The answers of a deployment as msgspec types, with the members that are used here.
 
-Every Task keeps the bytes it came as (`raw`): `--json` prints those, so nothing is lost or reworded on the way.
+A Task keeps its JSON as it came (`raw`), which `--json` prints.
 """
 
 import msgspec
@@ -12,13 +12,11 @@ from common.images import Image
 MISSING = Raw(b"")
 
 DECODE_ERRORS = (msgspec.MsgspecError, nesting.TooDeep, RecursionError, UnicodeDecodeError)
-"""What reading JSON raises that somebody else wrote: not each of them is a DecodeError. A deployment sends nothing that
-the interpreter has no room for: its answers are two levels deeper than a result within our limit, at most.
-"""
+"""The errors of decoding foreign JSON, not all of which are DecodeErrors."""
 
 
 class StreamProgress(Struct, frozen=True):
-    """How far a stream is. Counts are rows, `size` is bytes of rows."""
+    """The progress of a stream. Counts are rows, `size` is bytes of rows."""
 
     status: str = ""
     emitted: int = 0
@@ -39,7 +37,7 @@ class LogLine(Struct, frozen=True):
 
 
 class TaskFailure(Struct, frozen=True, rename="camel"):
-    """Why a task, or an attempt of it (then with its number and end), ended as it did."""
+    """Why a task ended, or an attempt of it, which has a number and an end."""
 
     kind: str = ""
     origin: str = ""
@@ -50,7 +48,7 @@ class TaskFailure(Struct, frozen=True, rename="camel"):
 
 
 class Task(Struct, frozen=True, rename="camel"):
-    """One run. Times are RFC 3339; `result` and `logs` come only when a single task is asked for."""
+    """One run. Times are RFC 3339; a list of tasks has no `result` and no `logs`."""
 
     task_id: str
     command: str
@@ -78,25 +76,25 @@ class Task(Struct, frozen=True, rename="camel"):
 
     @property
     def has_result(self) -> bool:
-        """Whether the task's answer is there."""
+        """Whether the connector's answer is there."""
         return bytes(self.result) not in {b"", b"null"}
 
 
 class Started(Struct, frozen=True, rename="camel"):
-    """A deployment took a task on; `started_at` is Unix seconds."""
+    """A task that a deployment has accepted; `started_at` is Unix seconds."""
 
     task_id: str
     started_at: int = 0
 
 
 class Cancelled(Struct, frozen=True):
-    """What a deployment has to say of a cancel: where the pod is, if not at its own place."""
+    """The answer to a cancel; `note` says where the pod is, if in another data plane."""
 
     note: str = ""
 
 
 class CheckResult(Struct, frozen=True):
-    """What a connector says about its configuration."""
+    """A connector's verdict on a configuration."""
 
     status: str = ""
     message: str | None = ""
@@ -123,12 +121,12 @@ class Refusal(Struct, frozen=True):
 
 
 def decode_task(raw: Raw) -> Task:
-    """Decodes one task and keeps its bytes; raises msgspec.MsgspecError."""
+    """Decode a task and keep its bytes. Raise one of DECODE_ERRORS."""
     return msgspec.structs.replace(_task.decode(raw), raw=raw)
 
 
 def decode_log_line(raw: Raw) -> LogLine:
-    """Decodes one log line; raises msgspec.MsgspecError."""
+    """Decode a log line. Raise one of DECODE_ERRORS."""
     return _line.decode(raw)
 
 

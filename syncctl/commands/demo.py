@@ -1,15 +1,13 @@
 """`syncctl demo`: a real connector into a real table on this machine, and the counts to prove it.
 
-Everything goes through the deployment's HTTP endpoints, as any caller would do it; only the rows of the tables
-are counted in the warehouse itself.
+All goes through the deployment's HTTP endpoints, but for the rows of the tables, which are counted in the warehouse.
 """
 
 import socket
 import time
 import uuid
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import typer
 from msgspec import Raw
@@ -18,46 +16,34 @@ from common import images
 from common.errors import Refused, SyncError
 from common.images import Image
 from syncctl.api.client import Deployment
-from syncctl.api.models import Task
+from syncctl.api.models import Started, Task
+from syncctl.api.poll import follow
 from syncctl.catalogs import configure, discovered_streams, incremental_streams
-from syncctl.commands import demo_counts
-from syncctl.commands.connector import show_check, show_spec, storage_key, wait_with_status
-from syncctl.commands.embedded import Home, edition, keep_private, log_to, program, stop_on_signals
+from syncctl.commands.connector import show_check, show_spec, wait_with_status
+from syncctl.commands.demo_counts import StreamCounts, table
+from syncctl.commands.embedded import Home, edition, log_to, program, set_up_process
 from syncctl.commands.options import DEFAULT_PORT
 from syncctl.commands.read import STARTED_BY
 from syncctl.commands.session import exit_on_error
 from syncctl.display import formatting, tables
 from syncctl.display.console import Output
+from syncctl.display.progress import show_progress
 from syncctl.exit_codes import ExitCode, TaskState
 
 if TYPE_CHECKING:
     from embedded.edition import Edition
 
-# always_updated false: the connector sends nothing again that its state says it has sent.
+# always_updated false: the connector sends nothing again that its state covers.
 _FAKER = Raw(b'{"count": 1000, "seed": 1, "parallelism": 1, "always_updated": false}')
 CONNECTORS = {
     "airbyte/source-faker:7.2.1": _FAKER,
     "airbyte/source-faker:6.2.38": _FAKER,
     "airbyte/source-hardcoded-records:0.0.48": Raw(b'{"count": 1000}'),
 }
-"""Connectors that ask nobody for their rows, with their configurations: the first that can be installed is taken."""
+"""Connectors that make up their rows, with their configurations; the first that can be installed is used."""
 LOG_FILE = "edition.log"
+PREFIX = "demo_"
 _LONGEST_STATE = 100
-
-
-class Source(NamedTuple):
-    """The demo's connector, and the configuration that it gets."""
-
-    image: Image
-    config: Raw
-
-
-class QuestionTasks(NamedTuple):
-    """The tasks of the three questions."""
-
-    spec: str
-    check: str
-    discover: str
 
 
 def demo(home: Home) -> None:
@@ -72,136 +58,139 @@ def demo(home: Home) -> None:
       syncctl demo
       SYNCCTL_HOME=/tmp/demo syncctl demo
     """
-    keep_private()
-    stop_on_signals()
-    output = Output()
+    set_up_process()
+    output, home = Output(), home / "demo"
     with exit_on_error(output, interrupted="Interrupted; everything that the demo started has been stopped."):
         try:
-            good = _run(output, home / "demo")
+            log_to(home / LOG_FILE)
+            with (
+                edition(home, _port(), {}, output.note) as running,
+                Deployment(running.url, running.token) as deployment,
+            ):
+                good = _Demo(output, running, deployment).run()
         except SyncError:
-            output.note(f"The edition's own log is in {home / 'demo' / LOG_FILE}.")
+            output.note(f"The edition's own log is in {home / LOG_FILE}.")
             raise
     raise typer.Exit(ExitCode.SUCCESS if good else ExitCode.FAILED)
 
 
-def _run(output: Output, home: Path) -> bool:
-    log_to(home / LOG_FILE)
-    with edition(home, _port(), {}, output.note) as running, Deployment(running.url, running.token) as deployment:
-        output.print(f"A connector into {running.warehouse_file}, by way of {running.url}", "bold")
-        _step(output, 1, "prepare the connector")
-        source = _prepare(output, running)
-        asked = _ask(deployment, source)
-        _step(output, 2, "spec: GET /spec, with check and discover beside it")
-        catalog = configure(_done(output, deployment, asked.discover).result, [])
-        sync = f"demo-{time.time_ns() // 1_000_000}"
-        reading = _start(deployment, source, sync, catalog)
-        _show_answers(output, deployment, source, asked)
-        _step(output, 5, "read everything: POST /read")
-        reads = demo_counts.ReadFollower(output, running, deployment, incremental_streams(catalog))
-        first = reads.follow(reading, {})
-        output.table(demo_counts.table(first))
-        _step(output, 6, "read again: POST /read without a state resumes from the saved one")
-        _show_states(output, running, sync)
-        again = _start(deployment, source, sync, catalog)
-        second = reads.follow(again, {count.stream: count for count in first})
-        output.table(demo_counts.table(second))
-        _next(output, running)
-    return _verdict(output, first, second)
+class _Demo:
+    """The demo's steps on a running edition."""
 
+    def __init__(self, output: Output, running: "Edition", deployment: Deployment) -> None:
+        self._output, self._running, self._deployment = output, running, deployment
+        self._sync = f"demo-{time.time_ns() // 1_000_000}"
 
-def _prepare(output: Output, running: "Edition") -> Source:
-    """Install the first of the connectors that can be had; raise the error of the last one if none can."""
-    *others, last = CONNECTORS
-    for name in others:
-        try:
-            running.prepare(name)
-        except Refused as refused:
-            output.note(f"{refused.message}\nTrying another connector ...")
+    def run(self) -> bool:
+        """Run all steps; tell whether the counts agree."""
+        output, deployment = self._output, self._deployment
+        output.print(f"A connector into {self._running.warehouse_file}, by way of {self._running.url}", "bold")
+        self._step(1, "prepare the connector")
+        name = self._prepare()
+        image, config = images.parse(*images.split(name)), CONNECTORS[name]
+        # All three at once; discover first, because the read waits for it.
+        discover = deployment.discover(image, config)
+        spec, check = deployment.spec(image), deployment.check(image, config)
+        self._step(2, "spec: GET /spec, with check and discover beside it")
+        discovered = self._result(discover)
+        catalog = configure(discovered.result, [])
+        read = self._read(image, config, catalog)
+        # The answers are shown while the first read begins.
+        show_spec(output, self._result(spec).result)
+        self._step(3, f"check: POST /check with {bytes(config).decode()}")
+        show_check(output, self._result(check))
+        self._step(4, "discover: POST /discover")
+        output.table(tables.catalog(discovered_streams(discovered.result)))
+        self._step(5, "read everything: POST /read")
+        first = self._follow(read, {}, incremental_streams(catalog))
+        self._step(6, "read again: POST /read without a state resumes from the saved one")
+        self._show_states()
+        before = {count.stream: count.counted or 0 for count in first}
+        second = self._follow(self._read(image, config, catalog), before, incremental_streams(catalog))
+        self._show_next()
+        return self._verdict(first, second)
+
+    def _prepare(self) -> str:
+        """Install the first connector that can be had and return its name; raise the last one's error if none can."""
+        *others, last = CONNECTORS
+        for name in others:
+            try:
+                self._running.prepare(name)
+            except Refused as refused:
+                self._output.note(f"{refused.message}\nTrying another connector ...")
+            else:
+                return name
+        self._running.prepare(last)
+        return last
+
+    def _result(self, started: Started) -> Task:
+        """Return the task once it has succeeded. Raise SyncError with its reason if it fails."""
+        task = wait_with_status(self._deployment, self._output, "waiting", started.task_id)
+        if task.state != TaskState.SUCCESS or not task.has_result:
+            raise SyncError(f"{task.command} ended {task.state}: {task.reason or 'without a reason.'}")
+        return task
+
+    def _read(self, image: Image, config: Raw, catalog: Raw) -> Started:
+        query = {"syncId": self._sync, "taskId": str(uuid.uuid4()), "tableNamePrefix": PREFIX, "startedBy": STARTED_BY}
+        return self._deployment.read(image, query, {"config": config, "catalog": catalog})
+
+    def _follow(self, started: Started, before: dict[str, int], resumable: frozenset[str]) -> list[StreamCounts]:
+        """Follow a read to its end, and show its counts; `before` are the rows of the tables then."""
+        task = show_progress(self._output, follow(self._deployment, started.task_id), logs=False)
+        self._output.render(tables.task_heading(task))
+        if task.state != TaskState.SUCCESS:
+            raise SyncError(f"The read ended {task.state}: {task.reason or 'without a reason.'}")
+        counts = [
+            StreamCounts(
+                name,
+                progress.emitted,
+                progress.stored,
+                before.get(name, 0) if name in resumable else 0,
+                self._running.rows(PREFIX + name),
+                formatting.rate(progress, task),
+                name in resumable,
+            )
+            for name, progress in (task.streams or {}).items()
+        ]
+        self._output.table(table(counts))
+        return counts
+
+    def _show_states(self) -> None:
+        for stream, state in self._running.states(self._sync).items():
+            brief = state if len(state) <= _LONGEST_STATE else state[:_LONGEST_STATE] + "..."
+            self._output.print(f"the connector is given, for {stream}: {brief}", "dim")
+
+    def _verdict(self, first: Sequence[StreamCounts], second: Sequence[StreamCounts]) -> bool:
+        differing = [count.stream for count in [*first, *second] if not count.agrees]
+        if differing or not first:
+            self._output.error(f"The counts differ for: {', '.join(differing) or 'every stream, as none was read'}.")
+            return False
+        rows, again = (formatting.count(sum(count.stored for count in read)) for read in (first, second))
+        if any(count.resumes for count in second):
+            then = f"the second read resumed and brought {again} more."
         else:
-            return _source(name)
-    running.prepare(last)
-    return _source(last)
+            then = f"the second read replaced them by {again}, since this connector cannot resume."
+        self._output.print(f"\n{rows} rows emitted, stored and counted; {then}", "green")
+        return True
 
+    def _show_next(self) -> None:
+        """Show what to try next: the edition stops with the demo, its data stays."""
+        here, file = program(), self._running.warehouse_file
+        query = f"duckdb.connect('{file}', read_only=True).sql('from {PREFIX}users limit 5')"
+        self._output.print("\nTry next:", "bold")
+        self._output.print(
+            f'  {here.with_name("python")} -c "import duckdb; print({query})"  # look at the rows\n'
+            f"  SYNCCTL_HOME={self._running.home} {here} serve  # run it all again, to stay; it prints what to export\n"
+            f"  {here} tasks  # then, in another terminal: the runs of this demo\n"
+            f"  {here} read --help  # read a connector of your choice"
+        )
 
-def _source(name: str) -> Source:
-    return Source(images.parse(*images.split(name)), CONNECTORS[name])
-
-
-def _ask(deployment: Deployment, source: Source) -> QuestionTasks:
-    """All three at once; discover first, because the read waits for it."""
-    discover = deployment.discover(source.image, storage_key(), source.config)
-    spec = deployment.spec(source.image)
-    check = deployment.check(source.image, storage_key(), source.config)
-    return QuestionTasks(spec.task_id, check.task_id, discover.task_id)
-
-
-def _show_answers(output: Output, deployment: Deployment, source: Source, asked: QuestionTasks) -> None:
-    """In turn; meanwhile the first read begins."""
-    show_spec(output, _done(output, deployment, asked.spec).result)
-    _step(output, 3, f"check: POST /check with {bytes(source.config).decode()}")
-    show_check(output, _done(output, deployment, asked.check))
-    _step(output, 4, "discover: POST /discover")
-    output.table(tables.catalog(discovered_streams(_done(output, deployment, asked.discover).result)))
-
-
-def _done(output: Output, deployment: Deployment, task_id: str) -> Task:
-    """The task once it has succeeded; raises SyncError with its reason if it has not."""
-    task = wait_with_status(deployment, output, "waiting", task_id)
-    if task.state != TaskState.SUCCESS or not task.has_result:
-        raise SyncError(f"{task.command} ended {task.state}: {task.reason or 'without a reason.'}")
-    return task
-
-
-def _start(deployment: Deployment, source: Source, sync: str, catalog: Raw) -> str:
-    """Begins a read; returns its taskId."""
-    query = {
-        "syncId": sync,
-        "taskId": str(uuid.uuid4()),
-        "tableNamePrefix": demo_counts.PREFIX,
-        "startedBy": STARTED_BY,
-    }
-    return deployment.read(source.image, query, {"config": source.config, "catalog": catalog}).task_id
-
-
-def _show_states(output: Output, running: "Edition", sync: str) -> None:
-    for stream, state in running.states(sync).items():
-        brief = state if len(state) <= _LONGEST_STATE else state[:_LONGEST_STATE] + "..."
-        output.print(f"the connector is given, for {stream}: {brief}", "dim")
-
-
-def _verdict(
-    output: Output, first: Sequence[demo_counts.StreamCounts], second: Sequence[demo_counts.StreamCounts]
-) -> bool:
-    differing = [count.stream for count in [*first, *second] if not count.agrees]
-    if differing or not first:
-        output.error(f"The counts differ for: {', '.join(differing) or 'every stream, as none was read'}.")
-        return False
-    rows, again = (formatting.count(sum(count.stored for count in read)) for read in (first, second))
-    if any(count.resumes for count in second):
-        then = f"the second read resumed and brought {again} more."
-    else:
-        then = f"the second read replaced them by {again}, since this connector cannot resume."
-    output.print(f"\n{rows} rows emitted, stored and counted; {then}", "green")
-    return True
-
-
-def _next(output: Output, running: "Edition") -> None:
-    """What to try now that the demo is over: its edition stops, its data stays."""
-    output.print("\nTry next:", "bold")
-    here = program()
-    query = f"duckdb.connect('{running.warehouse_file}', read_only=True).sql('from {demo_counts.PREFIX}users limit 5')"
-    output.print(f'  {here.with_name("python")} -c "import duckdb; print({query})"  # look at the rows')
-    output.print(f"  SYNCCTL_HOME={running.home} {here} serve  # run it all again, to stay; it prints what to export")
-    output.print(f"  {here} tasks  # then, in another terminal: the runs of this demo")
-    output.print(f"  {here} read --help  # read a connector of your choice")
-
-
-def _step(output: Output, number: int, what: str) -> None:
-    output.print(f"\n{number}. {what}", "bold cyan")
+    def _step(self, number: int, what: str) -> None:
+        self._output.print(f"\n{number}. {what}", "bold cyan")
 
 
 def _port() -> int:
-    """The usual port, or any free one where somebody has it."""
+    """Return the usual port, or 0 for any free one if it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -1,4 +1,4 @@
-"""The embedded edition as the command line sees it; imported only when it is asked for."""
+"""The embedded edition, which is imported only for `serve` and `demo`."""
 
 import logging
 import os
@@ -30,7 +30,7 @@ Home = Annotated[
 
 
 def edition(home: Path, port: int, images: Mapping[str, str], report: Callable[[str], None]) -> "Edition":
-    """The edition, not started yet; raises SettingsError where its parts are not installed."""
+    """Return the edition, not started yet. Raise SettingsError if its parts are not installed."""
     try:
         from embedded import edition as embedded
     except ModuleNotFoundError as exc:
@@ -42,24 +42,20 @@ def edition(home: Path, port: int, images: Mapping[str, str], report: Callable[[
 
 
 def program() -> Path:
-    """This program as the user can call it from here."""
+    """Return the path of this program, relative if that is possible."""
     found = Path(sys.executable).with_name("syncctl")
     return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
 
 
-def stop_on_signals() -> None:
-    """SIGTERM ends as Ctrl-C does: whoever stops us, what was started is stopped too."""
+def set_up_process() -> None:
+    """Let SIGTERM end as Ctrl-C does, and let what this process and its children write be this user's alone."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def keep_private() -> None:
-    """What this process and those it starts write is for this user alone, in whichever folder."""
     os.umask(0o077)
 
 
 def log_to(file: Path) -> None:
-    """Sends the edition's own log lines to a file: they would tear a live display apart."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    file.touch(mode=0o600)
-    file.chmod(0o600)
+    """Send the edition's log lines to a file: they would break a live display."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch()
+    file.chmod(0o600)  # one of an earlier version
     logging.basicConfig(filename=file, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

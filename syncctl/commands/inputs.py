@@ -1,4 +1,4 @@
-"""JSON from files and standard input, kept as the bytes it is: numbers keep all their digits."""
+"""JSON from files and standard input, kept as its bytes, so that numbers keep all their digits."""
 
 import re
 import sys
@@ -19,7 +19,7 @@ _BYTE = re.compile(r"\(byte (\d+)\)")
 
 
 def read_object(path: str, option: str) -> Raw:
-    """The JSON object in a file; raises typer.BadParameter (exit 2) with what to mend."""
+    """Return the JSON object in a file. Raise typer.BadParameter (exit code 2) if there is none."""
     raw, value = _read(path, option)
     if not isinstance(value, dict):
         raise typer.BadParameter(f"{_named(path)} must hold a JSON object {{...}}.", param_hint=option)
@@ -27,7 +27,7 @@ def read_object(path: str, option: str) -> Raw:
 
 
 def read_state(path: str, option: str) -> Raw:
-    """The JSON of a saved state: a list of STATE messages, or a legacy object."""
+    """Return the JSON of a saved state: a list of STATE messages, or a legacy object."""
     raw, value = _read(path, option)
     if not isinstance(value, dict | list):
         raise typer.BadParameter(
@@ -37,7 +37,7 @@ def read_state(path: str, option: str) -> Raw:
 
 
 def refuse_two_from_stdin(paths: Iterable[str | None]) -> None:
-    """Standard input can be read once."""
+    """Raise typer.BadParameter if standard input would be read twice."""
     if sum(path == STDIN for path in paths) > 1:
         raise typer.BadParameter("Only one of --config, --catalog and --state can be '-' (standard input).")
 
@@ -57,7 +57,7 @@ def _read(path: str, option: str) -> tuple[Raw, Any]:
 
 
 def _place(message: str, data: bytes) -> str:
-    """The decoder's words with a line number: people edit lines, not bytes."""
+    """Return the decoder's message with a line number instead of a byte."""
     found = _BYTE.search(message)
     if not found:
         return message

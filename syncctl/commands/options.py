@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options and arguments of several commands."""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -15,17 +15,17 @@ DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
 
 
 def _url(text: str) -> str:
-    """An address that HTTP can reach."""
+    text = text.strip()
     try:
-        parts = urlsplit(text.strip())
+        parts = urlsplit(text)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         usable = False
-    if not usable or not text.strip().isprintable():
+    if not usable or not text.isprintable():
         raise typer.BadParameter(
-            f"'{without_password(text)}' is no address. Write it as http://HOST:PORT or https://HOST."
+            f"'{without_password(text)}' is not an address. Write it as http://HOST:PORT or https://HOST."
         )
-    return text.strip()
+    return text
 
 
 def _image(text: str) -> Image:

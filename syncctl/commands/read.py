@@ -18,9 +18,9 @@ from syncctl.catalogs import configure
 from syncctl.commands.connector import discover_catalog
 from syncctl.commands.inputs import read_object, read_state, refuse_two_from_stdin
 from syncctl.commands.options import DEFAULT_URL, AsJson, Config, ImageArgument, Token, Url
-from syncctl.commands.session import session
+from syncctl.commands.session import detach_on_interrupt, session
 from syncctl.display.console import Output
-from syncctl.display.progress import detach_on_interrupt, show_outcome, show_progress
+from syncctl.display.progress import show_outcome, show_progress
 from syncctl.exit_codes import exit_code
 
 STARTED_BY = '{"trigger":"syncctl"}'
@@ -51,7 +51,7 @@ SyncId = Annotated[
     typer.Option(
         "--sync",
         metavar="ID",
-        help="What recurs: states are saved under it, and a real Bulker takes it for its destination's id. "
+        help="Name of the sync: states are saved under it, and a real Bulker takes it for its destination's id. "
         "Without it, a name is made from connector and configuration: the same command again resumes.",
     ),
 ]
@@ -67,8 +67,8 @@ Prefix = Annotated[
         "--prefix",
         metavar="TEXT",
         show_default=False,
-        help="Put before table names. Tables are named "
-        "after streams: two syncs with a stream of the same name need different prefixes.",
+        help="Prefix of table names, which are those of the streams: two syncs with a stream of the same name need "
+        "different ones.",
     ),
 ]
 FullSync = Annotated[bool, typer.Option("--full-sync", help="Forget the saved state first, and read everything.")]
@@ -107,7 +107,7 @@ def read(
     settings = read_object(config, "--config")
     body = {"config": settings} | ({"state": read_state(state, "--state")} if state else {})
     chosen = configure(read_object(catalog, "--catalog"), stream or []) if catalog else None
-    query = {"syncId": sync or sync_id(image, settings), "taskId": task or str(uuid.uuid4())}
+    query = {"syncId": sync or _sync_id(image, settings), "taskId": task or str(uuid.uuid4())}
     query |= {"startedBy": STARTED_BY} | ({"tableNamePrefix": prefix} if prefix else {})
     query |= {"fullSync": "true"} if full_sync else {}
     with session(url, token, as_json=as_json) as (deployment, output):
@@ -117,20 +117,15 @@ def read(
         if known:
             output.note(f"Task {known.task_id} was there already, {known.state}; no second one was started.")
         if follow_it:
-            raise typer.Exit(exit_code(follow_to_end(deployment, output, started.task_id)))
-        _tell(output, started, query["syncId"], known)
+            with detach_on_interrupt(output, started.task_id):
+                ended = show_progress(output, follow(deployment, started.task_id))
+                show_outcome(output, ended)
+            raise typer.Exit(exit_code(ended))
+        _show_start(output, started, query["syncId"], known)
 
 
-def follow_to_end(deployment: Deployment, output: Output, task_id: str) -> Task:
-    """Follows a read to its end and shows the last word on it."""
-    with detach_on_interrupt(output, task_id):
-        task = show_progress(output, follow(deployment, task_id))
-        show_outcome(output, task)
-    return task
-
-
-def sync_id(image: Image, config: Raw) -> str:
-    """A stable name for "this connector with this configuration"; the version may change, the state stays good."""
+def _sync_id(image: Image, config: Raw) -> str:
+    """Return a stable name for this connector with this configuration, whatever its version: the state stays good."""
     canonical = msgspec.json.encode(msgspec.json.decode(config), order="sorted")
     digest = hashlib.sha256(image.package.encode() + b"\0" + canonical).hexdigest()[:8]
     return f"{re.sub('[^a-z0-9]+', '-', image.name.lower()).strip('-')}-{digest}"
@@ -143,7 +138,7 @@ def _known(deployment: Deployment, task_id: str) -> Task | None:
         return None
 
 
-def _tell(output: Output, started: Started, sync: str, known: Task | None) -> None:
+def _show_start(output: Output, started: Started, sync: str, known: Task | None) -> None:
     answer = {"ok": True, "taskId": started.task_id, "syncId": sync, "startedAt": started.started_at}
     output.json(Raw(msgspec.json.encode(answer)))
     if known is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.logs import set_up
-from syncctl.commands.embedded import Home, edition, keep_private, program, stop_on_signals
+from syncctl.commands.embedded import Home, edition, program, set_up_process
 from syncctl.commands.options import DEFAULT_PORT
 from syncctl.commands.session import exit_on_error
 from syncctl.display.console import Output
@@ -42,8 +42,7 @@ def serve(home: Home, port: Port = DEFAULT_PORT, image: OwnImages = None) -> Non
     """
     images = dict(_image(text) for text in image or [])
     output = Output()
-    keep_private()
-    stop_on_signals()
+    set_up_process()
     set_up()
     with exit_on_error(output, interrupted="Stopped."), edition(home, port, images, output.note) as running:
         _welcome(output, running)

@@ -1,7 +1,7 @@
-"""What every command runs inside: errors become sentences and exit codes, never a traceback."""
+"""The frame of every command: errors become sentences and exit codes, never a traceback."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import typer
 
@@ -17,7 +17,7 @@ from syncctl.settings import saved_token, without_password
 def exit_on_error(
     output: Output, code: ExitCode = ExitCode.FAILED, interrupted: str = "Interrupted."
 ) -> Iterator[None]:
-    """Turns our errors into a sentence and `code`, and Ctrl-C into one line and 130."""
+    """Exit with the message and `code` on a SyncError, and with one line and 130 on Ctrl-C."""
     try:
         yield
     except SyncError as error:
@@ -30,23 +30,23 @@ def exit_on_error(
 
 @contextmanager
 def session(url: str, token: str, *, as_json: bool) -> Iterator[tuple[Deployment, Output]]:
-    """A deployment to ask and a output to show it on; whatever the deployment refuses ends in exit 5."""
+    """Yield a deployment and where to show its answers; whatever it refuses ends in exit code 5."""
     output = Output(as_json=as_json)
-    with (
-        exit_on_error(output, ExitCode.UNREACHABLE),
-        _decoded(output, url),
-        Deployment(url, token or saved_token(url), output.note) as deployment,
-    ):
-        yield deployment, output
+    with exit_on_error(output, ExitCode.UNREACHABLE):
+        try:
+            with Deployment(url, token or saved_token(url), output.note) as deployment:
+                yield deployment, output
+        except models.DECODE_ERRORS as exc:  # results and log lines are decoded where they are shown
+            raise SyncError(
+                f"{without_password(url)} sent what this version of syncctl cannot read: {exc}. --json may show it."
+            ) from exc
 
 
-@contextmanager
-def _decoded(output: Output, url: str) -> Iterator[None]:
-    """Results and log lines are decoded where they are shown; a strange one is the deployment's fault."""
-    try:
-        yield
-    except models.DECODE_ERRORS as exc:
-        output.error(
-            f"{without_password(url)} sent what this version of syncctl cannot read: {exc}. --json may show it."
-        )
-        raise typer.Exit(ExitCode.UNREACHABLE) from exc
+def detach_on_interrupt(output: Output, task_id: str) -> AbstractContextManager[None]:
+    """Within a session, leave the task running on Ctrl-C: say so, and exit with 130."""
+    return exit_on_error(
+        output,
+        ExitCode.UNREACHABLE,
+        f"Stopped following; task {task_id} goes on. `syncctl tasks {task_id}` shows it, `syncctl logs {task_id} "
+        f"--follow` follows it, `syncctl cancel {task_id}` ends it.",
+    )

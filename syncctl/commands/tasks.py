@@ -1,4 +1,4 @@
-"""`syncctl tasks`, `logs` and `cancel`: what runs, what ran, and its end."""
+"""`syncctl tasks`, `logs` and `cancel`."""
 
 from typing import Annotated, Literal
 
@@ -12,14 +12,14 @@ from syncctl.api.poll import LOG_LINES, MAX_LOG_LINES, TaskSnapshot, follow
 from syncctl.catalogs import discovered_streams
 from syncctl.commands.connector import show_check, show_spec
 from syncctl.commands.options import DEFAULT_URL, AsJson, TaskId, Token, Url
-from syncctl.commands.session import session
+from syncctl.commands.session import detach_on_interrupt, session
 from syncctl.display import formatting, tables
 from syncctl.display.console import Output
-from syncctl.display.progress import detach_on_interrupt, show_logs, show_outcome
+from syncctl.display.progress import show_logs, show_outcome
 from syncctl.exit_codes import TaskState, exit_code, is_final
 
 PAGE = 100
-"""Tasks asked for at once."""
+"""Tasks of one request."""
 
 MaybeTaskId = Annotated[
     str | None, typer.Argument(metavar="TASK_ID", show_default=False, help="Show this task in full.")
@@ -30,7 +30,7 @@ OfCommand = Annotated[
     Literal["spec", "check", "discover", "read"] | None,
     typer.Option("--command", case_sensitive=False, help="Only tasks of this kind."),
 ]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most so many, newest first.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most this many, newest first.")]
 Lines = Annotated[int, typer.Option("--lines", "-n", min=1, max=MAX_LOG_LINES, help="How many of the last lines.")]
 FollowLog = Annotated[bool, typer.Option("--follow", "-f", help="Stay until the task has ended.")]
 
@@ -115,22 +115,20 @@ def cancel(task_id: TaskId, url: Url = DEFAULT_URL, token: Token = "", as_json: 
             output.note(f"It had ended before, {before.state}: there was nothing to cancel.")
         elif task.command == "read" and task.state == TaskState.CANCELLED:
             output.note(
-                f"It saves now what the warehouse has acknowledged; `syncctl logs {task.task_id}` tells how much that "
-                "was. The same sync read again goes on from there."
+                f"It saves now what the warehouse has acknowledged; `syncctl logs {task.task_id}` tells how much. The "
+                "next read of the sync resumes from there."
             )
 
 
-def _collect(deployment: Deployment, filters: dict[str, str], limit: int) -> list[Task]:
-    """Page after page, until there are enough or no more."""
+def _collect(deployment: Deployment, query: dict[str, str], limit: int) -> list[Task]:
+    """Return `limit` tasks, or all there are, from as many pages as that takes."""
     found: list[Task] = []
-    cursor: str | None = None
     while len(found) < limit:
-        more = {"cursor": cursor} if cursor else {}
-        page = deployment.tasks(filters | more | {"limit": str(min(limit - len(found), PAGE))})
+        page = deployment.tasks(query | {"limit": str(min(limit - len(found), PAGE))})
         found += [deployment.decode(raw) for raw in page.tasks]
-        cursor = page.next
-        if not cursor or not page.tasks:
+        if not page.next or not page.tasks:
             break
+        query = query | {"cursor": page.next}
     return found[:limit]
 
 
@@ -138,21 +136,17 @@ def _detail(deployment: Deployment, output: Output, task_id: str) -> Task:
     task = deployment.task(task_id)
     output.json(task.raw)
     show_outcome(output, task)
-    output.print(
-        f"created {formatting.clock(task.created_at)} · started {formatting.clock(task.started_at) or 'not yet'} · "
-        f"finished {formatting.clock(task.finished_at) or 'not yet'}",
-        "dim",
-    )
+    times = {"created": task.created_at, "started": task.started_at, "finished": task.finished_at}
+    output.print(" · ".join(f"{name} {formatting.clock(time) or 'not yet'}" for name, time in times.items()), "dim")
     if task.has_result:
-        _result(output, task)
-    if task.logs:
+        _show_result(output, task)
+    if task.logs and not output.as_json:
         output.print()
-        if not output.as_json:
-            show_logs(output, [TaskSnapshot(task, task.logs)])
+        show_logs(output, [TaskSnapshot(task, task.logs)])
     return task
 
 
-def _result(output: Output, task: Task) -> None:
+def _show_result(output: Output, task: Task) -> None:
     output.print()
     if task.command == "spec":
         show_spec(output, task.result)

@@ -1,7 +1,7 @@
-"""What the user sees: words on standard output, progress and errors on standard error.
+"""The two streams of the command line: results on standard output; progress, hints and errors on standard error.
 
-Texts that came from a connector or a deployment pass through `visible` and are never taken for markup. With
-`--json`, standard output holds JSON alone, one value a line.
+Texts from connectors and deployments pass through `visible`, and are never read as markup. With `--json`, standard
+output holds JSON alone, one value a line.
 """
 
 import re
@@ -21,7 +21,7 @@ _CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f"
 _UNSAFE = re.compile(f"[{_CONTROLS}{_FORMATS}\ud800-\udfff\U000e0000-\U000e007f]")
 _UNSAFE_IN_A_LINE = re.compile(f"[\t\n{_UNSAFE.pattern[1:]}")
 WIDE = 150
-"""Columns of a terminal that can show a list of tasks with everything in it."""
+"""Columns that a list of tasks needs."""
 STATE_STYLES = {
     "SUCCESS": "green",
     "PARTIAL": "yellow",
@@ -33,7 +33,7 @@ STATE_STYLES = {
 
 
 class Grid(NamedTuple):
-    """A table before it is drawn: `right` names the columns of numbers, `whole` those that never wrap either."""
+    """A table before it is drawn: `right` names the columns of numbers; they and those in `whole` never wrap."""
 
     headers: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -42,23 +42,24 @@ class Grid(NamedTuple):
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    """The text with all that could move the cursor, reorder letters or hide made visible: ␛, ␍, \\u202e.
+    """Replace characters that move the cursor, reorder letters or hide by pictures: ␛, ␍, \\u202e.
 
-    `lines` keeps line breaks and tabs, for texts that are shown as a block.
+    `lines` keeps line breaks and tabs, for a text that is shown as a block.
     """
     return (_UNSAFE if lines else _UNSAFE_IN_A_LINE).sub(_picture, text)
 
 
 class Output:
-    """Both streams. `as_json` turns `data` on and `say` and `table` off."""
+    """Standard output and standard error. With `as_json`, standard output shows what `json` gets, and nothing else."""
 
     def __init__(self, *, as_json: bool = False) -> None:
         for stream in (sys.stdout, sys.stderr):
             # A terminal or a pipe that is not UTF-8 gets escapes, not a UnicodeEncodeError.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # standard streams are text wrappers
         self.as_json = as_json
-        self.out = _console(stderr=False)
-        self.err = _console(stderr=True)
+        self.out, self.err = (
+            Console(stderr=stderr, markup=False, highlight=False, emoji=False) for stderr in (False, True)
+        )
 
     @property
     def is_live(self) -> bool:
@@ -71,47 +72,40 @@ class Output:
         return self.out.is_terminal and self.out.width < WIDE
 
     def print(self, text: str = "", style: str = "") -> None:
-        """A text of ours or theirs on standard output, letter for letter, as a block."""
-        if not self.as_json:
-            self.out.print(Text(visible(text, lines=True), style), soft_wrap=True)
+        """Print a text as a block."""
+        self.render(Text(visible(text, lines=True), style))
 
     def render(self, renderable: RenderableType) -> None:
-        """Something drawn, on standard output."""
+        """Print a text or something drawn by rich."""
         if not self.as_json:
             self.out.print(renderable, soft_wrap=isinstance(renderable, Text))
 
     def table(self, grid: Grid) -> None:
-        """Drawn on a terminal; in a pipe, aligned columns whose lines never wrap."""
-        if self.as_json:
-            return
+        """Draw a table on a terminal; in a pipe, print aligned columns whose lines never wrap."""
         if self.out.is_terminal:
-            self.out.print(rich_table(grid))
-            return
-        for line in aligned_lines(grid):
-            self.out.print(Text(line), soft_wrap=True)
+            self.render(rich_table(grid))
+        else:
+            self.render(Text("\n".join(aligned_lines(grid))))
 
     def note(self, text: str) -> None:
-        """Progress and hints, on standard error."""
+        """Print progress or a hint to standard error."""
         self.err.print(Text(visible(text, lines=True), "dim"), soft_wrap=True)
 
     def error(self, text: str) -> None:
-        """Why it cannot go on: on standard error, and with --json as an object on standard output too."""
+        """Print an error to standard error, and with --json as an object to standard output too."""
         self.json(Raw(msgspec.json.encode({"ok": False, "error": text})))
         self.err.print(Text("syncctl: ", "bold red").append(visible(text, lines=True), "default"), soft_wrap=True)
 
     def json(self, raw: Raw) -> None:
-        """One line of JSON on standard output, for --json; the value is the original, to the letter.
-
-        Characters that could disturb a terminal are written as JSON's own escapes, which mean the same.
-        """
+        """Print a JSON value on one line if --json is given; characters that could disturb a terminal as escapes."""
         if self.as_json:
             line = msgspec.json.format(bytes(raw), indent=-1).decode()
-            sys.stdout.write(_UNSAFE.sub(_escape, line) + "\n")
+            sys.stdout.write(_UNSAFE.sub(_json_escape, line) + "\n")
             sys.stdout.flush()
 
 
 def rich_table(grid: Grid) -> Table:
-    """A grid for a terminal."""
+    """Return a grid as drawn on a terminal."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for header in grid.headers:
         right = header in grid.right
@@ -124,19 +118,13 @@ def rich_table(grid: Grid) -> Table:
 
 
 def aligned_lines(grid: Grid) -> list[str]:
-    """A grid as plain lines: two blanks between columns, nothing behind the last."""
+    """Return a grid as plain lines: two blanks between columns, none behind the last."""
     rows = [list(grid.headers), *([visible(cell) for cell in row] for row in grid.rows)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(grid.headers))]
-    right = [header in grid.right for header in grid.headers]
-    return ["  ".join(_pad(*cell) for cell in zip(row, widths, right, strict=True)).rstrip() for row in rows]
-
-
-def _pad(text: str, width: int, right: bool) -> str:
-    return text.rjust(width) if right else text.ljust(width)
-
-
-def _console(*, stderr: bool) -> Console:
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    pads = [
+        (str.rjust if header in grid.right else str.ljust, max(len(row[at]) for row in rows))
+        for at, header in enumerate(grid.headers)
+    ]
+    return ["  ".join(pad(cell, width) for cell, (pad, width) in zip(row, pads, strict=True)).rstrip() for row in rows]
 
 
 def _picture(found: re.Match[str]) -> str:
@@ -145,13 +133,9 @@ def _picture(found: re.Match[str]) -> str:
         return chr(0x2400 + code)
     if code == 0x7F:
         return "\u2421"
-    return f"\\x{code:02x}" if code < 0x100 else _long(code)
+    return found[0].encode("ascii", "backslashreplace").decode()
 
 
-def _long(code: int) -> str:
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def _escape(found: re.Match[str]) -> str:
+def _json_escape(found: re.Match[str]) -> str:
     data = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{data[at : at + 2].hex()}" for at in range(0, len(data), 2))

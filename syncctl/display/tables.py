@@ -1,4 +1,4 @@
-"""Tasks, streams, catalogs and log lines, as grids and texts."""
+"""Tasks, streams, catalogs and log lines as grids and texts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _LEVEL_STYLES = {"ERROR": "red", "FATAL": "bold red", "ERRSTD": "yellow", "WARN"
 
 
 def task_list(rows: Sequence[Task], *, narrow: bool = False) -> Grid:
-    """A list of tasks; a narrow one leaves out what `syncctl tasks TASK_ID` shows anyway. Ids stay whole, to copy."""
+    """Return a list of tasks; a narrow one without sync and reason. Ids are whole, to copy."""
     headers = ("task", "command", "state", "started", "took", "connector", "sync", "reason")
     cells = [
         (
@@ -31,21 +31,17 @@ def task_list(rows: Sequence[Task], *, narrow: bool = False) -> Grid:
         )
         for task in rows
     ]
-    shown = -2 if narrow else len(headers)
-    return Grid(
-        headers[:shown],
-        [row[:shown] for row in cells],
-        right=frozenset({"took"}),
-        whole=frozenset({"task", "state", "started"}),
-    )
+    end = -2 if narrow else len(headers)
+    whole = frozenset({"task", "state", "started"})
+    return Grid(headers[:end], [row[:end] for row in cells], right=frozenset({"took"}), whole=whole)
 
 
 def stream_table(task: Task) -> Grid:
-    """The streams of a read; refused rows and errors get a column only where there are any."""
-    entries = list((task.streams or {}).items())
-    refused = any(progress.refused for _, progress in entries)
-    errors = any(progress.error for _, progress in entries)
-    headers = ["stream", "status", "emitted", "stored", "bytes", "rows/s"]
+    """Return the streams of a read; refused rows and errors have a column if there are any."""
+    streams = task.streams or {}
+    refused = any(progress.refused for progress in streams.values())
+    errors = any(progress.error for progress in streams.values())
+    headers = ["stream", "status", "emitted", "stored", "bytes", "rows/s"] + ["refused"] * refused + ["error"] * errors
     rows = [
         [
             name,
@@ -57,14 +53,13 @@ def stream_table(task: Task) -> Grid:
             *([formatting.count(progress.refused)] if refused else []),
             *([progress.error or ""] if errors else []),
         ]
-        for name, progress in entries
+        for name, progress in streams.items()
     ]
-    headers += ["refused"] * refused + ["error"] * errors
     return Grid(headers, rows, right=frozenset({"emitted", "stored", "bytes", "rows/s", "refused"}))
 
 
 def task_heading(task: Task) -> Text:
-    """One line about a task: what it is and where it stands."""
+    """Return one line on a task: command, image, state, id, sync, time."""
     text = Text(visible(f"{task.command} {task.image}"), "bold")
     text.append("  ").append(visible(task.state), STATE_STYLES.get(task.state, ""))
     details = [f"task {task.task_id}", f"sync {task.sync_id}" if task.sync_id else "", _took(task)]
@@ -72,68 +67,51 @@ def task_heading(task: Task) -> Text:
 
 
 def failure_lines(task: Task) -> list[str]:
-    """What ended a task beside the words of its reason: earlier attempts, the kind, and what to do."""
+    """Return what explains a task's end beside its reason: earlier attempts, the kind of failure, and advice."""
     lines = [
-        f"attempt {earlier.attempt} ended {formatting.clock(earlier.ended_at)} ({_kind_of(earlier)}): {earlier.message}"
+        f"attempt {earlier.attempt} ended {formatting.clock(earlier.ended_at)} ({_kind(earlier)}): {earlier.message}"
         for earlier in task.attempts
     ]
     if failure := task.failure:
         known = failure.advice.lower() in (task.reason or "").lower()
-        lines.append(_kind_of(failure) + ("" if known else f": {failure.advice}"))
-    open_ended = any(
-        progress.status in {TaskState.PENDING, TaskState.RUNNING} for progress in (task.streams or {}).values()
-    )
-    if task.state == TaskState.CANCELLED and open_ended:
-        # The cancel made the row final: what the pod still saves is in its log alone.
+        lines.append(_kind(failure) + ("" if known else f": {failure.advice}"))
+    unfinished = {TaskState.PENDING, TaskState.RUNNING}
+    if task.state == TaskState.CANCELLED and any(one.status in unfinished for one in (task.streams or {}).values()):
+        # The cancel made the row final: only the log shows what the pod stores after it.
         lines.append("The counts are those before the cancel; the end of the log tells what was stored.")
     return lines
 
 
-def _kind_of(failure: TaskFailure) -> str:
-    return f"{failure.origin}, {failure.kind}"
-
-
 def log_line(log: LogLine) -> Text:
-    """One log line; further lines of its message are indented, so that none can pass for a line of its own."""
+    """Return one log line; further lines of its message are indented, so that none can pass for a line of its own."""
     text = Text(formatting.clock(log.timestamp, "%H:%M:%S"), "dim")
     text.append(f" {visible(log.level):<6}", _LEVEL_STYLES.get(log.level, "default"))
     text.append(f" {visible(log.logger)}", "dim").append("  ")
     return text.append(visible(log.message, lines=True).replace("\n", "\n    "), "default")
 
 
-def catalog(entries: Sequence[DiscoveredStream]) -> Grid:
-    """A discovered catalog."""
-    return Grid(
-        ("stream", "modes", "cursor", "primary key", "fields"),
-        [
-            (
-                stream.key,
-                ", ".join(stream.supported_sync_modes or []),
-                _cursor(stream),
-                ", ".join(".".join(path) for path in stream.source_defined_primary_key or []),
-                formatting.count(_size(stream.json_schema.get("properties"))),
-            )
-            for stream in entries
-        ],
-        right=frozenset({"fields"}),
-    )
-
-
-def _cursor(stream: DiscoveredStream) -> str:
-    own = "(the source's own)" if stream.source_defined_cursor else ""
-    return ".".join(stream.default_cursor_field or []) or own
+def catalog(streams: Sequence[DiscoveredStream]) -> Grid:
+    """Return a discovered catalog."""
+    rows = []
+    for stream in streams:
+        modes = ", ".join(stream.supported_sync_modes or [])
+        own = "(the source's own)" if stream.source_defined_cursor else ""
+        cursor = ".".join(stream.default_cursor_field or []) or own
+        key = ", ".join(".".join(path) for path in stream.source_defined_primary_key or [])
+        properties = stream.json_schema.get("properties")
+        fields = formatting.count(len(properties) if isinstance(properties, Mapping) else 0)
+        rows.append((stream.key, modes, cursor, key, fields))
+    return Grid(("stream", "modes", "cursor", "primary key", "fields"), rows, right=frozenset({"fields"}))
 
 
 def spec_fields(spec: Mapping[str, Any]) -> Grid:
-    """The fields that a connector's configuration may hold, nested ones by dotted names."""
-    schema = spec.get("connectionSpecification")
-    return Grid(
-        ("field", "type", "required", "default", "description"),
-        list(_fields(schema, "")) if isinstance(schema, Mapping) else [],
-    )
+    """Return the fields of a connector's configuration, nested ones by dotted names."""
+    headers = ("field", "type", "required", "default", "description")
+    return Grid(headers, list(_fields(spec.get("connectionSpecification"), "")))
 
 
-def _fields(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, str, str, str]]:
+def _fields(schema: object, prefix: str) -> Iterator[tuple[str, str, str, str, str]]:
+    schema = schema if isinstance(schema, Mapping) else {}
     properties, required = schema.get("properties"), schema.get("required")
     for name, field in properties.items() if isinstance(properties, Mapping) else ():
         if not isinstance(field, Mapping):
@@ -141,25 +119,25 @@ def _fields(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, 
         needed = "yes" if isinstance(required, list) and name in required else ""
         value = field.get("default", "")
         default = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-        described = str(field.get("description") or field.get("title") or "")
-        yield prefix + name, _kind(field), needed, default, " ".join(described.split())
+        description = str(field.get("description") or field.get("title") or "")
+        yield prefix + name, _field_type(field), needed, default, " ".join(description.split())
         yield from _fields(field, f"{prefix}{name}.")
 
 
-def _kind(field: Mapping[str, Any]) -> str:
+def _field_type(field: Mapping[str, Any]) -> str:
     if field.get("airbyte_secret"):
         return "secret"
     if isinstance(choices := field.get("oneOf"), list):
         titles = [str(choice.get("title", "?")) for choice in choices if isinstance(choice, Mapping)]
         return "one of: " + " | ".join(titles)
     if isinstance(values := field.get("enum"), list):
-        return " | ".join(str(value) for value in values)
+        return " | ".join(map(str, values))
     kind = field.get("type", "any")
-    return ", ".join(str(part) for part in kind) if isinstance(kind, list) else str(kind)
+    return ", ".join(map(str, kind)) if isinstance(kind, list) else str(kind)
 
 
-def _size(value: object) -> int:
-    return len(value) if isinstance(value, Mapping) else 0
+def _kind(failure: TaskFailure) -> str:
+    return f"{failure.origin}, {failure.kind}"
 
 
 def _took(task: Task) -> str:

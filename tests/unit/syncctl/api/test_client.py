@@ -48,7 +48,7 @@ def test_a_password_in_the_address_is_sent_and_never_shown(server: FakeDeploymen
     server.faults = [fault]
     with Deployment(server.url.replace("://", "://gardener:planted-1@")) as deployment:
         with pytest.raises((Unreachable, RequestRefused)) as caught:
-            deployment.check(IMAGE, "key", Raw(b"{}"))
+            deployment.check(IMAGE, Raw(b"{}"))
         assert server.url in str(caught.value)
         assert "planted-1" not in str(caught.value)
     assert server.requests[-1].headers["Authorization"].startswith("Basic ")
@@ -66,14 +66,14 @@ def test_a_lost_check_is_not_repeated(server: FakeDeployment, deployment: Deploy
     """A check that may have started is not started again behind the user's back."""
     server.faults = [LOST]
     with pytest.raises(Unreachable, match="syncctl tasks"):
-        deployment.check(IMAGE, "key", Raw(b"{}"))
+        deployment.check(IMAGE, Raw(b"{}"))
     assert len(server.asked("/check")) == 1
 
 
 def test_a_refused_start_is_repeated_as_nothing_was_started(server: FakeDeployment, deployment: Deployment) -> None:
     """503 says that nothing was started."""
     server.faults = [BUSY]
-    assert deployment.check(IMAGE, "key", Raw(b"{}")).task_id == "check"
+    assert deployment.check(IMAGE, Raw(b"{}")).task_id == "check"
 
 
 def test_retry_after_is_honoured_and_told(server: FakeDeployment) -> None:
@@ -95,7 +95,7 @@ def test_it_gives_up_with_the_deployments_own_sentence(server: FakeDeployment, d
 
 def test_bytes_of_a_configuration_travel_as_they_are(server: FakeDeployment, deployment: Deployment) -> None:
     """No number of a configuration changes on the way."""
-    deployment.check(IMAGE, "key", Raw(b'{"n": 9223372036854775808123, "f": 1.10}'))
+    deployment.check(IMAGE, Raw(b'{"n": 9223372036854775808123, "f": 1.10}'))
     assert server.asked("/check")[0].body == b'{"config":{"n": 9223372036854775808123, "f": 1.10}}'
 
 
@@ -142,18 +142,18 @@ def test_an_impossible_token_is_refused_without_repeating_it(token: str) -> None
     [
         (
             (404, {}, b"<html>no such page</html>"),
-            "no deployment of sync-functions, or something in front of one. It said: 404 Not Found: <html>no such page</html>. Check --url",
+            "is not a deployment of sync-functions, or something in front of one answered: 404 Not Found: <html>no such page</html>. Check --url",
         ),
         ((302, {"Location": "https://login.example.test"}, b""), "redirects to https://login.example.test"),
         ((200, {}, b"hello"), "not as sync-functions do"),
         ((200, {}, b'{"ok":true,"task":{"taskId":"\xff"}}'), "not as sync-functions do"),
-        ((400, {}, b'{"error":"\xff"}'), "It said: 400"),
-        ((400, {"Content-Type": "text/html; charset=base64"}, b"no"), "It said: 400 Bad Request: no."),
+        ((400, {}, b'{"error":"\xff"}'), "answered: 400"),
+        ((400, {"Content-Type": "text/html; charset=base64"}, b"no"), "answered: 400 Bad Request: no."),
         ((200, {}, b'{"ok":true,"task":{}}'), "not as sync-functions do"),
         ((200, {}, b'{"ok":true,"\xff":"\xff"}'), "not as sync-functions do"),
         ((200, {}, b'{"x":' + b"[" * 20_000 + b"]" * 20_000 + b"}"), "not as sync-functions do"),
         ((200, {"Content-Encoding": "gzip"}, b"{}"), "not as sync-functions do"),
-        ((400, {}, b'{"ok":false,"error":"zur\xfcck"}'), "or something in front of one. It said: 400 Bad Request"),
+        ((400, {}, b'{"ok":false,"error":"zur\xfcck"}'), "or something in front of one answered: 400 Bad Request"),
         ((409, {}, b'{"ok":false,"error":"Task t2 runs since 5 minutes."}'), "Task t2 runs since 5 minutes."),
     ],
 )
