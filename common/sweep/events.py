@@ -1,10 +1,11 @@
-"""CloudEvents about pods: what names the pod to look at, and nothing else. An event is a hint, never a fact.
+"""Read CloudEvents about pods: an event names the pod to sweep, and none of its other content is trusted.
 
-Attributes come as `ce-` headers (binary mode) or as members of the body (structured mode). Which pod: the name and
-namespace that ApiServerSource gives as extensions, else the subject. https://github.com/cloudevents/spec/tree/v1.0.2
+Attributes come as `ce-` headers (binary mode) or as members of the body (structured mode). The pod is named by
+ApiServerSource's extensions `name` and `namespace`, or by the subject.
+https://github.com/cloudevents/spec/tree/v1.0.2
 """
 
-import json
+import codecs
 import re
 import threading
 from collections.abc import Mapping
@@ -12,7 +13,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import msgspec
-from msgspec import Struct
 
 from common import nesting
 from common.errors import BadRequest
@@ -20,33 +20,31 @@ from common.settings import Settings
 from common.sweep.apply import SweepStats
 from common.sweep.sweep import keep_sweeping, sweep_pod
 
-_REQUIRED = ("specversion", "id", "source", "type")
 _STRUCTURED, _BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 _SUBJECT = re.compile(r"/?(?:apis|api)/v1/namespaces/(?P<namespace>[^/]+)/pods/(?P<name>[^/]+)")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+_ATTRIBUTES = ("specversion", "id", "source", "type", "subject", "kind", "namespace", "name")
 _NO_EVENT = (
-    "The body is no event that is understood here. Send a CloudEvent in binary mode (ce-specversion, ce-id, ce-source "
-    f"and ce-type as headers) or in structured mode (Content-Type: {_STRUCTURED}); to sweep everything, send no body."
+    "The body is not a CloudEvent. Send one in binary mode (ce-specversion, ce-id, ce-source and ce-type as headers) "
+    f"or in structured mode (Content-Type: {_STRUCTURED}); to sweep everything, send no body."
 )
 
 
-class Hint(Struct, frozen=True):
-    """The pod that an event names; "" where it names none of ours."""
-
-    pod: str = ""
+_Attributes = msgspec.defstruct("_Attributes", [(name, Any, None) for name in _ATTRIBUTES])
+"""Of a structured event: all other members, `data` above all, are skipped without being decoded."""
 
 
-def sweep_as_asked(headers: Mapping[str, str], body: bytes, settings: Settings) -> dict[str, Any]:
-    """Answers the CronJob's plain POST with a sweep of everything, and an event with a look at its pod."""
-    hint = parse(headers, body, settings.kubernetes_namespace)
-    if hint is None:
+def sweep_on_request(headers: Mapping[str, str], body: bytes, settings: Settings) -> dict[str, Any]:
+    """Sweep everything on the CronJob's plain POST, one pod on an event; return the answer."""
+    pod = parse(headers, body, settings.kubernetes_namespace)
+    if pod is None:
         return {"ok": True, "status": "ok", **msgspec.to_builtins(keep_sweeping(settings))}
-    swept = _looks.look(settings, hint.pod) if hint.pod else SweepStats()
-    return {"ok": True, "status": "ok", "pod": hint.pod, **msgspec.to_builtins(swept or SweepStats())}
+    stats = _pod_sweeps.run(settings, pod) if pod else None
+    return {"ok": True, "status": "ok", "pod": pod, **msgspec.to_builtins(stats or SweepStats())}
 
 
 def is_event(headers: Mapping[str, str]) -> bool:
-    """Whether a request is a CloudEvent, or means to be one, by its headers (their names in lower case)."""
+    """Return whether a request is meant as a CloudEvent, by its headers (names in lower case)."""
     return _content_type(headers) in {_STRUCTURED, _BATCH} or any(name.startswith("ce-") for name in headers)
 
 
@@ -54,56 +52,57 @@ def _content_type(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def parse(headers: Mapping[str, str], body: bytes, namespace: str) -> Hint | None:
-    """The hint of an event, None where the request is none; raises BadRequest for what is only half of one.
+def parse(headers: Mapping[str, str], body: bytes, namespace: str) -> str | None:
+    """Return the name of an event's pod, "" if it names none of this namespace; None if the request is not an event.
 
-    The names of `headers` are in lower case.
+    The names of `headers` are in lower case. Raise BadRequest for a batch, an incomplete event, or one in an ordinary
+    body.
+    """
+    if not is_event(headers):
+        if body.strip() not in {b"", b"{}"}:
+            raise BadRequest(_NO_EVENT)
+        return None
+    event = _read(headers, body)
+    found = _SUBJECT.fullmatch(event.get("subject", ""))
+    place, name = (found["namespace"], found["name"]) if found else (event.get("namespace"), event.get("name", ""))
+    return name if event.get("kind", "Pod") == "Pod" and place == namespace and _NAME.fullmatch(name) else ""
+
+
+def _read(headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+    """Return an event's attributes as `cloudevents` reads them, from headers in both modes.
+
+    Given a body, it would decode `data` and repeat the body in its errors.
     """
     kind = _content_type(headers)
     if kind == _BATCH:
-        raise BadRequest("Batches of events are not taken; send each CloudEvent by itself.")
-    if kind == _STRUCTURED:
-        return _hint(_members(body), namespace)
-    attributes = {name[3:].lower(): unquote(value) for name, value in headers.items() if name.lower().startswith("ce-")}
-    if attributes:
-        return _hint(attributes, namespace)
-    if body.strip() not in {b"", b"{}"}:
-        raise BadRequest(_NO_EVENT)
-    return None
+        raise BadRequest("Batches of events are not accepted; send each CloudEvent by itself.")
+    given = _members(body) if kind == _STRUCTURED else {n: unquote(headers.get(f"ce-{n}", "")) for n in _ATTRIBUTES}
+    if missing := [name for name in _ATTRIBUTES[:4] if not given[name]]:
+        raise BadRequest(f"Not a CloudEvent: the attributes {', '.join(missing)} are missing.")
+    if str(given["specversion"]) != "1.0":
+        raise BadRequest("specversion: expected 1.0.")
+    from cloudevents.http import from_http
+
+    return from_http({f"ce-{name}": str(value) for name, value in given.items() if value}, b"").get_attributes()
 
 
 def _members(body: bytes) -> dict[str, Any]:
     try:
         nesting.check(body)
-        document = json.loads(body)  # which, unlike msgspec, takes a byte order mark
+        return msgspec.structs.asdict(msgspec.json.decode(body.removeprefix(codecs.BOM_UTF8), type=_Attributes))
     except (ValueError, RecursionError):
-        raise BadRequest(f"The body is not usable JSON, as {_STRUCTURED} wants it.") from None
-    if not isinstance(document, dict):
-        raise BadRequest("The body is not a JSON object with a CloudEvent's attributes.")
-    return document
+        raise BadRequest(f"The body is not a JSON object, as {_STRUCTURED} requires.") from None
 
 
-def _hint(attributes: Mapping[str, Any], namespace: str) -> Hint:
-    if missing := [name for name in _REQUIRED if not attributes.get(name)]:
-        raise BadRequest(f"Not a CloudEvent: the attributes {', '.join(missing)} are missing.")
-    if str(attributes["specversion"]) != "1.0":
-        raise BadRequest("specversion: expected 1.0.")
-    found = _SUBJECT.fullmatch(str(attributes.get("subject") or ""))
-    named = (found["namespace"], found["name"]) if found else (attributes.get("namespace"), attributes.get("name"))
-    if attributes.get("kind", "Pod") != "Pod" or named[0] != namespace or not _NAME.fullmatch(str(named[1] or "")):
-        return Hint()
-    return Hint(str(named[1]))
-
-
-class _Looks:
-    """One look at a pod at a time: events that come during one make it look once more, however many they are."""
+class _PodSweeps:
+    """Sweep each pod once at a time: any number of events during a sweep cause one more."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._again: dict[str, bool] = {}
 
-    def look(self, settings: Settings, pod: str) -> SweepStats | None:
-        """What the last look came to; None where another request looks already, and will look again."""
+    def run(self, settings: Settings, pod: str) -> SweepStats | None:
+        """Return the last sweep's result; None if another request is sweeping the pod, and will sweep it once more."""
         with self._lock:
             if pod in self._again:
                 self._again[pod] = True
@@ -111,11 +110,11 @@ class _Looks:
             self._again[pod] = False
         try:
             while True:
-                swept = sweep_pod(settings, pod)
+                stats = sweep_pod(settings, pod)
                 with self._lock:
                     if not self._again[pod]:
                         del self._again[pod]
-                        return swept
+                        return stats
                     self._again[pod] = False
         except BaseException:
             with self._lock:
@@ -123,4 +122,4 @@ class _Looks:
             raise
 
 
-_looks = _Looks()
+_pod_sweeps = _PodSweeps()

@@ -19,4 +19,4 @@ def _sweep(call: web.Call) -> web.Payload:
     parse_sweep(call.query)
     from common.sweep import events
 
-    return events.sweep_as_asked(call.headers, call.body, call.settings)
+    return events.sweep_on_request(call.headers, call.body, call.settings)

@@ -84,7 +84,7 @@ def event(place: LocalSystem, pod: str, **headers: str) -> dict[str, Any]:
     """What the sweeper answers to an event about a pod."""
     namespace = place.settings.kubernetes_namespace
     given = EVENT | {"ce-subject": f"/apis/v1/namespaces/{namespace}/pods/{pod}"} | headers
-    return events.sweep_as_asked(given, b"not even JSON", place.settings)
+    return events.sweep_on_request(given, b"not even JSON", place.settings)
 
 
 EVICTED = {"status": {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."}}

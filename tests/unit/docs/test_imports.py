@@ -69,6 +69,15 @@ def test_a_function_loads_nothing_before_its_first_request(path: Path) -> None:
     assert not loaded & {"pydantic", "pg8000", "kubernetes", "duckdb", "httpx", "typer", "common.settings"}
 
 
+def test_the_library_of_events_is_loaded_when_one_comes() -> None:
+    """functions-framework loads it as well; the one-machine edition, which has no events, never does."""
+    assert "cloudevents" not in _loaded_by("import common.sweep.events")
+    assert "cloudevents" in _loaded_by(
+        "from common.sweep.events import parse\n"
+        "parse({f'ce-{name}': '1.0' for name in ('specversion', 'id', 'source', 'type')}, b'', 'default')"
+    )
+
+
 def test_the_sidecar_loads_little() -> None:
     """Its image has msgspec and pg8000 alone."""
     loaded = _loaded_by("import sidecar.run")
