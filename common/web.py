@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 import flask
 import msgspec
-from flask import Request, Response
+from flask import Response
 from msgspec import Struct
 from werkzeug.exceptions import HTTPException
 
@@ -46,69 +46,63 @@ Payload = Mapping[str, Any]
 
 
 class Route(Struct, frozen=True):
-    """Where a function answers: at / and /name, and with `below` also at what follows (/name/<id> and /<id>).
+    """Where a function answers: at / and /name, and with `subpaths` also at what follows (/name/<id> and /<id>).
 
-    `only_looks`: the request changes nothing, so HEAD is answered too. GET /spec starts a task. `also_post`: POST
-    is accepted beside GET; its body means nothing. `hints`: CloudEvents, which decide nothing, may come without a
+    `methods`: the first one is the route's own; a body counts only if that is POST. `safe`: the request changes
+    nothing, so HEAD is answered too (GET /spec starts a task). `anonymous_events`: CloudEvents may come without a
     token where SYNCCTL_EVENTS_WITHOUT_TOKEN allows it.
     """
 
     name: str
-    method: Literal["GET", "POST"]
-    below: bool = False
-    only_looks: bool = False
-    also_post: bool = False
-    hints: bool = False
+    methods: tuple[Literal["GET", "POST"], ...]
+    subpaths: bool = False
+    safe: bool = False
+    anonymous_events: bool = False
 
     @property
-    def methods(self) -> tuple[str, ...]:
-        """What Allow says."""
-        more = [method for method, wanted in (("HEAD", self.only_looks), ("POST", self.also_post)) if wanted]
-        return (self.method, *more)
+    def allowed(self) -> tuple[str, ...]:
+        """The value of the Allow header."""
+        return (*self.methods, "HEAD") if self.safe else self.methods
 
-    def below_path(self, path: str) -> str | None:
-        """What follows the route in a path, "" for the route itself; None where the path is not of this route."""
+    def subpath(self, path: str) -> str | None:
+        """Return what follows the route in a path, "" for the route itself; None for a path of another route."""
         path = path.removesuffix("/")
         if path in {"", f"/{self.name}"}:
             return ""
-        if not self.below:
+        if not self.subpaths:
             return None
         return path.removeprefix(f"/{self.name}/") if path.startswith(f"/{self.name}/") else path[1:]
 
 
-_HEALTH = Route("health", "GET", only_looks=True)
+_HEALTH = Route("health", ("GET",), safe=True)
 
 
-class Call(Struct, frozen=True):
-    """An authenticated request: all that a use case may know of it. `below` is what followed the route's path;
-    the names of headers are in lower case.
-    """
+class Request(Struct, frozen=True):
+    """An authenticated request, as use cases get it; the names of headers are in lower case."""
 
     query: "Query"
     body: bytes
-    below: str
+    subpath: str
     settings: "Settings"
     headers: Mapping[str, str]
 
 
 def route(
     name: str,
-    method: Literal["GET", "POST"],
-    *,
-    below: bool = False,
-    only_looks: bool = False,
-    also_post: bool = False,
-    hints: bool = False,
+    *methods: Literal["GET", "POST"],
+    subpaths: bool = False,
+    safe: bool = False,
+    anonymous_events: bool = False,
 ) -> Route:
-    """A function's route; called while functions-framework loads the function, it also makes its app speak JSON."""
+    """Return a function's route. While functions-framework loads the function, this also makes its app speak JSON."""
     if flask.has_app_context():
         app = flask.current_app
         app.register_error_handler(HTTPException, _http_error)
         app.register_error_handler(500, _http_error)
-    return Route(name, method, below, only_looks, also_post, hints)
+    return Route(name, methods, subpaths, safe, anonymous_events)
 
 
-def answer(request: Request, where: Route, use_case: Callable[[Call], Payload]) -> Response:
+def answer(request: flask.Request, where: Route, use_case: Callable[[Request], Payload]) -> Response:
     """Authenticates, reads, runs the use case, and answers JSON whatever happens."""
     if request.path.removesuffix("/") == "/health":
         where = _HEALTH
@@ -125,10 +119,10 @@ def answer(request: Request, where: Route, use_case: Callable[[Call], Payload]) 
     return response
 
 
-def start(request: Request, where: Route, parse: "Callable[[Query, bytes], NewTask]") -> Response:
+def start(request: flask.Request, where: Route, parse: "Callable[[Query, bytes], NewTask]") -> Response:
     """Answers a request that starts a task."""
 
-    def use_case(call: Call) -> Payload:
+    def use_case(call: Request) -> Payload:
         task = parse(call.query, call.body)
         if not call.settings.syncs_enabled:
             raise Unavailable("Tasks are switched off here (SYNCCTL_SYNCS_ENABLED).")
@@ -140,7 +134,7 @@ def start(request: Request, where: Route, parse: "Callable[[Query, bytes], NewTa
     return answer(request, where, use_case)
 
 
-def _run(request: Request, where: Route, use_case: Callable[[Call], Payload]) -> Payload:
+def _run(request: flask.Request, where: Route, use_case: Callable[[Request], Payload]) -> Payload:
     """In the order of the original: health, then the token, the path, the method, and only then the content."""
     if where is _HEALTH:
         _check_method(request, where)
@@ -151,19 +145,19 @@ def _run(request: Request, where: Route, use_case: Callable[[Call], Payload]) ->
     logs.set_up(current.log_format, current.instance_id)
     headers = {name.lower(): value for name, value in request.headers.items()}
     _authenticate(headers, where, current)
-    below = where.below_path(request.path)
-    if below is None:
+    subpath = where.subpath(request.path)
+    if subpath is None:
         raise NotFound(f"There is nothing at this path; this function answers at /{where.name} and /health.")
     _check_method(request, where)
     _check_query(request.query_string)
-    body = _read_body(request, current.max_body_bytes) if where.method == "POST" else b""
-    return use_case(Call(request.args, body, below, current, headers))
+    body = _read_body(request, current.max_body_bytes) if where.methods[0] == "POST" else b""
+    return use_case(Request(request.args, body, subpath, current, headers))
 
 
 def _authenticate(headers: Mapping[str, str], where: Route, settings: "Settings") -> None:
     from common import auth
 
-    if where.hints and settings.events_without_token and "authorization" not in headers:
+    if where.anonymous_events and settings.events_without_token and "authorization" not in headers:
         from common.sweep import events
 
         if events.is_event(headers):
@@ -171,9 +165,9 @@ def _authenticate(headers: Mapping[str, str], where: Route, settings: "Settings"
     auth.authenticate(headers.get("authorization"), settings)
 
 
-def _check_method(request: Request, where: Route) -> None:
-    if request.method not in where.methods:
-        raise MethodNotAllowed(f"Use {' or '.join(where.methods)} here.")
+def _check_method(request: flask.Request, where: Route) -> None:
+    if request.method not in where.allowed:
+        raise MethodNotAllowed(f"Use {' or '.join(where.allowed)} here.")
 
 
 def _check_query(query: bytes) -> None:
@@ -188,7 +182,7 @@ def _check_query(query: bytes) -> None:
             raise BadRequest(f"{name}: is not UTF-8; percent-encode the bytes of UTF-8 text.") from None
 
 
-def _read_body(request: Request, limit: int) -> bytes:
+def _read_body(request: flask.Request, limit: int) -> bytes:
     """The whole body, chunked or not.
 
     Not with Flask's MAX_CONTENT_LENGTH: under functions-framework it cuts chunked bodies short without a word.
@@ -210,7 +204,7 @@ def _read_body(request: Request, limit: int) -> bytes:
     return bytes(body)
 
 
-def _discard_body(request: Request) -> None:
+def _discard_body(request: flask.Request) -> None:
     """Lets a sender finish, within bounds, so that it reads our answer, and leaves no body behind.
 
     functions-framework reads what is left into memory before it answers, however much it is.
@@ -232,7 +226,7 @@ def _sync_error(error: SyncError, where: Route) -> Response:
     if error.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, MethodNotAllowed):
-        response.headers["Allow"] = ", ".join(where.methods)
+        response.headers["Allow"] = ", ".join(where.allowed)
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

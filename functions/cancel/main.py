@@ -6,7 +6,7 @@ from flask import Request, Response
 from common import web
 from common.tasks.requests import parse_cancel
 
-ROUTE = web.route("cancel", "GET", also_post=True)
+ROUTE = web.route("cancel", "GET", "POST")
 
 
 @functions_framework.http
@@ -15,8 +15,8 @@ def cancel(request: Request) -> Response:
     return web.answer(request, ROUTE, _cancel)
 
 
-def _cancel(call: web.Call) -> web.Payload:
-    query = parse_cancel(call.query)
+def _cancel(request: web.Request) -> web.Payload:
+    query = parse_cancel(request.query)
     from common.tasks.cancel import cancel as cancel_task
 
-    return cancel_task(query, call.settings).answer()
+    return cancel_task(query, request.settings).answer()

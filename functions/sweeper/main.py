@@ -6,7 +6,7 @@ from flask import Request, Response
 from common import web
 from common.tasks.requests import parse_sweep
 
-ROUTE = web.route("sweeper", "POST", hints=True)
+ROUTE = web.route("sweeper", "POST", anonymous_events=True)
 
 
 @functions_framework.http
@@ -15,8 +15,8 @@ def sweeper(request: Request) -> Response:
     return web.answer(request, ROUTE, _sweep)
 
 
-def _sweep(call: web.Call) -> web.Payload:
-    parse_sweep(call.query)
+def _sweep(request: web.Request) -> web.Payload:
+    parse_sweep(request.query)
     from common.sweep import events
 
-    return events.sweep_on_request(call.headers, call.body, call.settings)
+    return events.sweep_on_request(request.headers, request.body, request.settings)

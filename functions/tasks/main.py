@@ -6,7 +6,7 @@ from flask import Request, Response
 from common import web
 from common.tasks.requests import parse_task_id, parse_tasks
 
-ROUTE = web.route("tasks", "GET", below=True, only_looks=True)
+ROUTE = web.route("tasks", "GET", subpaths=True, safe=True)
 
 
 @functions_framework.http
@@ -15,13 +15,13 @@ def tasks(request: Request) -> Response:
     return web.answer(request, ROUTE, _report)
 
 
-def _report(call: web.Call) -> web.Payload:
-    if call.below:
-        task_id, log_lines = parse_task_id(call.query, call.below)
+def _report(request: web.Request) -> web.Payload:
+    if request.subpath:
+        task_id, log_lines = parse_task_id(request.query, request.subpath)
         from common.tasks import query as tasks_query
 
-        return tasks_query.get_task(call.settings, task_id, log_lines)
-    query = parse_tasks(call.query)
+        return tasks_query.get_task(request.settings, task_id, log_lines)
+    query = parse_tasks(request.query)
     from common.tasks import query as tasks_query
 
-    return tasks_query.list_tasks(call.settings, query)
+    return tasks_query.list_tasks(request.settings, query)

@@ -13,7 +13,7 @@ from msgspec import Struct
 from common import settings, web
 from common.errors import NotFound, QuotaExceeded, SettingsError
 from common.settings import Settings
-from common.web import Call, Payload, Route
+from common.web import Payload, Request, Route
 
 LIMIT = 2000
 HEALTH = {"status": "pass"}
@@ -23,7 +23,7 @@ class _Function(Struct):
     """A function in its app, and what its use case was called with."""
 
     client: FlaskClient
-    calls: list[Call]
+    calls: list[Request]
     fails_with: list[Exception]
 
 
@@ -34,16 +34,16 @@ def _settings() -> Iterator[None]:
     settings.use(None)
 
 
-def _function(method: Any, *, below: bool = False) -> _Function:
+def _function(method: Any, *, subpaths: bool = False) -> _Function:
     """Loads a function as functions-framework does: its route inside the app, its handler at every path."""
     app = flask.Flask("function")
     function = _Function(app.test_client(), [], [])
     function.client.environ_base["HTTP_AUTHORIZATION"] = "Bearer right"
     with app.app_context():
-        route = web.route("things", method, below=below, only_looks=method == "GET")
+        route = web.route("things", method, subpaths=subpaths, safe=method == "GET")
 
-    def use_case(call: Call) -> Payload:
-        function.calls.append(call)
+    def use_case(request: Request) -> Payload:
+        function.calls.append(request)
         if function.fails_with:
             raise function.fails_with[0]
         return {"ok": True}
@@ -74,7 +74,7 @@ def post() -> _Function:
 )
 def test_a_function_answers_at_its_name_and_at_the_root(path: str, expected: str | None):
     """So that paths may be routed with and without rewriting."""
-    assert Route("things", "GET").below_path(path) == expected
+    assert Route("things", ("GET",)).subpath(path) == expected
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_function_answers_at_its_name_and_at_the_root(path: str, expected: str
 )
 def test_what_follows_the_route_names_a_thing(path: str, expected: str | None):
     """Also when it holds a slash."""
-    assert Route("things", "GET", below=True).below_path(path) == expected
+    assert Route("things", ("GET",), subpaths=True).subpath(path) == expected
 
 
 @pytest.mark.parametrize("path", ["/health", "/health/"])
@@ -140,7 +140,7 @@ def test_a_use_case_gets_query_body_and_settings(post: _Function):
     answer = post.client.post("/things?a=1&a=2", data=b"\x00body", content_type="text/html")
     assert (answer.status_code, answer.json) == (200, {"ok": True})
     call = post.calls[0]
-    assert (dict(call.query.lists()), call.body, call.below) == ({"a": ["1", "2"]}, b"\x00body", "")
+    assert (dict(call.query.lists()), call.body, call.subpath) == ({"a": ["1", "2"]}, b"\x00body", "")
     assert call.settings is settings.current()
 
 
@@ -258,5 +258,5 @@ def test_nothing_of_a_body_is_left_to_be_read_after_the_answer(post: _Function):
 
 def test_head_starts_nothing():
     """GET /spec starts a task, so HEAD /spec is refused: proxies and link checkers send HEAD on their own."""
-    assert Route("spec", "GET").methods == ("GET",)
-    assert Route("tasks", "GET", only_looks=True).methods == ("GET", "HEAD")
+    assert Route("spec", ("GET",)).allowed == ("GET",)
+    assert Route("tasks", ("GET",), safe=True).allowed == ("GET", "HEAD")

@@ -83,7 +83,7 @@ def _endpoints() -> dict[str, tuple[str, str]]:
             below = name.endswith("_id")
             more: tuple[Any, ...] = ("id",) if below else (b"",)
             more = more[: len(inspect.signature(parse).parameters) - 1]
-            endpoint = f"{module.ROUTE.method} /{module.ROUTE.name}{'/<taskId>' if below else ''}"
+            endpoint = f"{module.ROUTE.methods[0]} /{module.ROUTE.name}{'/<taskId>' if below else ''}"
             found[endpoint] = _parameters(parse, *more)
     return found
 
