@@ -1,4 +1,4 @@
-"""GET /cancel: ends a task."""
+"""GET /cancel: end a task."""
 
 import functions_framework
 from flask import Request, Response
@@ -11,7 +11,7 @@ ROUTE = web.route("cancel", "GET", "POST")
 
 @functions_framework.http
 def cancel(request: Request) -> Response:
-    """Answers with the task's state: CANCELLED, or what it had come to before."""
+    """Answer with the task's state: CANCELLED, or the one it had ended with."""
     return web.answer(request, ROUTE, _cancel)
 
 

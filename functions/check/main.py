@@ -11,5 +11,5 @@ ROUTE = web.route("check", "POST")
 
 @functions_framework.http
 def check(request: Request) -> Response:
-    """Starts the task and answers with its taskId; the result appears in the tables, and under /tasks."""
+    """Start the task and answer with its taskId; the result appears in the tables, and under /tasks."""
     return web.start(request, ROUTE, parse_check)

@@ -11,5 +11,5 @@ ROUTE = web.route("discover", "POST")
 
 @functions_framework.http
 def discover(request: Request) -> Response:
-    """Starts the task and answers with its taskId; the result appears in the tables, and under /tasks."""
+    """Start the task and answer with its taskId; the result appears in the tables, and under /tasks."""
     return web.start(request, ROUTE, parse_discover)

@@ -1,4 +1,4 @@
-"""POST /read: sends a connector's rows to the warehouse."""
+"""POST /read: send a connector's rows to the warehouse."""
 
 import functions_framework
 from flask import Request, Response
@@ -11,5 +11,5 @@ ROUTE = web.route("read", "POST")
 
 @functions_framework.http
 def read(request: Request) -> Response:
-    """Starts the task and answers with its taskId; the result appears in the tables, and under /tasks."""
+    """Start the task and answer with its taskId; the result appears in the tables, and under /tasks."""
     return web.start(request, ROUTE, parse_read)

@@ -1,4 +1,4 @@
-"""POST /sweeper: concludes and removes what has finished; called by a CronJob, and with CloudEvents about pods."""
+"""POST /sweeper: conclude and remove finished tasks; called by a CronJob, and with CloudEvents about pods."""
 
 import functions_framework
 from flask import Request, Response
@@ -11,7 +11,7 @@ ROUTE = web.route("sweeper", "POST", anonymous_events=True)
 
 @functions_framework.http
 def sweeper(request: Request) -> Response:
-    """Without an event sweeps everything, again and again while anything is active; an event only names a pod."""
+    """Sweep all pods, repeatedly while any is active, or the one that a CloudEvent names."""
     return web.answer(request, ROUTE, _sweep)
 
 

@@ -1,4 +1,4 @@
-"""GET /tasks and GET /tasks/<taskId>: which tasks there are, and how they are doing."""
+"""GET /tasks and GET /tasks/<taskId>: tasks and their states."""
 
 import functions_framework
 from flask import Request, Response
@@ -11,7 +11,7 @@ ROUTE = web.route("tasks", "GET", subpaths=True, safe=True)
 
 @functions_framework.http
 def tasks(request: Request) -> Response:
-    """Lists tasks page by page, or shows one with its result and last log lines."""
+    """List tasks page by page, or show one with its result and last log lines."""
     return web.answer(request, ROUTE, _report)
 
 

@@ -79,7 +79,15 @@ def test_a_function_answers_at_its_name_and_at_the_root(path: str, expected: str
 
 @pytest.mark.parametrize(
     ("path", "expected"),
-    [("/", ""), ("/things", ""), ("/things/", ""), ("/things/a", "a"), ("/a", "a"), ("/things/a/b", "a/b")],
+    [
+        ("/", ""),
+        ("/things", ""),
+        ("/things/", ""),
+        ("/things/a", "a"),
+        ("/a", "a"),
+        ("/things/a/b", "a/b"),
+        ("/thingsx", "thingsx"),
+    ],
 )
 def test_what_follows_the_route_names_a_thing(path: str, expected: str | None):
     """Also when it holds a slash."""
