@@ -1,7 +1,6 @@
-"""The Airbyte protocol's catalogs as msgspec types, and the rules for stream keys and tables.
+"""The Airbyte protocol's catalogs as msgspec types (airbyte_protocol.yaml), and the rules for stream keys and tables.
 
-Only what is used is typed; a schema stays `Raw`. Field names and shapes: the protocol's published schema,
-airbyte_protocol.yaml.
+Only fields in use are typed; a schema stays `Raw`.
 """
 
 from enum import StrEnum
@@ -11,30 +10,34 @@ import msgspec
 from msgspec import Raw, Struct
 
 MISSING = Raw(b"")
-"""Stands for a member that was not there: msgspec knows no optional Raw."""
+"""The default of a Raw member: msgspec has no optional Raw."""
 
 
 class SyncMode(StrEnum):
-    """How a stream is read; modes we do not know are read as full refreshes."""
+    """How a stream is read; unknown modes count as full refreshes."""
 
     FULL_REFRESH = "full_refresh"
     INCREMENTAL = "incremental"
 
 
-class StreamId(Struct, frozen=True):
-    """A stream's identity: its name within an optional namespace (the protocol's StreamDescriptor)."""
+class StreamId(Struct, frozen=True, omit_defaults=True):
+    """A stream's identity: the protocol's StreamDescriptor. An empty namespace becomes None."""
 
     name: str
     namespace: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.namespace == "":
+            msgspec.structs.force_setattr(self, "namespace", None)
+
     @property
     def key(self) -> str:
-        """`name` or `namespace.name`: the key in source_state and in a task's per-stream statuses."""
+        """`name` or `namespace.name`, as in source_state and in a task's per-stream statuses."""
         return f"{self.namespace}.{self.name}" if self.namespace else self.name
 
 
 class Stream(Struct, frozen=True):
-    """A catalog's description of one stream."""
+    """A stream as its source describes it."""
 
     name: str
     namespace: str | None = None
@@ -45,7 +48,7 @@ class Stream(Struct, frozen=True):
 
 
 class ConfiguredStream(Struct, frozen=True):
-    """One selected stream and how to read it."""
+    """A selected stream and how to read it."""
 
     stream: Stream
     sync_mode: str = SyncMode.FULL_REFRESH
@@ -53,8 +56,8 @@ class ConfiguredStream(Struct, frozen=True):
 
     @property
     def id(self) -> StreamId:
-        """The stream's identity; an empty namespace is none."""
-        return StreamId(self.stream.name, self.stream.namespace or None)
+        """The stream's identity."""
+        return StreamId(self.stream.name, self.stream.namespace)
 
     @property
     def incremental(self) -> bool:
@@ -63,22 +66,22 @@ class ConfiguredStream(Struct, frozen=True):
 
     @property
     def resumable(self) -> bool:
-        """Whether the source says that it goes on from a state, in a full refresh too."""
+        """Whether the source resumes the stream from a state even in a full refresh."""
         return self.stream.is_resumable is True
 
     def table(self, prefix: str) -> str:
-        """The destination's table: the catalog's own `table_name`, else the prefix and the stream's key."""
+        """Return the destination's table: the catalog's `table_name`, else the prefix and the stream's key."""
         return self.stream.table_name or prefix + self.id.key
 
 
 class Catalog(Struct, frozen=True):
-    """A configured catalog: the streams that a read selects."""
+    """A configured catalog: the streams to read."""
 
     streams: list[ConfiguredStream]
 
 
 def decode_catalog(raw: bytes) -> Catalog:
-    """Decodes a configured catalog; raises msgspec.MsgspecError (a ValueError) naming the path."""
+    """Decode a configured catalog; raise msgspec.MsgspecError (a ValueError) naming the path."""
     return _catalog.decode(raw)
 
 

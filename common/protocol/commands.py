@@ -1,10 +1,10 @@
-"""The four things a connector can be asked for."""
+"""The four commands of a connector."""
 
 from enum import StrEnum
 
 
 class Command(StrEnum):
-    """The Airbyte protocol's commands; the names are the endpoints' and the pods' too."""
+    """The Airbyte protocol's commands, also in the names of endpoints and pods."""
 
     SPEC = "spec"
     CHECK = "check"

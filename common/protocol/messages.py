@@ -1,8 +1,7 @@
-"""The Airbyte protocol's messages as msgspec types, and the rules for states.
+"""The Airbyte protocol's messages as msgspec types (airbyte_protocol.yaml), and the rules for states.
 
-Only what is used is typed; everything else in a message is skipped without building objects. Payloads stay
-`Raw`: a record's data and a state leave as the bytes that came (numbers keep all their digits).
-Field names and shapes: the protocol's published schema, airbyte_protocol.yaml.
+Only fields in use are typed; all others are skipped without building objects. Payloads stay `Raw`: a record's data
+and a state are passed on as the bytes that came, so numbers keep all their digits.
 """
 
 import hashlib
@@ -17,16 +16,14 @@ from common import nesting
 from common.protocol.catalogs import MISSING, StreamId
 
 DECODE_ERRORS = (msgspec.MsgspecError, nesting.TooDeep, RecursionError, UnicodeDecodeError)
-"""What reading JSON raises that somebody else wrote. Only what is within our limit of nesting gets as far as a decoder;
-should the interpreter run out of stack all the same, its RecursionError costs that one text too.
-"""
+"""What decoding foreign JSON raises. RecursionError: the stack may end below our own limit of nesting."""
 
 GLOBAL_STATE_KEY = "_GLOBAL_STATE"
 LEGACY_STATE_KEY = "_LEGACY_STATE"
 
 
 class StateKind(StrEnum):
-    """The three kinds of STATE; a message without a type is LEGACY."""
+    """The three kinds of STATE."""
 
     STREAM = "STREAM"
     GLOBAL = "GLOBAL"
@@ -38,7 +35,7 @@ TRACES = frozenset({"ERROR", "STREAM_STATUS", "ESTIMATE", "ANALYTICS"})
 
 
 class StreamStatus(StrEnum):
-    """What TRACE STREAM_STATUS can say."""
+    """The statuses of TRACE STREAM_STATUS."""
 
     STARTED = "STARTED"
     RUNNING = "RUNNING"
@@ -47,7 +44,7 @@ class StreamStatus(StrEnum):
 
 
 class Record(Struct, frozen=True, gc=False):
-    """A row: only `stream`, `namespace` and the raw `data` are looked at."""
+    """A row of a stream."""
 
     stream: str
     data: Raw = MISSING
@@ -55,14 +52,14 @@ class Record(Struct, frozen=True, gc=False):
 
 
 class Log(Struct, frozen=True, gc=False):
-    """A line for the log. Both are texts, as a rule; nothing that is said is lost where they are not."""
+    """A log line; its members may be of any JSON type, so that none is lost for an odd one."""
 
     level: Any = "INFO"
     message: Any = None
 
 
 class Message(Struct, frozen=True, gc=False):
-    """Any line of a connector; at most one payload is set, the one that `type` names."""
+    """Any message of a connector; at most one payload is set, the one that `type` names."""
 
     type: str | None = None
     record: Record | None = None
@@ -90,13 +87,13 @@ class GlobalState(Struct, frozen=True):
 
 
 class Statistics(Struct, frozen=True):
-    """A source's own count of the records since its last STATE; current connectors send it as a float."""
+    """The source's count of records since its last STATE; current connectors send a float."""
 
     recordCount: float | None = None  # noqa: N815 - the protocol's spelling
 
 
 class State(Struct, frozen=True):
-    """A checkpoint offered by the source."""
+    """A checkpoint of the source."""
 
     type: str | None = None
     stream: StreamState | None = None
@@ -106,7 +103,7 @@ class State(Struct, frozen=True):
 
     @property
     def kind(self) -> str:
-        """The kind that `type` names; without a type, LEGACY or what is there (a null is not)."""
+        """The kind in `type`; without a type, the kind of the first payload that is not null."""
         if self.type is not None:
             return self.type.strip().upper()
         if self.data not in (MISSING, Raw(b"null")):
@@ -124,7 +121,7 @@ class State(Struct, frozen=True):
 
     @property
     def record_count(self) -> float | None:
-        """The source's own count; None where it has none that can be read: no reason to lose the state."""
+        """The source's count of records; None if missing or unreadable: the state is valid all the same."""
         try:
             stats = msgspec.json.decode(self.sourceStats or b"null", type=Statistics | None)
         except DECODE_ERRORS:
@@ -133,9 +130,7 @@ class State(Struct, frozen=True):
 
 
 class TraceError(Struct, frozen=True):
-    """Why a stream, or the whole run, fails. `failure_type`: config_error, transient_error, system_error. The
-    stream may be named in an odd shape: see `stream`.
-    """
+    """The error of a stream or of the whole run; `failure_type` is config_error, transient_error or system_error."""
 
     message: Any = None
     internal_message: Any = None
@@ -144,40 +139,45 @@ class TraceError(Struct, frozen=True):
 
     @property
     def stream(self) -> StreamId | None:
-        """The stream that fails; None where the error names none."""
-        return _named(self.stream_descriptor)
+        """The failed stream, if the error names one."""
+        return _stream_id(self.stream_descriptor)
 
     @property
     def sentence(self) -> str:
-        """The words for the user; the internal message only where there are no others."""
-        for said in (self.message, self.internal_message):
-            text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-            if text.strip() not in {"", "null"}:
-                return text.strip()
-        return "The connector reported an error without a text."
+        """The message for users; the internal one only if there is no other."""
+        texts = [text for text in (_text(self.message), _text(self.internal_message)) if text not in {"", "null"}]
+        return texts[0] if texts else "The connector reported an error without a text."
 
 
 class StreamStatusTrace(Struct, frozen=True):
-    """A stream changed its status. It may be named in an odd shape: see `stream`."""
+    """A stream's new status."""
 
     status: str
     stream_descriptor: Any = None
 
     @property
     def stream(self) -> StreamId | None:
-        """The stream; None where the status names none."""
-        return _named(self.stream_descriptor)
+        """The stream, if the status names one."""
+        return _stream_id(self.stream_descriptor)
 
 
-def _named(descriptor: Any) -> StreamId | None:
+def _stream_id(descriptor: Any) -> StreamId | None:
+    """Return the stream of a descriptor, which some connectors send as a plain name."""
     try:
         return msgspec.convert(descriptor, StreamId | None)
     except msgspec.ValidationError:
         return StreamId(descriptor) if isinstance(descriptor, str) else None
 
 
+def _text(message: Any) -> str:
+    """Return a message for people as text, whatever its JSON type; "" for null."""
+    if message is None or isinstance(message, str):
+        return (message or "").strip()
+    return json.dumps(message, ensure_ascii=False)
+
+
 class Trace(Struct, frozen=True):
-    """ERROR and STREAM_STATUS are used; ESTIMATE and ANALYTICS need nothing."""
+    """A TRACE; ERROR and STREAM_STATUS are used, ESTIMATE and ANALYTICS ignored."""
 
     type: str | None = None
     raw_error: Any = msgspec.field(name="error", default=None)
@@ -185,7 +185,7 @@ class Trace(Struct, frozen=True):
 
     @property
     def kind(self) -> str | None:
-        """The kind that `type` names; where it names none that is known, what is there."""
+        """The kind in `type`; if that is unknown, the kind of the payload."""
         named = self.type.strip().upper() if self.type is not None else ""
         if named in TRACES:
             return named
@@ -203,83 +203,77 @@ class Trace(Struct, frozen=True):
 
     @property
     def status(self) -> StreamStatusTrace | None:
-        """What a STREAM_STATUS says; raises msgspec.MsgspecError for one that cannot be read."""
+        """The content of a STREAM_STATUS; raises msgspec.MsgspecError if it is unreadable."""
         if self.kind != "STREAM_STATUS":
             return None
         return msgspec.json.decode(self.stream_status or b"null", type=StreamStatusTrace)
 
 
 class Control(Struct, frozen=True):
-    """The connector changed its configuration, such as a refresh token that can be used only once."""
+    """A configuration that the connector has changed, such as a refresh token that can be used once."""
 
     type: str | None = None
     connectorConfig: dict[str, Raw] = {}  # noqa: N815 - the protocol's spelling
 
     @property
     def config(self) -> bytes | None:
-        """The whole new configuration, if the message carries one (a JSON object that is not empty)."""
+        """The whole new configuration, if the message has one: a JSON object that is not empty."""
         config = bytes(self.connectorConfig.get("config", MISSING))
         usable = config[:1] == b"{" and not is_empty(config)
         return config if self.type == "CONNECTOR_CONFIG" and usable else None
 
 
 class ConnectionStatus(Struct, frozen=True):
-    """The result of a check: `SUCCEEDED` or `FAILED`, which also exits 0."""
+    """The result of a check: SUCCEEDED or FAILED (with exit code 0 as well)."""
 
     status: str
     message: Any = None
 
     @property
     def text(self) -> str:
-        """The message as text, whatever it is; "" for none."""
-        if self.message is None or isinstance(self.message, str):
-            return (self.message or "").strip()
-        return json.dumps(self.message, ensure_ascii=False)
+        """The message, whatever its JSON type; "" for none."""
+        return _text(self.message)
 
 
 class Discovered(Struct, frozen=True):
-    """What discover finds; each of its streams is passed on as it came."""
+    """The catalog that discover finds; its streams are passed on as they came."""
 
     streams: list[dict[str, Raw]]
 
 
-def is_empty(state: bytes) -> bool:
-    """Whether a state, what `--state` is given, or a configuration is none: absent, null, {}, [], or made of nothing
-    but such members. It must not take the place of one that was kept before.
-    """
-    if len(state) > _EMPTY_BYTES:
+def is_empty(value: bytes) -> bool:
+    """Return whether a state or a configuration holds nothing to keep: absent, null, {}, [], or only such members."""
+    if len(value) > _EMPTY_BYTES:
         return False
     try:
-        left: list[Any] = [msgspec.json.decode(state.strip() or b"null")]
+        left: list[Any] = [msgspec.json.decode(value.strip() or b"null")]
     except DECODE_ERRORS:
         return False
-    # Without recursion: how deep that can go depends on the Python.
-    while left:
-        value = left.pop()
-        if isinstance(value, dict):
-            left += _telling(value)
-        elif isinstance(value, list):
-            left += value
-        elif value is not None and value != "":
+    while left:  # a loop: the depth of Python's recursion depends on its version
+        member = left.pop()
+        if isinstance(member, dict):
+            left += _content(member)
+        elif isinstance(member, list):
+            left += member
+        elif member not in (None, ""):
             return False
     return True
 
 
-def _telling(members: dict[str, Any]) -> list[Any]:
-    """The members of an object that may say something; what names a state's stream or kind is nothing to go on from."""
+def _content(members: dict[str, Any]) -> list[Any]:
+    """Return an object's members without those that only name a state's stream or kind."""
     if "stream_descriptor" in members:
         return [members.get("stream_state")]
-    beside = {"type"} if members.keys() & _STATE_MEMBERS else set()
-    return [value for name, value in members.items() if name not in beside]
+    is_state = not members.keys().isdisjoint({"stream", "global", "data"})
+    return [value for name, value in members.items() if not (is_state and name == "type")]
 
 
-_STATE_MEMBERS = frozenset({"stream", "global", "data"})
 _EMPTY_BYTES = 256 * 1024
-"""Room for the names of a thousand streams. Megabytes of nothing are not worth a look at every large state."""
+"""Enough for the descriptors of a thousand streams; larger states are not searched for content."""
 
 
 def config_hash(config: bytes) -> str:
-    """Tells whether two configurations say the same, whatever their spacing and the order of their members."""
+    """Return a hash that depends on neither the white space nor the order of members of a configuration."""
     try:
         text = json.dumps(json.loads(config), sort_keys=True)
     except (ValueError, RecursionError):

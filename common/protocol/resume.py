@@ -1,4 +1,4 @@
-"""Which state a run is given: what a sync, or the attempts before, have saved, in the shape that connectors expect."""
+"""Decide which saved states a run is given, in the shape that connectors expect."""
 
 from collections.abc import Collection, Iterable, Mapping
 
@@ -18,45 +18,39 @@ from common.protocol.messages import (
 
 
 def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes | None:
-    """What `--state` gets on a resume: the saved states of the streams that can use one.
+    """Return the content of `--state` for a sync's saved (key, JSON) pairs of one kind, None if no stream can use one.
 
-    `saved` holds (key, JSON) pairs of one live kind. A full refresh stream gets nothing back: connectors take
-    the marker they left there for "done" and would read nothing. None where nothing is left to hand over.
+    A full refresh stream gets no state: connectors take the marker that they leave there for "done" and read nothing.
     """
     states = {key: value for key, value in saved if value not in (b"null", b"")}
     if legacy := states.get(LEGACY_STATE_KEY):
         return _without_markers(legacy)
     if shared := states.get(GLOBAL_STATE_KEY):
         usable = _usable(catalog, shared)
-        return b'[{"type":"GLOBAL","global":' + usable + b"}]" if usable else None
-    return _array(_messages(catalog, states).values()) or None
+        return msgspec.json.encode([{"type": "GLOBAL", "global": Raw(usable)}]) if usable else None
+    messages = _messages(catalog, states)
+    return msgspec.json.encode(list(messages.values())) if messages else None
 
 
-def _messages(catalog: Catalog, states: Mapping[str, bytes]) -> dict[StreamId, bytes]:
-    """The STREAM messages of the streams that can use their states."""
-    return {
-        stream.id: b'{"type":"STREAM","stream":{"stream_descriptor":'
-        + msgspec.json.encode({k: v for k, v in msgspec.structs.asdict(stream.id).items() if v is not None})
-        + b',"stream_state":'
-        + states[stream.id.key]
-        + b"}}"
+def _messages(catalog: Catalog, states: Mapping[str, bytes]) -> dict[StreamId, Raw]:
+    """Return a STREAM message for each stream that can use its state."""
+    usable = {
+        stream.id: StreamState(stream.id, Raw(states[stream.id.key]))
         for stream in catalog.streams
         if stream.incremental and _is_usable(states.get(stream.id.key, b""))
     }
+    return {id_: Raw(msgspec.json.encode({"type": "STREAM", "stream": state})) for id_, state in usable.items()}
 
 
 def _is_usable(state: bytes) -> bool:
-    """Whether a stream can go on from a state: one that says nothing would only have its rows added once more."""
+    """Return whether a stream can resume from a state: from an empty one it would only append its rows again."""
     return not is_empty(state) and not _is_marker(state)
 
 
-def _array(messages: Collection[bytes]) -> bytes:
-    return b"[" + b",".join(messages) + b"]" if messages else b""
-
-
 def later_states(catalog: Catalog, given: bytes | None, saved: Iterable[tuple[str, bytes]]) -> bytes | None:
-    """What a run is given that goes on for one which was given `given` and saved `saved` of its own: the newest of
-    each stream. A state of all streams stands alone.
+    """Return the content of `--state` for the attempt after one that was given `given` and has saved `saved`.
+
+    It is the newest state of each stream; a state of all streams replaces all others.
     """
     saved = list(saved)
     newer = resume_states(catalog, saved)
@@ -64,27 +58,24 @@ def later_states(catalog: Catalog, given: bytes | None, saved: Iterable[tuple[st
         return given
     if any(key in {GLOBAL_STATE_KEY, LEGACY_STATE_KEY} for key, _ in saved):
         return newer
-    # Not taken apart again: what was saved need not be read to be handed over.
-    messages = _messages(catalog, dict(saved))
-    older = _stream_messages(given or b"") or []
-    return _array([*(bytes(raw) for raw, stream in older if stream not in messages), *messages.values()])
+    # From `saved`, not from `newer`: a state that is nested too deep to be decoded is passed on all the same.
+    states = (_stream_messages(given or b"") or {}) | _messages(catalog, dict(saved))
+    return msgspec.json.encode(list(states.values()))
 
 
 def named_streams(state: bytes) -> frozenset[StreamId] | None:
-    """The streams that a state is of; None where it is one of all streams (or of an unknown shape)."""
+    """Return the streams of a state; None for a state of all streams, or of an unknown shape."""
     messages = _stream_messages(state)
-    return None if messages is None else frozenset(stream for _, stream in messages)
+    return None if messages is None else frozenset(messages)
 
 
 def resumable_streams(state: bytes) -> frozenset[StreamId]:
-    """The streams that a part of their own tells where to go on; a marker tells that they are done."""
+    """Return the streams with a usable state of their own; a marker means that a stream is done."""
     try:
-        messages = msgspec.json.decode(state, type=list[State])
-        parts = [part for one in messages for part in _parts(one)]
+        parts = [part for one in msgspec.json.decode(state, type=list[State]) for part in _parts(one)]
     except DECODE_ERRORS:
         return frozenset()
-    ids = [part.stream_descriptor for part in parts if _is_usable(bytes(part.stream_state))]
-    return frozenset(StreamId(one.name, one.namespace or None) for one in ids)
+    return frozenset(part.stream_descriptor for part in parts if _is_usable(bytes(part.stream_state)))
 
 
 def _parts(state: State) -> list[StreamState]:
@@ -93,45 +84,42 @@ def _parts(state: State) -> list[StreamState]:
     return msgspec.json.decode(state.global_ or b"{}", type=GlobalState).stream_states or []
 
 
-def _stream_messages(state: bytes) -> list[tuple[Raw, StreamId]] | None:
-    """An array of STREAM messages, each with its stream; None for anything else."""
+def _stream_messages(state: bytes) -> dict[StreamId, Raw] | None:
+    """Return the messages of an array of STREAM messages by stream; None for anything else."""
     try:
         raws = msgspec.json.decode(state, type=list[Raw])
-        states = [msgspec.json.decode(raw, type=State) for raw in raws]
+        streams = [msgspec.json.decode(raw, type=State).stream for raw in raws]
     except DECODE_ERRORS:
         return None
-    if any(one.stream is None for one in states):
-        return None
-    ids = [one.stream.stream_descriptor for one in states if one.stream is not None]
-    return [(raw, StreamId(one.name, one.namespace or None)) for raw, one in zip(raws, ids, strict=True)]
+    named = {one.stream_descriptor: raw for one, raw in zip(streams, raws, strict=True) if one is not None}
+    return None if None in streams else named
 
 
 def _usable(catalog: Catalog, shared: bytes) -> bytes | None:
-    """A GLOBAL state without the parts of streams that must begin anew; as it is where there are none."""
+    """Return a GLOBAL state without the parts of streams that start over; unchanged if it has none."""
     try:
         members = msgspec.json.decode(shared, type=dict[str, Raw])
         parts = msgspec.json.decode(members.get("stream_states", b"[]"), type=list[Raw] | None) or []
     except DECODE_ERRORS:
         return shared
-    anew = {stream.id for stream in catalog.streams if not stream.incremental}
-    kept = [part for part in parts if not _begins_anew(bytes(part), anew)]
+    full_refresh = {stream.id for stream in catalog.streams if not stream.incremental}
+    kept = [part for part in parts if not _starts_over(bytes(part), full_refresh)]
     if not kept and _is_marker(bytes(members.get("shared_state", b"null"))):
         return None
     return shared if len(kept) == len(parts) else msgspec.json.encode(members | {"stream_states": kept})
 
 
-def _begins_anew(part: bytes, anew: Collection[StreamId]) -> bool:
-    """Whether a stream's part of a GLOBAL state is of no use to it; one that cannot be read is left as it is."""
+def _starts_over(part: bytes, full_refresh: Collection[StreamId]) -> bool:
+    """Return whether a stream's part of a GLOBAL state is useless to it; an unreadable part is kept."""
     try:
         state = msgspec.json.decode(part, type=StreamState)
     except DECODE_ERRORS:
         return False
-    stream = StreamId(state.stream_descriptor.name, state.stream_descriptor.namespace or None)
-    return stream in anew or _is_marker(bytes(state.stream_state))
+    return state.stream_descriptor in full_refresh or _is_marker(bytes(state.stream_state))
 
 
 def _without_markers(legacy: bytes) -> bytes | None:
-    """A LEGACY state without the streams that only say "done"; as it is where there are none."""
+    """Return a LEGACY state without the streams that are only marked as done; unchanged if it has none."""
     try:
         members = msgspec.json.decode(legacy, type=dict[str, Raw])
     except DECODE_ERRORS:
@@ -143,7 +131,7 @@ def _without_markers(legacy: bytes) -> bytes | None:
 
 
 def _is_marker(state: bytes) -> bool:
-    """Whether a stream's state is none (null), or only says "the full refresh is done" (CDK: __ab_... keys)."""
+    """Return whether a stream's state is null, or only says that its full refresh is done (the CDK's __ab_... keys)."""
     try:
         value = msgspec.json.decode(state, type=dict[str, Raw] | None)
     except DECODE_ERRORS:
