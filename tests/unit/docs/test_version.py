@@ -25,6 +25,13 @@ def test_the_deployment_s_images_have_the_version(name: str) -> None:
     assert {"name": name, "newTag": VERSION} in base["images"]
 
 
+def test_the_newest_changes_are_the_version_s() -> None:
+    """CHANGELOG.md begins with them."""
+    found = re.search(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None
+    assert found[1] in {VERSION, "Unreleased"}
+
+
 def test_no_other_file_names_an_image_of_ours_with_a_version() -> None:
     """A release changes common/__init__.py, knative/base/kustomization.yaml and CHANGELOG.md."""
     files = [path for folder in _FOLDERS for path in (ROOT / folder).rglob("*.*")]
