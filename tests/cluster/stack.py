@@ -204,7 +204,7 @@ def deploy(settings: ClusterSettings) -> Stack:
 
 
 def apply_function(name: str, image: str) -> None:
-    """Deploys one function by its own file, as docs/how-to/operate.md says, and waits until it is ready."""
+    """Deploys one function by its own file, as docs/how-to/deploy.md says, and waits until it is ready."""
     file = str(ROOT / f"knative/functions/{name}.yaml")
     kube.run("kn", "service", "apply", name, "-f", file, "-n", FUNCTIONS, "--image", image, "--wait-timeout=180")
 

@@ -1,4 +1,4 @@
-"""README's commands, run as they are written against a running edition."""
+"""The tutorial's commands, run as they are written against a running edition."""
 
 import itertools
 import json
@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.docs import README, code, console, section
+from tests.support.docs import ROOT, TUTORIAL, console
 from tests.support.edition_process import EditionProcess, edition_process
 from tests.support.fake_bulker import wait_for
 
 _ELSEWHERE = ("make ", ".venv/bin/syncctl serve ")
-"""What the fixture does, or other tests: `make test` would run this one."""
+"""The fixture serves."""
 _QUESTIONS = ("syncctl spec ", "syncctl check ", "syncctl discover ")
 
 
 class Reader:
-    """Somebody who follows the README: a shell in one folder, with what `make serve` says to export."""
+    """A reader of the tutorial: a shell in the project's folder, with the variables that `make serve` prints."""
 
     def __init__(self, home: Path, edition: EditionProcess) -> None:
         self._home = home
@@ -42,18 +42,18 @@ class Reader:
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
-    """Serves as README's own-connector section says, from the folder that it names as the default."""
-    (tmp_path / "source_plants.py").write_text(code(README, "python")[0])
-    [serve] = [command for command in console(README) if command.startswith(_ELSEWHERE[1])]
+    """Serves as the section on a connector of one's own says, from the home folder that is the default."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    [serve] = [command for command in console(TUTORIAL) if command.startswith(_ELSEWHERE[1])]
     words = shlex.split(serve.replace("$PWD", str(tmp_path)))
     image, _, command = words[words.index("--image") + 1].partition("=")
     with edition_process(tmp_path / ".local/share/sync-functions", {image: command}) as edition:
         yield Reader(tmp_path, edition)
 
 
-def test_the_commands_do_what_the_readme_says(reader: Reader) -> None:
+def test_the_commands_do_what_the_tutorial_says(reader: Reader) -> None:
     """In their order, each with success; what they print is what the text promises."""
-    commands = [command for command in console(section(README, "Use it")) if not command.startswith(_ELSEWHERE)]
+    commands = [command for command in console(TUTORIAL) if not command.startswith(_ELSEWHERE)]
     with_curl = shutil.which("curl") is not None
     if not with_curl:
         commands = [command for command in commands if not command.startswith("curl ")]
@@ -75,7 +75,8 @@ def test_the_commands_do_what_the_readme_says(reader: Reader) -> None:
     assert "1,000" in output("syncctl tasks first")
     assert len(output("syncctl logs first").splitlines()) >= 10
     assert "id" in output("duckdb.connect")
-    assert "3 stored" in output("me/source-plants:dev")
+    assert "3 stored" in output('"rows": 3')
+    assert "2 stored" in output('"rows": 5')
     if not with_curl:
         pytest.skip("curl is not installed: its two commands were left out, and all others passed")
     assert json.loads(output("/read?"))["taskId"] == "by-curl-1"

@@ -5,9 +5,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-ARCHITECTURE = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
-CONTRACT = (ROOT / "docs/reference/contract.md").read_text(encoding="utf-8")
+
+
+def read(name: str) -> str:
+    """A document's text, by its path."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+README = read("README.md")
+CONTRIBUTING = read("CONTRIBUTING.md")
+TUTORIAL = read("docs/tutorial/first-sync.md")
+ARCHITECTURE = read("docs/explanation/architecture.md")
+CONTRACT = read("docs/reference/contract.md")
+ENDPOINTS = read("docs/reference/endpoints.md")
+SETTINGS = read("docs/reference/settings.md")
+COMMAND_LINE = read("docs/reference/cli.md")
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

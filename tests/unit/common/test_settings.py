@@ -32,7 +32,7 @@ def test_an_empty_environment_gives_the_documented_defaults():
 
 
 def test_every_setting_has_a_description():
-    """The README's table is made of them."""
+    """The table of docs/reference/settings.md is made of them."""
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
 
 

@@ -1,4 +1,4 @@
-"""docs/reference/contract.md against the code: routes, rows, tables, pods, defects; and README's endpoints."""
+"""docs/reference/contract.md against the code: routes, rows, tables, pods, defects; and endpoints.md."""
 
 import importlib.util
 import inspect
@@ -21,7 +21,7 @@ from common.store import Task, TaskState, queries
 from common.tasks import bodies, requests
 from common.web import MAX_QUERY_BYTES
 from sidecar.bulker.client import LINE_BYTES
-from tests.support.docs import CONTRACT, README, ROOT, rows, section
+from tests.support.docs import CONTRACT, ENDPOINTS, ROOT, rows, section
 
 LETTERS = "ABCDEFGH"
 SOURCES = ("common", "docs", "embedded", "functions", "sidecar", "syncctl", "tests", "pyproject.toml")
@@ -89,12 +89,12 @@ def _endpoints() -> dict[str, tuple[str, str]]:
 
 
 def test_the_endpoint_tables_are_the_functions_routes() -> None:
-    """README's table and the contract's routes: methods, paths and parameters."""
-    readme = {row[0].strip("`"): (row[1], row[2]) for row in rows(section(README, "Endpoints"))}
-    assert readme == _endpoints()
+    """The reference's table and the contract's routes: methods, paths and parameters."""
+    reference = {row[0].strip("`"): (row[1], row[2]) for row in rows(ENDPOINTS)}
+    assert reference == _endpoints()
     table = [row for row in rows(section(CONTRACT, "A. HTTP")) if re.match("(GET|POST) /", row[1])]
     contract = {row[1].replace("&lt;", "<").replace("&gt;", ">"): row[2] for row in table}
-    assert contract == {endpoint: query for endpoint, (query, _) in readme.items()}
+    assert contract == {endpoint: query for endpoint, (query, _) in reference.items()}
 
 
 def test_rows_are_numbered_without_gaps() -> None:

@@ -1,4 +1,4 @@
-"""README.md and docs/explanation/architecture.md say what is there: tables, commands, paths and links are compared with the code."""
+"""The documents against the code: tables, commands, paths and links."""
 
 import re
 import shlex
@@ -16,9 +16,23 @@ from common import VERSION
 from common.settings import Settings, variable
 from syncctl.cli import app
 from syncctl.exit_codes import ExitCode
-from tests.support.docs import ARCHITECTURE, CONTRACT, README, ROOT, code, console, rows, section
+from tests.support.docs import (
+    ARCHITECTURE,
+    COMMAND_LINE,
+    CONTRIBUTING,
+    README,
+    ROOT,
+    SETTINGS,
+    TUTORIAL,
+    code,
+    console,
+    read,
+    rows,
+    section,
+)
 
 DOCUMENTS = tuple(str(path.relative_to(ROOT)) for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]))
+TEXTS = {document: read(document) for document in DOCUMENTS}
 CODE = ("common", "embedded", "functions", "sidecar", "syncctl")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 _OPERATORS = frozenset({"|", ">", "&&", ";"})
@@ -31,15 +45,15 @@ def _make_targets() -> dict[str, str]:
 def test_the_make_targets_are_the_makefile_s() -> None:
     """Names and descriptions, in the Makefile's order."""
     expected = [[f"`make {name}`", text] for name, text in _make_targets().items()]
-    assert rows(section(README, "Make targets")) == expected
+    assert rows(section(CONTRIBUTING, "Make targets")) == expected
 
 
 def test_every_make_command_has_a_target() -> None:
-    """Whoever types what is written gets what is meant."""
-    named = {word for text in (README, ARCHITECTURE) for word in re.findall(r"`make ([a-z-]+)`", text)}
-    typed = {words[1] for command in console(README) if (words := command.split())[0] == "make"}
-    assert typed == {"demo", "test", "serve"}
-    assert named | typed <= _make_targets().keys()
+    """Named in any document; the README has the two that a newcomer needs, and no more."""
+    named = {word for text in TEXTS.values() for word in re.findall(r"`make ([a-z-]+)`", text)}
+    assert named <= _make_targets().keys()
+    assert list(console(README)) == ["make demo", "make test"]
+    assert [command for command in console(TUTORIAL) if command.startswith("make ")] == ["make serve"]
 
 
 def _default(field: FieldInfo) -> str:
@@ -52,7 +66,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def settings_table() -> str:
-    """The table of README's Configuration, as it has to be."""
+    """The table of the functions' settings, as it has to be."""
     rows = [
         f"| {variable(name)} | {_default(field)} | {field.description} |"
         for name, field in Settings.model_fields.items()
@@ -63,7 +77,7 @@ def settings_table() -> str:
 def test_the_configuration_table_is_the_settings_class() -> None:
     """Every variable, its default and its description; the message shows the table to paste."""
     expected = settings_table()
-    assert expected in section(README, "Configuration"), f"README's table must be:\n\n{expected}\n"
+    assert expected in section(SETTINGS, "Functions"), f"The table of settings.md must be:\n\n{expected}\n"
 
 
 def test_settings_without_effect_are_named_as_such() -> None:
@@ -75,7 +89,7 @@ def test_settings_without_effect_are_named_as_such() -> None:
         for name in Settings.model_fields
         if not re.search(rf"\.(require_)?{name}\b|{variable(name)}\b", text)
     }
-    paragraph = re.search(r"^Without effect so far.*?\n\n", README, re.MULTILINE | re.DOTALL)
+    paragraph = re.search(r"^Without effect so far.*?\n\n", SETTINGS, re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"SYNCCTL_\w+", paragraph[0] if paragraph else "")) == unread
 
 
@@ -88,9 +102,9 @@ def test_every_other_variable_is_documented() -> None:
         for name in re.findall(r"SYNCCTL_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8"))
     }
     settings = {variable(name) for name in Settings.model_fields}
-    table = {row[0] for row in rows(section(README, "Configuration"))}
+    table = {row[0] for row in rows(SETTINGS)}
     assert table == settings | read
-    assert set(re.findall(r"SYNCCTL_[A-Z_]*[A-Z]", README + ARCHITECTURE + CONTRACT)) <= table | {
+    assert {name for text in TEXTS.values() for name in re.findall(r"SYNCCTL_[A-Z_]*[A-Z]", text)} <= table | {
         "SYNCCTL_CONFIG_PATH",
         "SYNCCTL_AUTH_KEY",
     }
@@ -98,21 +112,32 @@ def test_every_other_variable_is_documented() -> None:
 
 def test_one_version_of_the_example_s_connector_is_named() -> None:
     """Whoever goes from one document to the next installs it once."""
-    texts = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.md"))]
-    versions = [set(re.findall(r"source-faker(?::|&version=)([0-9.]*[0-9])", text)) for text in texts]
+    versions = [set(re.findall(r"source-faker(?::|&version=)([0-9.]*[0-9])", text)) for text in TEXTS.values()]
     assert len(set().union(*versions)) == 1, versions
 
 
 def test_the_exit_codes_are_the_command_line_s() -> None:
     """Numbers and names."""
     expected = [[str(code.value), code.name] for code in ExitCode]
-    assert [row[:2] for row in rows(section(README, "Exit codes of syncctl"))] == expected
+    assert [row[:2] for row in rows(section(COMMAND_LINE, "Exit codes"))] == expected
+
+
+def test_the_commands_are_the_command_line_s() -> None:
+    """All of them, with their arguments, in the order of `syncctl --help`."""
+    group: Any = get_command(app)
+    listed = [row[0].strip("`").split()[1:] for row in rows(section(COMMAND_LINE, "Commands"))]
+    assert [name for name, *_ in listed] == list(group.commands)
+    for name, *arguments in listed:
+        metavars = [
+            one.metavar or one.name.upper() for one in group.commands[name].params if one.param_type_name == "argument"
+        ]
+        assert [argument.strip("[]") for argument in arguments] == metavars
 
 
 def _typed() -> list[list[str]]:
-    """The words of every `syncctl` line in README's console blocks, up to the shell's own."""
+    """The words of every `syncctl` line in the documents' console blocks, up to the shell's own."""
     found = []
-    for command in console(README):
+    for command in (command for text in TEXTS.values() for command in console(text)):
         words = shlex.split(command.replace("\\\n", " "))
         if "syncctl" in words:
             rest = words[words.index("syncctl") + 1 :]
@@ -131,9 +156,11 @@ def test_every_command_line_parses(words: list[str]) -> None:
 def test_commands_that_are_only_mentioned_exist() -> None:
     """`syncctl read --help` and the like in running text, in all documents."""
     group: Any = get_command(app)
-    for text in (README, ARCHITECTURE, CONTRACT):
+    for text in TEXTS.values():
         for mention in re.findall(r"`syncctl ([^`]+)`", text):
             name, *options = mention.split()
+            if name == "COMMAND":
+                continue
             command = group if name.startswith("-") else group.commands[name]
             known = {"--help"} | {option for parameter in command.params for option in parameter.opts}
             assert {option for option in options if option.startswith("-")} <= known, mention
