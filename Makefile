@@ -41,6 +41,13 @@ test-faults: .venv/ready ## provoke every fault of docs/reference/faults.md that
 test-kills: .venv/ready ## kill every part in the middle of a sync, some hundred times
 	$(BIN)/python -m pytest $(BRIEF) -m kills -n $(WORKERS) --dist loadgroup
 
+# TESTS="tests/unit tests/integration/test_store.py" runs only these. Processes that are killed leave no figures.
+.PHONY: coverage
+coverage: .venv/ready ## run `make test` with a report of the lines that ran; details in build/coverage/html
+	@$(BIN)/coverage erase
+	@ended=0; $(BIN)/coverage run -m pytest $(TESTS) $(BRIEF) -m "not kills" -n $(WORKERS) --dist loadgroup || ended=$$?; \
+	$(BIN)/coverage combine --quiet; $(BIN)/coverage html --quiet; $(BIN)/coverage report --skip-covered; exit $$ended
+
 # CELLS="trixie-* bookworm-root-demo" runs only these.
 CELLS ?=
 

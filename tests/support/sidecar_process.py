@@ -67,7 +67,8 @@ class SidecarProcess:
         """The running sidecar; killed if it is still there at the end."""
         process = subprocess.Popen(
             [sys.executable, "-m", "sidecar"], cwd=self.folder, stdin=subprocess.DEVNULL,
-            env={"PATH": os.environ["PATH"], "COVERAGE_PROCESS_START": ""} | self.environment | environment,  # noqa: TID251 - a child gets the tests' own
+            env={"PATH": os.environ["PATH"], "COVERAGE_PROCESS_CONFIG": os.getenv("COVERAGE_PROCESS_CONFIG", "")}  # noqa: TID251 - a child gets the tests' own
+            | self.environment | environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         reader = threading.Thread(target=self._collect, args=(process,))
