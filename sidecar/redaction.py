@@ -54,7 +54,7 @@ _TOLD = (
 _SCHEME = re.compile(r"(?:bearer|basic|token)\s+(\S+)", re.IGNORECASE)
 
 
-class Masks:
+class Redactor:
     """Replaces every form in which a secret may show up: as it is, in JSON, Python, HTML or a URL, in base64."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -64,11 +64,11 @@ class Masks:
         self._odd_forms: list[str] = []
         self._add(secrets)
 
-    def hide(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """The text with every secret replaced."""
         return _replace(self._forms, text)
 
-    def hide_json(self, document: bytes, *, words: bool = True) -> bytes:
+    def redact_json(self, document: bytes, *, words: bool = True) -> bytes:
         """The same for a document's strings; the very bytes that came where nothing is to be hidden.
 
         `words=False` leaves secrets alone that look like words: in a catalog they are names of streams and columns.
@@ -94,23 +94,23 @@ class Masks:
         self._odd_forms = _ordered(secret for secret in self._secrets if not _looks_like_a_word(secret))
 
 
-class MaskedFormatter(logging.Formatter):
+class RedactingFormatter(logging.Formatter):
     """For our own log: tracebacks may repeat what a connector sent."""
 
-    def __init__(self, pattern: str, masks: Masks) -> None:
+    def __init__(self, pattern: str, redactor: Redactor) -> None:
         super().__init__(pattern)
-        self._masks = masks
+        self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._masks.hide(super().format(record))
+        return self._redactor.redact(super().format(record))
 
 
-def of_config(raw: bytes, *others: str) -> Masks:
+def of_config(raw: bytes, *others: str) -> Redactor:
     """The secrets of a connector's configuration, and others we hold ourselves (URLs give their password)."""
     found = set(_leaves(_decoded(raw)))
     for other in others:
         found.update(list(_within(other)) or [other])
-    return Masks(found)
+    return Redactor(found)
 
 
 def _ordered(secrets: Iterable[str]) -> list[str]:

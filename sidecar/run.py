@@ -12,15 +12,15 @@ from common.protocol import catalogs, messages
 from common.protocol.commands import Command
 from common.store import Database, Outcome, StoreError, TaskState, outcomes, states
 from sidecar import memory, redaction
-from sidecar.read.consumer import Read
-from sidecar.redaction import MaskedFormatter, Masks
+from sidecar.read.consumer import ReadConsumer
+from sidecar.redaction import RedactingFormatter, Redactor
 from sidecar.report.log_shipper import Journal
-from sidecar.report.outbox import Keeper
-from sidecar.settings import Settings
-from sidecar.shutdown import Stop
-from sidecar.single_result import Results
-from sidecar.source.diagnostics import Connector
-from sidecar.source.pipes import Origin, Pipes
+from sidecar.report.outbox import Outbox
+from sidecar.settings import SidecarSettings
+from sidecar.shutdown import Shutdown
+from sidecar.single_result import SingleResult
+from sidecar.source.diagnostics import SourceDiagnostics
+from sidecar.source.pipes import PipeEvent, Pipes
 
 _FLUSH_SECONDS = 5.0
 """How long the final row waits for the log lines before it."""
@@ -39,10 +39,10 @@ def main(environ: Mapping[str, str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
     try:
-        settings = Settings.load(environ)
+        settings = SidecarSettings.load(environ)
         with Database(settings.database_url, make_tables=False) as db:
             secrets = redaction.of_config(b"", settings.database_url, settings.bulker_auth_token)
-            output.setFormatter(MaskedFormatter("%(levelname)s : %(message)s", secrets))
+            output.setFormatter(RedactingFormatter("%(levelname)s : %(message)s", secrets))
             _raise_limits()
             memory.keep()
             return _Task(settings, db, secrets).run()
@@ -59,19 +59,19 @@ def _raise_limits() -> None:
 
 
 class _Task:
-    """One run, with its journal and its consumer (a Read or Results)."""
+    """One run, with its journal and its consumer (a ReadConsumer or SingleResult)."""
 
-    def __init__(self, settings: Settings, db: Database, secrets: Masks) -> None:
+    def __init__(self, settings: SidecarSettings, db: Database, secrets: Redactor) -> None:
         self._settings, self._db, self._secrets = settings, db, secrets
-        self._stop = Stop(settings.grace_seconds)
-        self._keeper = Keeper(db)
+        self._shutdown = Shutdown(settings.grace_seconds)
+        self._outbox = Outbox(db)
         self._given_hash = ""
-        self._consumer: Read | Results | None = None
+        self._consumer: ReadConsumer | SingleResult | None = None
         self._journal = Journal(settings, secrets, self._progress)
-        self._journal.on_over = self._stop.demand
+        self._journal.on_over = self._shutdown.request
 
     def run(self) -> int:
-        self._stop.listen()
+        self._shutdown.listen()
         self._journal.start()
         try:
             outcome = self._watch()
@@ -83,8 +83,8 @@ class _Task:
             text = f"the sidecar itself failed ({type(error).__name__}); its pod's log has the details"
             outcome = self._broken(Failure(FailureKind.SIDECAR_FAILED, text))
         code = self._conclude(outcome)
-        self._journal.close(self._stop.storing_seconds(self._settings.grace_seconds / 2))
-        self._stop.close()
+        self._journal.close(self._shutdown.store_budget(self._settings.grace_seconds / 2))
+        self._shutdown.close()
         return code
 
     def _progress(self) -> dict[str, object] | None:
@@ -96,27 +96,27 @@ class _Task:
         with self._patient() as db:
             self._secrets.learn(config, self._marked(db))
             self._journal.ours = db.transact(lambda db: db.run("ours_exist"))[0]["ours"]
-        connector = Connector(self._settings.package, self._journal)
-        consumer = self._consumer = self._make_consumer(connector)
+        diagnostics = SourceDiagnostics(self._settings.package, self._journal)
+        consumer = self._consumer = self._make_consumer(diagnostics)
         try:
-            pipes = self._follow(connector, consumer)
+            pipes = self._follow(diagnostics, consumer)
         finally:
-            connector.end()
+            diagnostics.end()
         if pipes.end.held_open:
             self._journal.log("WARN", "Something kept the connector's output open after it had ended; it was given up.")
         return consumer.settle(pipes.end, self._insist)
 
-    def _follow(self, connector: Connector, consumer: Read | Results) -> Pipes:
+    def _follow(self, diagnostics: SourceDiagnostics, consumer: ReadConsumer | SingleResult) -> Pipes:
         """Hands on what comes until nothing does."""
-        with Pipes(self._settings, self._stop) as pipes:
-            for origin, data in pipes.chunks():
-                if origin is Origin.STDOUT:
+        with Pipes(self._settings, self._shutdown) as pipes:
+            for event, data in pipes.chunks():
+                if event is PipeEvent.STDOUT:
                     consumer.on_stdout(data)
-                elif origin is Origin.STDERR:
-                    connector.on_stderr(data)
+                elif event is PipeEvent.STDERR:
+                    diagnostics.on_stderr(data)
                 else:
                     consumer.tick()
-                    self._keeper.retry()
+                    self._outbox.retry()
         return pipes
 
     def _marked(self, db: Database) -> list[str]:
@@ -127,29 +127,35 @@ class _Task:
         except TablesMissing:
             return []
 
-    def _make_consumer(self, connector: Connector) -> Read | Results:
+    def _make_consumer(self, diagnostics: SourceDiagnostics) -> ReadConsumer | SingleResult:
         if self._settings.command is not Command.READ:
-            return Results(self._settings.command, connector, self._secrets, self._keep_config)
+            return SingleResult(self._settings.command, diagnostics, self._secrets, self._keep_config)
         try:
             catalog = catalogs.decode_catalog(self._settings.file("catalog"))
         except messages.DECODE_ERRORS as error:
             raise SyncError(f"The catalog cannot be read: {error}.") from error
-        return Read(
-            self._settings, catalog, connector, self._journal, self._save, self._keep_config, self._stop.sending
+        return ReadConsumer(
+            self._settings,
+            catalog,
+            diagnostics,
+            self._journal,
+            self._save,
+            self._keep_config,
+            self._shutdown.send_deadline,
         )
 
     def _patient(self) -> Database:
         """Waits for Postgres as long as there is time."""
-        patience = self._stop.storing_seconds(self._settings.store_patience_seconds)
+        patience = self._shutdown.store_budget(self._settings.store_patience_seconds)
         return Database(self._settings.database_url, patience_seconds=patience, make_tables=False)
 
     def _insist(self) -> None:
         with self._patient() as db:
-            self._keeper.finish(db)
+            self._outbox.finish(db)
 
     def _save(self, key: str, state: bytes, refused: Callable[[str], None]) -> None:
         sync = self._settings.sync_id
-        self._keeper.keep(f"state {key}", lambda db: states.save(db, sync, key, state), refused)
+        self._outbox.put(f"state {key}", lambda db: states.save(db, sync, key, state), refused)
 
     def _keep_config(self, config: bytes) -> None:
         self._secrets.learn(config)
@@ -158,7 +164,7 @@ class _Task:
             return
         self._journal.log("INFO", "The connector changed its configuration: the next task with this one gets it.")
         self._given_hash = self._given_hash or messages.config_hash(self._settings.file("config"))
-        self._keeper.keep("config", lambda db: self._write_config(db, config), self._on_config_lost)
+        self._outbox.put("config", lambda db: self._write_config(db, config), self._on_config_lost)
 
     def _write_config(self, db: Database, config: bytes) -> None:
         self._given_hash = states.keep_config(db, self._settings.package, config, self._given_hash)
@@ -168,7 +174,7 @@ class _Task:
 
     def _broken(self, failure: Failure) -> Outcome:
         """The outcome where something of ours failed; with the streams' accounting where there is one."""
-        if isinstance(self._consumer, Read):
+        if isinstance(self._consumer, ReadConsumer):
             try:
                 return self._consumer.break_off(failure)
             except Exception:  # noqa: BLE001 - as above
@@ -185,7 +191,7 @@ class _Task:
         """Writes the outcome; returns our exit code. Where Postgres stays away, the sweep finds the pod without one."""
         if outcome.state is not TaskState.SUCCESS:
             self._journal.log("WARN" if outcome.state is TaskState.PARTIAL else "ERROR", outcome.reason)
-        self._journal.flush(self._stop.storing_seconds(_FLUSH_SECONDS))
+        self._journal.flush(self._shutdown.store_budget(_FLUSH_SECONDS))
         with self._patient() as db:
             try:
                 self._write(db, outcome)

@@ -17,7 +17,7 @@ from common.protocol.commands import Command
 from common.store import Task
 
 
-class Settings(Struct, frozen=True, rename="upper"):
+class SidecarSettings(Struct, frozen=True, rename="upper"):
     """One attribute per variable, in lower case. Times in seconds, sizes in bytes."""
 
     command: Command

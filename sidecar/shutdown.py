@@ -12,7 +12,7 @@ _READING_SECONDS = 10.0
 """A connector's last words need no longer."""
 
 
-class Stop:
+class Shutdown:
     """The one thing that SIGTERM changes. `woken` is readable once it has come."""
 
     def __init__(self, grace_seconds: float) -> None:
@@ -27,7 +27,7 @@ class Stop:
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._on_signal)
 
-    def demand(self) -> None:
+    def request(self) -> None:
         """The same from inside, as where nobody waits for this run any more; from any thread."""
         self._on_signal(0, None)
         with contextlib.suppress(OSError):
@@ -45,16 +45,16 @@ class Stop:
         return self._at is not None
 
     @property
-    def reading_is_over(self) -> bool:
+    def reading_over(self) -> bool:
         """Whether the connector has had its time for last words."""
         limit = min(self._grace_seconds * _READING, _READING_SECONDS)
         return self._at is not None and time.monotonic() >= self._at + limit
 
-    def sending(self, deadline: float) -> float:
+    def send_deadline(self, deadline: float) -> float:
         """A deadline for Bulker (as time.monotonic tells), drawn nearer by a stop."""
         return deadline if self._at is None else min(deadline, self._at + self._grace_seconds * _SENDING)
 
-    def storing_seconds(self, wanted: float) -> float:
+    def store_budget(self, wanted: float) -> float:
         """How long Postgres may be waited for, of the seconds wanted."""
         if self._at is None:
             return wanted

@@ -12,10 +12,10 @@ from common.protocol.commands import Command
 from common.protocol.messages import DECODE_ERRORS, ConnectionStatus, Discovered, Message
 from common.store import Outcome, TaskState
 from sidecar.read.outcome import unexplained
-from sidecar.redaction import Masks
+from sidecar.redaction import Redactor
 from sidecar.source import lenient
 from sidecar.source.decoding import BadLine, Fault, decode
-from sidecar.source.diagnostics import Connector, KeepConfig
+from sidecar.source.diagnostics import KeepConfig, SourceDiagnostics
 from sidecar.source.lines import LINE_BYTES, LineReader, TooLong
 from sidecar.source.pipes import End
 
@@ -31,13 +31,15 @@ _PASSED, _SHOWN_PASS = "SUCCEEDED", "SUCCESS"
 _SAID_CHARACTERS = 2000
 
 
-class Results:
+class SingleResult:
     """Collects the one result of a command."""
 
-    def __init__(self, command: Command, connector: Connector, masks: Masks, keep_config: KeepConfig) -> None:
+    def __init__(
+        self, command: Command, diagnostics: SourceDiagnostics, redactor: Redactor, keep_config: KeepConfig
+    ) -> None:
         self._command, self._keep_config = command, keep_config
-        self._connector = connector
-        self._masks = masks
+        self._diagnostics = diagnostics
+        self._redactor = redactor
         self._lines = LineReader(record_bytes=LINE_BYTES)
         self._found: Raw = MISSING
 
@@ -51,7 +53,7 @@ class Results:
 
     def tick(self) -> None:
         """Time has passed."""
-        self._connector.tick()
+        self._diagnostics.tick()
 
     def settle(self, end: End, insist: Callable[[], None]) -> Outcome:
         """What the command came to: a result counts whatever else was printed before or after it.
@@ -59,19 +61,19 @@ class Results:
         `insist` brings a changed configuration to Postgres, or says why it cannot.
         """
         self._take(self._lines.flush())
-        self._connector.hear()
+        self._diagnostics.drain_logs()
         insist()
         if self._found == MISSING:
             return self._nothing(end)
         if self._command is Command.CHECK:
             return self._checked()
         # Names of streams and columns must not be masked; what a spec says was there before any secret.
-        return Outcome(TaskState.SUCCESS, result=self._masks.hide_json(bytes(self._found), words=False))
+        return Outcome(TaskState.SUCCESS, result=self._redactor.redact_json(bytes(self._found), words=False))
 
     def _take(self, blocks: list[bytes | TooLong]) -> None:
         for block in blocks:
             if isinstance(block, TooLong):
-                self._connector.on_too_long(block)
+                self._diagnostics.on_too_long(block)
                 continue
             for message in decode(block):
                 self._on_message(message)
@@ -79,10 +81,10 @@ class Results:
     def _on_message(self, message: Message | BadLine) -> None:
         if isinstance(message, BadLine):
             if message.fault is Fault.BROKEN and message.envelope.type == _EXPECTED[self._command]:
-                self._connector.miss_result(
+                self._diagnostics.unusable_result(
                     f"The connector's {message.envelope.type} message cannot be read: {message.why}."
                 )
-            self._connector.on_bad_line(message)
+            self._diagnostics.on_bad_line(message)
             return
         payloads = {
             "SPEC": message.spec,
@@ -90,18 +92,18 @@ class Results:
             "CONNECTION_STATUS": message.connectionStatus,
         }
         if message.type == "LOG":
-            self._connector.on_logs([message.log])
+            self._diagnostics.on_logs([message.log])
         elif message.type == "TRACE":
-            self._connector.on_trace(message.trace)
+            self._diagnostics.on_trace(message.trace)
         elif message.type == _EXPECTED[self._command]:
             self._on_result(message.type, payloads[message.type])
         elif message.type == "CONTROL":
             self._on_control(message.control)
         elif message.type not in {"RECORD", "STATE", *payloads}:
-            self._connector.odd("a message of the unknown type", message.type)
+            self._diagnostics.count_malformed("a message of the unknown type", message.type)
 
     def _on_control(self, raw: Raw) -> None:
-        config = self._connector.on_control(raw)
+        config = self._diagnostics.on_control(raw)
         # A spec is given none that could be changed.
         if config is not None and self._command is not Command.SPEC:
             self._keep_config(config)
@@ -112,21 +114,21 @@ class Results:
         try:
             _CONTENTS[kind].decode(payload)
         except DECODE_ERRORS as error:
-            self._connector.odd(f"a {kind} message without usable content ({error})")
-            said = self._masks.hide(_message_in(payload))[:_SAID_CHARACTERS]
+            self._diagnostics.count_malformed(f"a {kind} message without usable content ({error})")
+            said = self._redactor.redact(_message_in(payload))[:_SAID_CHARACTERS]
             told = f"The connector's {kind} message has no usable content ({error})."
-            self._connector.miss_result(f"{told} It says: {said}" if said else told)
+            self._diagnostics.unusable_result(f"{told} It says: {said}" if said else told)
             return
         self._found = payload
 
     def _nothing(self, end: End) -> Outcome:
-        reason, kind = self._connector.reason(end.exit_code), self._connector.kind(end)
+        reason, kind = self._diagnostics.reason(end.exit_code), self._diagnostics.kind(end)
         if end.stalled_seconds:
-            said = f"; it last said: {self._connector.last}" if self._connector.last else ""
+            said = f"; it last said: {self._diagnostics.last}" if self._diagnostics.last else ""
             reason = f"The connector sent nothing for {end.stalled_seconds:.0f} s and was stopped{said}"
         elif end.stopped:
             reason = "The task was stopped from outside (SIGTERM) before the connector had answered."
-        elif end.exit_code == 0 and not self._connector.error and not self._connector.fatal:
+        elif end.exit_code == 0 and not self._diagnostics.error and not self._diagnostics.fatal:
             reason = f"The connector ended without its {_EXPECTED[self._command]} message. {reason}"
             kind = FailureKind.NO_RESULT
         prefix = "" if self._command is Command.DISCOVER else "FAILED: "
@@ -140,13 +142,13 @@ class Results:
 
     def _checked(self) -> Outcome:
         passed = msgspec.json.decode(self._found, type=ConnectionStatus).status == _PASSED
-        status = msgspec.json.decode(self._masks.hide_json(bytes(self._found)), type=ConnectionStatus)
+        status = msgspec.json.decode(self._redactor.redact_json(bytes(self._found)), type=ConnectionStatus)
         said = status.text or ("" if passed else self._why_refused(status.status))
         return Outcome(
             TaskState.SUCCESS if passed else TaskState.FAILED,
             reason="" if passed else said,
             description=said,
-            result=self._masks.hide_json(bytes(self._found)),
+            result=self._redactor.redact_json(bytes(self._found)),
             # The table's own word for a pass is none of the protocol's: from a connector it is no pass.
             check_status=_SHOWN_PASS if passed else status.status if status.status != _SHOWN_PASS else "FAILED",
             failure=None if passed else Failure(FailureKind.CONFIG_ERROR, said),
@@ -156,7 +158,7 @@ class Results:
         """The best words there are for a check that names no reason."""
         if status != "FAILED":
             return f"The connector answered with the status {status[:40]!r}, which is neither SUCCEEDED nor FAILED."
-        told = self._connector.error or self._connector.fatal
+        told = self._diagnostics.error or self._diagnostics.fatal
         return told or "The connector refused the configuration and gave no reason."
 
 

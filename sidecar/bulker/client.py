@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from common.errors import BulkerAway, BulkerError
 from common.protocol.messages import DECODE_ERRORS
-from sidecar.bulker.upload import Answer, Until, Wire
+from sidecar.bulker.upload import Answer, Until, Upload
 
 LINE_BYTES = 1_048_575
 """Bulker's limit for one row."""
@@ -26,7 +26,7 @@ _PASSING = frozenset({408, 429})
 _REDIRECTS = range(300, 400)
 
 
-class Mode(StrEnum):
+class WriteMode(StrEnum):
     """How rows meet the table: `replace_table` swaps it whole at the end of the request, `batch` adds."""
 
     REPLACE_TABLE = "replace_table"
@@ -37,7 +37,7 @@ class Target(Struct, frozen=True):
     """Where one stream's rows go. `schema` is the X-Jitsu-Schema header's value, "" for none."""
 
     table: str
-    mode: Mode
+    mode: WriteMode
     keys: tuple[str, ...] = ()
     schema: str = ""
 
@@ -108,7 +108,7 @@ class BulkRequest:
         headers |= {"Transfer-Encoding": "chunked"}
         path = f"/bulk/{quote(bulker.sync_id, safe='')}?{urlencode(query)}"
         try:
-            self._wire = Wire(bulker.url, path, headers, bulker.until)
+            self._upload = Upload(bulker.url, path, headers, bulker.until)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _broken(urlsplit(bulker.url).netloc.rpartition("@")[2], "begun", error) from error
 
@@ -123,11 +123,11 @@ class BulkRequest:
         """Ends the body and waits for Bulker's 200; raises BulkerError for anything else."""
         self._write((b"0\r\n\r\n",), "finished")
         try:
-            answer = self._wire.answer(_ANSWER_SECONDS)
+            answer = self._upload.answer(_ANSWER_SECONDS)
         except (OSError, http.client.HTTPException) as error:
-            raise _broken(self._wire.where, "finished", error) from error
+            raise _broken(self._upload.where, "finished", error) from error
         finally:
-            self._wire.close()
+            self._upload.close()
         body = _parse(answer.body)
         state = (body and body.state) or _State()
         if answer.status != http.HTTPStatus.OK or body is None or body.error or state.status != "COMPLETED":
@@ -135,23 +135,23 @@ class BulkRequest:
         if state.processedRows is None or state.successfulRows is None:
             # So it answers an empty body: the rows may have got lost on the way, at a proxy for one.
             raise BulkerError(
-                f"Bulker at {self._wire.where} answered 200 without counting the {self.rows} rows that were sent, as "
+                f"Bulker at {self._upload.where} answered 200 without counting the {self.rows} rows that were sent, as "
                 "it does where none arrives; check what stands between."
             )
         return Ack(state.processedRows, state.successfulRows, state.refusedRows, state.refusal)
 
     def abort(self) -> None:
         """Tells Bulker to forget what was sent: by word, and by breaking the body off. Never raises."""
-        self._wire.say_and_close(b"6\r\nABORT\n\r\n")
+        self._upload.abort(b"6\r\nABORT\n\r\n")
 
     def _write(self, parts: Iterable[bytes], what: str) -> None:
         try:
-            early = self._wire.write(parts, _WRITE_SECONDS)
+            early = self._upload.write(parts, _WRITE_SECONDS)
         except (OSError, http.client.HTTPException) as error:
-            self._wire.close()
-            raise _broken(self._wire.where, what, error) from error
+            self._upload.close()
+            raise _broken(self._upload.where, what, error) from error
         if early is not None:
-            self._wire.close()
+            self._upload.close()
             raise self._refusal(early)
 
     def _refusal(self, answer: Answer) -> BulkerError:
@@ -162,8 +162,8 @@ class BulkRequest:
             text += (
                 f" (it redirects to {answer.location}, which is not followed: set SYNCCTL_BULKER_URL to that server)"
             )
-        # Whole: who shows it masks it before it is cut, since half a secret would not be found.
-        return kind(f"Bulker at {self._wire.where} answered {answer.status}: {text}")
+        # Whole: the caller redacts it before it is cut, since half a secret would not be found.
+        return kind(f"Bulker at {self._upload.where} answered {answer.status}: {text}")
 
 
 def _broken(where: str, what: str, error: Exception) -> BulkerError:

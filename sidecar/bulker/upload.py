@@ -39,7 +39,7 @@ class Answer(Struct, frozen=True):
     location: str = ""
 
 
-class Wire:
+class Upload:
     """A POST to `path` with a body of unknown length. Everything raises OSError or http.client.HTTPException."""
 
     def __init__(self, url: str, path: str, headers: Mapping[str, str], until: Until) -> None:
@@ -105,7 +105,7 @@ class Wire:
             raise http.client.IncompleteRead(body, response.length)
         return Answer(response.status, body, response.getheader("Location") or "")
 
-    def say_and_close(self, data: bytes) -> None:
+    def abort(self, data: bytes) -> None:
         """A last word that nobody waits for; never raises."""
         with contextlib.suppress(OSError, http.client.HTTPException):
             self._socket.send(data)

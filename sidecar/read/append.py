@@ -5,10 +5,10 @@ from collections.abc import Callable
 from common.protocol import messages
 from common.protocol.catalogs import ConfiguredStream
 from common.protocol.resume import named_streams, resumable_streams
-from sidecar.settings import Settings
+from sidecar.settings import SidecarSettings
 
 
-def resuming(settings: Settings) -> Callable[[ConfiguredStream], bool]:
+def resuming(settings: SidecarSettings) -> Callable[[ConfiguredStream], bool]:
     """Which streams add to their tables: all incremental ones of a run with a state. But where a task began from
     nothing, those alone that a later attempt of it is given a state of: the others have not replaced their tables yet.
     A full refresh does where its caller tells it to go on in the middle: what it sends is not the whole table.

@@ -15,18 +15,18 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from common.failures import FailureKind
-from sidecar.read.stream import Lane, PendingState
-from sidecar.read.streams import Lanes
+from sidecar.read.stream import PendingState, StreamWriter
+from sidecar.read.streams import Streams
 
 Save = Callable[[str, bytes, Callable[[str], None]], None]
 """Saves one state under its key, sooner or later; calls back with the reason where it never can."""
 _TICK_SECONDS = 0.25
 _NAMED = 5
-_LEAPS = "its state was not saved: rows before it were given up. The next run reads them again"
+_PAST_GAP = "its state was not saved: rows before it were given up. The next run reads them again"
 
 
 class _Shared(Struct, frozen=True):
-    """A state of all streams: lane n had reached `covers[n]` when it came."""
+    """A state of all streams: writer n had reached `covers[n]` when it came."""
 
     key: str
     state: bytes
@@ -36,9 +36,9 @@ class _Shared(Struct, frozen=True):
 class Checkpoints:
     """Takes states as they come and saves them when their rows are safe."""
 
-    def __init__(self, lanes: Lanes, save: Save, *, commit_bytes: int, commit_seconds: float) -> None:
+    def __init__(self, streams: Streams, save: Save, *, commit_bytes: int, commit_seconds: float) -> None:
         self.problem = ""
-        self._all, self._lanes = lanes, lanes.known
+        self._all, self._streams = streams, streams.known
         self._save = save
         self._commit_bytes = commit_bytes
         self._commit_seconds = commit_seconds
@@ -47,48 +47,48 @@ class Checkpoints:
         self._shared_since = time.monotonic()
         self._tick_at = 0.0
 
-    def take_stream(self, lane: Lane, state: bytes, counted: float | None) -> None:
+    def take_stream(self, writer: StreamWriter, state: bytes, counted: float | None) -> None:
         """A STREAM state has come; `counted` is what the source says that it emitted since the one before."""
-        self.count_stream(lane, counted)
-        if lane.dead:
+        self.count_stream(writer, counted)
+        if writer.closed:
             return
-        if lane.leaps:
-            lane.fail(_LEAPS, FailureKind.STATE_LOST)
+        if writer.past_gap:
+            writer.fail(_PAST_GAP, FailureKind.STATE_LOST)
             return
-        lane.pending = PendingState(state, lane.reached)
-        if self._due(lane):
-            self.commit(lane)
+        writer.pending = PendingState(state, writer.reached)
+        if self._due(writer):
+            self.commit(writer)
 
-    def count_stream(self, lane: Lane, counted: float | None) -> None:
+    def count_stream(self, writer: StreamWriter, counted: float | None) -> None:
         """What the source says that a stream has emitted since the state before."""
-        lane.last_was_state = True
-        if counted is not None and counted != lane.since_state:
-            lane.fail(_miscount(counted, lane.since_state))
-            if counted > lane.since_state:
-                lane.miss()
-        lane.since_state = 0
+        writer.last_was_state = True
+        if counted is not None and counted != writer.since_state:
+            writer.fail(_miscount(counted, writer.since_state))
+            if counted > writer.since_state:
+                writer.mark_gap()
+        writer.since_state = 0
 
     def take_shared(self, key: str, state: bytes, counted: float | None) -> None:
         """A GLOBAL or LEGACY state has come; its count is of all streams together."""
         self.count_shared(counted)
         self._shares = True
-        if leaping := [lane for lane in self._lanes if lane.leaps]:
+        if leaping := [writer for writer in self._streams if writer.past_gap]:
             self._hold_back(leaping)
             return
-        self._shared = _Shared(key, state, [lane.reached for lane in self._lanes])
+        self._shared = _Shared(key, state, [writer.reached for writer in self._streams])
         if self._shared_due():
             self._commit_shared()
 
     def count_shared(self, counted: float | None) -> None:
         """What the source says that all streams together have emitted since the state before."""
-        arrived = sum(lane.since_state for lane in self._all.all)
+        arrived = sum(writer.since_state for writer in self._all.all)
         if counted is not None and counted != arrived:
             self._worry(_miscount(counted, arrived))
             if counted > arrived:
-                for lane in self._lanes:
-                    lane.miss()
-        for lane in self._all.all:
-            lane.since_state, lane.last_was_state = 0, True
+                for writer in self._streams:
+                    writer.mark_gap()
+        for writer in self._all.all:
+            writer.since_state, writer.last_was_state = 0, True
 
     def miss_state(self, why: str) -> None:
         """A STATE that cannot be read: whatever it covered, nobody can go on from it."""
@@ -100,25 +100,25 @@ class Checkpoints:
         if now < self._tick_at:
             return
         self._tick_at = now + _TICK_SECONDS
-        for lane in self._lanes:
-            if lane.must_rotate or (lane.pending is not None and self._due(lane)):
-                self.commit(lane)
+        for writer in self._streams:
+            if writer.must_rotate or (writer.pending is not None and self._due(writer)):
+                self.commit(writer)
         if self._shared is not None and self._shared_due():
             self._commit_shared()
 
-    def commit(self, lane: Lane) -> None:
+    def commit(self, writer: StreamWriter) -> None:
         """Ends a stream's request, if Bulker takes it, and saves the state that it covers."""
-        if not lane.commit():
+        if not writer.commit():
             return
-        pending, lane.pending = lane.pending, None
+        pending, writer.pending = writer.pending, None
         if pending is None:
             return
-        if lane.safe < pending.covers:
-            lane.fail(_LEAPS, FailureKind.STATE_LOST)
+        if writer.acked_through < pending.covers:
+            writer.fail(_PAST_GAP, FailureKind.STATE_LOST)
             return
-        self._store(lane.id.key, pending.state, [lane])
+        self._store(writer.id.key, pending.state, [writer])
 
-    def give_up(self, lane: Lane, *, goes_on: bool) -> None:
+    def give_up(self, writer: StreamWriter, *, goes_on: bool) -> None:
         """A stream will not complete; `goes_on`: others still do.
 
         A full refresh is broken off: the table stays as it was. So is a request of an incremental stream that no
@@ -127,58 +127,60 @@ class Checkpoints:
         lets the next run add the rest, while the old rows belong to a history that was given up. A state of all
         streams that may still come will cover them too.
         """
-        covered = lane.pending is not None or self._covers(lane) or (goes_on and self._shares)
-        if lane.incremental and covered:
-            self.commit(lane)
+        covered = writer.pending is not None or self._covers(writer) or (goes_on and self._shares)
+        if writer.incremental and covered:
+            self.commit(writer)
         else:
-            lane.pending = None
-            lane.abort()
+            writer.pending = None
+            writer.abort()
 
     def finish(self) -> None:
         """The end of the run: the last shared state, if all streams' rows before it are safe."""
         if self._shared is not None:
             self._commit_shared()
 
-    def _covers(self, lane: Lane) -> bool:
+    def _covers(self, writer: StreamWriter) -> bool:
         """Whether a shared state waits for rows of this stream, if it is a selected one."""
-        if self._shared is None or not lane.selected:
+        if self._shared is None or not writer.selected:
             return False
-        return self._shared.covers[self._lanes.index(lane)] > lane.safe
+        return self._shared.covers[self._streams.index(writer)] > writer.acked_through
 
-    def _due(self, lane: Lane) -> bool:
-        if lane.replacing and not lane.incremental:
+    def _due(self, writer: StreamWriter) -> bool:
+        if writer.replacing and not writer.incremental:
             return False
-        enough = lane.open_bytes >= self._commit_bytes or lane.open_seconds >= self._commit_seconds
-        return enough or not lane.uncommitted
+        enough = writer.open_bytes >= self._commit_bytes or writer.open_seconds >= self._commit_seconds
+        return enough or not writer.uncommitted
 
     def _shared_due(self) -> bool:
-        if any(lane.replacing and not lane.incremental for lane in self._lanes):
+        if any(writer.replacing and not writer.incremental for writer in self._streams):
             return False
-        enough = sum(lane.open_bytes for lane in self._lanes) >= self._commit_bytes
+        enough = sum(writer.open_bytes for writer in self._streams) >= self._commit_bytes
         late = time.monotonic() - self._shared_since >= self._commit_seconds
-        return enough or late or not any(lane.uncommitted for lane in self._lanes)
+        return enough or late or not any(writer.uncommitted for writer in self._streams)
 
     def _commit_shared(self) -> None:
-        for lane in self._lanes:
-            self.commit(lane)
+        for writer in self._streams:
+            self.commit(writer)
         shared, self._shared = self._shared, None
         self._shared_since = time.monotonic()
         if shared is None:
             return
-        if behind := [lane for lane, covers in zip(self._lanes, shared.covers, strict=True) if lane.safe < covers]:
+        if behind := [
+            writer for writer, covers in zip(self._streams, shared.covers, strict=True) if writer.acked_through < covers
+        ]:
             self._hold_back(behind)
         else:
-            self._store(shared.key, shared.state, self._lanes)
+            self._store(shared.key, shared.state, self._streams)
 
-    def _hold_back(self, behind: Sequence[Lane]) -> None:
-        names = ", ".join(lane.id.key for lane in behind[:_NAMED])
+    def _hold_back(self, behind: Sequence[StreamWriter]) -> None:
+        names = ", ".join(writer.id.key for writer in behind[:_NAMED])
         names += f" and {len(behind) - _NAMED} more" if len(behind) > _NAMED else ""
         self._worry(f"the state of all streams was not saved, because rows of {names} before it are not stored")
 
-    def _store(self, key: str, state: bytes, lanes: Sequence[Lane]) -> None:
+    def _store(self, key: str, state: bytes, streams: Sequence[StreamWriter]) -> None:
         def refused(why: str) -> None:
-            for lane in lanes:
-                lane.fail(
+            for writer in streams:
+                writer.fail(
                     f"its state could not be saved, the next run reads from the one before: {why}",
                     FailureKind.STATE_LOST,
                 )

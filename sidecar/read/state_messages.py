@@ -9,21 +9,21 @@ from common.protocol import messages
 from common.protocol.catalogs import MISSING
 from common.protocol.messages import DECODE_ERRORS, Message, State, StateKind, StreamState
 from sidecar.read.checkpoints import Checkpoints
-from sidecar.read.streams import Lanes
+from sidecar.read.streams import Streams
 from sidecar.source import surrogates
 from sidecar.source.decoding import decode
-from sidecar.source.diagnostics import Connector
+from sidecar.source.diagnostics import SourceDiagnostics
 
 
-class States:
+class StateMessages:
     """Takes the states of one run."""
 
-    def __init__(self, lanes: Lanes, checkpoints: Checkpoints, connector: Connector) -> None:
-        self._lanes, self._checkpoints, self._connector = lanes, checkpoints, connector
+    def __init__(self, streams: Streams, checkpoints: Checkpoints, diagnostics: SourceDiagnostics) -> None:
+        self._streams, self._checkpoints, self._diagnostics = streams, checkpoints, diagnostics
         self.stated = False
         """Whether there was one at all."""
 
-    def take_halves(self, line: bytes) -> bool:
+    def take_unpaired_surrogates(self, line: bytes) -> bool:
         """A STATE that could not be read; whether that was for halves of surrogate pairs alone, and it was taken."""
         [message, *more] = decode(surrogates.stand_in(line) + b"\n")
         if not isinstance(message, Message) or more:
@@ -36,7 +36,7 @@ class States:
         try:
             state = msgspec.json.decode(raw, type=State)
         except DECODE_ERRORS as error:
-            self._connector.odd(f"a STATE message that cannot be read ({error})")
+            self._diagnostics.count_malformed(f"a STATE message that cannot be read ({error})")
             self.miss(raw, "its shape is unknown")
             return
         if state.kind == StateKind.STREAM and state.stream is not None:
@@ -50,19 +50,19 @@ class States:
         self.stated = True
 
     def _take_stream(self, told: StreamState, counted: float | None, restore: Callable[[bytes], bytes]) -> None:
-        lane, content = self._lanes.find(told.stream_descriptor), bytes(told.stream_state)
-        if lane.incremental and lane.resumes and messages.is_empty(content):
+        writer, content = self._streams.find(told.stream_descriptor), bytes(told.stream_state)
+        if writer.incremental and writer.resumes and messages.is_empty(content):
             # The one that the stream went on from is better than none: from none it would be read all over again.
-            self._checkpoints.count_stream(lane, counted)
+            self._checkpoints.count_stream(writer, counted)
         else:
-            self._checkpoints.take_stream(lane, restore(content), counted)
+            self._checkpoints.take_stream(writer, restore(content), counted)
 
     def _on_empty_state(self, raw: Raw, state: State) -> None:
         """Its count counts; but it is nothing to go on from, so it takes no other's place."""
         if state.shared:
             self._checkpoints.count_shared(state.record_count)
             self.stated = self.stated or state.shared[1] != MISSING
-        self._connector.odd("a STATE message without the state of its type", state.type)
+        self._diagnostics.count_malformed("a STATE message without the state of its type", state.type)
         self.miss(raw, "it lacks the state of its type")
 
     def miss(self, raw: Raw, why: str) -> None:

@@ -1,4 +1,4 @@
-"""One lane per stream: counts what the source emitted, sends it, and keeps what Bulker acknowledged."""
+"""One writer per stream: counts what the source emitted, sends it, and keeps what Bulker acknowledged."""
 
 import sys
 import time
@@ -13,7 +13,7 @@ from common.failures import FailureKind
 from common.protocol.catalogs import ConfiguredStream, StreamId
 from common.protocol.messages import StreamStatus
 from sidecar.bulker import schema
-from sidecar.bulker.client import Ack, Bulker, BulkRequest, Mode, Target
+from sidecar.bulker.client import Ack, Bulker, BulkRequest, Target, WriteMode
 from sidecar.bulker.rows import fault, is_clean
 
 SEND_BYTES = 256 * 1024
@@ -42,10 +42,10 @@ class PendingState(Struct, frozen=True):
     covers: int
 
 
-class Lane:
+class StreamWriter:
     """One stream on its way: rows in, acknowledgements out. Only `checkpoints` saves its states.
 
-    `hide` masks what others say about the stream.
+    `redact` hides secrets in what others say about the stream.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Lane:
         *,
         resumes: bool,
         bulker: Bulker | None,
-        hide: Callable[[str], str] = str,
+        redact: Callable[[str], str] = str,
         send_bytes: int = SEND_BYTES,
     ) -> None:
         self.id: StreamId = stream.id
@@ -64,36 +64,36 @@ class Lane:
         """Whether the stream goes on from a state: what it sends is not the whole table."""
         self.emitted = self.sent = self.stored = self.bytes = 0
         self.refused = 0
-        self.safe = 0
+        self.acked_through = 0
         """The first so many of the rows that it has `reached` are acknowledged, or refused by name."""
         self.since_state = 0
         self.reported: StreamStatus | None = None
-        self.last_word = ""
+        self.last_status = ""
         """The source's own last word for the stream's status, whatever it is."""
-        self.touched = False
+        self.seen = False
         self.last_was_state = False
         self.status = Status.PENDING
         self.error = ""
         self.kind: FailureKind | None = None
         """What the error is; None without one."""
-        self.blamed = False
+        self.failed_by_source = False
         """Whether the source itself has said that the stream fails."""
         self.refusal = ""
         """Why the last refused record was."""
         self.note = ""
         """What is worth knowing about a success."""
         self.pending: PendingState | None = None
-        self.dead = bulker is None
+        self.closed = bulker is None
         self.replaced = False
         """Whether this run has put new rows in the place of the table's old ones."""
-        self.late = 0
+        self.after_complete = 0
         self.requests = 0
-        self._stream, self._table, self._bulker, self._hide = stream, table, bulker, hide
-        self._mode = Mode.BATCH if resumes else Mode.REPLACE_TABLE
+        self._stream, self._table, self._bulker, self._redact = stream, table, bulker, redact
+        self._mode = WriteMode.BATCH if resumes else WriteMode.REPLACE_TABLE
         self._request: BulkRequest | None = None
         self._missed = 0
         self._until = sys.maxsize
-        """Behind so many rows some are lost: no state may leap over them, in this run, so `safe` ends here."""
+        """Behind so many rows some are lost: no state may leap over them, in this run, so `acked_through` ends here."""
         self._since = 0.0
         self._blocks: list[bytes] = []
         self._block_rows = self._block_bytes = 0
@@ -110,14 +110,14 @@ class Lane:
         return self.emitted + self._missed
 
     @property
-    def leaps(self) -> bool:
+    def past_gap(self) -> bool:
         """Whether a state that comes now would leap over lost rows: it can never be saved."""
         return self.reached > self._until
 
     @property
     def replaces(self) -> bool:
         """Whether the next request to end replaces the table."""
-        return self._mode is Mode.REPLACE_TABLE
+        return self._mode is WriteMode.REPLACE_TABLE
 
     @property
     def replacing(self) -> bool:
@@ -152,10 +152,10 @@ class Lane:
         first = self.emitted + 1
         self.emitted += len(rows)
         self.since_state += len(rows)
-        self.touched, self.last_was_state = True, False
+        self.seen, self.last_was_state = True, False
         if self.reported is StreamStatus.COMPLETE:
-            self.late += len(rows)
-        if self.dead:
+            self.after_complete += len(rows)
+        if self.closed:
             return
         block = b"\n".join(rows)
         if not is_clean(rows, block):
@@ -176,13 +176,13 @@ class Lane:
         if number is None:
             self.emitted += 1
             self.since_state += 1
-            self.touched, self.last_was_state = True, False
+            self.seen, self.last_was_state = True, False
             number = self.emitted
         self.refused += 1
         self.refusal = f"record {number} of stream {self.id.key} was refused: {why}"
         self.fail(self.refusal, FailureKind.ROWS_REFUSED)
 
-    def miss(self) -> None:
+    def mark_gap(self) -> None:
         """The source has sent more rows since its last state than came."""
         self._until = min(self._until, self.reached - self.since_state)
         self._missed += 1
@@ -192,16 +192,16 @@ class Lane:
         self.kind = self.kind or kind
         self.error = self.error or (why if len(why) <= _ERROR_CHARACTERS else f"{why[:_ERROR_CHARACTERS]} ...")
 
-    def blame(self, why: str, kind: FailureKind) -> None:
+    def fail_by_source(self, why: str, kind: FailureKind) -> None:
         """The source's own words about its failure go before ours; its first ones count."""
-        if not self.blamed:
-            ours, self.error, self.kind, self.blamed = self.error, "", None, True
+        if not self.failed_by_source:
+            ours, self.error, self.kind, self.failed_by_source = self.error, "", None, True
             self.fail(why, kind)
             self.error += f"; {ours}" if ours else ""
 
     def send(self) -> None:
         """Puts the gathered rows onto the wire, opening a request where there is none."""
-        if self.dead or self._bulker is None or not self._blocks:
+        if self.closed or self._bulker is None or not self._blocks:
             return
         blocks, rows = self._blocks, self._block_rows
         self._blocks, self._block_rows, self._block_bytes = [], 0, 0
@@ -219,15 +219,15 @@ class Lane:
     def commit(self) -> bool:
         """Ends the open request; True once Bulker has acknowledged every row, so that a state may be saved."""
         self.send()
-        if self.dead or (self._request is not None and not self._finish(self._request)):
+        if self.closed or (self._request is not None and not self._finish(self._request)):
             return False
-        self.safe = min(self.reached, self._until)
+        self.acked_through = min(self.reached, self._until)
         return True
 
     def abort(self) -> None:
         """Leaves the table as it was before the open request."""
         if self.uncommitted:
-            self._until = min(self._until, self.safe)
+            self._until = min(self._until, self.acked_through)
         self._blocks, self._block_rows, self._block_bytes = [], 0, 0
         request, self._request = self._request, None
         if request is not None:
@@ -249,7 +249,7 @@ class Lane:
             self._die(error)
             return False
         self.replaced = self.replaced or self.replaces
-        self._mode = Mode.BATCH
+        self._mode = WriteMode.BATCH
         self.stored += ack.stored
         if ack != Ack(request.rows, request.rows):
             self._differ(request.rows, ack)
@@ -261,9 +261,9 @@ class Lane:
         self.refused += lost
         why = f"{sent} rows were sent and {ack.stored} stored"
         if lost and lost == ack.refused:
-            why += f": the destination refused the others ({self._hide(ack.why) or 'it does not say why'})"
+            why += f": the destination refused the others ({self._redact(ack.why) or 'it does not say why'})"
         elif lost:
-            self._until = min(self._until, self.safe)
+            self._until = min(self._until, self.acked_through)
             why += f": {ack.processed} arrived there, and it does not say what became of the others"
         else:
             why += f", of {ack.processed} that arrived there"
@@ -272,12 +272,12 @@ class Lane:
     def _die(self, error: BulkerError) -> None:
         """Nothing more can be sent for this stream: Bulker has rolled the open request back."""
         self.fail(
-            self._hide(error.message),
+            self._redact(error.message),
             FailureKind.BULKER_AWAY if isinstance(error, BulkerAway) else FailureKind.BULKER_REFUSED,
         )
-        self.dead = True
+        self.closed = True
         self.pending = None
-        self._until = min(self._until, self.safe)
+        self._until = min(self._until, self.acked_through)
         self.abort()
 
     def _target(self) -> Target:

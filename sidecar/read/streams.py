@@ -1,21 +1,21 @@
-"""The lanes of a run: the catalog's streams, and those that the connector speaks of without being asked."""
+"""The streams of a run: the catalog's streams, and those that the connector speaks of without being asked."""
 
 from collections.abc import Callable, Iterable
 
 from common.protocol.catalogs import Catalog, ConfiguredStream, Stream, StreamId
 from sidecar.bulker.client import Bulker
-from sidecar.read.stream import SEND_BYTES, Lane
+from sidecar.read.stream import SEND_BYTES, StreamWriter
 
 _UNKNOWN_STREAMS, _UNKNOWN_NAME = 100, 1000
 """How many streams that nobody selected are told apart, and how many characters their names may have."""
 _OTHERS = StreamId("(other streams)")
 _GATHERED_BYTES = 16 * 1024 * 1024
-"""What all lanes together may gather before they send."""
+"""What all streams together may gather before they send."""
 _LEAST_SEND_BYTES = 8 * 1024
 
 
-class Lanes:
-    """Finds a stream's lane; `unknown` is told the name of a stream that the catalog does not select."""
+class Streams:
+    """Finds a stream's writer; `unknown` is told the name of a stream that the catalog does not select."""
 
     def __init__(
         self,
@@ -24,68 +24,70 @@ class Lanes:
         *,
         resumes: Callable[[ConfiguredStream], bool],
         bulker: Bulker,
-        hide: Callable[[str], str],
+        redact: Callable[[str], str],
         unknown: Callable[[str], None],
     ) -> None:
         room = _GATHERED_BYTES // max(len(catalog.streams), 1)
         send_bytes = max(min(SEND_BYTES, room), _LEAST_SEND_BYTES)
-        self._lanes = {
-            stream.id: Lane(
+        self._streams = {
+            stream.id: StreamWriter(
                 stream,
                 stream.table(prefix),
                 resumes=resumes(stream),
                 bulker=bulker,
-                hide=hide,
+                redact=redact,
                 send_bytes=send_bytes,
             )
             for stream in catalog.streams
         }
-        self.known = list(self._lanes.values())
+        self.known = list(self._streams.values())
         self._by_name = _unique_names(self.known)
-        self._strangers: dict[StreamId, Lane] = {}
+        self._unselected: dict[StreamId, StreamWriter] = {}
         self._tell = unknown
 
     @property
-    def reported(self) -> list[Lane]:
+    def reported(self) -> list[StreamWriter]:
         """The catalog's streams, then those that it lacks and that sent records or failed."""
-        return [*self.known, *(lane for lane in list(self._strangers.values()) if lane.emitted or lane.error)]
+        return [*self.known, *(writer for writer in list(self._unselected.values()) if writer.emitted or writer.error)]
 
     @property
-    def all(self) -> list[Lane]:
+    def all(self) -> list[StreamWriter]:
         """Every stream that there was word of."""
-        return [*self.known, *self._strangers.values()]
+        return [*self.known, *self._unselected.values()]
 
-    def find(self, stream: StreamId) -> Lane:
-        """The stream's lane. A descriptor without its namespace still finds the only stream of that name."""
+    def find(self, stream: StreamId) -> StreamWriter:
+        """The stream's writer. A descriptor without its namespace still finds the only stream of that name."""
         if stream.namespace == "":
             stream = StreamId(stream.name)
-        lane = self._lanes.get(stream) or self._strangers.get(stream)
-        if lane is None and stream.namespace is None:
-            lane = self._by_name.get(stream.name)
-        return lane or self._add(stream)
+        writer = self._streams.get(stream) or self._unselected.get(stream)
+        if writer is None and stream.namespace is None:
+            writer = self._by_name.get(stream.name)
+        return writer or self._add(stream)
 
-    def may_mean_another(self, lane: Lane) -> bool:
+    def is_ambiguous(self, writer: StreamWriter) -> bool:
         """Whether a stranger's name, given without a namespace, is that of streams which the catalog selects."""
-        return not lane.selected and lane.id.namespace is None and any(o.id.name == lane.id.name for o in self.known)
+        return (
+            not writer.selected and writer.id.namespace is None and any(o.id.name == writer.id.name for o in self.known)
+        )
 
-    def _add(self, stream: StreamId) -> Lane:
+    def _add(self, stream: StreamId) -> StreamWriter:
         # One whose key is another stream's would hide that one's accounting.
-        taken = any(lane.id.key == stream.key for lane in self.all)
-        if taken or len(self._strangers) >= _UNKNOWN_STREAMS or len(stream.key) > _UNKNOWN_NAME:
+        taken = any(writer.id.key == stream.key for writer in self.all)
+        if taken or len(self._unselected) >= _UNKNOWN_STREAMS or len(stream.key) > _UNKNOWN_NAME:
             stream = _OTHERS
-        if stream not in self._strangers:
-            self._strangers[stream] = Lane(
+        if stream not in self._unselected:
+            self._unselected[stream] = StreamWriter(
                 ConfiguredStream(Stream(stream.name, stream.namespace)), "", resumes=False, bulker=None
             )
             self._tell(stream.key)
-        return self._strangers[stream]
+        return self._unselected[stream]
 
 
-def _unique_names(lanes: Iterable[Lane]) -> dict[str, Lane]:
-    found: dict[str, Lane] = {}
+def _unique_names(streams: Iterable[StreamWriter]) -> dict[str, StreamWriter]:
+    found: dict[str, StreamWriter] = {}
     twice: set[str] = set()
-    for lane in lanes:
-        if lane.id.name in found:
-            twice.add(lane.id.name)
-        found[lane.id.name] = lane
-    return {name: lane for name, lane in found.items() if name not in twice}
+    for writer in streams:
+        if writer.id.name in found:
+            twice.add(writer.id.name)
+        found[writer.id.name] = writer
+    return {name: writer for name, writer in found.items() if name not in twice}

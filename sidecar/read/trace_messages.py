@@ -6,22 +6,24 @@ from common import failures
 from common.protocol.messages import StreamStatus, StreamStatusTrace, Trace
 from sidecar.read.checkpoints import Checkpoints
 from sidecar.read.stream import Status
-from sidecar.read.streams import Lanes
+from sidecar.read.streams import Streams
 from sidecar.report.log_shipper import Journal
-from sidecar.source.diagnostics import Connector
+from sidecar.source.diagnostics import SourceDiagnostics
 
 _WORD_CHARACTERS = 40
 
 
-class Traces:
+class TraceMessages:
     """Those of one run."""
 
-    def __init__(self, lanes: Lanes, checkpoints: Checkpoints, connector: Connector, journal: Journal) -> None:
-        self._lanes, self._checkpoints, self._connector, self._journal = lanes, checkpoints, connector, journal
+    def __init__(
+        self, streams: Streams, checkpoints: Checkpoints, diagnostics: SourceDiagnostics, journal: Journal
+    ) -> None:
+        self._streams, self._checkpoints, self._diagnostics, self._journal = streams, checkpoints, diagnostics, journal
 
     def take(self, raw: Raw) -> None:
         """A TRACE message."""
-        trace = self._connector.on_trace(raw)
+        trace = self._diagnostics.on_trace(raw)
         if trace is None:
             return
         self._on_error(trace)
@@ -30,31 +32,31 @@ class Traces:
 
     def _on_error(self, trace: Trace) -> None:
         if (error := trace.error) and error.stream:
-            lane = self._lanes.find(error.stream)
-            lane.touched = True
-            lane.blame(self._journal.hide(error.sentence), failures.of_trace(error.failure_type))
+            writer = self._streams.find(error.stream)
+            writer.seen = True
+            writer.fail_by_source(self._journal.redact(error.sentence), failures.of_trace(error.failure_type))
 
     def _on_status(self, told: StreamStatusTrace) -> None:
         if told.stream is None:
-            self._connector.odd("a stream status that names no stream", told.status)
-            self._connector.miss_trace("STREAM_STATUS", "a status that names no stream")
+            self._diagnostics.count_malformed("a stream status that names no stream", told.status)
+            self._diagnostics.unreadable_trace("STREAM_STATUS", "a status that names no stream")
             return
-        lane = self._lanes.find(told.stream)
-        lane.touched = True
-        lane.last_word = self._journal.hide(told.status)[:_WORD_CHARACTERS]
+        writer = self._streams.find(told.stream)
+        writer.seen = True
+        writer.last_status = self._journal.redact(told.status)[:_WORD_CHARACTERS]
         try:
             status = StreamStatus(told.status.strip().upper())
         except ValueError:
             # Whatever it says, it does not say COMPLETE.
-            self._connector.odd("an unknown stream status", told.status)
-            self._connector.unread_status = True
+            self._diagnostics.count_malformed("an unknown stream status", told.status)
+            self._diagnostics.unreadable_status = True
             return
-        lane.reported = status
-        lane.status = Status.RUNNING
+        writer.reported = status
+        writer.status = Status.RUNNING
         if status is StreamStatus.INCOMPLETE:
-            self._checkpoints.give_up(lane, goes_on=True)
-            if self._lanes.may_mean_another(lane):
-                self._connector.miss_trace("STREAM_STATUS", "its stream's name is that of several")
+            self._checkpoints.give_up(writer, goes_on=True)
+            if self._streams.is_ambiguous(writer):
+                self._diagnostics.unreadable_trace("STREAM_STATUS", "its stream's name is that of several")
         elif status is StreamStatus.COMPLETE:
             # Now, not at the end of the run: a thousand streams must not hold a thousand requests open.
-            self._checkpoints.commit(lane)
+            self._checkpoints.commit(writer)

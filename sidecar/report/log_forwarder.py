@@ -12,7 +12,7 @@ import msgspec
 
 from common.store import Task
 from common.store.task_log import LogLine, LogLines
-from sidecar.settings import Settings
+from sidecar.settings import SidecarSettings
 
 _HOLD_LINES = 5_000
 _ANSWER_SECONDS, _PAUSE_SECONDS, _CLOSE_SECONDS = 2.0, 30.0, 3.0
@@ -20,10 +20,10 @@ _ANSWER_SECONDS, _PAUSE_SECONDS, _CLOSE_SECONDS = 2.0, 30.0, 3.0
 _log = logging.getLogger(__name__)
 
 
-class Post(threading.Thread):
+class LogForwarder(threading.Thread):
     """Sends lines in a thread of its own, one event each over one connection; pauses where Bulker refuses."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SidecarSettings) -> None:
         super().__init__(name="post", daemon=True)
         self._parts = urlsplit(settings.bulker_url)
         self._headers = {

@@ -15,9 +15,9 @@ from msgspec import Struct
 from common.errors import SyncError
 from common.store import Database, StoreError, Task, task_log, tasks
 from common.store.task_log import DELETED, SEPARATOR, LogLines
-from sidecar.redaction import Masks
-from sidecar.report.log_forwarder import Post
-from sidecar.settings import Settings
+from sidecar.redaction import Redactor
+from sidecar.report.log_forwarder import LogForwarder
+from sidecar.settings import SidecarSettings
 
 OURS = "jitsu"
 """The logger name of the sidecar's own lines, as callers know it (docs/reference/contract.md D)."""
@@ -49,15 +49,17 @@ class _Batch(Struct, frozen=True):
 
 
 class Journal(threading.Thread):
-    """Takes lines without ever waiting for Postgres; masks, prints and writes them every half second. What waits is
+    """Takes lines without ever waiting for Postgres; redacts, prints and writes them every half second. What waits is
     bounded in bytes: the oldest lines are then printed alone.
     """
 
-    def __init__(self, settings: Settings, masks: Masks, progress: Callable[[], dict[str, Any] | None]) -> None:
+    def __init__(
+        self, settings: SidecarSettings, redactor: Redactor, progress: Callable[[], dict[str, Any] | None]
+    ) -> None:
         super().__init__(name="journal", daemon=True)
         self._settings = settings
         self._task: Task = settings.task
-        self._masks = masks
+        self._redactor = redactor
         self._progress = progress
         self._lock = threading.Lock()
         self._said: deque[tuple[int, LogLines]] = deque()
@@ -69,22 +71,22 @@ class Journal(threading.Thread):
         self._wake = threading.Event()
         self._over = False
         self._deadline = 0.0
-        self._post = Post(settings) if settings.bulker_logs_connection_id and settings.bulker_url else None
+        self._forwarder = LogForwarder(settings) if settings.bulker_logs_connection_id and settings.bulker_url else None
         self.on_over: Callable[[], None] = lambda: None
         """Called where the task, or this attempt of it, is concluded already."""
         self.ours = True
         """Whether the syncctl_ tables exist: another controller's database may not have them."""
 
-    def hide(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """The text without the configuration's secrets."""
-        return self._masks.hide(text)
+        return self._redactor.redact(text)
 
     def log(self, level: str, message: str, logger: str = OURS) -> None:
         """One line; level as callers know them: INFO, WARN, ERROR, DEBUG, FATAL, TRACE, ERRSTD."""
         self.log_all([level], [message], logger)
 
     def log_all(self, levels: list[str], messages: list[str], logger: str) -> None:
-        """Lines that came together. Rows wait meanwhile, so that all else is done by the thread: it masks them too."""
+        """Take lines that came together. Rows wait meanwhile, so the thread does the rest, redaction too."""
         together = SEPARATOR.join(messages)
         too_long = len(together) > _MESSAGE_CHARACTERS and max(map(len, messages)) > _MESSAGE_CHARACTERS
         if too_long or together.count(SEPARATOR) >= len(messages):
@@ -101,7 +103,7 @@ class Journal(threading.Thread):
 
     def _tamed(self, message: str) -> str:
         """Neither too long nor with a SEPARATOR; masked before that: half a secret would not be found."""
-        masked = self.hide(message).replace(SEPARATOR, DELETED)
+        masked = self.redact(message).replace(SEPARATOR, DELETED)
         if len(masked) <= _MESSAGE_CHARACTERS:
             return masked
         return f"{masked[:_MESSAGE_CHARACTERS]} ... ({len(masked):,} characters)"
@@ -123,10 +125,10 @@ class Journal(threading.Thread):
 
     def _masked(self, messages: str) -> str:
         """All at once, unless a secret seems to go on from one to the next."""
-        masked = self.hide(messages)
+        masked = self.redact(messages)
         if masked.count(SEPARATOR) == messages.count(SEPARATOR):
             return masked
-        return SEPARATOR.join(map(self.hide, messages.split(SEPARATOR)))
+        return SEPARATOR.join(map(self.redact, messages.split(SEPARATOR)))
 
     def _next(self) -> LogLines:
         size, lines = self._printed.popleft()
@@ -141,8 +143,8 @@ class Journal(threading.Thread):
 
     def run(self) -> None:
         """Until `close`: lines as they come, progress every few seconds."""
-        if self._post:
-            self._post.start()
+        if self._forwarder:
+            self._forwarder.start()
         with Database(self._settings.database_url, make_tables=False) as db:
             told = 0.0
             while not self._over:
@@ -154,8 +156,8 @@ class Journal(threading.Thread):
                     told = time.monotonic()
             while not self._safely(self._write, db) and time.monotonic() < self._deadline:
                 time.sleep(_PAUSE_SECONDS)
-        if self._post:
-            self._post.close()
+        if self._forwarder:
+            self._forwarder.close()
 
     def flush(self, seconds: float) -> None:
         """Returns when what waits is written, or after so many seconds: who sees the end should see the log too."""
@@ -206,8 +208,8 @@ class Journal(threading.Thread):
             self._part(batch, error)
             return
         self._batches.popleft()
-        if self._post:
-            self._post.send(batch.parts)
+        if self._forwarder:
+            self._forwarder.send(batch.parts)
 
     def _part(self, batch: "_Batch", refused: StoreError) -> None:
         """A line that Postgres will never take is dropped, alone; the others must not wait for it."""

@@ -23,7 +23,7 @@ class _Kept(Struct, frozen=True):
     refused: Callable[[str], None]
 
 
-class Keeper:
+class Outbox:
     """Keeps the newest of each name: tried at once, later where Postgres is away, and insisted on at the end.
 
     `db` is tried once each time (patience 0).
@@ -35,7 +35,7 @@ class Keeper:
         self._waiting: dict[str, _Kept] = {}
         self._not_before = self._paid_at = 0.0
 
-    def keep(self, name: str, work: Work, refused: Callable[[str], None]) -> None:
+    def put(self, name: str, work: Work, refused: Callable[[str], None]) -> None:
         """`refused` is told why, should it be given up: what Postgres will never take, or did not come back for."""
         self._waiting.pop(name, None)
         self._waiting[name] = _Kept(work, refused)

@@ -14,7 +14,7 @@ from sidecar.report.log_shipper import Journal
 from sidecar.source import lenient
 from sidecar.source.decoding import BadLine, Fault
 from sidecar.source.lines import TooLong
-from sidecar.source.log_messages import LEVELS, LogMessages
+from sidecar.source.log_messages import LEVELS, LogBuffer
 from sidecar.source.pipes import End
 
 _LAST_WORDS = 12
@@ -29,7 +29,7 @@ KeepConfig = Callable[[bytes], None]
 """Keeps a configuration that the connector has changed, for the next task that is given the same."""
 
 
-class Connector:
+class SourceDiagnostics:
     """Listens to what a connector says beside its results. Whatever it tells is masked."""
 
     def __init__(self, package: str, journal: Journal) -> None:
@@ -38,14 +38,14 @@ class Connector:
         self.error_kind: FailureKind | None = None
         """What the first error of all says of itself: those after it are summaries, and often of another type."""
         self.fatal = ""
-        self.unread_error = self.unread_status = False
+        self.unreadable_error = self.unreadable_status = False
         """Whether there was an error, or a status, of which nothing more is known: it could not be read."""
-        self.odd_lines = 0
+        self.malformed_lines = 0
         self._package = package
         self._journal = journal
-        self._last_words: deque[str] = deque(maxlen=_LAST_WORDS)
+        self._last_lines: deque[str] = deque(maxlen=_LAST_WORDS)
         self._stderr_rest = b""
-        self._unheard = LogMessages()
+        self._pending_logs = LogBuffer()
 
     def on_stderr(self, data: bytes) -> None:
         """Lines of stderr become log lines; never errors."""
@@ -54,45 +54,45 @@ class Connector:
             self._say(["ERRSTD"] * len(lines), [line.decode("utf-8", "replace").rstrip("\r") for line in lines])
         if len(self._stderr_rest) > _STDERR_LINE_BYTES:
             # Masked before it is cut, and not cut where a secret may have begun that goes on in what follows.
-            text = self._journal.hide(self._stderr_rest.decode("utf-8", "surrogateescape"))
+            text = self._journal.redact(self._stderr_rest.decode("utf-8", "surrogateescape"))
             masked = text.encode("utf-8", "surrogateescape")
             self._say(["ERRSTD"], [masked[:-_HELD_BACK_BYTES].decode("utf-8", "replace")])
             self._stderr_rest = masked[-_HELD_BACK_BYTES:]
 
     def end(self) -> None:
         """Nothing more comes; the last line of stderr may lack its line feed."""
-        self.hear()
+        self.drain_logs()
         if self._stderr_rest:
             self.on_stderr(b"\n")
 
     def on_logs(self, raws: Sequence[Raw]) -> None:
         """What LOG messages that came together hold (at least one); they are heard when there are many, or soon."""
-        self._unheard.add(raws)
+        self._pending_logs.add(raws)
         self.tick()
 
     def tick(self) -> None:
         """Time has passed."""
-        if self._unheard.due:
-            self.hear()
+        if self._pending_logs.due:
+            self.drain_logs()
 
-    def hear(self) -> None:
+    def drain_logs(self) -> None:
         """Hears what LOG messages say: before anything is said after them, or asked."""
-        for levels, messages in self._unheard.take():
+        for levels, messages in self._pending_logs.take():
             if messages:
                 self._on_logs(levels, messages)
             else:
-                self.odd("a LOG message without level and message")
+                self.count_malformed("a LOG message without level and message")
 
     def _on_logs(self, levels: list[str], messages: list[str]) -> None:
         """Only a FATAL one says something about the outcome, and only if nothing better does."""
         self._log(levels, messages)
         if "FATAL" in levels:
             last = len(levels) - 1 - levels[::-1].index("FATAL")
-            self.fatal = _short(self._journal.hide(messages[last]))
+            self.fatal = _short(self._journal.redact(messages[last]))
 
-    def note(self, level: str, message: str) -> None:
+    def log(self, level: str, message: str) -> None:
         """A line of ours, behind what the connector has said."""
-        self.hear()
+        self.drain_logs()
         self._journal.log(level, message)
 
     def on_trace(self, raw: Raw) -> Trace | None:
@@ -102,30 +102,30 @@ class Connector:
             # Looked at here, where one that cannot be read is told.
             _ = trace.status
         except DECODE_ERRORS:
-            self.odd("a TRACE message of an unknown shape")
+            self.count_malformed("a TRACE message of an unknown shape")
             if kind := _trace_kind(raw):
-                self.miss_trace(kind, "its shape is unknown")
+                self.unreadable_trace(kind, "its shape is unknown")
             return None
         if error := trace.error:
             self._say(["ERROR"], [error.sentence])
             self.error_kind = self.error_kind or failures.of_trace(error.failure_type)
             # The first one is the cause; what follows are summaries.
             if error.stream is None and not self.error:
-                self.error = _short(self._journal.hide(error.sentence))
+                self.error = _short(self._journal.redact(error.sentence))
         elif trace.kind not in TRACES:
-            self.odd("a TRACE message of the unknown type", trace.type)
+            self.count_malformed("a TRACE message of the unknown type", trace.type)
         return trace
 
     def on_control(self, raw: Raw) -> bytes | None:
         """A CONTROL message: the whole new configuration, if it has one."""
         # What is logged of it comes behind what was said before.
-        self.hear()
+        self.drain_logs()
         try:
             config = msgspec.json.decode(raw, type=Control).config
         except DECODE_ERRORS:
             config = None
         if config is None:
-            self.odd("a CONTROL message without a new configuration")
+            self.count_malformed("a CONTROL message without a new configuration")
         return config
 
     def on_bad_line(self, line: BadLine) -> None:
@@ -136,46 +136,46 @@ class Connector:
             self._say([level if level in LEVELS else "ERROR"], [line.text])
         elif line.fault is Fault.BROKEN:
             kind = f"a {line.envelope.type} message" if line.envelope.type else "a line"
-            self.odd(f"{kind} that cannot be read ({line.why})")
+            self.count_malformed(f"{kind} that cannot be read ({line.why})")
         else:
-            self.odd(line.why)
+            self.count_malformed(line.why)
         broken = line.fault is Fault.BROKEN and line.envelope.type == "TRACE"
         if broken or line.envelope.trace in {"ERROR", "STREAM_STATUS"}:
-            self.miss_trace(line.envelope.trace, line.why)
+            self.unreadable_trace(line.envelope.trace, line.why)
 
-    def miss_trace(self, kind: str, why: str) -> None:
+    def unreadable_trace(self, kind: str, why: str) -> None:
         """A TRACE that cannot be read: an error stays one, and whether a stream completed is not known from it."""
-        self.unread_error |= kind == "ERROR"
-        self.unread_status |= kind == "STREAM_STATUS"
+        self.unreadable_error |= kind == "ERROR"
+        self.unreadable_status |= kind == "STREAM_STATUS"
         self.fatal = self.fatal or f"A TRACE message of the connector could not be read ({why})."
 
-    def miss_result(self, why: str) -> None:
+    def unusable_result(self, why: str) -> None:
         """A result that is none: why, before any FATAL line that was said ahead of it."""
-        self.hear()
+        self.drain_logs()
         self.fatal = why
 
     def on_too_long(self, line: TooLong) -> None:
         """A line over every limit."""
-        self.odd(f"a line of {line.size:,} bytes, which is longer than any message may be")
+        self.count_malformed(f"a line of {line.size:,} bytes, which is longer than any message may be")
 
-    def odd(self, why: str, said: str | None = None) -> None:
+    def count_malformed(self, why: str, said: str | None = None) -> None:
         """Something that is no message; logged a few times, counted always. `said`: the connector's own word for it."""
-        self.odd_lines += 1
-        if self.odd_lines <= _ODD_LINES_LOGGED:
+        self.malformed_lines += 1
+        if self.malformed_lines <= _ODD_LINES_LOGGED:
             # Masked before it is quoted and cut: neither half a secret nor a quoted one would be found.
-            quoted = "" if said is None else f" {self._journal.hide(said)[:_ODD_CHARACTERS]!r}"
-            why = self._journal.hide(why)[:_ODD_CHARACTERS] + quoted
-            self.note("WARN", f"The connector wrote {why}; it was ignored.")
+            quoted = "" if said is None else f" {self._journal.redact(said)[:_ODD_CHARACTERS]!r}"
+            why = self._journal.redact(why)[:_ODD_CHARACTERS] + quoted
+            self.log("WARN", f"The connector wrote {why}; it was ignored.")
 
     def reason(self, exit_code: int | None) -> str:
         """Why a connector without a result ended, in its own best words: error, fatal log, last lines."""
         if self.error or self.fatal:
             return self.error or self.fatal
         code = "an unknown exit code" if exit_code is None else f"exit code {exit_code}"
-        said = "\n".join(self._masked_words).strip()
+        said = "\n".join(self._redacted_lines).strip()
         if said:
             return f"The connector ended with {code}. It last said:\n{said}"
-        nothing = "nothing that could be used (the log tells what)" if self.odd_lines else "nothing"
+        nothing = "nothing that could be used (the log tells what)" if self.malformed_lines else "nothing"
         return f"The connector ended with {code} and printed {nothing}."
 
     def kind(self, end: End) -> FailureKind:
@@ -187,7 +187,7 @@ class Connector:
         said = FailureKind.SOURCE_ERROR if self.fatal else None
         return self.error_kind or said or failures.of_exit(end.exit_code)
 
-    def why_ended(self, end: End, *, expects_exit_code: bool) -> str:
+    def end_reason(self, end: End, *, expects_exit_code: bool) -> str:
         """Why what the connector did not complete was not completed."""
         if end.stalled_seconds:
             said = f"the last line was: {self.last}" if self.last else "it never said a word"
@@ -201,14 +201,14 @@ class Connector:
     @property
     def last(self) -> str:
         """What it said last, for a run that goes silent."""
-        return self._masked_words[-1] if self._last_words else ""
+        return self._redacted_lines[-1] if self._last_lines else ""
 
     @property
-    def _masked_words(self) -> list[str]:
-        return [_short(self._journal.hide(text)) for text in self._last_words]
+    def _redacted_lines(self) -> list[str]:
+        return [_short(self._journal.redact(text)) for text in self._last_lines]
 
     def _say(self, levels: list[str], texts: list[str]) -> None:
-        self.hear()
+        self.drain_logs()
         self._log(levels, texts)
 
     def _log(self, levels: list[str], texts: list[str]) -> None:
@@ -216,8 +216,8 @@ class Connector:
         self._journal.log_all(levels, texts, self._package)
         last = texts[-_LAST_WORDS:]
         if max(map(len, last)) > _SAID_CHARACTERS:
-            last = [_short(self._journal.hide(text)) for text in last]
-        self._last_words.extend(last)
+            last = [_short(self._journal.redact(text)) for text in last]
+        self._last_lines.extend(last)
 
 
 def _trace_kind(raw: bytes) -> str:

@@ -19,7 +19,7 @@ of a stack in use, what it took when they came.
 _ENOUGH_BYTES, _ENOUGH_SECONDS = 256 * 1024, 0.25
 
 
-class LogMessages:
+class LogBuffer:
     """In order; `due` says when they have waited long enough."""
 
     def __init__(self) -> None:

@@ -10,8 +10,8 @@ from typing import Self
 
 from msgspec import Struct
 
-from sidecar.settings import Settings
-from sidecar.shutdown import Stop
+from sidecar.settings import SidecarSettings
+from sidecar.shutdown import Shutdown
 
 READ_BYTES = 256 * 1024
 """What is made of a larger chunk no longer fits into memory that is at hand: its pages are asked for anew each time."""
@@ -24,7 +24,7 @@ _HELD_OPEN_SECONDS = 60.0
 """How long whatever a connector left behind may go on talking, not counting the time we need to listen."""
 
 
-class Origin(StrEnum):
+class PipeEvent(StrEnum):
     """Where bytes came from; TICK is only time passing."""
 
     STDOUT = "stdout"
@@ -49,10 +49,10 @@ class Pipes:
     whatever order the connector opens them.
     """
 
-    def __init__(self, settings: Settings, stop: Stop) -> None:
-        self._settings, self._stop = settings, stop
+    def __init__(self, settings: SidecarSettings, stop: Shutdown) -> None:
+        self._settings, self._shutdown = settings, stop
         self._selector = selectors.DefaultSelector()
-        self._selector.register(stop.woken, selectors.EVENT_READ, Origin.TICK)
+        self._selector.register(stop.woken, selectors.EVENT_READ, PipeEvent.TICK)
         self._quiet = 0.0
         self._waited_since_exit: float | None = None
         self._look_at = 0.0
@@ -60,23 +60,23 @@ class Pipes:
         self.end = End()
 
     def __enter__(self) -> Self:
-        for origin, path in (
-            (Origin.STDERR, self._settings.stderr_pipe_file),
-            (Origin.STDOUT, self._settings.stdout_pipe_file),
+        for event, path in (
+            (PipeEvent.STDERR, self._settings.stderr_pipe_file),
+            (PipeEvent.STDOUT, self._settings.stdout_pipe_file),
         ):
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             _widen(descriptor)
-            self._selector.register(descriptor, selectors.EVENT_READ, origin)
+            self._selector.register(descriptor, selectors.EVENT_READ, event)
             self._open += 1
         return self
 
     def __exit__(self, *_: object) -> None:
         for key in list(self._selector.get_map().values()):
-            if key.data is not Origin.TICK:
+            if key.data is not PipeEvent.TICK:
                 os.close(key.fd)
         self._selector.close()
 
-    def chunks(self) -> Iterator[tuple[Origin, bytes]]:
+    def chunks(self) -> Iterator[tuple[PipeEvent, bytes]]:
         """Whatever comes, as it comes; (TICK, b"") at least twice a second. Sets `end` when done."""
         while self._open:
             before = time.monotonic()
@@ -84,15 +84,15 @@ class Pipes:
             # Only time spent waiting is the connector's silence: what the consumer takes is ours.
             self._wait(time.monotonic() - before)
             for key, _ in ready:
-                if key.data is Origin.TICK:
-                    self._stop.woken.recv(64)
+                if key.data is PipeEvent.TICK:
+                    self._shutdown.woken.recv(64)
                 elif data := self._read(key.fd):
                     self._quiet = 0.0
                     yield key.data, data
-            yield Origin.TICK, b""
+            yield PipeEvent.TICK, b""
             if self._over():
                 return
-        self.end = End(exit_code=self._await_exit_code(), stopped=self._stop.requested)
+        self.end = End(exit_code=self._await_exit_code(), stopped=self._shutdown.requested)
 
     def _wait(self, seconds: float) -> None:
         self._quiet += seconds
@@ -100,7 +100,7 @@ class Pipes:
             self._waited_since_exit += seconds
 
     def _over(self) -> bool:
-        if self._stop.reading_is_over:
+        if self._shutdown.reading_over:
             self.end = End(exit_code=self._exit_code(), stopped=True)
             return True
         if time.monotonic() < self._look_at:
@@ -109,7 +109,7 @@ class Pipes:
         if (code := self._exit_code()) is not None:
             waited = self._waited_since_exit = self._waited_since_exit or 0.0
             if min(self._quiet, waited) > self._settings.drain_seconds or waited > _HELD_OPEN_SECONDS:
-                self.end = End(exit_code=code, stopped=self._stop.requested, held_open=True)
+                self.end = End(exit_code=code, stopped=self._shutdown.requested, held_open=True)
                 return True
         elif 0 < self._settings.stall_timeout_seconds < self._quiet:
             self.end = End(stalled_seconds=self._quiet)
@@ -132,7 +132,7 @@ class Pipes:
         """The code is written a moment after the pipes close."""
         deadline = time.monotonic() + self._settings.drain_seconds
         while (code := self._exit_code()) is None and self._settings.exit_code_file:
-            if time.monotonic() > deadline or self._stop.reading_is_over:
+            if time.monotonic() > deadline or self._shutdown.reading_over:
                 break
             time.sleep(_CODE_PAUSE_SECONDS)
         return code

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from common.errors import BulkerError
-from sidecar.bulker.client import Ack, Bulker, BulkRequest, Mode, Target
+from sidecar.bulker.client import Ack, Bulker, BulkRequest, Target, WriteMode
 from tests.support.certificates import server_context
 from tests.support.fake_bulker import fake_bulker
 from tests.support.odd_servers import answer, odd_server, read_all, read_head, reset
 
-TARGET = Target("plants", Mode.BATCH, ("id",), '{"name":"plants"}')
+TARGET = Target("plants", WriteMode.BATCH, ("id",), '{"name":"plants"}')
 OK = b'{"message":"ok","state":{"status":"COMPLETED","processedRows":1,"successfulRows":1}}'
 REFUSAL = b'{"error":"stream consume error: column id: no such type"}'
 ROW = b'{"id":1}'
@@ -54,7 +54,7 @@ def test_a_request_as_bulker_wants_it() -> None:
     """Path and names quoted, the keys repeated, blocks joined without a blank line; the counts are Bulker's."""
     with fake_bulker() as bulker:
         request = _bulker(bulker.url + "/base/").open(
-            Target("a b&c", Mode.REPLACE_TABLE, ("x", "y"), '{"n":"\\u00e9"}')
+            Target("a b&c", WriteMode.REPLACE_TABLE, ("x", "y"), '{"n":"\\u00e9"}')
         )
         request.send([ROW + b"\n" + ROW, ROW], 3)
         request.send([ROW], 1)
@@ -331,7 +331,7 @@ def test_a_thousand_open_requests_work() -> None:
     try:
         with fake_bulker() as bulker:
             request = _bulker(bulker.url).open(TARGET)
-            assert request._wire._socket.fileno() > 1023
+            assert request._upload._socket.fileno() > 1023
             request.send([ROW], 1)
             assert request.finish() == Ack(1, 1)
     finally:
@@ -385,5 +385,5 @@ def test_descriptors_are_not_inherited() -> None:
     """A request's socket is closed in child processes."""
     with fake_bulker() as bulker:
         request = _bulker(bulker.url).open(TARGET)
-        assert fcntl.fcntl(request._wire._socket, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
+        assert fcntl.fcntl(request._upload._socket, fcntl.F_GETFD) & fcntl.FD_CLOEXEC
         request.abort()

@@ -18,10 +18,10 @@ from common.nesting import MAX_DEPTH
 from common.protocol.commands import Command
 from common.store import Database, task_log
 from common.store.task_log import LogLines
-from sidecar.redaction import Masks
+from sidecar.redaction import Redactor
 from sidecar.report import log_shipper
 from sidecar.report.log_shipper import Journal
-from sidecar.settings import Settings
+from sidecar.settings import SidecarSettings
 from tests.support import canaries
 from tests.support.databases import TestDatabase
 from tests.support.fake_bulker import FakeBulker, wait_for
@@ -272,7 +272,7 @@ def test_a_thousand_streams_in_one_catalog(tmp_path: Path, bulker: FakeBulker) -
     assert reading.end().state == "SUCCESS"
     assert (len(bulker.requests), len(reading.saves)) == (1000, 1000)
     assert {stream["stored"] for stream in reading.streams.values()} == {3}
-    assert sum(lane._send_bytes for lane in reading.read._lanes.known) <= 17_000_000
+    assert sum(writer._send_bytes for writer in reading.read._streams.known) <= 17_000_000
 
 
 def test_strange_streams_are_counted_but_not_without_end(tmp_path: Path, bulker: FakeBulker) -> None:
@@ -322,12 +322,12 @@ def test_a_record_that_cannot_be_sent_is_named_and_alone(
     assert [row["id"] for row in bulker.rows("plants")] == list(range(around + 1))
 
 
-def _journal(database_url: str, bulker_url: str = "", masks: Masks | None = None, **more: Any) -> Journal:
+def _journal(database_url: str, bulker_url: str = "", redactor: Redactor | None = None, **more: Any) -> Journal:
     given: dict[str, Any] = {
         "command": Command.READ, "package": "p", "package_version": "1", "database_url": database_url, "sync_id": SYNC,
         "task_id": TASK, "bulker_url": bulker_url, "bulker_auth_token": "bulker-token-1",
     }  # fmt: skip
-    return Journal(Settings(**given | more), masks or Masks([]), lambda: None)
+    return Journal(SidecarSettings(**given | more), redactor or Redactor([]), lambda: None)
 
 
 def _logged(database: TestDatabase) -> list[str]:
@@ -363,7 +363,7 @@ def test_lines_that_came_together_are_held_by_the_hundred_thousand(database: Tes
 
 def test_long_lines_are_bounded_too(database: TestDatabase) -> None:
     """In a line, and in all that wait; a secret at the cut is hidden, not cut."""
-    busy = _journal(database.url, masks=Masks(["planted-secret"]))
+    busy = _journal(database.url, redactor=Redactor(["planted-secret"]))
     for _ in range(600):
         busy.log("INFO", "x" * 31_990 + "planted-secret" + "y" * 10_000)
         assert busy._held <= log_shipper._HOLD_BYTES
@@ -382,12 +382,12 @@ def test_long_lines_are_bounded_too(database: TestDatabase) -> None:
 )
 def test_lines_that_came_together_are_masked_as_each_alone(texts: list[str], secrets: list[str]) -> None:
     """Searching them together neither misses a secret nor finds one across two of them."""
-    busy = _journal("postgresql://nowhere/none", masks=Masks(secrets))
+    busy = _journal("postgresql://nowhere/none", redactor=Redactor(secrets))
     busy.log_all(["INFO"] * len(texts), texts, "p")
     with contextlib.redirect_stdout(io.StringIO()):
         busy._print()
     [(_, printed)] = busy._printed
-    assert [line.message for line in printed] == [busy.hide(text).replace("\x7f", "\u2421") for text in texts]
+    assert [line.message for line in printed] == [busy.redact(text).replace("\x7f", "\u2421") for text in texts]
 
 
 def test_lines_are_stored_as_they_were_said_whatever_is_in_them(database: TestDatabase, capfd: Any) -> None:

@@ -23,7 +23,7 @@ from common.protocol.catalogs import decode_catalog
 from common.protocol.resume import resume_states
 from common.store import Database, states
 from embedded.postgres.server import Postgres
-from sidecar.report.outbox import Keeper
+from sidecar.report.outbox import Outbox
 from tests.support.databases import TestDatabase
 from tests.support.fake_bulker import Bulk, FakeBulker, fake_bulker
 from tests.support.in_process_sidecar import InProcessSidecar, legacy, shared
@@ -186,14 +186,14 @@ class World:
         before = {stream.name: self.table(stream) for stream in self.streams}
         seen = len(self.bulker.requests)
         self.bulker.on_line, self.bulker.answer = self._faults(plan, seen)
-        self.keeper = Keeper(self.db)
+        self.outbox = Outbox(self.db)
         self.source = source
         reading = InProcessSidecar(
             self.folder, self.bulker.url, self.catalog, state=json.loads(given or b"{}"), save=self._save,
             commit_bytes=plan.commit_bytes,
         )  # fmt: skip
-        for lane in reading.read._lanes.known:
-            lane._send_bytes = plan.send_bytes
+        for writer in reading.read._streams.known:
+            writer._send_bytes = plan.send_bytes
         last = len(plan.steps) + len(self.streams)
         whole = plan.cut is None or plan.cut >= last
         for at in range(last if whole else plan.cut or 0):
@@ -208,22 +208,22 @@ class World:
             reading.streams = outcome.streams or {}
         else:
             end = {"exit_code": 0} if whole else plan.end
-            outcome = reading.end(**end, insist=lambda: self.keeper.finish(self.db))
+            outcome = reading.end(**end, insist=lambda: self.outbox.finish(self.db))
         self.db.away = False
         if plan.dies != "killed":
             self._check(reading, source, before, str(outcome.state), seen)
 
     def _kill(self, reading: InProcessSidecar) -> None:
         """Connections break, without a last word; what waits for Postgres is lost."""
-        for lane in reading.read._lanes.known:
-            if lane._request is not None:
-                lane._request._wire.close()
+        for writer in reading.read._streams.known:
+            if writer._request is not None:
+                writer._request._upload.close()
 
     def _let_time_pass(self, reading: InProcessSidecar) -> None:
         """Far enough for Bulker's limit."""
-        for lane in reading.read._lanes.known:
-            if lane._request is not None:
-                lane._request.opened_at -= 100_000
+        for writer in reading.read._streams.known:
+            if writer._request is not None:
+                writer._request.opened_at -= 100_000
         reading.read._checkpoints._tick_at = 0
         reading.read.tick()
 
@@ -237,7 +237,7 @@ class World:
             acknowledged = {row["id"] for bulk in self.bulker.committed(stream.name) for row in self._kept(bulk)}
             missing = set(range(self.source.first[number], cursors.get(stream.name, 0))) - acknowledged
             assert not missing, f"the state {told} of {key} was saved without rows {missing} of {stream.name}"
-        self.keeper.keep(key, lambda db: states.save(db, self.sync, key, value), refused)
+        self.outbox.put(key, lambda db: states.save(db, self.sync, key, value), refused)
 
     def _faults(self, plan: Plan, seen: int) -> Any:
         def fault(bulk: Bulk) -> str:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from common.protocol.commands import Command
-from sidecar.settings import Settings
-from sidecar.shutdown import Stop
+from sidecar.settings import SidecarSettings
+from sidecar.shutdown import Shutdown
 from sidecar.source import pipes
-from sidecar.source.pipes import End, Origin, Pipes
+from sidecar.source.pipes import End, PipeEvent, Pipes
 from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.sidecar_process import SidecarProcess, catalog, lines, log, record, state, status
 
@@ -34,23 +34,23 @@ def plants(rig: SidecarProcess) -> SidecarProcess:
 
 
 @pytest.fixture
-def fifos(tmp_path: Path) -> Settings:
+def fifos(tmp_path: Path) -> SidecarSettings:
     """Two pipes and no process: for the reader alone."""
     for name in ("stdout", "stderr"):
         os.mkfifo(tmp_path / name)
-    return Settings(
+    return SidecarSettings(
         command=Command.READ, package="p", package_version="1", database_url="postgresql://nowhere/x",
         stdout_pipe_file=str(tmp_path / "stdout"), stderr_pipe_file=str(tmp_path / "stderr"),
         exit_code_file=str(tmp_path / "exit-code"), drain_seconds=1, grace_seconds=2, stall_timeout_seconds=0,
     )  # fmt: skip
 
 
-def _read(settings: Settings, stop: Stop, slow: float = 0.0) -> tuple[dict[Origin, bytes], End]:
-    got = dict.fromkeys(Origin, b"")
+def _read(settings: SidecarSettings, stop: Shutdown, slow: float = 0.0) -> tuple[dict[PipeEvent, bytes], End]:
+    got = dict.fromkeys(PipeEvent, b"")
     with Pipes(settings, stop) as reading:
-        for origin, data in reading.chunks():
-            got[origin] += data
-            if origin is Origin.TICK:
+        for event, data in reading.chunks():
+            got[event] += data
+            if event is PipeEvent.TICK:
                 time.sleep(slow)
     stop.close()
     return got, reading.end
@@ -117,7 +117,7 @@ def test_a_child_that_holds_the_pipe_open_is_not_waited_for(plants: SidecarProce
 
 @pytest.mark.fault(40)
 def test_a_child_that_goes_on_talking_is_not_listened_to_for_ever(
-    fifos: Settings, monkeypatch: pytest.MonkeyPatch
+    fifos: SidecarSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is never silent for the drain's length; the time after the exit is limited all the same."""
     monkeypatch.setattr(pipes, "_HELD_OPEN_SECONDS", 1.0)
@@ -125,13 +125,13 @@ def test_a_child_that_goes_on_talking_is_not_listened_to_for_ever(
     out = os.open(fifos.stdout_pipe_file, os.O_RDWR)
     child = subprocess.Popen([sys.executable, "-c", CHATTERER], stdout=out)
     try:
-        got, end = _read(fifos, Stop(2))
+        got, end = _read(fifos, Shutdown(2))
     finally:
         child.kill()
         child.wait()
         os.close(out)
     assert (end.exit_code, end.held_open) == (0, True)
-    assert got[Origin.STDOUT].startswith(b"still here")
+    assert got[PipeEvent.STDOUT].startswith(b"still here")
 
 
 @pytest.mark.parametrize("code", [0, 127])
@@ -249,9 +249,9 @@ def test_a_source_that_ends_on_sigterm_ends_the_run_at_once(plants: SidecarProce
 
 
 @pytest.mark.parametrize("slow", [0.0, 1.5])
-def test_silence_is_the_sources_not_ours(fifos: Settings, slow: float) -> None:
+def test_silence_is_the_sources_not_ours(fifos: SidecarSettings, slow: float) -> None:
     """A stall is time without a byte; time that the consumer takes (a commit on a tick) does not count."""
-    settings = Settings(
+    settings = SidecarSettings(
         **{name: getattr(fifos, name) for name in fifos.__struct_fields__} | {"stall_timeout_seconds": 1}
     )
 
@@ -266,10 +266,10 @@ def test_silence_is_the_sources_not_ours(fifos: Settings, slow: float) -> None:
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()
-    got, end = _read(settings, Stop(2), slow)
+    got, end = _read(settings, Shutdown(2), slow)
     over.set()
     writer.join()
     if slow:
-        assert (end.stalled_seconds, got[Origin.STDOUT]) == (0, b"xxx")
+        assert (end.stalled_seconds, got[PipeEvent.STDOUT]) == (0, b"xxx")
     else:
         assert end.stalled_seconds > 1

@@ -14,7 +14,7 @@ from common.protocol.catalogs import decode_catalog
 from common.protocol.resume import resume_states
 from common.store import Database, StoreError, states
 from sidecar.report import outbox
-from sidecar.report.outbox import Keeper
+from sidecar.report.outbox import Outbox
 from tests.support.databases import TestDatabase
 from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.proxy import Proxy, proxy
@@ -109,9 +109,9 @@ def test_without_our_tables_a_state_that_jsonb_refuses_is_not_saved(database: Te
     database.rows("DROP TABLE syncctl_state")
     reasons: list[str] = []
     with Database(database.url, make_tables=False) as plain:
-        keep = Keeper(plain)
-        keep.keep("plants", _save("plants", b'{"c":1}'), _refused(reasons))
-        keep.keep("plants", _save("plants", RAW[0]), _refused(reasons))
+        keep = Outbox(plain)
+        keep.put("plants", _save("plants", b'{"c":1}'), _refused(reasons))
+        keep.put("plants", _save("plants", RAW[0]), _refused(reasons))
     assert _saved(database) == {"plants": {"c": 1}}
     assert len(reasons) == 1
     assert "22P05" in reasons[0]
@@ -166,13 +166,13 @@ def test_the_keeper_saves_at_once_and_only_the_newest_later(gate: Proxy, databas
     """While Postgres is away a state waits, a newer one takes its place, and both come in order afterwards."""
     reasons: list[str] = []
     with Database(gate.url) as db:
-        keep = Keeper(db)
-        keep.keep("plants", _save("plants", b'{"c":1}'), _refused(reasons))
+        keep = Outbox(db)
+        keep.put("plants", _save("plants", b'{"c":1}'), _refused(reasons))
         assert _saved(database) == {"plants": {"c": 1}}
         gate.cut()
         for number in (2, 3):
-            keep.keep("plants", _save("plants", b'{"c":%d}' % number), _refused(reasons))
-        keep.keep("beds", _save("beds", b'{"c":1}'), _refused(reasons))
+            keep.put("plants", _save("plants", b'{"c":%d}' % number), _refused(reasons))
+        keep.put("beds", _save("beds", b'{"c":1}'), _refused(reasons))
         assert _saved(database) == {"plants": {"c": 1}}
         gate.heal()
         keep.retry()
@@ -188,9 +188,9 @@ def test_a_flood_of_states_is_not_written_one_by_one(
 ) -> None:
     """Thousands without a row between them must not hold the connector up: the newest is what counts."""
     monkeypatch.setattr(outbox, "_BURST_SECONDS", 0.0)
-    keep = Keeper(db)
+    keep = Outbox(db)
     for number in range(1000):
-        keep.keep("plants", _save("plants", b'{"c":%d}' % number), _refused([]))
+        keep.put("plants", _save("plants", b'{"c":%d}' % number), _refused([]))
     assert 0 < keep.kept < 900
     keep.finish(db)
     assert _saved(database) == {"plants": {"c": 999}}
@@ -203,9 +203,9 @@ def test_the_keeper_insists_at_the_end_and_then_tells(
     reasons: list[str] = []
     monkeypatch.setattr(outbox, "_PAUSE_SECONDS", 1000.0)
     with Database(gate.url) as db:
-        keep = Keeper(db)
+        keep = Outbox(db)
         gate.cut()
-        keep.keep("plants", _save("plants", b'{"c":1}'), _refused(reasons))
+        keep.put("plants", _save("plants", b'{"c":1}'), _refused(reasons))
         healing = threading.Timer(0.3, gate.heal)
         healing.start()
         with Database(gate.url, patience_seconds=60) as patient:
@@ -215,7 +215,7 @@ def test_the_keeper_insists_at_the_end_and_then_tells(
         gate.cut()
         keep._not_before = 0.0
         for name in ("a", "b"):
-            keep.keep(name, _save(name, b"{}"), _refused(reasons))
+            keep.put(name, _save(name, b"{}"), _refused(reasons))
         keep.finish(db)
         assert reasons == ["Postgres stayed away"] * 2
 
@@ -223,14 +223,14 @@ def test_the_keeper_insists_at_the_end_and_then_tells(
 def test_what_postgres_will_never_take_does_not_keep_others_waiting(db: Database, database: TestDatabase) -> None:
     """Its owner is told why; the next one is saved. So with a table that is not there."""
     reasons: list[str] = []
-    keep = Keeper(db)
-    keep.keep("plants", _save("plants", b"{"), _refused(reasons))
-    keep.keep("beds", _save("beds", b"{}"), _refused(reasons))
+    keep = Outbox(db)
+    keep.put("plants", _save("plants", b"{"), _refused(reasons))
+    keep.put("beds", _save("beds", b"{}"), _refused(reasons))
     assert _saved(database) == {"beds": {}}
     database.rows("DROP TABLE source_state")
     with Database(database.url, make_tables=False) as plain:
-        keep = Keeper(plain)
-        keep.keep("beds", _save("beds", b"{}"), _refused(reasons))
+        keep = Outbox(plain)
+        keep.put("beds", _save("beds", b"{}"), _refused(reasons))
         keep.finish(plain)
     assert len(reasons) == 2
     assert "source_state" in reasons[1]

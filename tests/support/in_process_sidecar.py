@@ -9,10 +9,10 @@ from common.protocol.catalogs import decode_catalog
 from common.protocol.commands import Command
 from common.store import Outcome
 from sidecar import redaction
-from sidecar.read.consumer import Read
+from sidecar.read.consumer import ReadConsumer
 from sidecar.report.log_shipper import Journal
-from sidecar.settings import Settings
-from sidecar.source.diagnostics import Connector
+from sidecar.settings import SidecarSettings
+from sidecar.source.diagnostics import SourceDiagnostics
 from sidecar.source.pipes import End
 from tests.support.sidecar_process import lines
 
@@ -37,15 +37,15 @@ class InProcessSidecar:
             "database_url": "postgresql://nowhere/none", "bulker_url": bulker_url, "bulker_auth_token": "bulker-token",
             "config_folder": str(folder), "exit_code_file": "/pipes/exit-code", "commit_seconds": 1000,
         }  # fmt: skip
-        self.settings = Settings(**given | settings)
-        self.masks = redaction.of_config(json.dumps(config or {}).encode())
-        self.journal = Journal(self.settings, self.masks, lambda: None)
+        self.settings = SidecarSettings(**given | settings)
+        self.redactor = redaction.of_config(json.dumps(config or {}).encode())
+        self.journal = Journal(self.settings, self.redactor, lambda: None)
         self.saves: list[tuple[str, Any]] = []
         """Each state as it was saved, in order."""
         self.configs: list[Any] = []
-        self.connector = Connector("p", self.journal)
-        self.read = Read(
-            self.settings, decode_catalog(json.dumps(catalog).encode()), self.connector, self.journal,
+        self.diagnostics = SourceDiagnostics("p", self.journal)
+        self.read = ReadConsumer(
+            self.settings, decode_catalog(json.dumps(catalog).encode()), self.diagnostics, self.journal,
             save or self._save, lambda config: self.configs.append(json.loads(config)), lambda deadline: deadline,
         )  # fmt: skip
         self.streams: dict[str, Any] = {}
@@ -69,9 +69,9 @@ class InProcessSidecar:
     @property
     def log(self) -> list[str]:
         """`LEVEL message` each."""
-        self.connector.hear()
+        self.diagnostics.drain_logs()
         said = [line for _, together in self.journal._said for line in together]
-        return [f"{line.level} {self.masks.hide(line.message)}" for line in said]
+        return [f"{line.level} {self.redactor.redact(line.message)}" for line in said]
 
     def _save(self, key: str, state: bytes, refused: Callable[[str], None]) -> None:  # noqa: ARG002 - it never is
         self.saves.append((key, json.loads(state)))

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar import redaction
-from sidecar.redaction import MASK, MaskedFormatter, Masks
+from sidecar.redaction import MASK, RedactingFormatter, Redactor
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nEFAASCBKcwggSjAgEAAoIBAQC7\n-----END PRIVATE KEY-----\n"
 
 
-def _of(config: Any, *others: str) -> Masks:
+def _of(config: Any, *others: str) -> Redactor:
     return redaction.of_config(json.dumps(config).encode(), *others)
 
 
@@ -57,9 +57,9 @@ def _spellings(secret: str) -> list[str]:
 )
 def test_every_spelling_of_a_secret_is_hidden(secret: str) -> None:
     """As it is, JSON-escaped (also twice), as Python prints it, in HTML, URL-quoted (also twice), base64."""
-    hide = _of({"password": secret}).hide
+    redact = _of({"password": secret}).redact
     for spelling in _spellings(secret):
-        hidden = hide(f"<{spelling}>")
+        hidden = redact(f"<{spelling}>")
         assert spelling not in hidden
         assert MASK in hidden
         assert hidden[0] + hidden[-1] == "<>"
@@ -69,7 +69,7 @@ def test_every_spelling_of_a_secret_is_hidden(secret: str) -> None:
 def test_basic_credentials_are_hidden_at_every_offset(user: str) -> None:
     """user:password encoded whole, whatever the length of the name."""
     encoded = base64.b64encode(f"{user}:correct-horse-battery".encode()).decode()
-    hidden = _of({"password": "correct-horse-battery"}).hide(f"Authorization: Basic {encoded}")
+    hidden = _of({"password": "correct-horse-battery"}).redact(f"Authorization: Basic {encoded}")
     assert MASK in hidden
     assert len(hidden.partition("Basic ")[2].replace(MASK, "")) <= 12
 
@@ -77,10 +77,10 @@ def test_basic_credentials_are_hidden_at_every_offset(user: str) -> None:
 @pytest.mark.parametrize("key", [KEY, KEY.replace("\n", "\\n"), KEY.replace("\n", "\r\n")])
 def test_a_key_of_several_lines_is_hidden_line_by_line(key: str) -> None:
     """A log has one line a time; line ends may be real, or written as backslash n."""
-    hide = _of({"private_key": key}).hide
+    redact = _of({"private_key": key}).redact
     for line in KEY.splitlines():
-        assert hide(f"key: {line}!") == f"key: {MASK}!"
-    assert "MIIE" not in hide(json.dumps(key)) + hide(repr(key)) + hide(key)
+        assert redact(f"key: {line}!") == f"key: {MASK}!"
+    assert "MIIE" not in redact(json.dumps(key)) + redact(repr(key)) + redact(key)
 
 
 @pytest.mark.parametrize(
@@ -124,14 +124,14 @@ def test_a_key_of_several_lines_is_hidden_line_by_line(key: str) -> None:
 )
 def test_secrets_are_found_wherever_they_stand(config: Any, secret: str) -> None:
     """In groups, lists, URLs, connection strings, JSON in a string, lists of headers."""
-    assert secret not in _of(config).hide(f"it said {secret}.")
+    assert secret not in _of(config).redact(f"it said {secret}.")
 
 
 def test_our_own_secrets_are_hidden_too() -> None:
     """Bulker's token as it is, the database's URL by its password."""
-    hide = _of({}, "postgresql://bulker:db-pass-1@db:5432/x", "bulker-token-1").hide
-    assert hide("db-pass-1 and bulker-token-1 on db:5432") == f"{MASK} and {MASK} on db:5432"
-    assert _of({}, "", "").hide("nothing") == "nothing"
+    redact = _of({}, "postgresql://bulker:db-pass-1@db:5432/x", "bulker-token-1").redact
+    assert redact("db-pass-1 and bulker-token-1 on db:5432") == f"{MASK} and {MASK} on db:5432"
+    assert _of({}, "", "").redact("nothing") == "nothing"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_words_are_left_alone(config: Any) -> None:
     """What only names a kind of secret, and values so short that a log is full of them."""
     text = "Service SSH tunnel OAuth Credentials customer orders updated abc True 12345 oauth2.0 client 2024-01-01"
     text += " db-1.example.test svc-1-reader id-1234-5678 54321 gardener 3600000"
-    assert _of(config).hide(text) == text
+    assert _of(config).redact(text) == text
 
 
 @pytest.mark.parametrize(
@@ -165,14 +165,14 @@ def test_words_are_left_alone(config: Any) -> None:
 )
 def test_any_configuration_can_be_taken(raw: bytes) -> None:
     """A configuration that cannot be read has no secrets that could be found; ours are hidden all the same."""
-    assert redaction.of_config(raw, "bulker-token-1").hide("bulker-token-1") == MASK
+    assert redaction.of_config(raw, "bulker-token-1").redact("bulker-token-1") == MASK
 
 
 def test_a_changed_configuration_is_learnt() -> None:
     """A renewed token is as secret as the old one, which stays so."""
     known = _of({"access_token": "old-token-1"})
     known.learn(b'{"access_token":"new-token-2"}')
-    assert known.hide("old-token-1 new-token-2") == f"{MASK} {MASK}"
+    assert known.redact("old-token-1 new-token-2") == f"{MASK} {MASK}"
 
 
 @pytest.mark.parametrize("digits", [4300, 4301, 20_000])
@@ -181,8 +181,8 @@ def test_a_number_longer_than_python_s_own_hides_no_secret_from_us(digits: int) 
     number = b"1" * digits
     known = _of({"key_file": f'{{"n":{number.decode()},"private_key":"planted-1"}}'})
     known.learn(b'{"n":%b,"access_token":"planted-2"}' % number)
-    assert known.hide("planted-1 planted-2") == f"{MASK} {MASK}"
-    hidden = known.hide_json(b'{"n":%b,"said":"planted-2"}' % number)
+    assert known.redact("planted-1 planted-2") == f"{MASK} {MASK}"
+    hidden = known.redact_json(b'{"n":%b,"said":"planted-2"}' % number)
     assert hidden in (b'{"n": %b, "said": "********"}' % number, b'{"n": "%b", "said": "********"}' % number)
 
 
@@ -193,32 +193,32 @@ def test_marked_properties_are_secrets_whatever_their_name() -> None:
         b'{"colour":{"shade":"planted"},"rose":["thorny-1"],"leaf":12345678,"size":"large-one"}',
         ["shade", "rose", "leaf"],
     )
-    assert hiding.hide("planted thorny-1 12345678 large-one") == f"{MASK} {MASK} {MASK} large-one"
+    assert hiding.redact("planted thorny-1 12345678 large-one") == f"{MASK} {MASK} {MASK} large-one"
     hiding.learn(b'{"shade":"renewed"}')
-    assert hiding.hide("planted renewed") == f"{MASK} {MASK}"
+    assert hiding.redact("planted renewed") == f"{MASK} {MASK}"
 
 
 def test_documents_stay_json() -> None:
     """Only the insides of strings change; a document without a secret keeps its very bytes."""
     known = _of({"password": "n123", "secret": '"},{"x'})
     document = b'{"status":"FAILED","message":"bad \\n123 \\"},{\\"x","n":9007199254740993}'
-    hidden = json.loads(known.hide_json(document))
+    hidden = json.loads(known.redact_json(document))
     assert hidden == {"status": "FAILED", "message": f"bad \n123 {MASK}", "n": 9007199254740993}
     odd = b'{ "n" : 1E400,"a":"\\u00e9" }'
-    assert known.hide_json(odd) == odd
-    assert json.loads(known.hide_json(b'{"message":"\xff n123"}')) == {"message": f"\ufffd {MASK}"}
+    assert known.redact_json(odd) == odd
+    assert json.loads(known.redact_json(b'{"message":"\xff n123"}')) == {"message": f"\ufffd {MASK}"}
 
 
 def test_names_in_a_catalog_are_not_words_to_hide() -> None:
     """A password that is a word must not rename a stream or column; one that is no word is hidden."""
     catalog = b'{"streams":[{"name":"orders","json_schema":{"default":"s3cr3t-t0ken"}}]}'
-    assert _of({"password": "orders"}).hide_json(catalog, words=False) == catalog
-    assert b"s3cr3t" not in _of({"password": "s3cr3t-t0ken"}).hide_json(catalog, words=False)
+    assert _of({"password": "orders"}).redact_json(catalog, words=False) == catalog
+    assert b"s3cr3t" not in _of({"password": "s3cr3t-t0ken"}).redact_json(catalog, words=False)
 
 
 def test_our_own_log_is_masked() -> None:
     """Tracebacks too: an exception's text may repeat what a connector sent."""
-    formatter = MaskedFormatter("%(levelname)s : %(message)s", _of({"password": "planted-1"}))
+    formatter = RedactingFormatter("%(levelname)s : %(message)s", _of({"password": "planted-1"}))
     try:
         int("planted-1")
     except ValueError as error:
@@ -235,5 +235,5 @@ def test_whatever_the_secret_it_is_gone(secret: str, before: str, after: str) ->
     secret = secret.strip()
     if len(secret) < 4 or secret.lower() in redaction._PUBLIC_VALUES or secret in MASK:
         return
-    hidden = Masks([secret]).hide(f"{before}<{secret}>{after}")
+    hidden = Redactor([secret]).redact(f"{before}<{secret}>{after}")
     assert f"<{secret}>" not in hidden

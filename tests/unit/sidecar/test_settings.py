@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import SettingsError
 from common.protocol.commands import Command
-from sidecar.settings import Settings
+from sidecar.settings import SidecarSettings
 
 NEEDED = {
     "COMMAND": "read", "PACKAGE": "airbyte/source-garden", "PACKAGE_VERSION": "1.4.0",
@@ -19,7 +19,7 @@ NEEDED = {
 
 def test_the_original_controllers_environment_is_enough() -> None:
     """Its variables (docs/reference/contract.md C14, C15) and none of ours."""
-    settings = Settings.load(
+    settings = SidecarSettings.load(
         NEEDED | {"SYNC_ID": "s", "TASK_ID": "t", "STARTED_AT": "2024-04-19T10:00:00Z", "STARTED_BY": "{}"}
     )
     assert (settings.command, settings.exit_code_file, settings.stdout_pipe_file) == (Command.READ, "", "/pipes/stdout")
@@ -28,7 +28,9 @@ def test_the_original_controllers_environment_is_enough() -> None:
 
 def test_white_space_around_values_is_nothing() -> None:
     """Secrets made with echo end in a line break; a value of blanks is none."""
-    settings = Settings.load(NEEDED | {"BULKER_AUTH_TOKEN": " token \r\n", "COMMIT_SECONDS": "5\n", "SYNC_ID": " \n"})
+    settings = SidecarSettings.load(
+        NEEDED | {"BULKER_AUTH_TOKEN": " token \r\n", "COMMIT_SECONDS": "5\n", "SYNC_ID": " \n"}
+    )
     assert (settings.bulker_auth_token, settings.commit_seconds, settings.sync_id) == ("token", 5, "")
 
 
@@ -43,7 +45,7 @@ def test_white_space_around_values_is_nothing() -> None:
 def test_an_unusable_variable_is_named_and_no_value_repeated(name: str, value: str) -> None:
     """One sentence; the process ends with 2 and says it."""
     with pytest.raises(SettingsError) as caught:
-        Settings.load(NEEDED | {name: value})
+        SidecarSettings.load(NEEDED | {name: value})
     assert name in caught.value.message
     assert "db-pass-1" not in caught.value.message
 
@@ -61,12 +63,12 @@ def test_a_start_without_settings_says_so_and_ends() -> None:
 @pytest.mark.parametrize("stamp", ["", "yesterday", "1713520800"])
 def test_an_unreadable_start_is_not_now(stamp: str) -> None:
     """Rows then say 1970: a wrong "now" would never time out."""
-    assert Settings.load(NEEDED | {"STARTED_AT": stamp}).task.started_at == 0
+    assert SidecarSettings.load(NEEDED | {"STARTED_AT": stamp}).task.started_at == 0
 
 
 def test_a_file_that_is_not_there_is_empty(tmp_path: Path) -> None:
     """A spec has no configuration at all."""
-    settings = Settings.load(NEEDED | {"CONFIG_FOLDER": str(tmp_path)})
+    settings = SidecarSettings.load(NEEDED | {"CONFIG_FOLDER": str(tmp_path)})
     assert settings.file("config") == b""
     (tmp_path / "config.json").write_bytes(b'{"a":1}')
     assert settings.file("config") == b'{"a":1}'
@@ -74,7 +76,7 @@ def test_a_file_that_is_not_there_is_empty(tmp_path: Path) -> None:
 
 def test_a_packed_file_is_unpacked(tmp_path: Path) -> None:
     """What does not fit a Secret otherwise is in it as gzip; what is no gzip is named."""
-    settings = Settings.load(NEEDED | {"CONFIG_FOLDER": str(tmp_path)})
+    settings = SidecarSettings.load(NEEDED | {"CONFIG_FOLDER": str(tmp_path)})
     (tmp_path / "catalog.json.gz").write_bytes(gzip.compress(b'{"streams":[]}'))
     assert settings.file("catalog") == b'{"streams":[]}'
     for broken in (b"no gzip", gzip.compress(b"{}")[:-9], gzip.compress(b"{}")[:10] + b"xxxxxxxx"):
@@ -91,5 +93,5 @@ def test_a_later_attempt_has_the_later_files(tmp_path: Path) -> None:
     for name in ("config", "catalog", "state"):
         (first / f"{name}.json").write_bytes(b'"first"')
     (later / "state.json.gz").write_bytes(gzip.compress(b'"later"'))
-    settings = Settings.load(NEEDED | {"CONFIG_FOLDER": str(first), "RESUME_FOLDER": str(later)})
+    settings = SidecarSettings.load(NEEDED | {"CONFIG_FOLDER": str(first), "RESUME_FOLDER": str(later)})
     assert [settings.file(name) for name in ("config", "catalog", "state")] == [b'"first"', b'"first"', b'"later"']

@@ -9,8 +9,8 @@ import pytest
 from common.protocol.commands import Command
 from common.store import Outcome
 from sidecar import redaction
-from sidecar.single_result import Results
-from sidecar.source.diagnostics import Connector
+from sidecar.single_result import SingleResult
+from sidecar.source.diagnostics import SourceDiagnostics
 from sidecar.source.pipes import End
 from tests.support.in_process_sidecar import InProcessSidecar
 from tests.support.sidecar_process import catalog, lines, log, trace_error
@@ -27,7 +27,7 @@ GOOD: dict[Command, Any] = {
 def _settle(folder: Path, command: Command, *messages: Any, exit_code: int = 0, **config: str) -> Outcome:
     journal = InProcessSidecar(folder, "http://127.0.0.1:9", catalog()).journal
     secrets = redaction.of_config(json.dumps(config).encode())
-    results = Results(command, Connector("p", journal), secrets, lambda _: None)
+    results = SingleResult(command, SourceDiagnostics("p", journal), secrets, lambda _: None)
     results.on_stdout(lines(messages))
     return results.settle(End(exit_code=exit_code), lambda: None)
 
@@ -78,7 +78,7 @@ def test_an_empty_result_takes_no_good_one_s_place(tmp_path: Path, command: Comm
 )
 @pytest.mark.parametrize("status", ["FAILED", "SUCCEEDED"])
 def test_a_checks_message_is_shown_whatever_its_shape(tmp_path: Path, status: str, said: Any, shown: str) -> None:
-    """An odd message does not turn a good check into a bad one, nor hide why a bad one is."""
+    """An odd message does not turn a good check into a bad one, nor redact why a bad one is."""
     outcome = _settle(tmp_path, Command.CHECK, _result(Command.CHECK, {"status": status, "message": said}))
     assert outcome.state == ("SUCCESS" if status == "SUCCEEDED" else "FAILED")
     assert outcome.description == shown
@@ -136,10 +136,10 @@ def test_nothing_usable_is_not_nothing(tmp_path: Path) -> None:
     assert outcome.reason == "The connector's CATALOG message cannot be read: NaN is not JSON."
 
 
-@pytest.mark.parametrize("odd_lines", [0, 30])
-def test_a_broken_result_is_the_reason_before_a_fatal_line_ahead_of_it(tmp_path: Path, odd_lines: int) -> None:
+@pytest.mark.parametrize("malformed_lines", [0, 30])
+def test_a_broken_result_is_the_reason_before_a_fatal_line_ahead_of_it(tmp_path: Path, malformed_lines: int) -> None:
     """The later word counts; however many odd lines were told before."""
-    before = [*({"type": "odd"} for _ in range(odd_lines)), log("boom", "FATAL")]
+    before = [*({"type": "odd"} for _ in range(malformed_lines)), log("boom", "FATAL")]
     found = _settle(tmp_path, Command.DISCOVER, *before, _result(Command.DISCOVER, {"streams": None}))
     assert "has no usable content" in found.reason
     cut = json.dumps(_result(Command.DISCOVER, {"streams": []}))[:-3]

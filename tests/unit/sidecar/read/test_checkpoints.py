@@ -83,8 +83,8 @@ def test_a_request_ends_after_enough_time_however_few_its_rows(make: Make, bulke
     assert reading.saves == [("plants", {"c": 1})]
     late = make(catalog("plants", incremental=True), state=STARTED, commit_seconds=1)
     late.feed(*_rows("plants", 1), state("plants", {"c": 1}))
-    [lane] = late.read._lanes.known
-    lane._since -= 5
+    [writer] = late.read._streams.known
+    writer._since -= 5
     late.read.tick()
     assert late.saves == [("plants", {"c": 1})]
 

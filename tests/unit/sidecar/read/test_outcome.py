@@ -12,21 +12,21 @@ from common.store import TaskState
 from sidecar.bulker.client import Bulker
 from sidecar.read import outcome
 from sidecar.read.outcome import Run
-from sidecar.read.stream import Lane
+from sidecar.read.stream import StreamWriter
 from sidecar.source.pipes import End
 
 NOWHERE = Bulker("http://127.0.0.1:9", "", "s")
 
 
-def _lane(name: str = "plants", *, emitted: int = 3, stored: int = 3, refused: int = 0, **more: Any) -> Lane:
-    lane = Lane(ConfiguredStream(Stream(name)), name, resumes=False, bulker=NOWHERE)
-    lane.emitted, lane.sent, lane.stored, lane.refused = emitted, stored, stored, refused
-    lane.touched = bool(emitted)
-    lane.replaced = bool(stored)
-    lane.reported = StreamStatus.COMPLETE
+def _writer(name: str = "plants", *, emitted: int = 3, stored: int = 3, refused: int = 0, **more: Any) -> StreamWriter:
+    writer = StreamWriter(ConfiguredStream(Stream(name)), name, resumes=False, bulker=NOWHERE)
+    writer.emitted, writer.sent, writer.stored, writer.refused = emitted, stored, stored, refused
+    writer.seen = bool(emitted)
+    writer.replaced = bool(stored)
+    writer.reported = StreamStatus.COMPLETE
     for key, value in more.items():
-        setattr(lane, key, value)
-    return lane
+        setattr(writer, key, value)
+    return writer
 
 
 def _run(end: End | None = None, **more: Any) -> Run:
@@ -46,17 +46,17 @@ CRASH, STOP, STALL, UNKNOWN = End(exit_code=1), End(exit_code=0, stopped=True), 
 @pytest.mark.parametrize("end", [CRASH, STOP, STALL, UNKNOWN], ids=["crash", "stop", "stall", "no exit code"])
 def test_an_end_that_was_not_good_is_never_success(end: End) -> None:
     """All streams complete and stored: PARTIAL with the cause; one incomplete: that one carries the cause."""
-    whole = outcome.of_read(_run(end), [_lane()])
+    whole = outcome.of_read(_run(end), [_writer()])
     assert (whole.state, whole.reason) == (TaskState.PARTIAL, "the cause")
     assert json.loads(whole.description)["plants"]["error"].startswith("the cause")
-    cut = _lane(emitted=3, stored=0, reported=StreamStatus.RUNNING)
+    cut = _writer(emitted=3, stored=0, reported=StreamStatus.RUNNING)
     assert outcome.of_read(_run(end), [cut]).state is TaskState.FAILED
     assert cut.error == "the cause (3 emitted, 0 stored)"
     assert outcome.of_read(_run(end), []).state is TaskState.FAILED
 
 
 @pytest.mark.parametrize(
-    ("lane", "status"),
+    ("writer", "status"),
     [
         ({}, "SUCCESS"),
         ({"emitted": 0, "stored": 0}, "SUCCESS"),
@@ -64,18 +64,18 @@ def test_an_end_that_was_not_good_is_never_success(end: End) -> None:
         ({"stored": 2, "refused": 1, "error": "record 2 was refused"}, "PARTIAL"),
         ({"stored": 0, "refused": 3, "error": "record 1 was refused"}, "PARTIAL"),
         ({"stored": 4}, "PARTIAL"),
-        ({"late": 1}, "PARTIAL"),
-        ({"stored": 0, "dead": True, "error": "Bulker answered 400"}, "FAILED"),
-        ({"stored": 1, "dead": True, "error": "Bulker answered 400"}, "PARTIAL"),
+        ({"after_complete": 1}, "PARTIAL"),
+        ({"stored": 0, "closed": True, "error": "Bulker answered 400"}, "FAILED"),
+        ({"stored": 1, "closed": True, "error": "Bulker answered 400"}, "PARTIAL"),
         ({"error": "the connector's own words"}, "PARTIAL"),
         ({"reported": StreamStatus.INCOMPLETE, "stored": 0}, "FAILED"),
         ({"reported": StreamStatus.INCOMPLETE}, "PARTIAL"),
         ({"reported": None, "emitted": 0, "stored": 0}, "FAILED"),
     ],
 )
-def test_a_stream_is_success_only_if_every_record_is_stored(lane: dict[str, Any], status: str) -> None:
+def test_a_stream_is_success_only_if_every_record_is_stored(writer: dict[str, Any], status: str) -> None:
     """Else it has an error, and where the numbers differ both of them."""
-    made = _lane(**lane)
+    made = _writer(**writer)
     outcome.of_read(_run(), [made])
     assert made.status == status
     assert bool(made.error) == (status != "SUCCESS")
@@ -84,7 +84,7 @@ def test_a_stream_is_success_only_if_every_record_is_stored(lane: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    ("run", "lane", "done"),
+    ("run", "writer", "done"),
     [
         ({"statuses": False}, {"reported": None}, True),
         ({"statuses": False, "spoke": False}, {"reported": None, "emitted": 0, "stored": 0}, False),
@@ -119,27 +119,27 @@ def test_a_stream_is_success_only_if_every_record_is_stored(lane: dict[str, Any]
         ),
     ],
 )
-def test_when_a_stream_counts_as_read_to_its_end(run: dict[str, Any], lane: dict[str, Any], done: bool) -> None:
+def test_when_a_stream_counts_as_read_to_its_end(run: dict[str, Any], writer: dict[str, Any], done: bool) -> None:
     """COMPLETE where there are statuses; else a good exit code; else (another controller's pod) the last state."""
-    assert outcome.complete(_lane(**lane), _run(**run)) is done
+    assert outcome.complete(_writer(**writer), _run(**run)) is done
 
 
 def test_the_task_is_what_its_streams_are() -> None:
     """All, some or none of them; lost records and problems of the whole spoil a success."""
-    assert outcome.of_read(_run(), [_lane(), _lane("beds")]).state is TaskState.SUCCESS
+    assert outcome.of_read(_run(), [_writer(), _writer("beds")]).state is TaskState.SUCCESS
     failed: dict[str, Any] = {"stored": 0, "reported": StreamStatus.INCOMPLETE}
-    assert outcome.of_read(_run(), [_lane(), _lane("beds", **failed)]).state is TaskState.PARTIAL
-    assert outcome.of_read(_run(), [_lane(**failed), _lane("beds", **failed)]).state is TaskState.FAILED
+    assert outcome.of_read(_run(), [_writer(), _writer("beds", **failed)]).state is TaskState.PARTIAL
+    assert outcome.of_read(_run(), [_writer(**failed), _writer("beds", **failed)]).state is TaskState.FAILED
     assert outcome.of_read(_run(), []).state is TaskState.SUCCESS
-    lost = outcome.of_read(_run(lost_records=2), [_lane()])
+    lost = outcome.of_read(_run(lost_records=2), [_writer()])
     assert (lost.state, lost.reason) == (TaskState.PARTIAL, "2 record lines could not be read and name no stream")
-    assert outcome.of_read(_run(), [_lane()], "a problem").reason == "a problem"
+    assert outcome.of_read(_run(), [_writer()], "a problem").reason == "a problem"
 
 
 def test_a_thousand_failed_streams_are_one_readable_reason() -> None:
     """The first five by name, the others by number; each has its own row."""
-    lanes = [_lane(f"s{n}", stored=0, reported=StreamStatus.INCOMPLETE) for n in range(1000)]
-    result = outcome.of_read(_run(), lanes)
+    streams = [_writer(f"s{n}", stored=0, reported=StreamStatus.INCOMPLETE) for n in range(1000)]
+    result = outcome.of_read(_run(), streams)
     assert result.reason.count("s1: ") == 1
     assert result.reason.endswith("; and 995 more streams")
     assert len(json.loads(result.description)) == 1000
@@ -147,33 +147,33 @@ def test_a_thousand_failed_streams_are_one_readable_reason() -> None:
 
 def test_a_very_long_error_keeps_its_numbers() -> None:
     """What is cut is the text, never the counts behind it."""
-    lane = _lane(stored=1)
-    lane.fail("x" * 100_000)
-    outcome.of_read(_run(), [lane])
-    assert len(lane.error) < 2500
-    assert lane.error.endswith("(3 emitted, 1 stored)")
+    writer = _writer(stored=1)
+    writer.fail("x" * 100_000)
+    outcome.of_read(_run(), [writer])
+    assert len(writer.error) < 2500
+    assert writer.error.endswith("(3 emitted, 1 stored)")
 
 
 @pytest.mark.parametrize(
-    ("run", "lane", "kind"),
+    ("run", "writer", "kind"),
     [
         ({"end": CRASH}, {"reported": StreamStatus.RUNNING}, FailureKind.SOURCE_EXIT),
         ({"end": CRASH}, {"error": "away", "kind": FailureKind.BULKER_AWAY}, FailureKind.SOURCE_EXIT),
-        ({}, {"error": "away", "kind": FailureKind.BULKER_AWAY, "dead": True, "stored": 0}, FailureKind.BULKER_AWAY),
+        ({}, {"error": "away", "kind": FailureKind.BULKER_AWAY, "closed": True, "stored": 0}, FailureKind.BULKER_AWAY),
         (
             {},
-            {"error": "no", "kind": FailureKind.BULKER_REFUSED, "dead": True, "stored": 0},
+            {"error": "no", "kind": FailureKind.BULKER_REFUSED, "closed": True, "stored": 0},
             FailureKind.BULKER_REFUSED,
         ),
         ({}, {"stored": 2}, FailureKind.ROWS_REFUSED),
         ({}, {"reported": StreamStatus.INCOMPLETE}, FailureKind.INCOMPLETE),
-        ({}, {"late": 1}, FailureKind.INCOMPLETE),
+        ({}, {"after_complete": 1}, FailureKind.INCOMPLETE),
         ({"lost_records": 1}, {}, FailureKind.ROWS_REFUSED),
     ],
 )
-def test_every_end_of_a_read_is_of_one_kind(run: dict[str, Any], lane: dict[str, Any], kind: FailureKind) -> None:
+def test_every_end_of_a_read_is_of_one_kind(run: dict[str, Any], writer: dict[str, Any], kind: FailureKind) -> None:
     """How the source ended comes first, then what the first stream with an error has."""
-    found = outcome.of_read(_run(**run), [_lane("beds"), _lane(**lane)])
+    found = outcome.of_read(_run(**run), [_writer("beds"), _writer(**writer)])
     assert found.failure is not None
     assert (found.failure.kind, found.failure.message) == (kind, found.reason)
     assert found.provisional is found.failure.rule.retry
@@ -181,8 +181,8 @@ def test_every_end_of_a_read_is_of_one_kind(run: dict[str, Any], lane: dict[str,
 
 def test_a_success_has_no_failure_and_a_problem_of_the_whole_does() -> None:
     """A state of all streams that could not be saved costs no row."""
-    assert outcome.of_read(_run(), [_lane()]).failure is None
-    found = outcome.of_read(_run(), [_lane()], "the state of all streams was not saved").failure
+    assert outcome.of_read(_run(), [_writer()]).failure is None
+    found = outcome.of_read(_run(), [_writer()], "the state of all streams was not saved").failure
     assert found is not None
     assert found.kind is FailureKind.STATE_LOST
 

@@ -39,7 +39,7 @@ def _rows(block: bytes) -> list[Any]:
 
 
 def _value(data: bytes) -> Any:
-    """Bytes pass through undecoded: a mutated record may be no UTF-8, which its lane refuses later."""
+    """Bytes pass through undecoded: a mutated record may be no UTF-8, which its writer refuses later."""
     try:
         return json.loads(data.decode("utf-8", "replace"), strict=False)
     except ValueError:

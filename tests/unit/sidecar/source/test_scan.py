@@ -19,8 +19,8 @@ RECORD = b'{"type":"RECORD","record":{"stream":"plants","namespace":"garden","da
         (RECORD + b'{"a":NaN}}}', Envelope("RECORD", "plants", "garden", data=True)),
         (RECORD + b'{"type":"STATE","stream":"inner","a":NaN}}}', Envelope("RECORD", "plants", "garden", data=True)),
         (
-            b'{"record" : {"data":{"x":[1,{"stream":"no"}]},"stream":"late"}, "type":"RECORD"}',
-            Envelope("RECORD", "late", "", data=True),
+            b'{"record" : {"data":{"x":[1,{"stream":"no"}]},"stream":"after_complete"}, "type":"RECORD"}',
+            Envelope("RECORD", "after_complete", "", data=True),
         ),
         (b'{"record":{"stream":"untyped","data":{}}', Envelope("RECORD", "untyped", "", data=True)),
         (b'\xef\xbb\xbf {"type": "RECORD", "record": {"stream": "p"', Envelope("RECORD", "p")),
