@@ -138,7 +138,7 @@ class _Task:
             self._settings,
             catalog,
             diagnostics,
-            self._journal,
+            self._journal.redact,
             self._save,
             self._keep_config,
             self._shutdown.send_deadline,

@@ -42,8 +42,8 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
     """Which start of the task this is."""
     resume_folder: str = ""
     """Where a later attempt finds what takes the place of the first one's files."""
-    anew: bool = False
-    """A later attempt of a task whose first one began from nothing: streams without a state begin anew."""
+    from_nothing: bool = msgspec.field(name="ANEW", default=False)
+    """A later attempt of a task whose first one began without a state: so do streams that none was saved of."""
     stall_timeout_seconds: int = 0
     """How long the source may send nothing at all; 0 is for ever."""
     grace_seconds: int = 60

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from common.errors import BulkerAway, BulkerError
 from common.protocol.messages import DECODE_ERRORS
-from sidecar.bulker.upload import Answer, Until, Upload
+from sidecar.bulker.upload import Answer, CapDeadline, Upload
 
 LINE_BYTES = 1_048_575
 """Bulker's limit for one row."""
@@ -69,13 +69,13 @@ def _as_it_is(deadline: float) -> float:
 
 
 class Bulker(Struct, frozen=True):
-    """A Bulker instance and the destination (the sync) there. `until` draws deadlines nearer (sidecar/shutdown.py)."""
+    """A Bulker instance and the destination (the sync) there; `cap_deadline` is shutdown.send_deadline."""
 
     url: str
     token: str
     sync_id: str
     task_id: str = ""
-    until: Until = _as_it_is
+    cap_deadline: CapDeadline = _as_it_is
     pause_seconds: float = 0.5
 
     def open(self, target: Target) -> "BulkRequest":
@@ -88,7 +88,7 @@ class Bulker(Struct, frozen=True):
                 return BulkRequest(self, target)
             except BulkerAway:
                 wakes = time.monotonic() + pause
-                if attempt == _CONNECT_TRIES or self.until(wakes) < wakes:
+                if attempt == _CONNECT_TRIES or self.cap_deadline(wakes) < wakes:
                     raise
             time.sleep(pause)
 
@@ -108,7 +108,7 @@ class BulkRequest:
         headers |= {"Transfer-Encoding": "chunked"}
         path = f"/bulk/{quote(bulker.sync_id, safe='')}?{urlencode(query)}"
         try:
-            self._upload = Upload(bulker.url, path, headers, bulker.until)
+            self._upload = Upload(bulker.url, path, headers, bulker.cap_deadline)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise _broken(urlsplit(bulker.url).netloc.rpartition("@")[2], "begun", error) from error
 

@@ -27,7 +27,7 @@ _MOST_PARTS = 512
 """The kernel takes 1,024 pieces at once."""
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
-Until = Callable[[float], float]
+CapDeadline = Callable[[float], float]
 """Draws a deadline (as time.monotonic tells) nearer where the task is to stop."""
 
 
@@ -42,12 +42,12 @@ class Answer(Struct, frozen=True):
 class Upload:
     """A POST to `path` with a body of unknown length. Everything raises OSError or http.client.HTTPException."""
 
-    def __init__(self, url: str, path: str, headers: Mapping[str, str], until: Until) -> None:
+    def __init__(self, url: str, path: str, headers: Mapping[str, str], cap_deadline: CapDeadline) -> None:
         parts = urlsplit(url)
         secure = parts.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         self.where = f"{parts.hostname}:{parts.port or (443 if secure else 80)}"
-        self._until, self._secure = until, secure
+        self._cap_deadline, self._secure = cap_deadline, secure
         self._received = bytearray()
         self._connection = kind(parts.hostname or "", parts.port, timeout=_CONNECT_SECONDS)
         try:
@@ -131,7 +131,7 @@ class Upload:
     def _receive(self, size: int, deadline: float) -> bytes:
         """What has come, or comes before the deadline; b"" at the end."""
         while not self._received:
-            if time.monotonic() >= self._until(deadline):
+            if time.monotonic() >= self._cap_deadline(deadline):
                 raise TimeoutError
             try:
                 data = self._socket.recv(_ANSWER_BYTES)
@@ -150,7 +150,7 @@ class Upload:
     def _wait(self, poll: select.poll, deadline: float) -> None:
         """In short naps, so that a stop is noticed."""
         while not poll.poll(_LOOK_SECONDS * 1000):
-            if time.monotonic() >= self._until(deadline):
+            if time.monotonic() >= self._cap_deadline(deadline):
                 raise TimeoutError
 
 

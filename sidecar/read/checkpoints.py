@@ -1,8 +1,8 @@
-"""Which state may be saved when: never before Bulker's 200 for every row it covers.
+"""Decide which state may be saved when: never before Bulker's 200 for every row it covers.
 
-A stream's request goes on across its states until enough bytes or time have passed; then the newest covered
-state is saved. A full refresh goes on to the stream's end, so that the table changes at once. A GLOBAL or LEGACY
-state covers every stream, so it waits for all of them; it is held back for good where one of them has lost rows.
+A stream's request stays open across its states until enough bytes or time have passed; then the newest covered
+state is saved. A full refresh stays open to the stream's end, so that the table changes at once. A GLOBAL or LEGACY
+state covers every stream, so it waits for all of them; it is held back for good once one of them has lost rows.
 
 Rows that came after the newest state end in the same request. If the run fails they come again in the next one:
 without a key they are then there twice. That is the lesser evil: breaking the request off would lose the rows that
@@ -15,18 +15,18 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from common.failures import FailureKind
-from sidecar.read.stream import PendingState, StreamWriter
+from sidecar.read.stream import StreamWriter
 from sidecar.read.streams import Streams
 
 Save = Callable[[str, bytes, Callable[[str], None]], None]
-"""Saves one state under its key, sooner or later; calls back with the reason where it never can."""
+"""Save one state under its key, now or later; call back with the reason if it never can be saved."""
 _TICK_SECONDS = 0.25
 _NAMED = 5
 _PAST_GAP = "its state was not saved: rows before it were given up. The next run reads them again"
 
 
-class _Shared(Struct, frozen=True):
-    """A state of all streams: writer n had reached `covers[n]` when it came."""
+class _SharedState(Struct, frozen=True):
+    """A state of all streams; stream n had reached `covers[n]` when it came."""
 
     key: str
     state: bytes
@@ -34,160 +34,154 @@ class _Shared(Struct, frozen=True):
 
 
 class Checkpoints:
-    """Takes states as they come and saves them when their rows are safe."""
+    """Take states as they come and save them once their rows are acknowledged."""
 
     def __init__(self, streams: Streams, save: Save, *, commit_bytes: int, commit_seconds: float) -> None:
         self.problem = ""
+        """The first reason why a state of all streams is not saved, or counted wrong."""
         self._all, self._streams = streams, streams.known
         self._save = save
         self._commit_bytes = commit_bytes
         self._commit_seconds = commit_seconds
-        self._shared: _Shared | None = None
+        self._shared: _SharedState | None = None
         self._shares = False
         self._shared_since = time.monotonic()
         self._tick_at = 0.0
 
-    def take_stream(self, writer: StreamWriter, state: bytes, counted: float | None) -> None:
-        """A STREAM state has come; `counted` is what the source says that it emitted since the one before."""
-        self.count_stream(writer, counted)
-        if writer.closed:
+    def take_stream(self, stream: StreamWriter, state: bytes, counted: float | None) -> None:
+        """Take a STREAM state; `counted` is the source's count of records since the state before."""
+        self.count_stream(stream, counted)
+        if stream.closed:
             return
-        if writer.past_gap:
-            writer.fail(_PAST_GAP, FailureKind.STATE_LOST)
+        if stream.past_gap:
+            stream.fail(_PAST_GAP, FailureKind.STATE_LOST)
             return
-        writer.pending = PendingState(state, writer.reached)
-        if self._due(writer):
-            self.commit(writer)
+        stream.hold_state(state)
+        if self._due(stream):
+            self.commit(stream)
 
-    def count_stream(self, writer: StreamWriter, counted: float | None) -> None:
-        """What the source says that a stream has emitted since the state before."""
-        writer.last_was_state = True
-        if counted is not None and counted != writer.since_state:
-            writer.fail(_miscount(counted, writer.since_state))
-            if counted > writer.since_state:
-                writer.mark_gap()
-        writer.since_state = 0
+    def count_stream(self, stream: StreamWriter, counted: float | None) -> None:
+        """Compare the source's count of a stream's records since the state before."""
+        arrived = stream.account.since_state
+        if counted is not None and counted != arrived:
+            stream.fail(_miscount(counted, arrived))
+            if counted > arrived:
+                stream.mark_gap()
+        stream.account.on_state()
 
     def take_shared(self, key: str, state: bytes, counted: float | None) -> None:
-        """A GLOBAL or LEGACY state has come; its count is of all streams together."""
+        """Take a GLOBAL or LEGACY state; its count is of all streams together."""
         self.count_shared(counted)
         self._shares = True
-        if leaping := [writer for writer in self._streams if writer.past_gap]:
-            self._hold_back(leaping)
+        if lossy := [stream for stream in self._streams if stream.past_gap]:
+            self._hold_back(lossy)
             return
-        self._shared = _Shared(key, state, [writer.reached for writer in self._streams])
+        self._shared = _SharedState(key, state, [stream.account.reached for stream in self._streams])
         if self._shared_due():
             self._commit_shared()
 
     def count_shared(self, counted: float | None) -> None:
-        """What the source says that all streams together have emitted since the state before."""
-        arrived = sum(writer.since_state for writer in self._all.all)
+        """Compare the source's count of all streams' records since the state before."""
+        arrived = sum(stream.account.since_state for stream in self._all.all)
         if counted is not None and counted != arrived:
-            self._worry(_miscount(counted, arrived))
+            self._add_problem(_miscount(counted, arrived))
             if counted > arrived:
-                for writer in self._streams:
-                    writer.mark_gap()
-        for writer in self._all.all:
-            writer.since_state, writer.last_was_state = 0, True
+                for stream in self._streams:
+                    stream.mark_gap()
+        for stream in self._all.all:
+            stream.account.on_state()
 
     def miss_state(self, why: str) -> None:
-        """A STATE that cannot be read: whatever it covered, nobody can go on from it."""
-        self._worry(f"a STATE message could not be read, so it was not saved: {why}")
+        """Note a STATE that cannot be read: no run can resume from it."""
+        self._add_problem(f"a STATE message could not be read, so it was not saved: {why}")
 
     def tick(self) -> None:
-        """Commits what is due. Call it whenever time has passed."""
+        """Commit what is due; call it whenever time has passed."""
         now = time.monotonic()
         if now < self._tick_at:
             return
         self._tick_at = now + _TICK_SECONDS
-        for writer in self._streams:
-            if writer.must_rotate or (writer.pending is not None and self._due(writer)):
-                self.commit(writer)
+        for stream in self._streams:
+            if stream.must_rotate or (stream.pending is not None and self._due(stream)):
+                self.commit(stream)
         if self._shared is not None and self._shared_due():
             self._commit_shared()
 
-    def commit(self, writer: StreamWriter) -> None:
-        """Ends a stream's request, if Bulker takes it, and saves the state that it covers."""
-        if not writer.commit():
+    def commit(self, stream: StreamWriter) -> None:
+        """End a stream's request, if Bulker takes it, and save the state that it covers."""
+        if not stream.commit() or (pending := stream.release_state()) is None:
             return
-        pending, writer.pending = writer.pending, None
-        if pending is None:
+        if stream.acked_through < pending.covers:
+            stream.fail(_PAST_GAP, FailureKind.STATE_LOST)
             return
-        if writer.acked_through < pending.covers:
-            writer.fail(_PAST_GAP, FailureKind.STATE_LOST)
-            return
-        self._store(writer.id.key, pending.state, [writer])
+        self._store(stream.id.key, pending.state, [stream])
 
-    def give_up(self, writer: StreamWriter, *, goes_on: bool) -> None:
-        """A stream will not complete; `goes_on`: others still do.
+    def give_up(self, stream: StreamWriter, *, run_continues: bool) -> None:
+        """End a stream that will not complete; `run_continues`: other streams still may.
 
         A full refresh is broken off: the table stays as it was. So is a request of an incremental stream that no
         state covers: its rows come again. Where a state does cover rows, they are committed and it is saved. In a
-        first run this puts a part in the place of the table's old rows, and that is right: the saved state is what
-        lets the next run add the rest, while the old rows belong to a history that was given up. A state of all
-        streams that may still come will cover them too.
+        first run this replaces the table's old rows by a part, and that is right: the saved state lets the next run
+        add the rest, while the old rows belong to a history that was given up. A state of all streams that may still
+        come will cover them too.
         """
-        covered = writer.pending is not None or self._covers(writer) or (goes_on and self._shares)
-        if writer.incremental and covered:
-            self.commit(writer)
+        covered = stream.pending is not None or self._covers(stream) or (run_continues and self._shares)
+        if stream.incremental and covered:
+            self.commit(stream)
         else:
-            writer.pending = None
-            writer.abort()
+            stream.abort()
 
     def finish(self) -> None:
-        """The end of the run: the last shared state, if all streams' rows before it are safe."""
+        """End the run: save the last shared state if all streams' rows before it are acknowledged."""
         if self._shared is not None:
             self._commit_shared()
 
-    def _covers(self, writer: StreamWriter) -> bool:
-        """Whether a shared state waits for rows of this stream, if it is a selected one."""
-        if self._shared is None or not writer.selected:
+    def _covers(self, stream: StreamWriter) -> bool:
+        """Whether a shared state waits for rows of this stream."""
+        if self._shared is None or not stream.selected:
             return False
-        return self._shared.covers[self._streams.index(writer)] > writer.acked_through
+        return self._shared.covers[self._streams.index(stream)] > stream.acked_through
 
-    def _due(self, writer: StreamWriter) -> bool:
-        if writer.replacing and not writer.incremental:
+    def _due(self, stream: StreamWriter) -> bool:
+        if stream.refreshing:
             return False
-        enough = writer.open_bytes >= self._commit_bytes or writer.open_seconds >= self._commit_seconds
-        return enough or not writer.uncommitted
+        enough = stream.open_bytes >= self._commit_bytes or stream.open_seconds >= self._commit_seconds
+        return enough or not stream.uncommitted
 
     def _shared_due(self) -> bool:
-        if any(writer.replacing and not writer.incremental for writer in self._streams):
+        if any(stream.refreshing for stream in self._streams):
             return False
-        enough = sum(writer.open_bytes for writer in self._streams) >= self._commit_bytes
+        enough = sum(stream.open_bytes for stream in self._streams) >= self._commit_bytes
         late = time.monotonic() - self._shared_since >= self._commit_seconds
-        return enough or late or not any(writer.uncommitted for writer in self._streams)
+        return enough or late or not any(stream.uncommitted for stream in self._streams)
 
     def _commit_shared(self) -> None:
-        for writer in self._streams:
-            self.commit(writer)
+        for stream in self._streams:
+            self.commit(stream)
         shared, self._shared = self._shared, None
         self._shared_since = time.monotonic()
         if shared is None:
             return
-        if behind := [
-            writer for writer, covers in zip(self._streams, shared.covers, strict=True) if writer.acked_through < covers
-        ]:
+        covered = zip(self._streams, shared.covers, strict=True)
+        if behind := [stream for stream, covers in covered if stream.acked_through < covers]:
             self._hold_back(behind)
         else:
             self._store(shared.key, shared.state, self._streams)
 
     def _hold_back(self, behind: Sequence[StreamWriter]) -> None:
-        names = ", ".join(writer.id.key for writer in behind[:_NAMED])
+        names = ", ".join(stream.id.key for stream in behind[:_NAMED])
         names += f" and {len(behind) - _NAMED} more" if len(behind) > _NAMED else ""
-        self._worry(f"the state of all streams was not saved, because rows of {names} before it are not stored")
+        self._add_problem(f"the state of all streams was not saved, because rows of {names} before it are not stored")
 
     def _store(self, key: str, state: bytes, streams: Sequence[StreamWriter]) -> None:
         def refused(why: str) -> None:
-            for writer in streams:
-                writer.fail(
-                    f"its state could not be saved, the next run reads from the one before: {why}",
-                    FailureKind.STATE_LOST,
-                )
+            text = f"its state could not be saved, the next run reads from the one before: {why}"
+            for stream in streams:
+                stream.fail(text, FailureKind.STATE_LOST)
 
         self._save(key, state, refused)
 
-    def _worry(self, problem: str) -> None:
+    def _add_problem(self, problem: str) -> None:
         self.problem = self.problem or problem
 
 

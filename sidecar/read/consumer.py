@@ -1,4 +1,7 @@
-"""A read: records to their streams' writers, states to the checkpoints, traces to the streams' statuses."""
+"""Drive a read: bytes to lines, lines to messages, records to their streams, states to the checkpoints.
+
+A record's bytes pass source/pipes, source/lines, source/decoding, read/stream and bulker/upload, in this order.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -12,14 +15,13 @@ from common.protocol.catalogs import MISSING, Catalog, StreamId
 from common.protocol.messages import Message
 from common.store import Outcome
 from sidecar.bulker.client import Bulker
-from sidecar.bulker.upload import Until
+from sidecar.bulker.upload import CapDeadline
 from sidecar.read import append, outcome
 from sidecar.read.checkpoints import Checkpoints, Save
 from sidecar.read.rejects import Rejects
 from sidecar.read.state_messages import StateMessages
 from sidecar.read.streams import Streams
 from sidecar.read.trace_messages import TraceMessages
-from sidecar.report.log_shipper import Journal
 from sidecar.settings import SidecarSettings
 from sidecar.source import scan
 from sidecar.source.decoding import BadLine, Fault, decode
@@ -29,37 +31,37 @@ from sidecar.source.pipes import End
 from sidecar.source.scan import Envelope
 
 _Rows = defaultdict[str | tuple[str, str], list[Raw]]
-"""A block's rows, by stream: its name alone where it has no namespace, since making pairs costs."""
+"""A block's rows by stream: its name alone if it has no namespace, since making pairs costs."""
 
 
 class ReadConsumer:
-    """One run of `read`. Records go through `on_stdout` by the block; everything else is rare."""
+    """One run of `read`. Records pass `on_stdout` by the block; everything else is rare."""
 
     def __init__(
         self,
         settings: SidecarSettings,
         catalog: Catalog,
         diagnostics: SourceDiagnostics,
-        journal: Journal,
+        redact: Callable[[str], str],
         save: Save,
         keep_config: KeepConfig,
-        until: Until,
+        cap_deadline: CapDeadline,
     ) -> None:
-        self._diagnostics, self._journal, self._keep_config = diagnostics, journal, keep_config
-        self._until = until
+        self._diagnostics, self._keep_config, self._cap_deadline = diagnostics, keep_config, cap_deadline
+        bulker = Bulker(
+            settings.bulker_url,
+            settings.bulker_auth_token,
+            settings.sync_id,
+            settings.task_id,
+            cap_deadline=self._while_waiting,
+        )
         self._streams = Streams(
             catalog,
             settings.table_name_prefix,
             resumes=append.resuming(settings),
-            bulker=Bulker(
-                settings.bulker_url,
-                settings.bulker_auth_token,
-                settings.sync_id,
-                settings.task_id,
-                until=self._waiting,
-            ),
-            redact=journal.redact,
-            unknown=self._on_unknown,
+            bulker=bulker,
+            redact=redact,
+            on_unselected=self._on_unselected,
         )
         self._lines = LineReader()
         self._checkpoints = Checkpoints(
@@ -68,61 +70,64 @@ class ReadConsumer:
         self._expects_exit_code = bool(settings.exit_code_file)
         self._states = StateMessages(self._streams, self._checkpoints, diagnostics)
         self._rejects = Rejects(self._streams, diagnostics)
-        self._traces = TraceMessages(self._streams, self._checkpoints, diagnostics, journal)
+        self._traces = TraceMessages(self._streams, self._checkpoints, diagnostics, redact)
+        self._concluded: dict[str, Any] | None = None
 
     def progress(self) -> dict[str, Any] | None:
-        """The accounting so far, by stream key. Called from the journal's thread: reads numbers only."""
-        return {writer.id.key: writer.report() for writer in self._streams.reported}
+        """Return the accounts so far, by stream key. Called from the heartbeat's thread: it only reads."""
+        return self._concluded or {
+            stream.id.key: stream.account.report(stream.verdict) for stream in self._streams.reported
+        }
 
     def on_stdout(self, data: bytes) -> None:
-        """Takes a chunk of the connector's output."""
+        """Take a chunk of the connector's output."""
         for block in self._lines.feed(data):
             self._on_block(block)
 
     def tick(self) -> None:
-        """Time has passed: what is due is committed."""
+        """Commit what is due now that time has passed."""
         self._diagnostics.tick()
         self._checkpoints.tick()
 
-    def _waiting(self, deadline: float) -> float:
-        """Bulker keeps us waiting, for minutes perhaps: what was said before must not wait with us."""
-        self._diagnostics.tick()
-        return self._until(deadline)
-
     def settle(self, end: End, insist: Callable[[], None]) -> Outcome:
-        """The connector is done: commits what may be committed, drops the rest, and says what it came to.
+        """Commit what may be committed once the connector is done, abort the rest, and return the outcome.
 
-        `insist` brings what was saved to Postgres, or says why it cannot.
+        `insist` brings the saved states to Postgres, or tells why it cannot.
         """
         for block in self._lines.flush():
             self._on_block(block)
         self._diagnostics.drain_logs()
         why = self._diagnostics.end_reason(end, expects_exit_code=self._expects_exit_code)
         run = self._run(end, Failure(self._diagnostics.kind(end), why))
-        for writer in self._streams.known:
-            if outcome.complete(writer, run):
-                self._checkpoints.commit(writer)
+        for stream in self._streams.known:
+            if outcome.complete(stream, run):
+                self._checkpoints.commit(stream)
             else:
-                self._checkpoints.give_up(writer, goes_on=False)
+                self._checkpoints.give_up(stream, run_continues=False)
         self._checkpoints.finish()
         insist()
         return self._conclude(run)
 
     def break_off(self, why: Failure) -> Outcome:
-        """Something of ours failed: nothing more is committed or saved; the accounting so far stands."""
-        for writer in self._streams.known:
-            writer.abort()
-            writer.fail(why.message, why.kind)
+        """Conclude after a failure of the sidecar itself: commit and save nothing more; the accounts so far stand."""
+        for stream in self._streams.known:
+            stream.abort()
+            stream.fail(why.message, why.kind)
         found = self._conclude(self._run(End(stopped=True), why))
         return msgspec.structs.replace(found, provisional=why.rule.retry)
 
+    def _while_waiting(self, deadline: float) -> float:
+        """Keep log lines flowing while Bulker makes us wait, for minutes perhaps."""
+        self._diagnostics.tick()
+        return self._cap_deadline(deadline)
+
     def _run(self, end: End, cause: Failure) -> outcome.Run:
+        accounts = [stream.account for stream in self._streams.known]
         return outcome.Run(
             end=end,
             expects_exit_code=self._expects_exit_code,
-            statuses=self._diagnostics.unreadable_status
-            or any(writer.reported is not None for writer in self._streams.known),
-            spoke=self._states.stated or any(writer.seen for writer in self._streams.known),
+            statuses=self._diagnostics.unreadable_status or any(account.reported is not None for account in accounts),
+            spoke=self._states.stated or any(account.seen for account in accounts),
             stated=self._states.stated,
             errored=self._diagnostics.unreadable_error or bool(self._diagnostics.error),
             cause=cause,
@@ -130,11 +135,11 @@ class ReadConsumer:
         )
 
     def _conclude(self, run: outcome.Run) -> Outcome:
-        streams = self._streams.reported
-        result = outcome.of_read(run, streams, self._checkpoints.problem)
-        for writer in streams:
-            if writer.note:
-                self._diagnostics.log("WARN", f"Stream {writer.id.key}: {writer.note}.")
+        result = outcome.of_read(run, self._streams.reported, self._checkpoints.problem)
+        self._concluded = result.streams
+        for key, report in (result.streams or {}).items():
+            if "note" in report:
+                self._diagnostics.log("WARN", f"Stream {key}: {report['note']}.")
         return result
 
     def _on_block(self, block: bytes | TooLong) -> None:
@@ -152,7 +157,7 @@ class ReadConsumer:
             elif type(message) is Message and message.type == "LOG" and record is None:
                 logs.append(message.log)
             else:
-                # Order matters between a stream's records and what is said about them: a log line says nothing.
+                # A state or trace is about the stream's records before it; a log line may wait.
                 self._flush(rows, logs)
                 if isinstance(message, BadLine):
                     self._on_bad_line(message)
@@ -165,11 +170,11 @@ class ReadConsumer:
             self._diagnostics.on_logs(logs)
             logs.clear()
         for key, data in rows.items():
-            writer = self._streams.find(StreamId(key) if isinstance(key, str) else StreamId(*key))
-            before = writer.refused
-            writer.add(data)
-            if writer.refused > before:
-                self._rejects.log_last(writer)
+            stream = self._streams.find(StreamId(key) if isinstance(key, str) else StreamId(*key))
+            before = stream.account.refused
+            stream.add(data)
+            if stream.account.refused > before:
+                self._rejects.log_last(stream)
         rows.clear()
 
     def _on_message(self, message: Message) -> None:
@@ -184,7 +189,8 @@ class ReadConsumer:
             case "TRACE":
                 self._traces.take(message.trace)
             case "CONTROL":
-                self._on_control(message.control)
+                if config := self._diagnostics.on_control(message.control):
+                    self._keep_config(config)
             case "RECORD":
                 self._diagnostics.count_malformed("a RECORD message without a record")
             case "SPEC" | "CATALOG" | "CONNECTION_STATUS":
@@ -193,16 +199,12 @@ class ReadConsumer:
                 self._on_unknown_type(message)
 
     def _on_unknown_type(self, message: Message) -> None:
-        """Ignored; but an error stays one, whatever it is called, and a state that is not saved is told."""
+        """Ignore the message, but keep an error that it carries, and report a state that is not saved."""
         self._diagnostics.count_malformed("a message of the unknown type", message.type)
         if message.trace != MISSING:
             self._traces.take(message.trace)
         if message.state != MISSING:
             self._states.miss(message.state, "the type of its message is not STATE")
-
-    def _on_control(self, raw: Raw) -> None:
-        if config := self._diagnostics.on_control(raw):
-            self._keep_config(config)
 
     def _on_bad_line(self, line: BadLine) -> None:
         if line.fault is Fault.BROKEN and line.envelope.is_record:
@@ -220,10 +222,11 @@ class ReadConsumer:
             self._rejects.reject(found, f"its line has {line.size:,} bytes, more than Bulker takes")
             return
         self._diagnostics.on_too_long(line)
+        why = f"{line.size:,} bytes are more than any message may have"
         if found.type == "TRACE":
-            self._diagnostics.unreadable_trace(found.trace, f"{line.size:,} bytes are more than any message may have")
+            self._diagnostics.unreadable_trace(found.trace, why)
         if found.type == "STATE":
-            self._checkpoints.miss_state(f"{line.size:,} bytes are more than any message may have")
+            self._checkpoints.miss_state(why)
 
-    def _on_unknown(self, stream: str) -> None:
+    def _on_unselected(self, stream: str) -> None:
         self._diagnostics.log("ERROR", f"The connector speaks of stream {stream}, which the catalog does not select.")

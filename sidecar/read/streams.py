@@ -1,13 +1,14 @@
-"""The streams of a run: the catalog's streams, and those that the connector speaks of without being asked."""
+"""The writers of a run's streams: those of the catalog, and others that the source names unasked."""
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable
 
 from common.protocol.catalogs import Catalog, ConfiguredStream, Stream, StreamId
 from sidecar.bulker.client import Bulker
 from sidecar.read.stream import SEND_BYTES, StreamWriter
 
-_UNKNOWN_STREAMS, _UNKNOWN_NAME = 100, 1000
-"""How many streams that nobody selected are told apart, and how many characters their names may have."""
+_UNSELECTED_STREAMS, _UNSELECTED_CHARACTERS = 100, 1000
+"""How many unselected streams are counted apart, and how long their names may be."""
 _OTHERS = StreamId("(other streams)")
 _GATHERED_BYTES = 16 * 1024 * 1024
 """What all streams together may gather before they send."""
@@ -15,7 +16,7 @@ _LEAST_SEND_BYTES = 8 * 1024
 
 
 class Streams:
-    """Finds a stream's writer; `unknown` is told the name of a stream that the catalog does not select."""
+    """Find a stream's writer; `on_unselected` gets the name of each stream that the catalog does not select."""
 
     def __init__(
         self,
@@ -25,11 +26,11 @@ class Streams:
         resumes: Callable[[ConfiguredStream], bool],
         bulker: Bulker,
         redact: Callable[[str], str],
-        unknown: Callable[[str], None],
+        on_unselected: Callable[[str], None],
     ) -> None:
-        room = _GATHERED_BYTES // max(len(catalog.streams), 1)
-        send_bytes = max(min(SEND_BYTES, room), _LEAST_SEND_BYTES)
-        self._streams = {
+        share = _GATHERED_BYTES // max(len(catalog.streams), 1)
+        send_bytes = max(min(SEND_BYTES, share), _LEAST_SEND_BYTES)
+        self._selected = {
             stream.id: StreamWriter(
                 stream,
                 stream.table(prefix),
@@ -40,54 +41,43 @@ class Streams:
             )
             for stream in catalog.streams
         }
-        self.known = list(self._streams.values())
-        self._by_name = _unique_names(self.known)
+        self.known = list(self._selected.values())
+        self._names = Counter(writer.id.name for writer in self.known)
+        self._by_name = {writer.id.name: writer for writer in self.known if self._names[writer.id.name] == 1}
         self._unselected: dict[StreamId, StreamWriter] = {}
-        self._tell = unknown
+        self._on_unselected = on_unselected
 
     @property
     def reported(self) -> list[StreamWriter]:
-        """The catalog's streams, then those that it lacks and that sent records or failed."""
-        return [*self.known, *(writer for writer in list(self._unselected.values()) if writer.emitted or writer.error)]
+        """The catalog's streams, then the unselected ones that sent records or failed."""
+        others = list(self._unselected.values())
+        return [*self.known, *(writer for writer in others if writer.account.emitted or writer.verdict.error)]
 
     @property
     def all(self) -> list[StreamWriter]:
-        """Every stream that there was word of."""
+        """Every stream that the catalog or the source has named."""
         return [*self.known, *self._unselected.values()]
 
     def find(self, stream: StreamId) -> StreamWriter:
-        """The stream's writer. A descriptor without its namespace still finds the only stream of that name."""
+        """Return the stream's writer. A descriptor without its namespace still finds the only stream of that name."""
         if stream.namespace == "":
             stream = StreamId(stream.name)
-        writer = self._streams.get(stream) or self._unselected.get(stream)
+        writer = self._selected.get(stream) or self._unselected.get(stream)
         if writer is None and stream.namespace is None:
             writer = self._by_name.get(stream.name)
         return writer or self._add(stream)
 
     def is_ambiguous(self, writer: StreamWriter) -> bool:
-        """Whether a stranger's name, given without a namespace, is that of streams which the catalog selects."""
-        return (
-            not writer.selected and writer.id.namespace is None and any(o.id.name == writer.id.name for o in self.known)
-        )
+        """Return whether an unselected stream without a namespace has the name of selected ones."""
+        return not writer.selected and writer.id.namespace is None and writer.id.name in self._names
 
     def _add(self, stream: StreamId) -> StreamWriter:
-        # One whose key is another stream's would hide that one's accounting.
+        # The key of another stream would hide that one's accounting.
         taken = any(writer.id.key == stream.key for writer in self.all)
-        if taken or len(self._unselected) >= _UNKNOWN_STREAMS or len(stream.key) > _UNKNOWN_NAME:
+        if taken or len(self._unselected) >= _UNSELECTED_STREAMS or len(stream.key) > _UNSELECTED_CHARACTERS:
             stream = _OTHERS
         if stream not in self._unselected:
-            self._unselected[stream] = StreamWriter(
-                ConfiguredStream(Stream(stream.name, stream.namespace)), "", resumes=False, bulker=None
-            )
-            self._tell(stream.key)
+            configured = ConfiguredStream(Stream(stream.name, stream.namespace))
+            self._unselected[stream] = StreamWriter(configured, "", resumes=False, bulker=None)
+            self._on_unselected(stream.key)
         return self._unselected[stream]
-
-
-def _unique_names(streams: Iterable[StreamWriter]) -> dict[str, StreamWriter]:
-    found: dict[str, StreamWriter] = {}
-    twice: set[str] = set()
-    for writer in streams:
-        if writer.id.name in found:
-            twice.add(writer.id.name)
-        found[writer.id.name] = writer
-    return {name: writer for name, writer in found.items() if name not in twice}

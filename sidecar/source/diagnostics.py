@@ -149,6 +149,11 @@ class SourceDiagnostics:
         self.unreadable_status |= kind == "STREAM_STATUS"
         self.fatal = self.fatal or f"A TRACE message of the connector could not be read ({why})."
 
+    def unknown_status(self, status: str) -> None:
+        """Note a stream status outside of the protocol: not COMPLETE, whatever it means."""
+        self.count_malformed("an unknown stream status", status)
+        self.unreadable_status = True
+
     def unusable_result(self, why: str) -> None:
         """A result that is none: why, before any FATAL line that was said ahead of it."""
         self.drain_logs()

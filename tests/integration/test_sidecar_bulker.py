@@ -228,7 +228,7 @@ def test_a_bulker_that_stops_reading_is_given_up_in_time() -> None:
 
     with odd_server(handler) as url:
         with pytest.raises(BulkerError, match="could not be sent: it did not answer in time"):
-            _upload(_bulker(url, until=_within(1.0)))
+            _upload(_bulker(url, cap_deadline=_within(1.0)))
         over.set()
 
 
@@ -249,7 +249,7 @@ def test_an_answer_that_does_not_come_is_given_up_in_time(trickle: bool) -> None
 
     with odd_server(handler) as url:
         with pytest.raises(BulkerError, match="could not be finished: it did not answer in time"):
-            _one_row(_bulker(url, until=_within(0.5)))
+            _one_row(_bulker(url, cap_deadline=_within(0.5)))
         over.set()
 
 
@@ -274,7 +274,7 @@ def test_a_bulker_that_is_not_there_is_an_error_that_names_it() -> None:
         where = f"127.0.0.1:{listener.getsockname()[1]}"
         for bulker in (
             _bulker(f"http://{where}"),
-            Bulker(f"http://{where}", "", "s", pause_seconds=900, until=_within(9.0)),
+            Bulker(f"http://{where}", "", "s", pause_seconds=900, cap_deadline=_within(9.0)),
         ):
             with pytest.raises(BulkerError, match=f"to Bulker at {where} could not be begun: Connection refused"):
                 bulker.open(TARGET)
@@ -313,7 +313,7 @@ def test_aborting_a_request_that_is_stuck_does_not_wait() -> None:
         over.wait(60)
 
     with odd_server(handler) as url:
-        request = _bulker(url, until=_within(1.0)).open(TARGET)
+        request = _bulker(url, cap_deadline=_within(1.0)).open(TARGET)
         with pytest.raises(BulkerError):
             request.send([BLOCK] * 100, 2_800_000)
         request.abort()

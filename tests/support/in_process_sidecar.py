@@ -45,7 +45,7 @@ class InProcessSidecar:
         self.configs: list[Any] = []
         self.diagnostics = SourceDiagnostics("p", self.journal)
         self.read = ReadConsumer(
-            self.settings, decode_catalog(json.dumps(catalog).encode()), self.diagnostics, self.journal,
+            self.settings, decode_catalog(json.dumps(catalog).encode()), self.diagnostics, self.journal.redact,
             save or self._save, lambda config: self.configs.append(json.loads(config)), lambda deadline: deadline,
         )  # fmt: skip
         self.streams: dict[str, Any] = {}

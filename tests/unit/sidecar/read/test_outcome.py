@@ -13,6 +13,7 @@ from sidecar.bulker.client import Bulker
 from sidecar.read import outcome
 from sidecar.read.outcome import Run
 from sidecar.read.stream import StreamWriter
+from sidecar.read.verdict import StreamVerdict
 from sidecar.source.pipes import End
 
 NOWHERE = Bulker("http://127.0.0.1:9", "", "s")
@@ -20,12 +21,14 @@ NOWHERE = Bulker("http://127.0.0.1:9", "", "s")
 
 def _writer(name: str = "plants", *, emitted: int = 3, stored: int = 3, refused: int = 0, **more: Any) -> StreamWriter:
     writer = StreamWriter(ConfiguredStream(Stream(name)), name, resumes=False, bulker=NOWHERE)
-    writer.emitted, writer.sent, writer.stored, writer.refused = emitted, stored, stored, refused
-    writer.seen = bool(emitted)
+    account = writer.account
+    account.emitted, account.sent, account.stored, account.refused = emitted, stored, stored, refused
+    account.seen = bool(emitted)
+    account.reported = StreamStatus.COMPLETE
     writer.replaced = bool(stored)
-    writer.reported = StreamStatus.COMPLETE
+    writer.verdict = StreamVerdict(error=more.pop("error", ""), kind=more.pop("kind", None))
     for key, value in more.items():
-        setattr(writer, key, value)
+        setattr(account if hasattr(account, key) else writer, key, value)
     return writer
 
 
@@ -51,7 +54,7 @@ def test_an_end_that_was_not_good_is_never_success(end: End) -> None:
     assert json.loads(whole.description)["plants"]["error"].startswith("the cause")
     cut = _writer(emitted=3, stored=0, reported=StreamStatus.RUNNING)
     assert outcome.of_read(_run(end), [cut]).state is TaskState.FAILED
-    assert cut.error == "the cause (3 emitted, 0 stored)"
+    assert outcome.of_stream(cut, _run(end)).error == "the cause (3 emitted, 0 stored)"
     assert outcome.of_read(_run(end), []).state is TaskState.FAILED
 
 
@@ -76,11 +79,13 @@ def test_an_end_that_was_not_good_is_never_success(end: End) -> None:
 def test_a_stream_is_success_only_if_every_record_is_stored(writer: dict[str, Any], status: str) -> None:
     """Else it has an error, and where the numbers differ both of them."""
     made = _writer(**writer)
-    outcome.of_read(_run(), [made])
-    assert made.status == status
-    assert bool(made.error) == (status != "SUCCESS")
-    if made.emitted != made.stored:
-        assert made.error.endswith(f"({made.emitted} emitted, {made.stored} stored)")
+    verdict = outcome.of_stream(made, _run())
+    assert verdict.status == status
+    assert bool(verdict.error) == (status != "SUCCESS")
+    emitted, stored = made.account.emitted, made.account.stored
+    if emitted != stored:
+        assert verdict.error.endswith(f"({emitted} emitted, {stored} stored)")
+    assert made.verdict.status == "PENDING"
 
 
 @pytest.mark.parametrize(
@@ -149,9 +154,9 @@ def test_a_very_long_error_keeps_its_numbers() -> None:
     """What is cut is the text, never the counts behind it."""
     writer = _writer(stored=1)
     writer.fail("x" * 100_000)
-    outcome.of_read(_run(), [writer])
-    assert len(writer.error) < 2500
-    assert writer.error.endswith("(3 emitted, 1 stored)")
+    error = outcome.of_stream(writer, _run()).error
+    assert len(error) < 2500
+    assert error.endswith("(3 emitted, 1 stored)")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+"""Count one stream's records and report them."""
+
+from typing import Any
+
+from common.protocol.messages import StreamStatus
+from sidecar.read.verdict import Status, StreamVerdict
+
+
+class StreamAccount:
+    """Records emitted, sent, stored and refused, and how the source itself reports on the stream."""
+
+    def __init__(self) -> None:
+        self.emitted = self.sent = self.stored = self.refused = self.bytes = 0
+        self.gaps = 0
+        """How often the source had sent more records than arrived."""
+        self.since_state = 0
+        self.after_complete = 0
+        self.seen = False
+        """Whether the source sent a record, a status or an error of the stream."""
+        self.last_was_state = False
+        self.reported: StreamStatus | None = None
+        self.last_status = ""
+        """The source's last status as it was sent, known to the protocol or not."""
+
+    @property
+    def reached(self) -> int:
+        """The stream's position: the records that arrived, and one for each gap."""
+        return self.emitted + self.gaps
+
+    @property
+    def settled(self) -> bool:
+        """Whether each record was stored, or refused by name."""
+        return self.stored + self.refused == self.emitted
+
+    def count_emitted(self, rows: int) -> None:
+        """Count records that arrived."""
+        self.emitted += rows
+        self.since_state += rows
+        self.seen, self.last_was_state = True, False
+        if self.reported is StreamStatus.COMPLETE:
+            self.after_complete += rows
+
+    def count_sent(self, rows: int, size: int) -> None:
+        """Count rows, and their bytes, that Bulker has not acknowledged yet."""
+        self.sent += rows
+        self.bytes += size
+
+    def count_acked(self, stored: int, refused: int) -> None:
+        """Count rows that Bulker answered for."""
+        self.stored += stored
+        self.refused += refused
+
+    def count_refused(self) -> None:
+        """Count a record that cannot be sent."""
+        self.refused += 1
+
+    def count_gap(self) -> None:
+        """Count records, however many, that the source had sent and that did not arrive."""
+        self.gaps += 1
+
+    def on_state(self) -> None:
+        """Begin the count up to the next state."""
+        self.since_state, self.last_was_state = 0, True
+
+    def on_error(self) -> None:
+        """Keep in mind that the source named the stream."""
+        self.seen = True
+
+    def on_status(self, text: str, status: StreamStatus | None) -> None:
+        """Keep the source's status; None for a text that the protocol does not know."""
+        self.seen, self.last_status = True, text
+        self.reported = status or self.reported
+
+    def report(self, verdict: StreamVerdict) -> dict[str, Any]:
+        """Return the stream's entry in GET /tasks/<id>."""
+        counts = {"emitted": self.emitted, "sent": self.sent, "stored": self.stored, "refused": self.refused}
+        note = {"note": verdict.note} if verdict.note else {}
+        # Some sources report no status before the first record.
+        begun = verdict.status is Status.PENDING and (self.reached or self.reported)
+        status = Status.RUNNING if begun else verdict.status
+        return {"status": str(status), **counts, "bytes": self.bytes, "error": verdict.error, **note}
