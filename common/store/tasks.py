@@ -44,6 +44,14 @@ class Task(Struct, frozen=True):
     """Which start of the task this is; 0 stands for whichever is the current one."""
 
 
+_TASK_COLUMNS = frozenset(Task.__struct_fields__) - {"command"}
+
+
+def task_of(row: Row) -> Task:
+    """Return the Task of any row that has its columns; without a column `attempt`, its first attempt."""
+    return Task(command=Command(row["command"]), **{name: row[name] for name in _TASK_COLUMNS & row.keys()})
+
+
 class TaskRow(Struct, frozen=True):
     """What a repeated or competing request needs to know of a task."""
 
@@ -128,6 +136,11 @@ def over(db: Database, some: Sequence[Task]) -> set[str]:
     return {row["task_id"] for row in db.run("tasks_over", **asked)}
 
 
+def mark_running(db: Database, task_ids: Sequence[str]) -> None:
+    """Mark pending tasks RUNNING."""
+    db.run("mark_running", task_ids=task_ids)
+
+
 def note_troubles(db: Database, reasons: Mapping[str, str]) -> None:
     """Says of pending tasks, by taskId, why they have no pod yet, or what their pods wait for."""
     db.run("note_troubles", task_ids=list(reasons), reasons=[clean(reason) for reason in reasons.values()])
@@ -140,3 +153,9 @@ def begin_attempt(
     known = as_json(failure.as_json())
     parameters = {"task_id": task.task_id, "attempt": task.attempt, "pod_name": pod_name, "place": place}
     return bool(db.run("begin_attempt", failure=known, pause_seconds=pause, reason=clean(reason), **parameters))
+
+
+def release_attempts(db: Database, some: Sequence[Task]) -> None:
+    """Note that these attempts have got what they resume from."""
+    asked = {"task_ids": [task.task_id for task in some], "attempts": [task.attempt for task in some]}
+    db.run("release_attempts", **asked)

@@ -1,4 +1,4 @@
-"""What a sweep does about a page of looks: rows first, a page together, and only then deletions, side by side."""
+"""Carries out decisions: the cluster's part in threads, then one transaction for a page of tasks, then deletions."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -8,12 +8,13 @@ from typing import TypeVar
 from msgspec import Struct, structs
 
 from common.cluster import Cluster
-from common.errors import Locked
+from common.errors import Locked, SyncError
 from common.failures import Failure
+from common.pods.containers import SIDECAR
 from common.store import Database, Outcome, Task, TaskState, outcomes, tasks
 from common.store.database import StoreError
-from common.sweep.decide import Deletion, Look
-from common.sweep.retries import Retries
+from common.sweep.decisions import Conclude, Decision, Deletion, Keep, MarkRunning, NoteWaiting, Release, Retry
+from common.sweep.retries import DueAttempt, NextAttempt, Retries
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -22,7 +23,12 @@ R = TypeVar("R")
 THREADS = 8
 """How many requests to the cluster are on their way at once."""
 _ALONE_LOCK_SECONDS = 0.2
-"""How long one task waits for a row that somebody else holds, once its page has waited: a page may have many such."""
+"""Lock timeout per task after its page's transaction timed out: a page may have many such."""
+_LOG_LINES = 50
+_ALARMS = ("error", "panic", "errstd", "fatal", "exception")
+
+Prepared = Keep | Conclude | NextAttempt | DueAttempt | MarkRunning | NoteWaiting
+"""A decision after the cluster's part."""
 
 
 class SweepStats(Struct, frozen=True, rename="camel"):
@@ -41,13 +47,13 @@ class SweepStats(Struct, frozen=True, rename="camel"):
 
 
 class ClusterPool:
-    """A few threads that ask the cluster; with `isolate`, no item keeps another waiting, whatever it meets."""
+    """A few threads that ask the cluster. With `isolate`, a failure costs its item alone; otherwise it is raised."""
 
     def __init__(self, pool: Executor, *, isolate: bool) -> None:
         self._pool, self._isolate = pool, isolate
 
     def each(self, work: Callable[[T], R], items: Sequence[T], otherwise: R) -> list[R]:
-        """What `work` makes of each item, or `otherwise` where it fails; in the items' order."""
+        """Return the results of `work` in the items' order, `otherwise` for an item that failed."""
 
         def attempt(item: T) -> R:
             try:
@@ -63,87 +69,129 @@ class ClusterPool:
         return [done[at % THREADS][at // THREADS] for at in range(len(items))]
 
 
-class Deeds:
-    """Carries out what the looks of one sweep came to. Any step may be repeated, and by several sweepers at once."""
+class Applier:
+    """Applies the decisions of one sweep. Any step may be repeated, and by several sweepers at once."""
 
-    def __init__(self, where: Cluster, db: Database, retries: Retries, hands: ClusterPool) -> None:
-        self._where, self._db, self._retries, self._hands = where, db, retries, hands
+    def __init__(self, where: Cluster, db: Database, retries: Retries, pool: ClusterPool) -> None:
+        self._where, self._db, self._retries, self._pool = where, db, retries, pool
 
-    def about_pods(self, looks: Sequence[Look]) -> SweepStats:
-        """Of a page of pods. What Postgres refuses to write keeps its pod, and nothing else."""
-        concluded, refused = self._together(self._conclude, [look for look in looks if look.end])
-        _, stuck = self._together(self._go_on, [look for look in looks if look.again])
-        self._note(looks)
-        self._release([look for look in looks if look.release])
-        kept = {id(look) for look in (*refused, *stuck)}
-        deletions = [look.deletion for look in looks if look.deletion and id(look) not in kept]
-        deleted = sum(self._hands.each(self._delete, deletions, otherwise=False))
-        left = len(kept) + len(deletions) - deleted
+    def prepare(self, decision: Decision) -> Prepared:
+        """Do the cluster's part of a decision; raise SyncError if the cluster is away."""
+        match decision:
+            case Retry(pod_gone=True):
+                following = self._retries.find_next(decision.row, decision.failure)
+                return following or self.prepare(decision.otherwise)
+            case Retry():
+                following = self._retries.create_next(decision.row, decision.failure)
+                if following is not None:
+                    return structs.replace(following, deletion=decision.deletion)
+                return Keep() if decision.awaits_secret else self.prepare(decision.otherwise)
+            case Release():
+                return self._retries.due(decision) or Keep()
+            case Conclude() if decision.wants_log:
+                return _with_log(decision, self._tail(decision.pod_name, decision.wants_log))
+            case Keep(unreadable=True, deletion=Deletion(name=name)):
+                _log.error("A pod that ended names no task.", extra={"action": "sweep", "pod": name})
+        return decision
+
+    def apply(self, steps: Sequence[Prepared]) -> SweepStats:
+        """Write and delete what the steps of a page ask for. A task that Postgres refuses to write keeps its pod."""
+        concluded, refused = self._write([step for step in steps if not isinstance(step, Keep | DueAttempt)])
+        self._hand_over([step for step in steps if isinstance(step, DueAttempt)])
+        refused_ids = {id(step) for step in refused}
+        doomed = [step for step in steps if step.deletion and id(step) not in refused_ids]
+        done = self._pool.each(self._delete, doomed, otherwise=False)
+        left = refused_ids | {id(step) for step, deleted in zip(doomed, done, strict=True) if not deleted}
         return SweepStats(
-            pods=len(looks),
-            active=sum(look.active for look in looks) + left,
+            active=sum(_is_active(step) or id(step) in left for step in steps),
             concluded=concluded,
-            deleted=deleted,
-            unreadable=sum(look.unreadable for look in looks) + left,
+            deleted=sum(done),
+            unreadable=len(left) + sum(isinstance(step, Keep) and step.unreadable for step in steps),
         )
 
-    def about_rows(self, looks: Sequence[Look]) -> SweepStats:
-        """Of rows without a pod."""
-        concluded, _ = self._together(self._conclude, [look for look in looks if look.end])
-        self._together(self._go_on, [look for look in looks if look.again])
-        return SweepStats(active=len(looks) - concluded, orphaned_rows=concluded)
+    def _write(self, steps: Sequence[Prepared]) -> tuple[int, Sequence[Prepared]]:
+        """Write all in one transaction, or one by one if Postgres refuses it, or another session holds a row of it.
 
-    def _together(self, write: Callable[[Sequence[Look]], int], looks: Sequence[Look]) -> tuple[int, Sequence[Look]]:
-        """Writes all in one transaction, or one by one where Postgres refuses it, or another session holds a row of it:
-        what `write` counts, and the looks that are refused.
+        Return how many tasks were concluded, and the steps that were refused.
         """
-        if not looks:
+        if not steps:
             return 0, ()
         try:
-            return write(looks), ()
+            return self._write_together(steps), ()
         except (StoreError, Locked) as error:
-            if len(looks) == 1:
+            if len(steps) == 1:
                 _log.warning("A task cannot be written: %s", error, extra={"action": "sweep"})
-                return 0, looks
+                return 0, steps
         with self._db.waiting_for_locks(_ALONE_LOCK_SECONDS):
-            apart = [self._together(write, [look]) for look in looks]
-        return sum(count for count, _ in apart), [look for _, refused in apart for look in refused]
+            apart = [self._write([step]) for step in steps]
+        return sum(count for count, _ in apart), [step for _, refused in apart for step in refused]
 
-    def _conclude(self, looks: Sequence[Look]) -> int:
-        ends = [look.end for look in looks if look.end]
-        concluded = self._db.transact(lambda db: outcomes.conclude_all(db, ends))
-        for key, outcome in ends:
-            if key in concluded:
-                kind = str(outcome.failure.kind) if outcome.failure else ""
-                _log.info("Task concluded.", extra={"action": "sweep", "task_id": key.task_id, "kind": kind})
+    def _write_together(self, steps: Sequence[Prepared]) -> int:
+        ends = [(step.task, step.outcome) for step in steps if isinstance(step, Conclude)]
+        following = [step for step in steps if isinstance(step, NextAttempt)]
+        running = [step.task_id for step in steps if isinstance(step, MarkRunning)]
+        waits = {step.task_id: step.reason for step in steps if isinstance(step, NoteWaiting)}
+
+        def write(db: Database) -> tuple[set[Task], list[NextAttempt]]:
+            concluded = outcomes.conclude_all(db, ends) if ends else set()
+            advanced = self._retries.advance(db, following)
+            if running:
+                tasks.mark_running(db, running)
+            if waits:
+                tasks.note_troubles(db, waits)
+            return concluded, advanced
+
+        concluded, advanced = self._db.transact(write)
+        for task, outcome in ends:
+            if task in concluded:
+                _log_task("Task concluded.", "sweep", task.task_id, outcome.failure)
+        for one in advanced:
+            _log_task("Task is started again.", "retry", one.task.task_id, one.failure, attempt=one.task.attempt + 1)
         return len(concluded)
 
-    def _go_on(self, looks: Sequence[Look]) -> int:
-        return self._retries.go_on(self._db, [look.again for look in looks if look.again])
+    def _hand_over(self, due: Sequence[DueAttempt]) -> None:
+        pairs = list(zip(due, self._retries.resume_payloads(self._db, due), strict=True))
+        # An attempt that can never begin ends; the next sweep clears its pod away.
+        self._write([_give_up(one.task, why) for one, why in pairs if isinstance(why, Failure)])
+        able = [(one, payload) for one, payload in pairs if not isinstance(payload, Failure)]
+        given = self._pool.each(lambda pair: self._retries.hand_over(*pair), able, otherwise=False)
+        self._retries.mark_released(self._db, [one for (one, _), done in zip(able, given, strict=True) if done])
 
-    def _note(self, looks: Sequence[Look]) -> None:
-        if running := [look.runs_now for look in looks if look.runs_now]:
-            self._db.transact(lambda db: db.run("mark_running", task_ids=running))
-        if waits := dict(look.waits for look in looks if look.waits):
-            self._db.transact(lambda db: tasks.note_troubles(db, waits))
-
-    def _release(self, looks: Sequence[Look]) -> None:
-        ready = [look.release for look in looks if look.release]
-        if not ready:
-            return
-        pairs = list(zip(ready, self._retries.later(self._db, ready), strict=True))
-        self._give_up([(one.key, later) for one, later in pairs if isinstance(later, Failure)])
-        able = [(one, later) for one, later in pairs if not isinstance(later, Failure)]
-        given = self._hands.each(lambda pair: self._retries.give(*pair), able, otherwise=False)
-        self._retries.let_go(self._db, [one for (one, _), well in zip(able, given, strict=True) if well])
-
-    def _give_up(self, some: Sequence[tuple[Task, Failure]]) -> None:
-        """Ends attempts that can never begin; the next sweep clears their pods away."""
-        ends = [
-            (key, Outcome(TaskState.FAILED, why.sentence, f"FAILED: {why.sentence}", failure=why)) for key, why in some
-        ]
-        self._together(self._conclude, [Look(end=end) for end in ends])
-
-    def _delete(self, deletion: Deletion) -> bool:
-        self._where.delete_pod(deletion.name, deletion.uid, deletion.grace_seconds)
+    def _delete(self, step: Prepared) -> bool:
+        if deletion := step.deletion:
+            self._where.delete_pod(deletion.name, deletion.uid, deletion.grace_seconds)
         return True
+
+    def _tail(self, pod_name: str, container: str) -> str:
+        """The end of a container's log; a source prints into its pipes, so the sidecar's has its last words."""
+        return next((tail for name in (container, SIDECAR) if (tail := self._tail_of(pod_name, name))), "")
+
+    def _tail_of(self, pod_name: str, container: str) -> str:
+        """From the first line that sounds like trouble."""
+        try:
+            raw = self._where.read_log(pod_name, container, _LOG_LINES)
+        except SyncError:
+            return ""
+        lines = raw.decode("utf-8", "replace").splitlines()
+        alarms = [at for at, line in enumerate(lines) if any(word in line.lower() for word in _ALARMS)]
+        return "\n".join(lines[alarms[0] if alarms else max(len(lines) - 10, 0) :]).strip()
+
+
+def _is_active(step: Prepared) -> bool:
+    return step.active if isinstance(step, Keep) else not isinstance(step, Conclude)
+
+
+def _with_log(decision: Conclude, tail: str) -> Conclude:
+    outcome, more = decision.outcome, f"\n{tail}" if tail else ""
+    outcome = structs.replace(outcome, reason=outcome.reason + more, description=outcome.description + more)
+    return structs.replace(decision, outcome=outcome)
+
+
+def _give_up(task: Task, why: Failure) -> Conclude:
+    text = why.sentence
+    return Conclude(task, Outcome(TaskState.FAILED, reason=text, description=f"FAILED: {text}", failure=why))
+
+
+def _log_task(sentence: str, action: str, task_id: str, failure: Failure | None, **more: int) -> None:
+    known = {"kind": str(failure.kind), "origin": str(failure.rule.origin)} if failure else {"kind": ""}
+    _log.info(sentence, extra={"action": action, "task_id": task_id, **known, **more})

@@ -2,25 +2,25 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from common import cluster
-from common.cluster import data_plane
+from common.cluster import Cluster, data_plane
 from common.cluster.objects import Pod
 from common.errors import SyncError
 from common.pods.diagnosis import Limits
 from common.settings import Settings
-from common.store import Database
-from common.store.database import Row
-from common.sweep.apply import THREADS, ClusterPool, Deeds, SweepStats
-from common.sweep.decide import Judge, Look
+from common.store import Database, sweeps
+from common.store.sweeps import SweptTask
+from common.sweep.apply import THREADS, Applier, ClusterPool, Prepared, SweepStats
+from common.sweep.decide import Rules, decide, decide_missing, is_overdue
+from common.sweep.decisions import Keep
 from common.sweep.retries import Retries
 
 _log = logging.getLogger(__name__)
@@ -44,115 +44,121 @@ class Summary(Struct, frozen=True, rename="camel"):
 
 
 def sweep(settings: Settings) -> SweepStats:
-    """One look at everything. A trouble with one pod is counted and does not keep the others waiting."""
+    """Sweep everything once. A trouble with one pod is counted and does not keep the others waiting."""
     began = time.monotonic()
     with _sweeper(settings) as sweeper:
         # Rows before pods: one that is made in between is not missed.
         missing = sweeper.expected()
-        swept = SweepStats()
-        for page in _pages(sweeper.judge.where.list_pods()):
+        stats = SweepStats()
+        for page in _pages(sweeper.where.list_pods()):
             missing.difference_update(pod.name for pod in page)
-            swept += sweeper.look_at(page)
-        for names in _pages(iter(missing)):
-            swept += sweeper.look_for(names)
-        _record(sweeper.db, sweeper.place, swept, time.monotonic() - began)
-    return swept
+            stats += sweeper.sweep_pods(page)
+        for names in _pages(missing):
+            stats += sweeper.sweep_missing(names)
+        sweeper.record(stats, time.monotonic() - began)
+    return stats
 
 
 def sweep_pod(settings: Settings, name: str) -> SweepStats:
-    """One look at one pod, whoever said that something happened to it; nothing but its name is believed."""
+    """Look at the pod of this name, which is all that an event's sender is believed."""
     with _sweeper(settings, isolate=False) as sweeper:
-        pod = sweeper.judge.where.get_pod(name)
+        pod = sweeper.where.get_pod(name)
         if pod is None:
-            return sweeper.look_for([name])
-        if not pod.is_ours:
-            return SweepStats()
-        return sweeper.look_at([pod])
+            return sweeper.sweep_missing([name])
+        return sweeper.sweep_pods([pod]) if pod.is_ours else SweepStats()
 
 
 def keep_sweeping(settings: Settings) -> Summary:
-    """Sweeps, and again every few seconds while anything is active, until SYNCCTL_SWEEP_SECONDS are over."""
+    """Sweep, and again every few seconds while anything is active, until SYNCCTL_SWEEP_SECONDS are over."""
     deadline = time.monotonic() + settings.sweep_seconds
-    sweeps, failed = [sweep(settings)], 0
-    while sweeps[-1].active and time.monotonic() + settings.container_status_check_seconds < deadline:
+    done, failed = [sweep(settings)], 0
+    while done[-1].active and time.monotonic() + settings.container_status_check_seconds < deadline:
         time.sleep(settings.container_status_check_seconds)
         try:
-            sweeps.append(sweep(settings))
+            done.append(sweep(settings))
         except SyncError as error:
             failed += 1
             _log.warning("A sweep failed and will be repeated: %s", error, extra={"action": "sweep"})
     return Summary(
-        sweeps=len(sweeps),
+        sweeps=len(done),
         failed=failed,
-        concluded=sum(one.concluded for one in sweeps),
-        deleted=sum(one.deleted for one in sweeps),
-        orphaned_rows=sum(one.orphaned_rows for one in sweeps),
-        last=sweeps[-1],
+        concluded=sum(one.concluded for one in done),
+        deleted=sum(one.deleted for one in done),
+        orphaned_rows=sum(one.orphaned_rows for one in done),
+        last=done[-1],
     )
 
 
 class _Sweeper:
-    """Judges and acts, page by page, at one place."""
+    """Decides and applies, page by page, at one place."""
 
-    def __init__(self, db: Database, here: str, judge: Judge, deeds: Deeds, hands: ClusterPool) -> None:
-        self.db, self.place, self.judge, self._deeds, self._hands = db, here, judge, deeds, hands
+    def __init__(
+        self, where: Cluster, db: Database, place: str, rules: Rules, applier: Applier, pool: ClusterPool
+    ) -> None:
+        self.where, self._db, self._place = where, db, place
+        self._rules, self._applier, self._pool = rules, applier, pool
 
     def expected(self) -> set[str]:
-        """The names of the pods that should be at this place."""
-        return {row["pod_name"] for row in self.db.transact(lambda db: db.run("active_pods", place=self.place))}
+        """Return the names of the pods that should be at this place."""
+        return self._db.transact(lambda db: sweeps.expected_pods(db, self._place))
 
-    def look_at(self, pods: list[Pod]) -> SweepStats:
-        """One statement for the rows behind a page of pods, and one for each kind of what is to be written."""
-        names = [pod.name for pod in pods]
-        ids = [task_id for pod in pods if (task_id := pod.task_id)]
-        found = self.db.transact(lambda db: db.run("tasks_of_pods", pod_names=names, task_ids=ids))
-        rows, by_id = {row["pod_name"]: row for row in found}, {row["task_id"]: row for row in found}
+    def sweep_pods(self, pods: list[Pod]) -> SweepStats:
+        """Sweep a page of pods: one statement reads their rows, and one of each kind writes them."""
+        names, ids = [pod.name for pod in pods], [pod.task_id for pod in pods if pod.task_id]
+        found = self._db.transact(lambda db: sweeps.of_pods(db, names, ids))
+        rows, by_id = {row.pod_name: row for row in found}, {row.task.task_id: row for row in found}
 
-        def look(pod: Pod) -> Look:
-            return self.judge.look(pod, rows.get(pod.name) or by_id.get(pod.task_id))
+        def prepare(pod: Pod) -> Prepared:
+            row = rows.get(pod.name) or by_id.get(pod.task_id)
+            return self._applier.prepare(decide(pod, row, self._rules))
 
-        otherwise = Look(active=True, unreadable=True)
-        return self._deeds.about_pods(self._hands.each(look, pods, otherwise))
+        stats = self._applier.apply(self._pool.each(prepare, pods, Keep(unreadable=True)))
+        return structs.replace(stats, pods=len(pods))
 
-    def look_for(self, names: list[str]) -> SweepStats:
-        """The rows that these pods, which are not there, should stand behind at this place."""
-        rows = self.db.transact(lambda db: db.run("active_tasks", pod_names=names, place=self.place))
-        return self._deeds.about_rows(self._hands.each(self.judge.look_for_missing, rows, Look(active=True)))
+    def sweep_missing(self, names: list[str]) -> SweepStats:
+        """Sweep the rows that these pods of this place, which are not there, should be running."""
+        rows = self._db.transact(lambda db: sweeps.active_of(db, names, self._place))
+        stats = self._applier.apply(self._pool.each(self._prepare_missing, rows, Keep()))
+        return SweepStats(active=stats.active, orphaned_rows=stats.concluded)
+
+    def record(self, stats: SweepStats, seconds: float) -> None:
+        """Keep in the database, and log, what a sweep came to."""
+        counts = structs.asdict(stats)
+        self._db.transact(lambda db: sweeps.record(db, self._place, seconds, **counts))
+        if stats.concluded or stats.orphaned_rows or stats.unreadable:
+            _log.info("Swept.", extra={"action": "sweep", **counts})
+
+    def _prepare_missing(self, row: SweptTask) -> Prepared:
+        if not is_overdue(row, self._rules.limits) or self.where.get_pod(row.pod_name) is not None:
+            return Keep()
+        return self._applier.prepare(decide_missing(row, self._rules))
 
 
 @contextmanager
 def _sweeper(settings: Settings, *, isolate: bool = True) -> Iterator[_Sweeper]:
     """With `isolate`, one pod's trouble is counted, not raised."""
-
-    def read(db: Database) -> tuple[float, list[Row]]:
-        return float(db.run("database_now")[0]["now"]), db.run("last_sweep", place=here)
-
-    here, limits = data_plane.of(settings), _limits(settings)
-    with Database(settings.require_database_url()) as db, ThreadPoolExecutor(THREADS, "sweep") as pool:
-        now, last = db.transact(read)
+    here = data_plane.of(settings)
+    with Database(settings.require_database_url()) as db, ThreadPoolExecutor(THREADS, "sweep") as threads:
+        now, age = db.transact(lambda db: (sweeps.now(db), sweeps.seconds_since(db, here)))
         where = cluster.connect(settings)
-        fresh = bool(last) and last[0]["age_seconds"] < _FRESH_SECONDS
-        retries, hands = Retries(where, settings, limits, now), ClusterPool(pool, isolate=isolate)
-        judge = Judge(where, settings, retries, limits, now=now, trust_silence=fresh)
-        yield _Sweeper(db, here, judge, Deeds(where, db, retries, hands), hands)
+        rules = _rules(settings, now, trust_silence=age is not None and age < _FRESH_SECONDS)
+        pool = ClusterPool(threads, isolate=isolate)
+        yield _Sweeper(where, db, here, rules, Applier(where, db, Retries(where, settings, rules), pool), pool)
 
 
-def _limits(settings: Settings) -> Limits:
+def _rules(settings: Settings, now: float, *, trust_silence: bool) -> Rules:
     stall = settings.stall_timeout_seconds
-    return Limits(
+    limits = Limits(
         init_seconds=settings.container_init_timeout_seconds,
         task_seconds=settings.task_timeout_hours * 3600,
         # The sidecar itself comes first: this is for one that hangs.
         silence_seconds=stall + _SILENCE_MARGIN_SECONDS if stall else 0,
     )
+    grace = settings.container_grace_shutdown_seconds
+    return Rules(now, limits, settings.task_retries, grace, trust_silence=trust_silence)
 
 
-def _pages(items: Iterator[T]) -> Iterator[list[T]]:
-    while page := list(islice(items, _PAGE)):
+def _pages(items: Iterable[T]) -> Iterator[list[T]]:
+    remaining = iter(items)
+    while page := list(islice(remaining, _PAGE)):
         yield page
-
-
-def _record(db: Database, here: str, swept: SweepStats, seconds: float) -> None:
-    db.transact(lambda db: db.run("record_sweep", place=here, seconds=seconds, **msgspec.structs.asdict(swept)))
-    if swept.concluded or swept.orphaned_rows or swept.unreadable:
-        _log.info("SweepStats.", extra={"action": "sweep", **msgspec.structs.asdict(swept)})

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import TablesMissing
-from common.store import Database, outcomes
-from common.sweep.retries import key_of_row
+from common.store import Database, outcomes, sweeps
 from tests.support import canaries
 from tests.support.databases import TestDatabase
 
@@ -104,10 +103,10 @@ class SidecarProcess:
     def sweep(self) -> None:
         """Concludes what the sidecar has proposed, as a sweep that finds its pod ended and starts nothing again."""
         with Database(self.database.url, make_tables=False) as db, contextlib.suppress(TablesMissing):
-            pods = [row["pod_name"] for row in db.transact(lambda db: db.run("active_pods", place=""))]
-            for row in db.transact(lambda db: db.run("active_tasks", pod_names=pods, place="")):
-                if proposal := outcomes.proposed(row["proposal"]):
-                    db.transact(functools.partial(outcomes.conclude, task=key_of_row(row), outcome=proposal))
+            pods = db.transact(lambda db: sweeps.expected_pods(db, ""))
+            for row in db.transact(lambda db: sweeps.active_of(db, list(pods), "")):
+                if row.proposal:
+                    db.transact(functools.partial(outcomes.conclude, task=row.task, outcome=row.proposal))
 
     def leave(self, exit_code: int | None) -> None:
         """Leaves the exit code as the source's wrapper does."""

@@ -1,0 +1,322 @@
+"""What a sweep decides about a pod and its row, case by case, without a cluster and without a database."""
+
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from common.cluster.objects import Condition as PodCondition
+from common.cluster.objects import ContainerState, ContainerStatus, Metadata, Pod, Running, Status, Terminated, Waiting
+from common.failures import Failure, FailureKind
+from common.pods import annotations
+from common.pods.diagnosis import Limits
+from common.protocol.commands import Command
+from common.store import Outcome, Task, TaskState
+from common.store.sweeps import SweptTask
+from common.sweep.decide import Rules, decide, decide_missing, is_overdue
+from common.sweep.decisions import Conclude, Deletion, Keep, MarkRunning, NoteWaiting, Release, Retry
+from common.tasks.start import WAITS
+
+NOW = 1_790_000_000.0
+RULES = Rules(NOW, Limits(180, 48 * 3600, 3720), task_retries=2, grace_seconds=60, trust_silence=True)
+TASK = Task(Command.READ, "t1", "airbyte/source-garden", "1.4.0", "s1", started_at=int(NOW) - 300)
+ROW = SweptTask(TASK, TaskState.RUNNING, "p1", age_seconds=300.0)
+RUNS = ContainerState(running=Running())
+SOON, LATER = Deletion("p1", "u1", 8), Deletion("p1", "u1", 60)
+EVICTED = Status(phase="Failed", reason="Evicted", message="low on memory")
+
+
+def ended(code: int) -> ContainerState:
+    return ContainerState(terminated=Terminated(exit_code=code, reason="Error" if code else "Completed"))
+
+
+def waits(reason: str, message: str = "") -> ContainerState:
+    return ContainerState(waiting=Waiting(reason, message))
+
+
+def status(phase: str, source: ContainerState, sidecar: ContainerState) -> Status:
+    names = {"source": source, "sidecar": sidecar}
+    return Status(phase=phase, container_statuses=tuple(ContainerStatus(name, state) for name, state in names.items()))
+
+
+RUNNING = status("Running", RUNS, RUNS)
+BROKEN = status("Failed", ended(1), ended(0))
+
+
+def pod(found: Status = RUNNING, task: Task | None = TASK, **metadata: Any) -> Pod:
+    notes = annotations.build(task, "") if task else {}
+    return Pod(Metadata(**{"name": "p1", "uid": "u1", "annotations": notes} | metadata), status=found)
+
+
+def row(state: TaskState = TaskState.RUNNING, **known: Any) -> SweptTask:
+    return structs.replace(ROW, state=state, **known)
+
+
+def proposal(kind: FailureKind | None, **known: Any) -> Outcome:
+    if kind is None:
+        return Outcome(TaskState.SUCCESS, **known)
+    return Outcome(TaskState.FAILED, reason="as proposed", failure=Failure(kind, "as proposed"), **known)
+
+
+def ending(found: Status = RUNNING) -> Pod:
+    """A pod that a drain has begun to end."""
+    target = PodCondition("DisruptionTarget", "True", "EvictionByEvictionAPI", "drained")
+    return pod(structs.replace(found, conditions=(target,)), deletion_timestamp="2999-01-01T00:00:00Z")
+
+
+def test_a_running_pod_is_kept() -> None:
+    assert decide(pod(), ROW, RULES) == Keep()
+
+
+@pytest.mark.parametrize(
+    ("state", "finished", "found", "expected"),
+    [
+        (TaskState.SUCCESS, 1.0, RUNNING, Keep()),  # its sidecar still sends log lines
+        (TaskState.SUCCESS, 11.0, RUNNING, Keep(active=False, deletion=LATER)),
+        (TaskState.CANCELLED, 1.0, RUNNING, Keep(active=False, deletion=LATER)),
+        (TaskState.SUCCESS, 1.0, BROKEN, Keep(active=False, deletion=SOON)),
+        (TaskState.FAILED, None, BROKEN, Keep(active=False, deletion=SOON)),
+    ],
+)
+def test_the_pod_of_a_concluded_task_is_deleted(
+    state: TaskState, finished: float | None, found: Status, expected: Keep
+) -> None:
+    """At once where it ended or was cancelled, else after a while; a running sidecar gets time to save."""
+    assert decide(pod(found), row(state, finished_seconds=finished), RULES) == expected
+
+
+def test_a_pod_that_is_ending_already_keeps_its_grace() -> None:
+    """Another deletion would shorten it."""
+    gone = pod(BROKEN, deletion_timestamp="2026-09-21T10:00:00Z")
+    assert decide(gone, row(TaskState.CANCELLED), RULES) == Keep(active=False)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "state", "expected"),
+    [
+        (1, TaskState.RUNNING, Keep(deletion=SOON)),
+        (3, TaskState.RUNNING, Keep()),
+        (3, TaskState.FAILED, Keep(deletion=SOON)),
+    ],
+)
+def test_a_pod_of_another_attempt(attempt: int, state: TaskState, expected: Keep) -> None:
+    """An earlier one goes; a later one may just be made by another sweeper, unless the task is over."""
+    found = row(state, pod_name="p2", task=structs.replace(TASK, attempt=2))
+    assert decide(pod(BROKEN, structs.replace(TASK, attempt=attempt)), found, RULES) == expected
+
+
+def test_a_pod_without_a_row_is_concluded_by_its_annotations() -> None:
+    """It is never started again: there is no row to go on to the next attempt."""
+    decided = decide(pod(EVICTED), None, RULES)
+    assert isinstance(decided, Conclude)
+    assert (decided.task, decided.deletion) == (TASK, SOON)
+    assert decided.outcome.failure is not None
+    assert decided.outcome.failure.kind is FailureKind.EVICTED
+    assert decided.outcome.description == f"FAILED: {decided.outcome.reason}"
+
+
+@pytest.mark.parametrize(
+    ("found", "task", "expected"),
+    [
+        (RUNNING, TASK, Keep()),
+        (RUNNING, None, Keep(unreadable=True)),
+        (BROKEN, None, Keep(active=False, unreadable=True, deletion=SOON)),
+    ],
+)
+def test_a_pod_that_nothing_names(found: Status, task: Task | None, expected: Keep) -> None:
+    """It is counted, and deleted once it ended."""
+    assert decide(pod(found, task), None, RULES) == expected
+
+
+def test_a_pod_s_end_alone_concludes_a_task_without_a_proposal() -> None:
+    """With the container whose log explains more."""
+    decided = decide(pod(status("Failed", ended(1), ended(2))), ROW, RULES)
+    assert isinstance(decided, Conclude)
+    assert (decided.wants_log, decided.pod_name, decided.deletion) == ("source", "p1", SOON)
+    assert decided.outcome.failure is not None
+    assert "The task ended without writing its result." in decided.outcome.failure.message
+
+
+@pytest.mark.parametrize(("command", "prefix"), [(Command.CHECK, "FAILED: "), (Command.DISCOVER, "")])
+def test_a_discover_s_description_has_no_first_word(command: Command, prefix: str) -> None:
+    """As the caller's console shows it (contract.md B)."""
+    decided = decide(pod(BROKEN), row(task=structs.replace(TASK, command=command)), RULES)
+    assert isinstance(decided, Conclude)
+    assert decided.outcome.description == f"{prefix}{decided.outcome.reason}"
+
+
+def test_the_first_pull_error_stays_in_the_reason() -> None:
+    """The back-off after it says less."""
+    pulls = Status(container_statuses=(ContainerStatus("source", waits("ImagePullBackOff", "Back-off pulling image")),))
+    found = row(TaskState.PENDING, reason=f"{WAITS}source: ErrImagePull: unauthorized")
+    once = structs.replace(RULES, task_retries=0)
+    decided = decide(pod(pulls, creation_timestamp="2020-01-01T00:00:00Z"), found, once)
+    assert isinstance(decided, Conclude)
+    assert "It began with source: ErrImagePull: unauthorized;" in decided.outcome.reason
+
+
+@pytest.mark.parametrize("kind", [None, FailureKind.SOURCE_EXIT, FailureKind.CONFIG_ERROR])
+def test_a_proposal_stands_where_the_containers_ended_in_order(kind: FailureKind | None) -> None:
+    """The sidecar knows the connector's own words."""
+    proposed = proposal(kind)
+    decided = decide(pod(BROKEN), row(proposal=proposed), RULES)
+    assert decided == Conclude(TASK, proposed, deletion=SOON)
+
+
+def test_the_platform_s_reason_replaces_what_the_sidecar_took_for_the_cause() -> None:
+    """In the reason, and in the errors of the streams that name it."""
+    streams = {
+        "a": {"stored": 1, "bytes": 2, "status": "PARTIAL", "error": "x: exit code 137."},
+        "b": {"stored": 1, "bytes": 2, "status": "SUCCESS", "error": ""},
+    }
+    proposed = proposal(FailureKind.SOURCE_KILLED, streams=streams, cause="exit code 137.")
+    decided = decide(pod(EVICTED), row(proposal=proposed), structs.replace(RULES, task_retries=0))
+    assert isinstance(decided, Conclude)
+    outcome = decided.outcome
+    assert outcome.failure is not None
+    assert (outcome.failure.kind, outcome.reason) == (FailureKind.EVICTED, outcome.failure.sentence)
+    assert outcome.streams is not None
+    assert outcome.streams["a"]["error"] == f"x: {outcome.reason}"
+    assert outcome.streams["b"] == streams["b"]
+    assert outcome.reason in outcome.description
+
+
+def test_a_read_that_may_pass_is_started_again() -> None:
+    """Otherwise it ends as it would have without; the ended pod goes either way."""
+    decided = decide(pod(EVICTED), ROW, RULES)
+    assert isinstance(decided, Retry)
+    assert (decided.row, decided.failure.kind, decided.deletion) == (ROW, FailureKind.EVICTED, SOON)
+    assert (decided.awaits_secret, decided.pod_gone) == (False, False)
+    assert decided.otherwise == decide(pod(EVICTED), ROW, structs.replace(RULES, task_retries=0))
+
+
+def test_a_proposal_s_kind_decides_whether_it_is_started_again() -> None:
+    proposed = proposal(FailureKind.TRANSIENT_ERROR, provisional=True)
+    decided = decide(pod(BROKEN), row(proposal=proposed), RULES)
+    assert isinstance(decided, Retry)
+    assert decided.failure == proposed.failure
+    assert decided.otherwise == Conclude(TASK, proposed, deletion=SOON)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {"task": structs.replace(TASK, attempt=3)},
+        {"task": structs.replace(TASK, command=Command.CHECK)},
+        {"age_seconds": 48 * 3600.0 + 1},
+    ],
+)
+def test_what_is_not_started_again(known: dict[str, Any]) -> None:
+    """After the last attempt, any other command, and a task whose time is over."""
+    assert isinstance(decide(pod(EVICTED), row(**known), RULES), Conclude)
+
+
+@pytest.mark.parametrize(("age", "awaits"), [(29.0, True), (31.0, False)])
+def test_a_pod_that_was_lost_before_its_secret_came(age: float, awaits: bool) -> None:
+    """Its request may still bring the Secret."""
+    decided = decide(pod(EVICTED), row(TaskState.PENDING, age_seconds=age), RULES)
+    assert isinstance(decided, Retry)
+    assert decided.awaits_secret is awaits
+
+
+def test_a_drained_pod_is_replaced_while_it_ends() -> None:
+    """Its Secret goes with it; without one it goes on to its end."""
+    decided = decide(ending(), ROW, RULES)
+    assert isinstance(decided, Retry)
+    assert (decided.failure.kind, decided.otherwise, decided.deletion) == (FailureKind.EVICTED, Keep(), None)
+    assert decide(ending(), ROW, structs.replace(RULES, task_retries=0)) == Keep()
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.5, Keep()), (-0.1, None)])
+def test_a_prepared_attempt_is_released_after_its_pause(seconds: float, expected: Keep | None) -> None:
+    """Not before: its pod waits."""
+    second = row(TaskState.PENDING, task=structs.replace(TASK, attempt=2), attempt_seconds=9.0, waits_seconds=seconds)
+    assert decide(pod(), second, RULES) == (expected or Release(second, "u1"))
+
+
+def test_a_pause_does_not_count_as_time_to_start() -> None:
+    """The limit begins when the attempt may."""
+    second = row(TaskState.PENDING, attempt_seconds=1000.0, waits_seconds=1.0)
+    old = pod(Status(), creation_timestamp="2020-01-01T00:00:00Z")
+    assert decide(old, second, RULES) == Keep()
+    assert not isinstance(decide(old, structs.replace(second, waits_seconds=None), RULES), Keep)
+
+
+def test_a_pending_task_whose_pod_runs_is_marked() -> None:
+    assert decide(pod(), row(TaskState.PENDING), RULES) == MarkRunning("t1")
+
+
+@pytest.mark.parametrize(
+    ("noted", "reason", "expected"),
+    [
+        ("", "ErrImagePull", NoteWaiting("t1", f"{WAITS}source: ErrImagePull")),
+        (f"{WAITS}source: ErrImagePull", "ErrImagePull", Keep()),
+        (f"{WAITS}source: ErrImagePull", "ImagePullBackOff", Keep()),
+        ("", "ImagePullBackOff", NoteWaiting("t1", f"{WAITS}source: ImagePullBackOff")),
+        ("", "ContainerCreating", Keep()),
+    ],
+)
+def test_what_a_pod_waits_for_is_noted_once(noted: str, reason: str, expected: Keep | NoteWaiting) -> None:
+    """The first pull error says more than the back-off after it."""
+    found = Status(container_statuses=(ContainerStatus("source", waits(reason)),))
+    assert decide(pod(found), row(TaskState.PENDING, reason=noted, age_seconds=5.0), RULES) == expected
+
+
+def test_silence_counts_only_while_postgres_was_there() -> None:
+    """Else the sidecar had nobody to report to."""
+    silent = row(silent_seconds=4000.0)
+    assert isinstance(decide(pod(), silent, RULES), Retry)
+    assert decide(pod(), silent, structs.replace(RULES, trust_silence=False)) == Keep()
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "age", "idle", "expected"),
+    [
+        (TaskState.RUNNING, "", 29.0, 29.0, False),
+        (TaskState.RUNNING, "", 31.0, 0.0, True),
+        (TaskState.PENDING, "exceeded quota", 300.0, 179.0, False),
+        (TaskState.PENDING, "exceeded quota", 300.0, 181.0, True),
+        (TaskState.PENDING, f"{WAITS}source: ErrImagePull", 300.0, 0.0, True),
+    ],
+)
+def test_when_a_missing_pod_is_asked_for(
+    state: TaskState,
+    reason: str,
+    age: float,
+    idle: float,
+    expected: bool,
+) -> None:
+    """Not while a request may still be making it, or may be repeated after a quota."""
+    assert is_overdue(row(state, reason=reason, age_seconds=age, idle_seconds=idle), RULES.limits) is expected
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "kind", "text"),
+    [
+        (TaskState.RUNNING, "", FailureKind.DELETED, "The task's pod is gone"),
+        (TaskState.PENDING, f"{WAITS}a node", FailureKind.DELETED, "The task's pod is gone"),
+        (TaskState.PENDING, "", FailureKind.DELETED, "The task's pod was never created"),
+        (TaskState.PENDING, "exceeded quota: pods", FailureKind.QUOTA, "could not be created within 3 min: exceeded"),
+        (TaskState.PENDING, "Kubernetes is away", FailureKind.NOT_STARTED, "could not be created within 3 min"),
+    ],
+)
+def test_why_a_pod_is_missing(state: TaskState, reason: str, kind: FailureKind, text: str) -> None:
+    """Deleted, or never created; a next attempt that is there already is taken all the same."""
+    found = row(state, reason=reason)
+    decided = decide_missing(found, RULES)
+    assert isinstance(decided, Retry)
+    assert (decided.pod_gone, decided.failure.kind) == (True, kind)
+    conclude = decide_missing(found, structs.replace(RULES, task_retries=0))
+    assert conclude == decided.otherwise
+    assert isinstance(conclude, Conclude)
+    assert text in conclude.outcome.reason
+    first = "INIT_TIMEOUT" if "within" in text else "FAILED"
+    assert conclude.outcome.description == f"{first}: {conclude.outcome.reason}"
+
+
+def test_a_missing_pod_s_task_ends_as_its_sidecar_proposed() -> None:
+    """Also where it proposed a success."""
+    for proposed in (proposal(FailureKind.TRANSIENT_ERROR), proposal(None)):
+        decided = decide_missing(row(proposal=proposed), RULES)
+        assert isinstance(decided, Retry)
+        assert decided.otherwise == Conclude(TASK, proposed)
