@@ -440,8 +440,8 @@ def test_a_drained_pod_s_read_is_carried_over_while_the_pod_still_ends(make: Mak
 # What the sidecar leaves for the sweep.
 
 
-def _proposal(rig: SidecarProcess) -> dict[str, Any]:
-    text = rig.ours["proposal"]
+def _proposal(sidecar: SidecarProcess) -> dict[str, Any]:
+    text = sidecar.ours["proposal"]
     assert text is not None
     found: dict[str, Any] = json.loads(text)
     return found
@@ -449,62 +449,66 @@ def _proposal(rig: SidecarProcess) -> dict[str, Any]:
 
 @pytest.mark.fault(30)
 @pytest.mark.parametrize(("exit_code", "kind"), [(137, "source_killed"), (None, "source_killed")])
-def test_a_killed_source_s_end_is_only_proposed(rig: SidecarProcess, exit_code: int | None, kind: str) -> None:
+def test_a_killed_source_s_end_is_only_proposed(sidecar: SidecarProcess, exit_code: int | None, kind: str) -> None:
     """The rows stay active: the pod's status will say whether it was memory."""
-    rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
-    with rig.start() as sidecar:
-        rig.stderr.open("wb").close()
-        with rig.stdout.open("wb") as out:
+    sidecar.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
+    with sidecar.start() as process:
+        sidecar.stderr.open("wb").close()
+        with sidecar.stdout.open("wb") as out:
             out.write(lines([status("plants", "STARTED"), record("plants", {"id": 1}), state("plants", {"n": 1})]))
-        rig.leave(exit_code)
-        assert sidecar.wait(60) == 0
-    assert (rig.task["status"], rig.ours["state"]) == ("RUNNING", "RUNNING")
-    proposed = _proposal(rig)
+        sidecar.leave(exit_code)
+        assert process.wait(60) == 0
+    assert (sidecar.task["status"], sidecar.ours["state"]) == ("RUNNING", "RUNNING")
+    proposed = _proposal(sidecar)
     assert (proposed["failure"]["kind"], proposed["streams"]["plants"]["stored"]) == (kind, 1)
-    assert rig.states == {"plants": {"n": 1}}
-    rig.sweep()
-    assert (rig.task["status"], rig.ours["failure"]["kind"], rig.ours["proposal"]) == ("PARTIAL", kind, None)
+    assert sidecar.states == {"plants": {"n": 1}}
+    sidecar.sweep()
+    assert (sidecar.task["status"], sidecar.ours["failure"]["kind"], sidecar.ours["proposal"]) == (
+        "PARTIAL",
+        kind,
+        None,
+    )
 
 
-def test_without_our_tables_every_end_is_written_at_once(rig: SidecarProcess, database: TestDatabase) -> None:
+def test_without_our_tables_every_end_is_written_at_once(sidecar: SidecarProcess, database: TestDatabase) -> None:
     """Another controller's database: nobody would read a proposal."""
     database.rows("DROP TABLE syncctl_task CASCADE")
-    rig.give(catalog=catalog("plants"), config={}, state={})
-    rig.play([status("plants", "STARTED"), record("plants", {"id": 1})], exit_code=137)
-    assert rig.task["status"] == "FAILED"
-    assert "exit code 137" in rig.task["description"]
+    sidecar.give(catalog=catalog("plants"), config={}, state={})
+    sidecar.play([status("plants", "STARTED"), record("plants", {"id": 1})], exit_code=137)
+    assert sidecar.task["status"] == "FAILED"
+    assert "exit code 137" in sidecar.task["description"]
 
 
 @pytest.mark.fault(56, 57)
-def test_a_bulker_that_is_away_is_a_reason_to_try_again(rig: SidecarProcess, bulker: FakeBulker) -> None:
+def test_a_bulker_that_is_away_is_a_reason_to_try_again(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
     """And one that refuses is none."""
     for code, kind, provisional in ((500, "bulker_away", True), (400, "bulker_refused", False)):
         bulker.answer = lambda _, code=code: (code, {"error": "no table"})  # type: ignore[misc] # the loop's own
-        rig.give(catalog=catalog("plants"), config={}, state={})
-        rig.database.rows("UPDATE syncctl_task SET state = 'RUNNING', proposal = NULL, failure = NULL")
-        with rig.start() as sidecar:
-            rig.stderr.open("wb").close()
-            with rig.stdout.open("wb") as out:
+        sidecar.give(catalog=catalog("plants"), config={}, state={})
+        sidecar.database.rows("UPDATE syncctl_task SET state = 'RUNNING', proposal = NULL, failure = NULL")
+        with sidecar.start() as process:
+            sidecar.stderr.open("wb").close()
+            with sidecar.stdout.open("wb") as out:
                 out.write(lines([record("plants", {"id": 1}), status("plants", "COMPLETE")]))
-            rig.leave(0)
-            assert sidecar.wait(60) == 0
-        ours = rig.ours
+            sidecar.leave(0)
+            assert process.wait(60) == 0
+        ours = sidecar.ours
         assert (ours["proposal"] is not None) is provisional
-        found = _proposal(rig)["failure"] if provisional else ours["failure"]
+        found = _proposal(sidecar)["failure"] if provisional else ours["failure"]
         assert (found["kind"], "no table" in found["message"]) == (kind, True)
-        rig.exit_code_file.unlink()
+        sidecar.exit_code_file.unlink()
 
 
 @pytest.mark.fault(27)
-def test_a_superseded_sidecar_ends_and_says_nothing(rig: SidecarProcess, database: TestDatabase) -> None:
+def test_a_superseded_sidecar_ends_and_says_nothing(sidecar: SidecarProcess, database: TestDatabase) -> None:
     """On a node that was lost it may go on: once it sees that the task is at its next attempt, it stops by itself."""
-    rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
-    with rig.start(GRACE_SECONDS="4") as sidecar:
-        rig.stderr.open("wb").close()
-        with rig.stdout.open("wb", buffering=0) as out:
+    sidecar.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
+    with sidecar.start(GRACE_SECONDS="4") as process:
+        sidecar.stderr.open("wb").close()
+        with sidecar.stdout.open("wb", buffering=0) as out:
             out.write(lines([status("plants", "STARTED"), record("plants", {"id": 1}), log("so far")]))
-            wait_for(lambda: "INFO so far" in rig.log, what="the first line")
+            wait_for(lambda: "INFO so far" in sidecar.log, what="the first line")
             database.rows("UPDATE syncctl_task SET attempt = 2, state = 'PENDING'")
-            assert sidecar.wait(60) == 0
-    assert (rig.ours["state"], rig.ours["proposal"], rig.ours["attempt"]) == ("PENDING", None, 2)
-    assert rig.task["status"] == "RUNNING"
+            assert process.wait(60) == 0
+    assert (sidecar.ours["state"], sidecar.ours["proposal"], sidecar.ours["attempt"]) == ("PENDING", None, 2)
+    assert sidecar.task["status"] == "RUNNING"

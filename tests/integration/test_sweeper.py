@@ -200,7 +200,7 @@ def test_a_poison_pod_costs_itself_alone(waiting: LocalSystem, shown: Shown, dat
     one, two, three = (name_of(waiting, f"t{number}") for number in "123")
     database.rows("DELETE FROM syncctl_task WHERE task_id = 't2'")
     broken = {"metadata": {"annotations": {"TaskType": "dance"}}}
-    shown.show = {one: EVICTED | broken, two: EVICTED | {"metadata": {"annotations": None}}, three: EVICTED}
+    shown.show = {one: EVICTED | broken, two: EVICTED | {"metadata": {"annotations": {}}}, three: EVICTED}
     swept = waiting.sweep()
     assert (swept.pods, swept.concluded, swept.unreadable, swept.deleted) == (3, 2, 1, 3)
     assert database.rows("SELECT task_id FROM syncctl_task WHERE state = 'FAILED' ORDER BY task_id") == [
