@@ -83,11 +83,11 @@ class Settings(BaseModel):
     )
     kubernetes_context: str = Field("", description="Context in that kubeconfig; without it, its current one.")
     kubernetes_namespace: str = Field("default", description="Namespace of the task pods.")
-    place: str = Field(
+    data_plane: str = Field(
         "",
         description="Names where the task pods run, in tables that several deployments share: each judges the tasks of "
-        "its own place. Without it, the namespace and a hash of the cluster's certificate authority (one machine: a "
-        "name that its home folder keeps). Change it only while no task is active.",
+        "its own data plane. Without it, the namespace and a hash of the cluster's certificate authority (one machine: "
+        "a name that its home folder keeps). Change it only while no task is active.",
     )
     kubernetes_node_selector: dict[str, str] = Field(
         {}, description="Labels that a node must have to run task pods, as JSON or YAML, such as {disk: ssd}."

@@ -111,7 +111,7 @@ class Edition:
         stack.callback(self._warehouse.close)
         bulker = stack.enter_context(WarehouseServer(self._warehouse))
         self.token = _kept(self.home / "token", lambda: secrets.token_urlsafe(24))
-        place = _kept(self.home / "place", lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
+        data_plane = _kept(self.home / "data-plane", lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
         given = settings.settings(
             {
                 "SYNCCTL_DATABASE_URL": self.database_url,
@@ -121,7 +121,7 @@ class Edition:
                 "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
             },
             defaults={
-                "SYNCCTL_PLACE": place,
+                "SYNCCTL_DATA_PLANE": data_plane,
                 # A pod is Pending here while its connector is installed, which takes minutes for the large ones.
                 "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": str(uv.INSTALL_SECONDS),
             },

@@ -23,7 +23,7 @@ from tools.cluster import control_plane
 from tools.functions import Server, running
 
 _TOKEN = "bench-token"  # noqa: S105 - of a function that ends with this program
-_PLACE = "bench"
+_DATA_PLANE = "bench"
 _REPEATED = 10
 _P99_SECONDS = 30.0
 _BODY = json.dumps({"config": {"api_key": "k"}, "catalog": {"streams": []}}).encode()
@@ -53,7 +53,7 @@ def run(*, quick: bool) -> bool:
         settings: dict[str, Any] = api.settings | {
             "SYNCCTL_DATABASE_URL": postgres.url,
             "THREADS": "8",
-            "SYNCCTL_PLACE": _PLACE,
+            "SYNCCTL_DATA_PLANE": _DATA_PLANE,
         }
         with running("read", token=_TOKEN, **settings) as server:
             burst.send(server.port, [_request("warm")])
@@ -109,7 +109,7 @@ def _memory(server: Server) -> float:
 def _look(api: ApiServer, postgres: Statements, wanted: set[str]) -> tuple[int, int]:
     """How many tasks lack a row, a pod or a Secret, and how many have more than one."""
     with Database(postgres.url) as db:
-        rows = db.transact(lambda db: db.run("active_pods", place=_PLACE))
+        rows = db.transact(lambda db: db.run("active_pods", data_plane=_DATA_PLANE))
     pods = Counter(pod["metadata"]["annotations"]["TaskID"] for pod in api.there("pods"))
     secrets = {secret["metadata"]["ownerReferences"][0]["name"] for secret in api.there("secrets")}
     names = {row["pod_name"] for row in rows}

@@ -1,6 +1,6 @@
-"""The place that task pods are at: said by each task's row, so that nobody who looks elsewhere takes its pod for lost.
+"""The data plane that task pods run in. Each task's row names it, so that no other deployment takes its pod for lost.
 
-Read from what is at hand, without a request: it is the same in all functions of a cluster, and after each deployment.
+Read from local files, without a request: it is the same in all functions of a cluster, and after each deployment.
 """
 
 import base64
@@ -16,29 +16,29 @@ _AUTHORITY = Path("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
 """Every cluster has an authority of its own (as a rule), whatever its namespaces and addresses are called."""
 _UNUSABLE = (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, StopIteration,
              msgspec.MsgspecError)  # fmt: skip
-"""What files that are not there, or hold anything at all, raise; RuntimeError: a home folder that nobody has."""
+"""What missing files, and files that hold anything at all, raise; RuntimeError: there is no home folder."""
 
 
 def of(settings: Settings, authority: Path = _AUTHORITY) -> str:
-    """SYNCCTL_PLACE; without it the namespace, and a hash that tells the cluster from others with such a namespace.
+    """Return SYNCCTL_DATA_PLANE; without it the namespace, and a hash that tells the cluster from others.
 
-    Never raises: credentials that cannot be read are told by whoever connects with them. `authority`: where a pod's
+    Never raise: unreadable credentials are reported by the connection that needs them. `authority`: where a pod's
     service account finds the cluster's certificates.
     """
-    if settings.place:
-        return settings.place
+    if settings.data_plane:
+        return settings.data_plane
     try:
         local = settings.kubernetes_client_config == "local"
         mark = authority.read_bytes() if local else _mark(settings)
     except _UNUSABLE:
         return settings.kubernetes_namespace
-    # The same certificates, whoever has wrapped their lines.
+    # Certificates are the same however their lines are wrapped.
     digest = hashlib.sha256(b"".join(mark.split())).hexdigest()[:12]
     return f"{settings.kubernetes_namespace}@{digest}"
 
 
 def _mark(settings: Settings) -> bytes:
-    """Of the kubeconfig's cluster: its authority, as its pods see it too, or its address where none is named."""
+    """Return the authority of the kubeconfig's cluster, as its pods see it too, or else its address."""
     given, folder = settings.kubernetes_client_config, Path()
     if "\n" not in given:
         path = Path(given).expanduser()
@@ -53,6 +53,6 @@ def _mark(settings: Settings) -> bytes:
 
 
 def _named(entries: list[dict[str, Any]], kind: str, name: object) -> dict[str, Any]:
-    """Looks at no others than the one that is meant: what is odd in them keeps nobody from connecting."""
+    """Return the named entry without looking at others: they may be odd, and nobody connects by them."""
     found: dict[str, Any] = next(entry[kind] for entry in entries if entry.get("name") == name)
     return found

@@ -5,24 +5,24 @@
 -- Row first. Does nothing where the task exists, or where another active task holds the same slot
 -- (syncctl_task_active: one read per sync, one discovery per key).
 INSERT INTO syncctl_task (task_id, command, sync_id, storage_key, package, version, pod_name, request_hash,
-                          started_by, table_name_prefix, place, created_at)
+                          started_by, table_name_prefix, data_plane, created_at)
 VALUES (:task_id, :command, :sync_id, :storage_key, :package, :version, :pod_name, :request_hash,
-        :started_by, :table_name_prefix, :place, date_trunc('second', now()))
+        :started_by, :table_name_prefix, :data_plane, date_trunc('second', now()))
 ON CONFLICT DO NOTHING
 RETURNING task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
-          0 AS age_seconds, false AS ran, attempt, place;
+          0 AS age_seconds, false AS ran, attempt, data_plane;
 
 -- name: find_task
 SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran, attempt,
-       place
+       data_plane
 FROM syncctl_task WHERE task_id = :task_id;
 
 -- name: find_active
 -- The task that holds the slot of a request.
 SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran, attempt,
-       place
+       data_plane
 FROM syncctl_task
 WHERE state IN ('PENDING', 'RUNNING') AND command = :command
   AND sync_id = :sync_id AND package = :package AND version = :version AND storage_key = :storage_key;
@@ -30,7 +30,7 @@ WHERE state IN ('PENDING', 'RUNNING') AND command = :command
 -- name: find_active_read
 SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran, attempt,
-       place
+       data_plane
 FROM syncctl_task
 WHERE state IN ('PENDING', 'RUNNING') AND command = 'read' AND sync_id = :sync_id;
 
@@ -80,11 +80,11 @@ WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :atte
 RETURNING task_id;
 
 -- name: begin_attempt
--- One of several sweepers at once wins, at the place where the new pod is. The counts begin anew; the pod waits until
+-- One of several sweepers wins, in the data plane of the new pod. The counts start from zero; the pod waits until
 -- resume_at.
 UPDATE syncctl_task
-SET attempt = attempt + 1, pod_name = :pod_name, place = :place, state = 'PENDING', reason = :reason, streams = '{}',
-    proposal = NULL,
+SET attempt = attempt + 1, pod_name = :pod_name, data_plane = :data_plane, state = 'PENDING', reason = :reason,
+    streams = '{}', proposal = NULL,
     attempts = attempts || jsonb_build_array(:failure::jsonb || jsonb_build_object(
         'attempt', attempt, 'endedAt', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))),
     resume_at = now() + :pause_seconds * interval '1 second', attempt_at = now(), updated_at = now()
@@ -284,7 +284,7 @@ ORDER BY timestamp DESC, id DESC LIMIT :limit;
 -- Newest first; the cursor is the (created_at, task_id) of the last row seen.
 SELECT task_id, command, sync_id, storage_key, package, version, state, reason, streams::text AS streams, started_by,
        created_at, started_at, updated_at, finished_at, failure::text AS failure, attempt, attempts::text AS attempts,
-       place
+       data_plane
 FROM syncctl_task
 WHERE (:sync_id = '' OR sync_id = :sync_id) AND (:state = '' OR state = :state)
   AND (:command = '' OR command = :command)
@@ -294,28 +294,29 @@ ORDER BY created_at DESC, task_id DESC LIMIT :limit;
 -- name: get_task
 SELECT t.task_id, command, sync_id, storage_key, package, version, state, reason, streams::text AS streams,
        started_by, created_at, started_at, updated_at, finished_at, failure::text AS failure, attempt,
-       attempts::text AS attempts, place, r.result::text AS result
+       attempts::text AS attempts, data_plane, r.result::text AS result
 FROM syncctl_task t LEFT JOIN syncctl_result r ON r.task_id = t.task_id
 WHERE t.task_id = :task_id;
 
 -- name: active_pods
--- For the sweep: the pods that rows say should be there, at this place: of others' it sees none. A row without a place
--- may be anybody's.
-SELECT pod_name FROM syncctl_task WHERE state IN ('PENDING', 'RUNNING') AND (place = :place OR place IS NULL);
+-- For the sweep: the pods that should be in this data plane. A row without a data plane may be anybody's.
+SELECT pod_name FROM syncctl_task
+WHERE state IN ('PENDING', 'RUNNING') AND (data_plane = :data_plane OR data_plane IS NULL);
 
 -- name: active_tasks
--- For the sweep: the rows that these pods should stand behind, at this place.
+-- For the sweep: the rows of these pods of this data plane.
 SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by, attempt, proposal,
        table_name_prefix, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::float AS age_seconds,
        extract(epoch FROM now() - updated_at)::float AS idle_seconds
 FROM syncctl_task
-WHERE state IN ('PENDING', 'RUNNING') AND pod_name = ANY(:pod_names::text[]) AND (place = :place OR place IS NULL)
+WHERE state IN ('PENDING', 'RUNNING') AND pod_name = ANY(:pod_names::text[])
+  AND (data_plane = :data_plane OR data_plane IS NULL)
 ORDER BY created_at;
 
 -- name: tasks_of_pods
 -- For the sweep: what is known of a page of pods, by their names, and by the tasks that they name themselves: a task's
--- earlier pods are not its pod any more. Of whatever place: a pod that is seen here is here. silent_seconds: since the
+-- earlier pods are not its pod any more. Of any data plane: a pod that is seen is here. silent_seconds: since the
 -- sidecar last reported, where it does (another one than ours may not); heard: with a row of its source's.
 -- attempt_seconds: since the attempt could begin; waits_seconds: until it may.
 SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by, attempt, proposal,
@@ -331,7 +332,7 @@ SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state
 FROM syncctl_task WHERE pod_name = ANY(:pod_names::text[]) OR task_id = ANY(:task_ids::text[]);
 
 -- name: task_to_cancel
-SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, started_by, place,
+SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, started_by, data_plane,
        extract(epoch FROM created_at)::bigint AS started_at
 FROM syncctl_task WHERE task_id = :task_id;
 
@@ -340,28 +341,30 @@ FROM syncctl_task WHERE task_id = :task_id;
 SELECT extract(epoch FROM now())::float AS now;
 
 -- name: record_sweep
-INSERT INTO syncctl_sweep (id, place, swept_at, seconds, pods, active, concluded, deleted, unreadable, orphaned_rows)
-VALUES (nextval('syncctl_sweep_number'), :place, now(), :seconds, :pods, :active, :concluded, :deleted, :unreadable,
-        :orphaned_rows)
-ON CONFLICT (place) DO UPDATE
+INSERT INTO syncctl_sweep (id, data_plane, swept_at, seconds, pods, active, concluded, deleted, unreadable,
+                           orphaned_rows)
+VALUES (nextval('syncctl_sweep_number'), :data_plane, now(), :seconds, :pods, :active, :concluded, :deleted,
+        :unreadable, :orphaned_rows)
+ON CONFLICT (data_plane) DO UPDATE
 SET swept_at = excluded.swept_at, seconds = excluded.seconds, pods = excluded.pods, active = excluded.active,
     concluded = excluded.concluded, deleted = excluded.deleted, unreadable = excluded.unreadable,
     orphaned_rows = excluded.orphaned_rows;
 
 -- name: last_sweep
--- At this place: that another place reaches Postgres tells nothing of this one's sidecars.
-SELECT extract(epoch FROM now() - swept_at)::float AS age_seconds FROM syncctl_sweep WHERE place = :place;
+-- In this data plane: that another one reaches Postgres tells nothing of this one's sidecars.
+SELECT extract(epoch FROM now() - swept_at)::float AS age_seconds FROM syncctl_sweep WHERE data_plane = :data_plane;
 
 -- name: oldest_sweep
--- When all active tasks were last looked at: of the places that have some, the one whose last sweep is the longest ago,
--- or was never. Without any, the newest sweep of all.
+-- When all active tasks were last looked at: of the data planes that have some, the one whose last sweep is the longest
+-- ago, or was never. Without any, the newest sweep of all.
 WITH busy AS (
-    SELECT DISTINCT place FROM syncctl_task WHERE state IN ('PENDING', 'RUNNING') AND place IS NOT NULL
+    SELECT DISTINCT data_plane FROM syncctl_task WHERE state IN ('PENDING', 'RUNNING') AND data_plane IS NOT NULL
 )
-SELECT s.place, swept_at, extract(epoch FROM now() - swept_at)::float AS age_seconds, seconds, pods, active, concluded,
-       deleted, unreadable, orphaned_rows
-FROM busy FULL JOIN syncctl_sweep s ON s.place = busy.place
-ORDER BY busy.place IS NULL, CASE WHEN busy.place IS NOT NULL THEN swept_at END NULLS FIRST, swept_at DESC LIMIT 1;
+SELECT s.data_plane, swept_at, extract(epoch FROM now() - swept_at)::float AS age_seconds, seconds, pods, active,
+       concluded, deleted, unreadable, orphaned_rows
+FROM busy FULL JOIN syncctl_sweep s ON s.data_plane = busy.data_plane
+ORDER BY busy.data_plane IS NULL, CASE WHEN busy.data_plane IS NOT NULL THEN swept_at END NULLS FIRST, swept_at DESC
+LIMIT 1;
 
 -- name: ours_exist
 -- Another controller's database has only the caller's tables.

@@ -49,7 +49,7 @@ _OWN = [name for name in SweptTask.__struct_fields__ if name not in {"task", "st
 class LastSweep(Struct, frozen=True):
     """The record of a sweep; the counts as common.sweep.apply.SweepStats has them."""
 
-    place: str | None
+    data_plane: str | None
     swept_at: datetime
     age_seconds: float
     seconds: float
@@ -61,9 +61,9 @@ class LastSweep(Struct, frozen=True):
     orphaned_rows: int
 
 
-def expected_pods(db: Database, place: str) -> set[str]:
-    """Return the names of the pods that should be at this place."""
-    return {row["pod_name"] for row in db.run("active_pods", place=place)}
+def expected_pods(db: Database, data_plane: str) -> set[str]:
+    """Return the names of the pods that should be in this data plane."""
+    return {row["pod_name"] for row in db.run("active_pods", data_plane=data_plane)}
 
 
 def of_pods(db: Database, pod_names: Sequence[str], task_ids: Sequence[str]) -> list[SweptTask]:
@@ -71,9 +71,9 @@ def of_pods(db: Database, pod_names: Sequence[str], task_ids: Sequence[str]) -> 
     return [SweptTask.of(row) for row in db.run("tasks_of_pods", pod_names=pod_names, task_ids=task_ids)]
 
 
-def active_of(db: Database, pod_names: Sequence[str], place: str) -> list[SweptTask]:
-    """Return the active tasks that these pods of this place should be running."""
-    return [SweptTask.of(row) for row in db.run("active_tasks", pod_names=pod_names, place=place)]
+def active_of(db: Database, pod_names: Sequence[str], data_plane: str) -> list[SweptTask]:
+    """Return the active tasks that these pods of this data plane should be running."""
+    return [SweptTask.of(row) for row in db.run("active_tasks", pod_names=pod_names, data_plane=data_plane)]
 
 
 def now(db: Database) -> float:
@@ -81,18 +81,18 @@ def now(db: Database) -> float:
     return float(db.run("database_now")[0]["now"])
 
 
-def seconds_since(db: Database, place: str) -> float | None:
-    """Return the seconds since this place was last swept, if it was."""
-    rows = db.run("last_sweep", place=place)
+def seconds_since(db: Database, data_plane: str) -> float | None:
+    """Return the seconds since this data plane was last swept, if it was."""
+    rows = db.run("last_sweep", data_plane=data_plane)
     return float(rows[0]["age_seconds"]) if rows else None
 
 
-def record(db: Database, place: str, seconds: float, **counts: int) -> None:
-    """Keep what the last sweep of this place came to."""
-    db.run("record_sweep", place=place, seconds=seconds, **counts)
+def record(db: Database, data_plane: str, seconds: float, **counts: int) -> None:
+    """Keep what the last sweep of this data plane came to."""
+    db.run("record_sweep", data_plane=data_plane, seconds=seconds, **counts)
 
 
 def oldest(db: Database) -> LastSweep | None:
-    """Return the sweep since when all active tasks were looked at; None if a place with active tasks has none."""
+    """Return the sweep since when all active tasks were looked at; None if a data plane with active tasks has none."""
     rows = db.run("oldest_sweep")
     return LastSweep(**rows[0]) if rows and rows[0]["swept_at"] else None

@@ -65,8 +65,8 @@ class TaskRow(Struct, frozen=True):
     ran: bool
     """Whether its pod ever ran."""
     attempt: int
-    place: str | None = None
-    """Where its pod is or will be; None in rows from before places were known."""
+    data_plane: str | None = None
+    """Where its pod is or will be; None in rows from before data planes were known."""
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -75,17 +75,17 @@ class TaskRow(Struct, frozen=True):
 
 
 def begin(
-    db: Database, task: Task, *, pod_name: str, request_hash: str, prefix: str = "", place: str | None = None
+    db: Database, task: Task, *, pod_name: str, request_hash: str, prefix: str = "", data_plane: str | None = None
 ) -> tuple[TaskRow | None, bool]:
     """Writes the rows of a new task. Returns its row and True, or the row in the way and False.
 
-    `place` is where the pod will be: sweeps of other places leave the row alone (None: they do not).
+    Sweeps of other data planes leave the row alone, if it has one.
     """
     fields = {"sync_id": task.sync_id, "storage_key": task.storage_key, "package": task.package}
     fields |= {"version": task.version, "command": str(task.command)}
     created = db.run(
         "create_task", task_id=task.task_id, pod_name=pod_name, request_hash=request_hash,
-        started_by=task.started_by, table_name_prefix=prefix, place=place, **fields,
+        started_by=task.started_by, table_name_prefix=prefix, data_plane=data_plane, **fields,
     )  # fmt: skip
     if not created:
         found = db.run("find_task", task_id=task.task_id) or _active(db, task, fields)
@@ -147,11 +147,11 @@ def note_troubles(db: Database, reasons: Mapping[str, str]) -> None:
 
 
 def begin_attempt(
-    db: Database, task: Task, failure: Failure, *, pod_name: str, place: str, reason: str, pause: float
+    db: Database, task: Task, failure: Failure, *, pod_name: str, data_plane: str, reason: str, pause: float
 ) -> bool:
     """Makes the attempt after `task.attempt` the current one. False where the task is over or somebody else did."""
     known = as_json(failure.as_json())
-    parameters = {"task_id": task.task_id, "attempt": task.attempt, "pod_name": pod_name, "place": place}
+    parameters = {"task_id": task.task_id, "attempt": task.attempt, "pod_name": pod_name, "data_plane": data_plane}
     return bool(db.run("begin_attempt", failure=known, pause_seconds=pause, reason=clean(reason), **parameters))
 
 

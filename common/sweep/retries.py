@@ -128,7 +128,7 @@ class Retries:
             one.task,
             one.failure,
             pod_name=manifest.pod_name(following),
-            place=data_plane.of(self._settings),
+            data_plane=data_plane.of(self._settings),
             reason=f"{WAITS}{of}, after: {one.failure.message}",
             pause=self._settings.task_retry_pause_seconds * 2 ** (one.task.attempt - 1),
         )

@@ -90,17 +90,17 @@ def keep_sweeping(settings: Settings) -> Summary:
 
 
 class _Sweeper:
-    """Decides and applies, page by page, at one place."""
+    """Decides and applies, page by page, in one data plane."""
 
     def __init__(
-        self, where: Cluster, db: Database, place: str, rules: Rules, applier: Applier, pool: ClusterPool
+        self, where: Cluster, db: Database, here: str, rules: Rules, applier: Applier, pool: ClusterPool
     ) -> None:
-        self.where, self._db, self._place = where, db, place
+        self.where, self._db, self._here = where, db, here
         self._rules, self._applier, self._pool = rules, applier, pool
 
     def expected(self) -> set[str]:
-        """Return the names of the pods that should be at this place."""
-        return self._db.transact(lambda db: sweeps.expected_pods(db, self._place))
+        """Return the names of the pods that should be in this data plane."""
+        return self._db.transact(lambda db: sweeps.expected_pods(db, self._here))
 
     def sweep_pods(self, pods: list[Pod]) -> SweepStats:
         """Sweep a page of pods: one statement reads their rows, and one of each kind writes them."""
@@ -116,15 +116,15 @@ class _Sweeper:
         return structs.replace(stats, pods=len(pods))
 
     def sweep_missing(self, names: list[str]) -> SweepStats:
-        """Sweep the rows that these pods of this place, which are not there, should be running."""
-        rows = self._db.transact(lambda db: sweeps.active_of(db, names, self._place))
+        """Sweep the rows that these pods of this data plane, which are not there, should be running."""
+        rows = self._db.transact(lambda db: sweeps.active_of(db, names, self._here))
         stats = self._applier.apply(self._pool.each(self._prepare_missing, rows, Keep()))
         return SweepStats(active=stats.active, orphaned_rows=stats.concluded)
 
     def record(self, stats: SweepStats, seconds: float) -> None:
         """Keep in the database, and log, what a sweep came to."""
         counts = structs.asdict(stats)
-        self._db.transact(lambda db: sweeps.record(db, self._place, seconds, **counts))
+        self._db.transact(lambda db: sweeps.record(db, self._here, seconds, **counts))
         if stats.concluded or stats.orphaned_rows or stats.unreadable:
             _log.info("Swept.", extra={"action": "sweep", **counts})
 

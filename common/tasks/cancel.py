@@ -19,8 +19,8 @@ _log = logging.getLogger(__name__)
 
 REASON = "The task was cancelled."
 _ELSEWHERE = (
-    "The task's pod is at another place, {place}, and is not stopped from here: its sidecar sees the cancel and ends "
-    "within seconds, and the next sweep of that place removes the pod."
+    "The task's pod is in another data plane, {data_plane}, and is not stopped from here: its sidecar sees the cancel "
+    "and ends within seconds, and the next sweep of that data plane removes the pod."
 )
 
 
@@ -30,12 +30,12 @@ class Cancelled(Struct, frozen=True):
     task_id: str
     state: TaskState
     elsewhere: str = ""
-    """The place of its pod, where that is another one than ours and the pod still has to be stopped."""
+    """The data plane of its pod, if that is another one than ours and the pod still has to be stopped."""
 
     def answer(self) -> dict[str, Any]:
         """As callers get it."""
         said = {"ok": True, "status": "ok", "taskId": self.task_id, "state": str(self.state)}
-        return said | ({"note": _ELSEWHERE.format(place=self.elsewhere)} if self.elsewhere else {})
+        return said | ({"note": _ELSEWHERE.format(data_plane=self.elsewhere)} if self.elsewhere else {})
 
 
 def cancel(query: CancelQuery, settings: Settings) -> Cancelled:
@@ -44,9 +44,9 @@ def cancel(query: CancelQuery, settings: Settings) -> Cancelled:
         row, state = db.transact(lambda db: _conclude(db, query))
     if state is not TaskState.CANCELLED:
         return Cancelled(query.task_id, state)
-    if row["place"] not in {None, data_plane.of(settings)}:
-        # That it is not seen here tells nothing. Its sidecar and its place's sweep go by the row.
-        return Cancelled(query.task_id, state, elsewhere=row["place"])
+    if row["data_plane"] not in {None, data_plane.of(settings)}:
+        # That it is not seen here tells nothing. Its sidecar and its data plane's sweep go by the row.
+        return Cancelled(query.task_id, state, elsewhere=row["data_plane"])
     _stop_pod(row, settings)
     return Cancelled(query.task_id, state)
 

@@ -73,7 +73,7 @@ def _task(row: Row) -> dict[str, Any]:
         "failure": msgspec.json.decode(row["failure"]) if row["failure"] else None,
         "attempt": row["attempt"],
         "attempts": msgspec.json.decode(row["attempts"]),
-        "place": row["place"],
+        "dataPlane": row["data_plane"],
     }
 
 
@@ -86,7 +86,7 @@ def _sweep(row: Row) -> dict[str, Any]:
         "seconds": round(row["seconds"], 3),
         **{name: row[name] for name in names},
         "orphanedRows": row["orphaned_rows"],
-        "place": row["place"],
+        "dataPlane": row["data_plane"],
     }
 
 

@@ -71,13 +71,13 @@ def _may_lack_pod(row: TaskRow, here: str) -> bool:
         raise Conflict(f"Task {row.task_id} could not be started before: {row.reason.rstrip('.')}. Use a new taskId.")
     if row.state is not TaskState.PENDING or row.attempt > 1:
         return False
-    if row.place in {None, here}:
+    if row.data_plane in {None, here}:
         return True
     # A second pod here would run beside the one that is, or comes to be, over there.
     if row.reason and not row.reason.startswith(WAITS):
         raise Conflict(
-            f"Task {row.task_id} was started at another place, {row.place}, and has no pod there yet: "
-            f"{row.reason.rstrip('.')}. Repeat the request at that place, or cancel the task and use a new taskId."
+            f"Task {row.task_id} was started in another data plane, {row.data_plane}, and has no pod there yet: "
+            f"{row.reason.rstrip('.')}. Repeat the request there, or cancel the task and use a new taskId."
         )
     return False
 
@@ -111,7 +111,7 @@ def _begin(db: Database, key: Task, task: NewTask, here: str) -> tuple[Task, Pay
         payload = structs.replace(payload, state=_state(db, task))
     manifest.check_size(payload)
     row, created = tasks.begin(
-        db, key, pod_name=manifest.pod_name(key), request_hash=digest, prefix=task.table_name_prefix, place=here
+        db, key, pod_name=manifest.pod_name(key), request_hash=digest, prefix=task.table_name_prefix, data_plane=here
     )
     if row is None:
         raise Conflict("Another task of the same kind has just ended; repeat the request.")
@@ -123,7 +123,7 @@ def _begin(db: Database, key: Task, task: NewTask, here: str) -> tuple[Task, Pay
 
 
 def _in_the_way(key: Task, row: TaskRow, here: str) -> str:
-    at = "" if row.place in {None, here} else f" at another place ({row.place})"
+    at = "" if row.data_plane in {None, here} else f" in another data plane ({row.data_plane})"
     if row.task_id == key.task_id:
         return (
             f"Task {row.task_id} exists already, with another request ({row.state}{at}, started {row.age_seconds} s "

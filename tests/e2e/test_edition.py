@@ -75,9 +75,9 @@ def test_what_lies_in_the_home_is_the_users_alone(edition: EditionProcess) -> No
     """Whatever the folder's own mode is."""
     body = {"config": {"mode": "ok"}, "catalog": catalog("plants")}
     task = edition.read("case/bad:1", body, tableNamePrefix="mine_")
-    assert (task["state"], task["place"]) == ("SUCCESS", (edition.home / "place").read_text())
+    assert (task["state"], task["dataPlane"]) == ("SUCCESS", (edition.home / "data-plane").read_text())
     modes = {path.name: path.stat().st_mode & 0o777 for path in edition.home.iterdir() if path.is_file()}
-    assert modes.keys() >= {"lock", "token", "place", "warehouse.duckdb"}
+    assert modes.keys() >= {"lock", "token", "data-plane", "warehouse.duckdb"}
     assert set(modes.values()) == {0o600}, modes
 
 
@@ -138,7 +138,7 @@ def test_a_token_file_that_holds_none_is_a_sentence(tmp_path: Path) -> None:
 
 def test_a_home_keeps_its_place(tmp_path: Path) -> None:
     """Whatever the machine is called by then: the rows that it has left behind are still its own."""
-    assert _kept(tmp_path / "place", lambda: "one") == _kept(tmp_path / "place", lambda: "other") == "one"
+    assert _kept(tmp_path / "data-plane", lambda: "one") == _kept(tmp_path / "data-plane", lambda: "other") == "one"
 
 
 @pytest.mark.parametrize("home", ["/proc/nowhere", "/etc/passwd"])

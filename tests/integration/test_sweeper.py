@@ -390,11 +390,20 @@ def test_a_database_of_an_older_version_is_brought_up(
     empty_database.rows("DROP INDEX newjitsu.syncctl_task_pod")
     empty_database.rows("DELETE FROM newjitsu.syncctl_migration WHERE version >= 2")
     empty_database.rows("DROP TABLE newjitsu.syncctl_changed_config, newjitsu.syncctl_state")
-    for column in ("attempt", "failure", "proposal", "attempts", "accepted_at", "attempt_at", "resume_at", "place"):
+    for column in (
+        "attempt",
+        "failure",
+        "proposal",
+        "attempts",
+        "accepted_at",
+        "attempt_at",
+        "resume_at",
+        "data_plane",
+    ):
         empty_database.rows(f"ALTER TABLE newjitsu.syncctl_task DROP COLUMN {column}")
     older = Settings.load({"SYNCCTL_DATABASE_URL": empty_database.url})
     assert keep_sweeping(older).sweeps == 1
-    assert empty_database.rows("SELECT place FROM newjitsu.syncctl_sweep") == [{"place": "default"}]
+    assert empty_database.rows("SELECT data_plane FROM newjitsu.syncctl_sweep") == [{"data_plane": "default"}]
 
 
 def test_the_function_says_what_is_missing(database: TestDatabase) -> None:

@@ -31,7 +31,7 @@ users:
 
 
 def of(tmp_path: Path, certificate: bytes | None = CERTIFICATE, **settings: str) -> str:
-    """The place of a function in a cluster with this authority."""
+    """The data plane of a function in a cluster with this authority."""
     file = tmp_path / "ca.crt"
     file.unlink(missing_ok=True)
     if certificate is not None:
@@ -41,12 +41,12 @@ def of(tmp_path: Path, certificate: bytes | None = CERTIFICATE, **settings: str)
 
 
 def test_what_is_said_counts(tmp_path: Path) -> None:
-    """SYNCCTL_PLACE as it is."""
-    assert of(tmp_path, SYNCCTL_PLACE="east") == "east"
+    """SYNCCTL_DATA_PLANE as it is."""
+    assert of(tmp_path, SYNCCTL_DATA_PLANE="east") == "east"
 
 
 def test_clusters_with_the_same_namespace_differ(tmp_path: Path) -> None:
-    """So do namespaces of a cluster; asked again, the place is the same."""
+    """So do namespaces of a cluster; asked again, the data plane is the same."""
     here = of(tmp_path)
     assert here.startswith("sync-tasks@")
     assert here == of(tmp_path, CERTIFICATE.replace(b"\n", b"\r\n"))

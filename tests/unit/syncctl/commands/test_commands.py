@@ -305,10 +305,10 @@ def test_cancel_names_what_it_ends(server: FakeDeployment) -> None:
 def test_a_cancel_says_where_a_pod_is_that_is_not_stopped_from_there(server: FakeDeployment) -> None:
     """In the deployment's own words, and beside what else there is to say."""
     server.courses["t1"] = [task(state="RUNNING")]
-    server.cancelled = {"note": "The task's pod is at another place, east."}
+    server.cancelled = {"note": "The task's pod is in another data plane, east."}
     done = run(server.url, "cancel", "t1")
     assert done.code == 0, done.err
-    assert "The task's pod is at another place, east." in done.err
+    assert "The task's pod is in another data plane, east." in done.err
     assert "`syncctl logs t1` tells how much" in done.err
 
 

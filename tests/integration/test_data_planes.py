@@ -24,18 +24,18 @@ from tests.support.wire import changed
 WAITS = "import pathlib\nwhile not pathlib.Path(sys.argv[0] + '.go').exists(): time.sleep(0.05)\n"
 BUSY = f"out(**{trace_error('busy', kind='transient_error')!r})\nsys.exit(1)\n"
 AGED = "UPDATE syncctl_task SET created_at = now() - interval '1 minute', updated_at = now() - interval '1 minute'"
-OURS = "SELECT task_id, state, place FROM syncctl_task ORDER BY task_id"
+OURS = "SELECT task_id, state, data_plane FROM syncctl_task ORDER BY task_id"
 
 
 @contextmanager
 def two(
     folder: Path, database: TestDatabase, bulker: FakeBulker, code: str, **settings: str
 ) -> Iterator[list[LocalSystem]]:
-    """The places `east` and `west`."""
+    """The data planes `east` and `west`."""
     commands = {PACKAGE: connector(folder, code)}
     with (
-        local_system(folder / "east", database, bulker.url, commands, SYNCCTL_PLACE="east", **settings) as one,
-        local_system(folder / "west", database, bulker.url, commands, SYNCCTL_PLACE="west", **settings) as other,
+        local_system(folder / "east", database, bulker.url, commands, SYNCCTL_DATA_PLANE="east", **settings) as one,
+        local_system(folder / "west", database, bulker.url, commands, SYNCCTL_DATA_PLANE="west", **settings) as other,
     ):
         yield [one, other]
         cluster.use(None)
@@ -49,7 +49,7 @@ def places(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Iterat
 
 
 def at(place: LocalSystem) -> LocalSystem:
-    """The functions of this place are those that are asked next."""
+    """The functions of this data plane are those that are asked next."""
     cluster.use(place.pods)
     return place
 
@@ -91,7 +91,7 @@ def test_a_sweep_leaves_the_rows_of_another_place_alone(places: list[LocalSystem
 
 
 def test_a_row_without_a_place_is_anybody_s(places: list[LocalSystem], database: TestDatabase) -> None:
-    """As all were before: it was written by a version that knew no places."""
+    """As all were before: it was written by a version that knew no data planes."""
     east, west = places
     at(east).start(read_task())
     database.rows(f"{AGED}, place = NULL")
@@ -100,25 +100,25 @@ def test_a_row_without_a_place_is_anybody_s(places: list[LocalSystem], database:
 
 
 def test_a_pod_that_is_here_is_judged_here(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> None:
-    """Whatever its row says: the place may have got another name since. The next attempt's row says this one."""
+    """Whatever its row says: the data plane may have got another name since. The next attempt's row says this one."""
     with two(tmp_path, database, bulker, BUSY, SYNCCTL_TASK_RETRIES="1", SYNCCTL_TASK_RETRY_PAUSE_SECONDS="0") as both:
         east = at(both[0])
         east.start(read_task(body={"catalog": catalog("plants")}))
-        database.rows("UPDATE syncctl_task SET place = 'as it was called before'")
+        database.rows("UPDATE syncctl_task SET data_plane = 'as it was called before'")
         assert east.finish("task-1")["attempt"] == 2
-    assert database.rows("SELECT state, place FROM syncctl_task") == [{"state": "FAILED", "place": "east"}]
+    assert database.rows("SELECT state, data_plane FROM syncctl_task") == [{"state": "FAILED", "data_plane": "east"}]
 
 
 def test_a_task_of_another_place_is_cancelled(places: list[LocalSystem], database: TestDatabase) -> None:
-    """At once in the tables; its sidecar sees it and ends, its own place's sweep does the rest, and the answer says so."""
+    """At once in the tables; its sidecar sees it and ends, its own data plane's sweep does the rest, and the answer says so."""
     east, west = places
     at(east).start(read_task())
     wait_for(lambda: at(east).sweep() and states(database) == {"task-1": "RUNNING"}, 30, "a running pod")
     at(west)
     said = cancel(CancelQuery("task-1"), west.settings).answer()
     assert (said["ok"], said["state"]) == (True, "CANCELLED")
-    assert "at another place, east, and is not stopped from here" in said["note"]
-    assert get_task(west.settings, "task-1")["task"]["place"] == "east"
+    assert "in another data plane, east, and is not stopped from here" in said["note"]
+    assert get_task(west.settings, "task-1")["task"]["dataPlane"] == "east"
 
     def ended() -> bool:
         [pod] = east.pods.list_pods()
@@ -138,7 +138,7 @@ def test_a_sync_that_another_place_reads_is_not_read_here(places: list[LocalSyst
     """One active read of a sync, wherever it is; the answer says where."""
     east, west = places
     at(east).start(read_task())
-    with pytest.raises(Conflict, match=r"Sync sync-1 already runs at another place \(east\): task task-1 is "):
+    with pytest.raises(Conflict, match=r"Sync sync-1 already runs in another data plane \(east\): task task-1 is "):
         at(west).start(read_task(task="task-2"))
     assert list(west.pods.list_pods()) == []
     assert list(states(database)) == ["task-1"]
@@ -147,13 +147,13 @@ def test_a_sync_that_another_place_reads_is_not_read_here(places: list[LocalSyst
 def test_a_repeated_request_makes_no_second_pod_at_another_place(
     places: list[LocalSystem], database: TestDatabase
 ) -> None:
-    """Its own place makes the pod. Where that is known to have failed, the caller is sent there."""
+    """Its own data plane makes the pod. Where that is known to have failed, the caller is sent there."""
     east, west = places
     cluster.use(Broken(east.pods, "create_pod", QuotaExceeded("exceeded quota: task-pods")))
     with pytest.raises(QuotaExceeded):
         east.start(read_task())
     with pytest.raises(
-        Conflict, match=r"at another place, east, and has no pod there yet: exceeded quota: task-pods\."
+        Conflict, match=r"in another data plane, east, and has no pod there yet: exceeded quota: task-pods\."
     ):
         at(west).start(read_task())
     database.rows("UPDATE syncctl_task SET reason = ''")
@@ -178,18 +178,18 @@ def test_a_task_that_runs_at_another_place_is_shared(
 def test_the_list_of_tasks_tells_of_the_place_that_nobody_sweeps(
     places: list[LocalSystem], database: TestDatabase
 ) -> None:
-    """Of the places with active tasks, the one that was swept the longest ago; never is longest."""
+    """Of the data planes with active tasks, the one that was swept the longest ago; never is longest."""
     east, west = places
     at(east).sweep()
     at(west).start(read_task())
     assert list_tasks(east.settings, TaskQuery())["lastSweep"] is None
     west.sweep()
-    database.rows("UPDATE syncctl_sweep SET swept_at = now() - interval '1 hour' WHERE place = 'west'")
+    database.rows("UPDATE syncctl_sweep SET swept_at = now() - interval '1 hour' WHERE data_plane = 'west'")
     at(east).sweep()
     last = list_tasks(east.settings, TaskQuery())["lastSweep"]
-    assert (last["place"], last["ageSeconds"] > 3500) == ("west", True)
+    assert (last["dataPlane"], last["ageSeconds"] > 3500) == ("west", True)
     cancel(CancelQuery("task-1"), at(west).settings)
-    assert list_tasks(east.settings, TaskQuery())["lastSweep"]["place"] == "east"
+    assert list_tasks(east.settings, TaskQuery())["lastSweep"]["dataPlane"] == "east"
 
 
 class Silent:
@@ -209,7 +209,7 @@ class Silent:
 
 
 def test_a_sweep_elsewhere_does_not_make_a_sidecar_silent(places: list[LocalSystem], database: TestDatabase) -> None:
-    """That another place reaches Postgres does not tell whether this one's sidecars do."""
+    """That another data plane reaches Postgres does not tell whether this one's sidecars do."""
     east, west = places
     at(east).start(read_task())
     database.rows("UPDATE syncctl_task SET state = 'RUNNING', streams = '{\"plants\": {}}'")
@@ -230,10 +230,10 @@ OLDER_TASK = """INSERT INTO syncctl_task (task_id, command, sync_id, package, ve
 VALUES (:t, 'read', :t, 'p', '1', :t, 'h', now() - interval '1 hour')"""
 
 
-def test_a_database_from_before_places_goes_on(
+def test_a_database_from_before_data_planes_goes_on(
     places: list[LocalSystem], database: TestDatabase, empty_database: TestDatabase
 ) -> None:
-    """Its rows have no place, and are concluded as before; an older version can go on writing, and go back."""
+    """Its rows have no data plane, and are concluded as before; an older version can go on writing, and go back."""
     empty_database.rows("CREATE SCHEMA newjitsu")
     with Database(empty_database.url) as db:
         db.execute(queries.load("install.sql")["make_migration_table"])
@@ -248,15 +248,15 @@ def test_a_database_from_before_places_goes_on(
         place.settings = place.settings.model_copy(update={"database_url": _secret(empty_database.url)})
     at(east).start(read_task())
     empty_database.rows(OLDER_TASK, t="between")
-    before = [{"task_id": t, "state": "PENDING", "place": None} for t in ("before", "between")]
+    before = [{"task_id": t, "state": "PENDING", "data_plane": None} for t in ("before", "between")]
     assert empty_database.rows(OURS)[:2] == before
     empty_database.rows("UPDATE syncctl_task SET updated_at = created_at")
     assert at(west).sweep().orphaned_rows == 2
     empty_database.rows(OLDER_SWEEP)
-    swept = empty_database.rows("SELECT id, place FROM syncctl_sweep ORDER BY id")
-    assert swept == [{"id": 1, "place": None}, {"id": 2, "place": "west"}]
+    swept = empty_database.rows("SELECT id, data_plane FROM syncctl_sweep ORDER BY id")
+    assert swept == [{"id": 1, "data_plane": None}, {"id": 2, "data_plane": "west"}]
     [task] = [row for row in empty_database.rows(OURS) if row["task_id"] == "task-1"]
-    assert (task["place"], task["state"] in {"PENDING", "RUNNING"}) == ("east", True)
+    assert (task["data_plane"], task["state"] in {"PENDING", "RUNNING"}) == ("east", True)
 
 
 def _secret(url: str) -> Any:
