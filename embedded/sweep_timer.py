@@ -17,19 +17,19 @@ class SweepTimer(threading.Thread):
     def __init__(self, settings: Settings, seconds: float) -> None:
         super().__init__(name="sweeper", daemon=True)
         self._settings, self._seconds = settings, seconds
-        self._journal = TaskAnnouncer(settings)
+        self._announcer = TaskAnnouncer(settings)
         self._woken, self._closed = threading.Event(), False
 
     def remember(self) -> None:
-        """To be called before anybody can ask for a task: those that there are already are no news."""
-        self._journal.look()
+        """Remember the tasks that exist, so that they are not announced; call it before anybody can ask for one."""
+        self._announcer.look()
 
     def run(self) -> None:
-        """One sweep at once: it repairs what a crash left."""
+        """Sweep at once, which repairs what a crash left, and then on."""
         while True:
             try:
                 sweep(self._settings)
-                self._journal.look()
+                self._announcer.look()
             except SyncError as error:
                 _log.warning("The sweep failed and will be repeated: %s", error)
             except Exception:  # noqa: BLE001 - a timer that ends would leave every later task unfinished
@@ -40,11 +40,11 @@ class SweepTimer(threading.Thread):
                 return
 
     def wake(self) -> None:
-        """Sweeps at once, or once more if a sweep is running."""
+        """Sweep at once, or once more if a sweep is running."""
         self._woken.set()
 
     def close(self) -> None:
-        """Returns when no sweep is running."""
+        """Stop, and wait for a running sweep."""
         self._closed = True
         self.wake()
         self.join()

@@ -1,45 +1,40 @@
-"""A line for every task that begins, and for every one that ends: what the terminal of `syncctl serve` tells."""
+"""A log line for every task that begins or ends, for the terminal of `syncctl serve`."""
 
 import logging
-from typing import Any
 
 from common.settings import Settings
-from common.store import TaskState
-from common.tasks.query import list_tasks
-from common.tasks.requests import TaskQuery
+from common.store import Database, TaskState, task_list
+from common.store.task_list import TaskDetails
 
 _NEWEST = 100
-"""Tasks that are looked at: of more than so many within a second, some go untold."""
+"""Tasks that are looked at; of more than so many within a second, some are not announced."""
 
 _log = logging.getLogger(__name__)
 
 
 class TaskAnnouncer:
-    """Used by one thread. What had ended before its first look is no news."""
+    """Announces changes since its first look; used by one thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._known: dict[str, TaskState] | None = None
 
     def look(self) -> None:
-        """Tells what is new since the last look; raises SyncError where the tasks cannot be read."""
-        tasks = list_tasks(self._settings, TaskQuery(limit=_NEWEST))["tasks"]
+        """Announce what is new since the last look; raise SyncError if the tasks cannot be read."""
+        with Database(self._settings.require_database_url()) as db:
+            tasks = db.transact(lambda db: task_list.newest(db, _NEWEST))
         if self._known is not None:
             for task in reversed(tasks):
-                _tell(task, self._known.get(task["taskId"]))
-        self._known = {task["taskId"]: TaskState(task["state"]) for task in tasks}
+                _announce(task, self._known.get(task.task_id))
+        self._known = {task.task_id: task.state for task in tasks}
 
 
-def _tell(task: dict[str, Any], before: TaskState | None) -> None:
-    state = TaskState(task["state"])
-    joint = "@" if ":" in task["version"] else ":"
-    what = f"{task['command']} {task['package']}{joint}{task['version']}"
+def _announce(task: TaskDetails, before: TaskState | None) -> None:
+    joint = "@" if ":" in task.version else ":"
+    what = f"{task.command} {task.package}{joint}{task.version}"
+    ids = {"task_id": task.task_id} | ({"sync_id": task.sync_id} if task.sync_id else {})
     if before is None:
-        _log.info("%s began.", what, extra=_ids(task))
-    if state.final and (before is None or not before.final):
-        why = f": {' '.join(task['reason'].split())}" if task["reason"] else "."
-        _log.info("%s ended %s%s", what, state, why, extra=_ids(task))
-
-
-def _ids(task: dict[str, Any]) -> dict[str, str]:
-    return {"task_id": task["taskId"]} | ({"sync_id": task["syncId"]} if task["syncId"] else {})
+        _log.info("%s began.", what, extra=ids)
+    if task.state.final and (before is None or not before.final):
+        why = f": {' '.join(task.reason.split())}" if task.reason else "."
+        _log.info("%s ended %s%s", what, task.state, why, extra=ids)

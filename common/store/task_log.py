@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 from msgspec import Raw, Struct
 
-from common.store.database import Database, Row
+from common.store.database import Database
 from common.store.encoding import clean
 from common.store.tasks import Task
 
@@ -114,6 +114,6 @@ def add(db: Database, task: Task, lines: str) -> None:
     db.run("add_logs", lines=lines, sync_id=task.sync_id, task_id=task.task_id)
 
 
-def last(db: Database, sync_id: str, task_id: str, limit: int) -> list[Row]:
-    """The last lines of a task, oldest first."""
-    return db.run("last_logs", task_id=task_id, sync_id=sync_id, limit=limit)[::-1]
+def last(db: Database, sync_id: str, task_id: str, limit: int) -> list[LogLine]:
+    """Return the last lines of a task, oldest first."""
+    return [LogLine(**row) for row in reversed(db.run("last_logs", task_id=task_id, sync_id=sync_id, limit=limit))]

@@ -74,6 +74,26 @@ class TaskRow(Struct, frozen=True):
         return cls(**{**row, "state": TaskState(row["state"])})
 
 
+class StoredTask(Struct, frozen=True):
+    """A task, its state, and where its pod is (None in rows from before data planes were known)."""
+
+    task: Task
+    state: TaskState
+    pod_name: str
+    data_plane: str | None
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """From a row of task_to_cancel."""
+        return cls(task_of(row), TaskState(row["state"]), row["pod_name"], row["data_plane"])
+
+
+def find(db: Database, task_id: str) -> StoredTask | None:
+    """Return a task, if it is known."""
+    rows = db.run("task_to_cancel", task_id=task_id)
+    return StoredTask.of(rows[0]) if rows else None
+
+
 def begin(
     db: Database, task: Task, *, pod_name: str, request_hash: str, prefix: str = "", data_plane: str | None = None
 ) -> tuple[TaskRow | None, bool]:

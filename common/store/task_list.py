@@ -1,0 +1,66 @@
+"""What GET /tasks shows of tasks."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Self
+
+import msgspec
+from msgspec import Struct
+
+from common.store.database import Database, Row
+from common.store.tasks import TaskState
+
+
+class TaskDetails(Struct, frozen=True):
+    """All columns that callers see."""
+
+    task_id: str
+    command: str
+    sync_id: str
+    storage_key: str
+    package: str
+    version: str
+    state: TaskState
+    reason: str
+    started_by: str
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+    finished_at: datetime | None
+    streams: dict[str, Any]
+    failure: dict[str, Any] | None
+    attempt: int
+    attempts: Sequence[dict[str, Any]]
+    data_plane: str | None
+    result: str | None = None
+    """As it was stored: a decoder would round its numbers, and refuse some."""
+
+    @classmethod
+    def of(cls, row: Row) -> Self:
+        """From a row of list_tasks or get_task."""
+        decoded = {name: msgspec.json.decode(row[name] or "null") for name in ("streams", "failure", "attempts")}
+        return cls(**{**row, **decoded, "state": TaskState(row["state"])})
+
+
+def newest(
+    db: Database,
+    limit: int,
+    *,
+    sync_id: str = "",
+    state: str = "",
+    command: str = "",
+    before_time: datetime | None = None,
+    before_id: str = "",
+) -> list[TaskDetails]:
+    """Return the newest tasks, those before a task if its time and id are given; empty texts do not filter."""
+    rows = db.run(
+        "list_tasks", sync_id=sync_id, state=state, command=command, before_time=before_time, before_id=before_id,
+        limit=limit,
+    )  # fmt: skip
+    return [TaskDetails.of(row) for row in rows]
+
+
+def find(db: Database, task_id: str) -> TaskDetails | None:
+    """Return a task with its result."""
+    rows = db.run("get_task", task_id=task_id)
+    return TaskDetails.of(rows[0]) if rows else None
