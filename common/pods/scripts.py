@@ -1,28 +1,35 @@
-"""The shell lines that run in a task pod, and how texts get into its dicts. POSIX sh only: images differ."""
+"""The shell scripts of a task pod, and how texts get into its manifest. POSIX sh only: images differ.
+
+Folders are variables with the mount paths as defaults: the embedded edition sets them, as it cannot mount volumes.
+"""
 
 from datetime import UTC, datetime
 
 from common.protocol.commands import Command
 
+_FOLDERS = """\
+mount_pipes=${MOUNT_PIPES:-/pipes} mount_config=${MOUNT_CONFIG:-/config}
+"""
 # Runs again safely after a node's restart: an old exit code, which could fake success, and half a
 # configuration go first. -m 666 and umask let any user's connector write (fsGroup owns the folders).
 _INIT_PIPES = """\
 set -e
 umask 0
-rm -f /pipes/stdout /pipes/stderr /pipes/exit-code /pipes/exit-code.new
-mkfifo -m 666 /pipes/stdout /pipes/stderr
+rm -f "$mount_pipes/stdout" "$mount_pipes/stderr" "$mount_pipes/exit-code" "$mount_pipes/exit-code.new"
+mkfifo -m 666 "$mount_pipes/stdout" "$mount_pipes/stderr"
 """
 _INIT_FILES = """\
-for file in /configmap/*{resumed}; do
+for file in "${MOUNT_CONFIGMAP:-/configmap}"/*{resumed}; do
     name=${file##*/}
     case $name in
-        *.gz) name=${name%.gz}; gunzip -c "$file" > "/config/$name.new" ;;
-        *) cat "$file" > "/config/$name.new" ;;
+        *.gz) name=${name%.gz}; gunzip -c "$file" > "$mount_config/$name.new" ;;
+        *) cat "$file" > "$mount_config/$name.new" ;;
     esac
-    rm -f "/config/$name"
-    mv "/config/$name.new" "/config/$name"
+    rm -f "$mount_config/$name"
+    mv "$mount_config/$name.new" "$mount_config/$name"
 done
 """
+_RESUMED = ' "${MOUNT_RESUME:-/resume}"/*'
 
 # sh as process 1 passes no signal on and would leave the connector to SIGKILL, so it forwards TERM. `exec`
 # makes the child the connector itself. stderr opens first: the sidecar opens in that order. A trapped
@@ -31,7 +38,7 @@ _SOURCE = """\
 child=
 trap 'stop=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM
 stop=
-( eval "exec $AIRBYTE_ENTRYPOINT {arguments}" ) 2> /pipes/stderr > /pipes/stdout &
+( eval "exec $AIRBYTE_ENTRYPOINT "'{arguments}' ) 2> "$mount_pipes/stderr" > "$mount_pipes/stdout" &
 child=$!
 [ -z "$stop" ] || kill -TERM "$child" 2>/dev/null
 while :; do
@@ -39,40 +46,46 @@ while :; do
     code=$?
     kill -0 "$child" 2>/dev/null || break
 done
-echo "$code" > /pipes/exit-code.new
-mv /pipes/exit-code.new /pipes/exit-code
+echo "$code" > "$mount_pipes/exit-code.new"
+mv "$mount_pipes/exit-code.new" "$mount_pipes/exit-code"
 exit "$code"
 """
 
 
+def mount_variable(path: str) -> str:
+    """Return the variable that names the folder which is mounted at `path`."""
+    return "MOUNT_" + path.strip("/").replace("/", "_").upper()
+
+
 def init(*, with_files: bool, resumes: bool = False) -> str:
-    """Makes the pipes, and copies (or unpacks) the configuration to where connectors expect it; `resumes`: what a
-    later attempt goes on from takes the place of the first one's state.
+    """Make the pipes, and copy (or unpack) the configuration to where connectors expect it.
+
+    With `resumes`, what a later attempt resumes from replaces the first one's state.
     """
-    files = _INIT_FILES.replace("{resumed}", " /resume/*" if resumes else "")
-    return _INIT_PIPES + (files if with_files else "")
+    files = _INIT_FILES.replace("{resumed}", _RESUMED if resumes else "")
+    return _FOLDERS + _INIT_PIPES + (files if with_files else "")
 
 
 def source(command: Command) -> str:
-    """Runs the connector with its output into the pipes and leaves its exit code in a file."""
-    return _SOURCE.replace("{arguments}", arguments(command))
+    """Run the connector with its output into the pipes, and leave its exit code in a file."""
+    return _FOLDERS + _SOURCE.replace("{arguments}", arguments(command))
 
 
 def arguments(command: Command) -> str:
-    """The connector's arguments, by the Airbyte protocol."""
+    """Return the connector's arguments, by the Airbyte protocol, for a shell with a variable `mount_config`."""
     if command is Command.SPEC:
         return "spec"
-    config = f"{command} --config /config/config.json"
+    config = f'{command} --config "$mount_config/config.json"'
     if command is not Command.READ:
         return config
-    return f"{config} --catalog /config/catalog.json --state /config/state.json"
+    return f'{config} --catalog "$mount_config/catalog.json" --state "$mount_config/state.json"'
 
 
 def literal(text: str) -> str:
-    """A value for a container's env: the kubelet would expand $(NAME), and makes $ of $$."""
+    """Escape a value for a container's env: the kubelet would expand $(NAME), and makes $ of $$."""
     return text.replace("$", "$$")
 
 
 def rfc3339(seconds: int) -> str:
-    """Unix seconds as a UTC time stamp."""
+    """Return Unix seconds as a UTC time stamp."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -20,7 +20,7 @@ import msgspec
 from common.cluster import Manifest
 from common.cluster.objects import Pod
 from common.errors import ClusterUnavailable, Conflict, Refused, SettingsError
-from embedded.pods import logs, pod_dir, recovery
+from embedded.pods import logs, manifest, pod_dir, recovery
 from embedded.pods.images import Images
 from embedded.pods.launch import MARKER
 from embedded.pods.pod_dir import Parameters, PodFolder, delete_tree, write, write_json
@@ -174,7 +174,7 @@ class LocalCluster:
         try:
             half.root.mkdir(mode=0o700)
             write_json(half.pod, made)
-            write_json(half.status, PodStatus(made["spec"]).as_dict())
+            write_json(half.status, PodStatus(manifest.parse(made).spec).as_dict())
             write(half.parameters, msgspec.json.encode(self._parameters))
             return PodFolder(half.root.rename(self._pods / name))
         except OSError as exc:

@@ -4,13 +4,13 @@ import json
 import os
 import selectors
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import inf
-from typing import Any
 
 from embedded.pods import processes
 from embedded.pods.container import Container
 from embedded.pods.launch import Launch
+from embedded.pods.manifest import PodSpec
 
 _OWNER = 0  # standard input: a pipe that the owner holds open for as long as it lives
 _DEAF_SECONDS = 5.0
@@ -29,15 +29,15 @@ class Attention:
 
     def __init__(
         self,
-        spec: Mapping[str, Any],
+        spec: PodSpec,
         on_change: Callable[[Container], None],
         on_end: Callable[[str, str], None],
     ) -> None:
         self.running: dict[str, Container] = {}
         self._on_change = on_change
         self._on_end = on_end
-        self._grace = float(spec.get("terminationGracePeriodSeconds") or _DEFAULT_GRACE_SECONDS)
-        self._expires_at = time.monotonic() + float(spec.get("activeDeadlineSeconds") or inf)
+        self._grace = spec.termination_grace_period_seconds or _DEFAULT_GRACE_SECONDS
+        self._expires_at = time.monotonic() + (spec.active_deadline_seconds or inf)
         self._stopping = False
         self._kill_at = inf
         self._deaf_at = inf

@@ -6,25 +6,23 @@ other containers side by side, and keeps the pod's status up to date. Standard i
 the owner is killed, makes the runner kill everything and exit. Exit code 0 means that the status is final.
 """
 
-import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from common.errors import Refused
-from embedded.pods import processes
+from embedded.pods import manifest, processes
 from embedded.pods import secrets as pod_secrets
 from embedded.pods.container import Container
 from embedded.pods.event_loop import Attention, Stopped
 from embedded.pods.image_puller import Puller
-from embedded.pods.launch import MARKER, Secrets, launch, required_secrets
+from embedded.pods.launch import MARKER, Secrets, launch
+from embedded.pods.manifest import PodManifest
 from embedded.pods.pod_dir import Parameters, PodFolder, write_json
 from embedded.pods.secrets import SecretFiles
 from embedded.pods.status import PodStatus, State, Waiting, waiting
@@ -35,13 +33,13 @@ _SECRETS_LOOK_SECONDS = 0.05
 class Runner:
     """Runs one pod once."""
 
-    def __init__(self, folder: PodFolder, pod: Mapping[str, Any], parameters: Parameters) -> None:
+    def __init__(self, folder: PodFolder, pod: PodManifest, parameters: Parameters) -> None:
         self._folder = folder
-        self._spec: Mapping[str, Any] = pod["spec"]
+        self._spec = pod.spec
         self._parameters = parameters
-        self._basis = {**parameters.environment, MARKER: pod["metadata"]["uid"]}
+        self._basis = {**parameters.environment, MARKER: pod.metadata.uid}
         self._status = PodStatus(self._spec)
-        self._names = {c["name"] for c in [*self._init_containers(), *self._spec["containers"]]}
+        self._names = {container.name for container in self._spec.every}
         self._attention = Attention(self._spec, self._on_change, self._status.end)
         self._puller = Puller(folder, parameters, self._attention)
         self._own = processes.identify(os.getpid())
@@ -57,24 +55,21 @@ class Runner:
     def _live(self) -> None:
         secrets = self._await_secrets()
         self._make_volumes(secrets)
-        for container in self._init_containers():
+        for container in self._spec.init_containers:
             started = self._start(container, secrets)
             self._attention.wait(lambda started=started: started.ended)  # type: ignore[misc] # a lambda's default has no type
             if self._status.exit_code(started.name) != 0:
                 return
-        entries = {c["name"]: self._entry_point(c) for c in self._spec["containers"]}
-        for container in self._spec["containers"]:
-            self._start(container, secrets, entries[container["name"]])
+        entries = [self._entry_point(container) for container in self._spec.containers]
+        for container, entry_point in zip(self._spec.containers, entries, strict=True):
+            self._start(container, secrets, entry_point)
         self._attention.wait(lambda: not self._attention.running)
-
-    def _init_containers(self) -> list[Mapping[str, Any]]:
-        return list(self._spec.get("initContainers") or ())
 
     def _await_secrets(self) -> Secrets:
         """A Secret is made after its pod, so that the pod can own it."""
         files = SecretFiles(Path(self._parameters.secrets))
         found: dict[str, dict[str, bytes]] = {}
-        wanted = required_secrets(self._spec)
+        wanted = self._spec.required_secrets()
 
         def complete() -> bool:
             found.update((name, s) for name in wanted - set(found) if (s := files.read(name)) is not None)
@@ -87,27 +82,26 @@ class Runner:
         return found
 
     def _make_volumes(self, secrets: Secrets) -> None:
-        for volume in self._spec.get("volumes") or ():
-            folder = self._folder.volume(volume["name"])
+        for volume in self._spec.volumes:
+            folder = self._folder.volume(volume.name)
             folder.mkdir(mode=0o700, parents=True)
-            if "secret" in volume:
+            if volume.secret:
                 try:
-                    pod_secrets.mount(volume["secret"], secrets[volume["secret"]["secretName"]], folder)
+                    pod_secrets.mount(volume.secret, secrets[volume.secret.secret_name], folder)
                 except Refused as exc:
                     self._give_up(self._first_name(), waiting(Waiting.CREATING, exc.message))
 
-    def _entry_point(self, container: Mapping[str, Any]) -> str | None:
+    def _entry_point(self, container: manifest.Container) -> str | None:
         """None for our own image; a connector's is installed first."""
-        if container["image"] == self._parameters.sidecar_image:
+        if container.image == self._parameters.sidecar_image:
             return None
-        name = container["name"]
-        return self._puller.entry_point(container["image"], lambda state: self._show(name, state))
+        return self._puller.entry_point(container.image, lambda state: self._show(container.name, state))
 
-    def _start(self, container: Mapping[str, Any], secrets: Secrets, entry_point: str | None = None) -> Container:
+    def _start(self, container: manifest.Container, secrets: Secrets, entry_point: str | None = None) -> Container:
         try:
             prepared = launch(container, self._folder, secrets, self._basis, entry_point=entry_point)
         except Refused as exc:
-            self._give_up(container["name"], waiting(Waiting.CONFIG_ERROR, exc.message))
+            self._give_up(container.name, waiting(Waiting.CONFIG_ERROR, exc.message))
             raise
         return self._attention.start(prepared)
 
@@ -117,7 +111,7 @@ class Runner:
         self._attention.wait(lambda: False)
 
     def _first_name(self) -> str:
-        return str([*self._init_containers(), *self._spec["containers"]][0]["name"])
+        return self._spec.every[0].name
 
     def _show(self, name: str, state: State) -> None:
         self._status.set(name, state)
@@ -139,7 +133,7 @@ def main(folder: PodFolder) -> None:
         signal.signal(number, lambda *_: None)
     processes.become_subreaper()
     try:
-        pod = json.loads(folder.pod.read_bytes())
+        pod = manifest.read(folder.pod.read_bytes())
     except FileNotFoundError:
         return
     parameters = msgspec.json.decode(folder.parameters.read_bytes(), type=Parameters)

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from common.errors import Conflict, Refused
+from embedded.pods.manifest import KeyPath, SecretVolume
 from embedded.pods.pod_dir import write
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}")
@@ -66,17 +67,16 @@ class SecretFiles:
         return self.root / name if _NAME.fullmatch(name) else None
 
 
-def mount(source: Mapping[str, Any], values: Mapping[str, bytes], folder: Path) -> None:
-    """Fills a Secret's volume; raises Refused where it asks for a key that the Secret lacks."""
-    items = source.get("items") or [{"key": key, "path": key} for key in values]
-    for item in items:
-        path = PurePosixPath(item["path"])
-        if item["key"] not in values:
-            raise Refused(f"references non-existent secret key: {item['key']}")
+def mount(volume: SecretVolume, values: Mapping[str, bytes], folder: Path) -> None:
+    """Fill a Secret's volume; raise Refused if it asks for a key that the Secret lacks."""
+    for item in volume.items or [KeyPath(key, key) for key in values]:
+        path = PurePosixPath(item.path)
+        if item.key not in values:
+            raise Refused(f"references non-existent secret key: {item.key}")
         if path.is_absolute() or ".." in path.parts:
-            raise Refused(f"{item['path']!r} leads out of the Secret's folder.")
+            raise Refused(f"{item.path!r} leads out of the Secret's folder.")
         (folder / path.parent).mkdir(mode=0o700, parents=True, exist_ok=True)
-        write(folder / path, values[item["key"]])
+        write(folder / path, values[item.key])
 
 
 def _owners(path: Path) -> set[str]:

@@ -1,9 +1,10 @@
 """A pod's status in the shape that Kubernetes gives it. Times are RFC 3339, UTC."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+
+from embedded.pods.manifest import Container, PodSpec
 
 State = dict[str, Any]
 
@@ -68,12 +69,9 @@ def lost(message: str, started: str | None) -> State:
 class PodStatus:
     """The status of one pod while it runs; the phase follows from the containers' states."""
 
-    def __init__(self, spec: Mapping[str, Any]) -> None:
-        self._init = {c["name"]: c for c in spec.get("initContainers") or ()}
-        self._containers = {c["name"]: c for c in spec["containers"]}
-        self._states: dict[str, State] = {
-            name: waiting(Waiting.INITIALIZING) for name in [*self._init, *self._containers]
-        }
+    def __init__(self, spec: PodSpec) -> None:
+        self._spec = spec
+        self._states: dict[str, State] = {one.name: waiting(Waiting.INITIALIZING) for one in spec.every}
         self._start = now()
         self._ended: dict[str, str] = {}
 
@@ -92,10 +90,10 @@ class PodStatus:
 
     def phase(self) -> Phase:
         """As a kubelet computes it from the containers for restartPolicy Never."""
-        if any(self.exit_code(name) for name in self._init):
+        if any(self.exit_code(one.name) for one in self._spec.init_containers):
             return Phase.FAILED
-        states = [self._states[name] for name in self._containers]
-        codes = [self.exit_code(name) for name in self._containers]
+        states = [self._states[one.name] for one in self._spec.containers]
+        codes = [self.exit_code(one.name) for one in self._spec.containers]
         if all(code == 0 for code in codes):
             return Phase.SUCCEEDED
         if all(code is not None for code in codes):
@@ -109,7 +107,7 @@ class PodStatus:
             phase = Phase.FAILED
         elif not final and phase in TERMINAL:
             phase = Phase.RUNNING
-        initialized = all(self.exit_code(name) == 0 for name in self._init)
+        initialized = all(self.exit_code(one.name) == 0 for one in self._spec.init_containers)
         return {
             "phase": str(phase),
             **(self._ended if phase is Phase.FAILED else {}),
@@ -119,15 +117,15 @@ class PodStatus:
                 _condition("Initialized", holds=initialized),
                 _condition("Ready", holds=phase is Phase.RUNNING),
             ],
-            "initContainerStatuses": [self._container(c) for c in self._init.values()],
-            "containerStatuses": [self._container(c) for c in self._containers.values()],
+            "initContainerStatuses": [self._container(one) for one in self._spec.init_containers],
+            "containerStatuses": [self._container(one) for one in self._spec.containers],
         }
 
-    def _container(self, container: Mapping[str, Any]) -> State:
-        state = self._states[container["name"]]
+    def _container(self, container: Container) -> State:
+        state = self._states[container.name]
         return {
-            "name": container["name"],
-            "image": container.get("image", ""),
+            "name": container.name,
+            "image": container.image,
             "imageID": "",
             "ready": "running" in state,
             "restartCount": 0,

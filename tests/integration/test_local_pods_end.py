@@ -111,9 +111,9 @@ def test_forgotten_children_go_with_their_container(cluster: LocalCluster, how: 
     """When a container's main process ends all else in it is killed, though it holds a pipe open."""
     token = small.token()
     child = how.format(token) if "{}" in how else f"{how} {token}"
-    source = f"echo /pipes; ( {child}\n ) > /pipes/stdout &\n while ! [ -e /pipes/seen ]; do sleep 0.05; done"
-    sidecar = "cat < /pipes/stdout; echo end"
-    cluster.create_pod(small.pod(init="mkfifo /pipes/stdout", source=source, sidecar=sidecar))
+    source = f"echo $MOUNT_PIPES; ( {child}\n ) > $MOUNT_PIPES/stdout &\n while ! [ -e $MOUNT_PIPES/seen ]; do sleep 0.05; done"
+    sidecar = "cat < $MOUNT_PIPES/stdout; echo end"
+    cluster.create_pod(small.pod(init="mkfifo $MOUNT_PIPES/stdout", source=source, sidecar=sidecar))
     small.eventually(lambda: small.running(token))
     Path(small.eventually(lambda: small.log(cluster)).strip(), "seen").touch()
     status = small.ended(cluster)
@@ -125,8 +125,8 @@ def test_forgotten_children_go_with_their_container(cluster: LocalCluster, how: 
 def test_other_containers_stay_when_one_ends(cluster: LocalCluster) -> None:
     """Ending one container's strays leaves the other container's background processes alone."""
     token = small.token()
-    orphan = f"( setsid sleep {token} & ); touch /pipes/up; sleep 1000"
-    source = "until [ -e /pipes/up ]; do sleep 0.05; done; ( setsid sleep 1000 & )"
+    orphan = f"( setsid sleep {token} & ); touch $MOUNT_PIPES/up; sleep 1000"
+    source = "until [ -e $MOUNT_PIPES/up ]; do sleep 0.05; done; ( setsid sleep 1000 & )"
     cluster.create_pod(small.pod(source=source, sidecar=orphan))
     small.eventually(lambda: "terminated" in small.state(small.status(cluster), "source"))
     assert small.running(token)
@@ -136,8 +136,10 @@ def test_other_containers_stay_when_one_ends(cluster: LocalCluster) -> None:
 def test_out_of_memory(cluster: LocalCluster) -> None:
     """A container over its memory limit is killed as a whole, and the status says why."""
     token = small.token()
-    hungry = f"sleep {token} & {sys.executable} -c 'x = bytearray(300 << 20); input()' < /pipes/never"
-    cluster.create_pod(small.pod(init="mkfifo /pipes/never", source=f"exec 3<> /pipes/never; {hungry}", memory="200Mi"))
+    hungry = f"sleep {token} & {sys.executable} -c 'x = bytearray(300 << 20); input()' < $MOUNT_PIPES/never"
+    cluster.create_pod(
+        small.pod(init="mkfifo $MOUNT_PIPES/never", source=f"exec 3<> $MOUNT_PIPES/never; {hungry}", memory="200Mi")
+    )
     ended = small.state(small.ended(cluster), "source")["terminated"]
     assert (ended["exitCode"], ended["reason"]) == (137, "OOMKilled")
     assert not small.running(token)

@@ -25,8 +25,10 @@ def test_three_containers_work_together_through_pipes(tmp_path: Path) -> None:
     connector = tmp_path / "connector.sh"
     connector.write_text('printf "row for %s\\n" "$1"; echo "a problem" >&2')
     images = Images(cache=str(tmp_path / "cache"), local_images={"test/source": f"sh {connector}"})
-    source = 'eval "$AIRBYTE_ENTRYPOINT read" 2> /pipes/stderr > /pipes/stdout; echo $? > /pipes/exit-code'
-    sidecar = 'exec 3< /pipes/stderr; cat < /pipes/stdout; sed "s/^/err: /" <&3'
+    source = (
+        'eval "$AIRBYTE_ENTRYPOINT read" 2> $MOUNT_PIPES/stderr > $MOUNT_PIPES/stdout; echo $? > $MOUNT_PIPES/exit-code'
+    )
+    sidecar = 'exec 3< $MOUNT_PIPES/stderr; cat < $MOUNT_PIPES/stdout; sed "s/^/err: /" <&3'
     with small.opened(tmp_path, images=images) as cluster:
         typed: Cluster = cluster
         created = typed.create_pod(small.pod(init=small.PIPES, source=source, sidecar=sidecar))
@@ -89,8 +91,9 @@ def test_running_while_one_container_goes_on(cluster: LocalCluster) -> None:
 def test_pod_waits_for_its_secret(cluster: LocalCluster) -> None:
     """A Secret made after its pod is waited for, then mounted and put into variables."""
     env = [{"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "s", "key": "password"}}}]
-    source = 'cat /config/config.json; printf "%s" "$PASSWORD"'
-    created = cluster.create_pod(small.pod(init="cp /configmap/* /config/", source=source, env=env, secret="s"))
+    source = 'cat $MOUNT_CONFIG/config.json; printf "%s" "$PASSWORD"'
+    init = "cp $MOUNT_CONFIGMAP/* $MOUNT_CONFIG/"
+    created = cluster.create_pod(small.pod(init=init, source=source, env=env, secret="s"))
     waiting = small.eventually(lambda: small.state(small.status(cluster), "init")["waiting"].get("message"))
     assert "the Secret s" in waiting
     assert small.state(small.status(cluster), "init")["waiting"]["reason"] == "ContainerCreating"
@@ -175,15 +178,16 @@ def test_containers_see_a_clean_environment(cluster: LocalCluster) -> None:
     assert small.ended(cluster)["phase"] == "Succeeded"
     lines = small.log(cluster).splitlines()
     names = {line.partition("=")[0] for line in lines if "=" in line}
-    assert names == {"A", "AIRBYTE_ENTRYPOINT", "EMBEDDED_POD_UID", "HOME", "LANG", "PATH", "PWD", "TMPDIR"}
+    ours = {"A", "AIRBYTE_ENTRYPOINT", "EMBEDDED_POD_UID", "MOUNT_CONFIG", "MOUNT_PIPES"}
+    assert names == ours | {"HOME", "LANG", "PATH", "PWD", "TMPDIR"}
     assert lines[-1].endswith("/containers/source/work")
     assert "SECRET_OF_THE_OWNER" not in small.log(cluster)
 
 
 def test_folder_with_blanks_and_quotes(tmp_path: Path) -> None:
-    """Scripts that name /pipes without quotes work wherever the embedded edition lives, even through eval."""
-    source = 'eval "cat /config/words" > /pipes/out; echo "$WHERE"'
-    init = "echo hello > /config/words; echo there > /pipes/out"
+    """Scripts find the volumes by variables, and values that are paths are moved, wherever the embedded edition lives."""
+    source = 'cat "$MOUNT_CONFIG/words" > "$MOUNT_PIPES/out"; echo "$WHERE"'
+    init = 'echo hello > "$MOUNT_CONFIG/words"; echo there > "$MOUNT_PIPES/out"'
     env = [{"name": "WHERE", "value": "/pipes/out"}]
     with small.opened(tmp_path / "it's my $HOME; folder") as cluster:
         cluster.create_pod(small.pod(init=init, source=source, env=env))

@@ -17,22 +17,24 @@ from tests.reports.conftest import CASES
 from tests.support.fake_bulker import wait_for
 
 
-def _here(script: str, folder: Path) -> str:
+def _environment(folder: Path) -> dict[str, str]:
+    """The folders as the scripts' variables; they are made."""
+    made = {"PATH": os.environ["PATH"]}  # noqa: TID251 - a child gets the tests' own
     for name in ("pipes", "configmap", "config"):
-        (folder / name).mkdir(exist_ok=True)
-        script = script.replace(f"/{name}/", f"{folder}/{name}/")
-    return script
+        (folder / name).mkdir(exist_ok=True, parents=True)
+        made[scripts.mount_variable(f"/{name}")] = str(folder / name)
+    return made
 
 
 def _run(script: str, folder: Path) -> None:
-    subprocess.run(["sh", "-c", _here(script, folder)], check=True, timeout=20)
+    subprocess.run(["sh", "-c", script], env=_environment(folder), check=True, timeout=20)
 
 
 @pytest.mark.fault(71)
 def test_pods_init_runs_twice(tmp_path: Path) -> None:
     """After a node's restart init runs on what the first run left: pipes, an old exit code, half a configuration."""
     script = scripts.init(with_files=True)
-    _here(script, tmp_path)
+    _environment(tmp_path)
     (tmp_path / "configmap/config.json").write_text('{"api_key":"whole"}')
     subprocess.run(
         ["sh", CASES / "pods-init-runs-twice/leftovers.sh", tmp_path / "pipes", tmp_path / "config"], check=True
@@ -52,7 +54,7 @@ def test_init_unpacks_what_was_compressed(tmp_path: Path) -> None:
     import gzip
 
     script = scripts.init(with_files=True)
-    _here(script, tmp_path)
+    _environment(tmp_path)
     (tmp_path / "configmap/catalog.json.gz").write_bytes(gzip.compress(b'{"streams":[]}'))
     (tmp_path / "configmap/config.json").write_bytes(b"{}")
     _run(script, tmp_path)
@@ -68,15 +70,15 @@ class _Source:
         self.said = {"stdout": bytearray(), "stderr": bytearray()}
 
     def __enter__(self) -> "_Source":
-        script = _here(scripts.source(Command.READ), self._folder)
+        environment = _environment(self._folder) | {"AIRBYTE_ENTRYPOINT": self._entrypoint}
         self._readers = []
         for name in self.said:
             os.mkfifo(self._folder / "pipes" / name)
             self._readers.append(threading.Thread(target=self._read, args=(name,), daemon=True))
         for reader in self._readers:
             reader.start()
-        environment = {"PATH": os.environ["PATH"], "AIRBYTE_ENTRYPOINT": self._entrypoint}  # noqa: TID251 - a child gets the tests' own
-        self.process = subprocess.Popen(["sh", "-c", script], env=environment, start_new_session=True)
+        script = ["sh", "-c", scripts.source(Command.READ)]
+        self.process = subprocess.Popen(script, env=environment, start_new_session=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -106,6 +108,14 @@ def test_the_exit_code_is_left_in_a_file(tmp_path: Path, code: int) -> None:
     expected = f"read --config {config}/config.json --catalog {config}/catalog.json --state {config}/state.json\n"
     assert source.said == {"stdout": expected.encode(), "stderr": b"problem\n"}
     assert (tmp_path / "pipes/exit-code").read_text() == f"{code}\n"
+
+
+def test_folders_may_be_called_anything(tmp_path: Path) -> None:
+    """The arguments are whole words; without the variables the folders are the mount paths."""
+    with _Source(tmp_path / "it's my $HOME; folder", "printf '%s\\n'") as source:
+        assert source.end() == 0
+    assert source.said["stdout"].decode().splitlines()[2] == f"{tmp_path}/it's my $HOME; folder/config/config.json"
+    assert "${MOUNT_PIPES:-/pipes}" in scripts.source(Command.READ)
 
 
 @pytest.mark.fault(72)

@@ -22,7 +22,7 @@ T = TypeVar("T")
 SIDECAR_IMAGE = "test/sidecar:1"
 SOURCE_IMAGE = "test/source:1"
 LABELS = {"jitsu.com/creator": "bulker-sync-controller"}
-PIPES = "mkfifo /pipes/stdout /pipes/stderr"
+PIPES = "mkfifo $MOUNT_PIPES/stdout $MOUNT_PIPES/stderr"
 
 
 def eventually(look: Callable[[], T], seconds: float = 30.0) -> T:

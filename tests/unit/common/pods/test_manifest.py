@@ -267,7 +267,7 @@ def test_a_later_attempt_waits_for_what_it_goes_on_from() -> None:
     assert {"name": "resume", "secret": {"secretName": f"{name}-resume"}} in made["spec"]["volumes"]
     [init] = made["spec"]["initContainers"]
     assert {"name": "resume", "mountPath": "/resume", "readOnly": True} in init["volumeMounts"]
-    assert "for file in /configmap/* /resume/*; do" in init["command"][2]
+    assert 'for file in "${MOUNT_CONFIGMAP:-/configmap}"/* "${MOUNT_RESUME:-/resume}"/*; do' in init["command"][2]
     assert "/resume" not in json.dumps(manifest.pod(TASK, PAYLOAD, SETTINGS))
     assert {"name": "resume", "mountPath": "/resume", "readOnly": True} in made["spec"]["containers"][1]["volumeMounts"]
     sidecar = {one["name"]: one.get("value") for one in made["spec"]["containers"][1]["env"]}
