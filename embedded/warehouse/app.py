@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from common.errors import BadRequest, MethodNotAllowed, NotFound, SyncError, Unauthorized
 from embedded.warehouse import bulk_request
-from embedded.warehouse.bulk_request import Delivery
+from embedded.warehouse.bulk_request import BulkRequest
 from embedded.warehouse.lines import LINE_BYTES, PIECE_BYTES, Read
 
 Environ = dict[str, Any]
@@ -26,7 +26,7 @@ StartResponse = Callable[..., Any]
 _log = logging.getLogger(__name__)
 
 
-class Receipt(Struct, frozen=True):
+class BulkResult(Struct, frozen=True):
     """What became of a request's rows: how many it had, and how many are in the table or gave way to a later one.
 
     `refusal`: why the others are not, by the first of them.
@@ -37,12 +37,12 @@ class Receipt(Struct, frozen=True):
     refusal: str = ""
 
 
-class App:
-    """The application. `deliver` stores what a body holds; it raises SyncError, and nothing is stored then."""
+class WarehouseApp:
+    """The application. `save` stores what a body holds; it raises SyncError, and nothing is stored then."""
 
-    def __init__(self, token: str, deliver: Callable[[Delivery, Read], Receipt]) -> None:
+    def __init__(self, token: str, save: Callable[[BulkRequest, Read], BulkResult]) -> None:
         self._token = token.encode()
-        self._deliver = deliver
+        self._save = save
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         try:
@@ -79,36 +79,36 @@ class App:
         if not hmac.compare_digest(given.encode(), self._token):
             raise Unauthorized("Invalid token: give the warehouse's own")
 
-    def _store(self, wanted: Delivery, read: Read) -> Receipt:
+    def _store(self, request: BulkRequest, read: Read) -> BulkResult:
         try:
-            return self._deliver(wanted, read)
+            return self._save(request, read)
         except SyncError as exc:
             if exc.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
             raise SyncError(f"stream complete error: {exc.message}") from exc
 
     def _bulk(self, environ: Environ, destination: str) -> dict[str, Any]:
-        wanted = bulk_request.parse(destination, environ["QUERY_STRING"], environ.get("HTTP_X_JITSU_SCHEMA", ""))
-        receipt = self._store(wanted, _reader(environ))
-        if not receipt.processed:
+        request = bulk_request.parse(destination, environ["QUERY_STRING"], environ.get("HTTP_X_JITSU_SCHEMA", ""))
+        result = self._store(request, _reader(environ))
+        if not result.processed:
             return {"message": "ok"}
         state = {
-            "representation": {"name": wanted.table},
+            "representation": {"name": request.table},
             "status": "COMPLETED",
-            "processedRows": receipt.processed,
-            "successfulRows": receipt.stored,
+            "processedRows": result.processed,
+            "successfulRows": result.stored,
             "processingTimeSec": 0,
         }
-        refused = receipt.processed - receipt.stored
+        refused = result.processed - result.stored
         # Bulker has nothing like it: it refuses requests, not rows. A sender learns that these are not just lost.
-        state |= {"refusedRows": refused, "refusal": receipt.refusal} if refused else {}
+        state |= {"refusedRows": refused, "refusal": result.refusal} if refused else {}
         return {"message": "ok", "state": state}
 
     def _post(self, environ: Environ) -> dict[str, Any]:
-        wanted = bulk_request.parse_event(environ["QUERY_STRING"])
+        request = bulk_request.parse_event(environ["QUERY_STRING"])
         event = _whole(_reader(environ))
-        receipt = self._store(wanted, io.BytesIO(event).read)
-        if not receipt.stored:
+        result = self._store(request, io.BytesIO(event).read)
+        if not result.stored:
             raise BadRequest("stream consume error: the event cannot be stored; the warehouse's log says why")
         return {"message": "ok"}
 

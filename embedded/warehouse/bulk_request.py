@@ -10,7 +10,7 @@ from common import nesting
 from common.errors import BadRequest, SyncError
 
 
-class Mode(StrEnum):
+class BulkMode(StrEnum):
     """`replace_table` swaps the table whole at the end; `batch` and `stream` add, or merge where there are keys."""
 
     REPLACE_TABLE = "replace_table"
@@ -18,7 +18,7 @@ class Mode(StrEnum):
     STREAM = "stream"
 
 
-class Field(Struct, frozen=True):
+class SchemaField(Struct, frozen=True):
     """A property of the stream; `type` as in docs/reference/contract.md D, 0 where it is not known."""
 
     name: str
@@ -26,31 +26,31 @@ class Field(Struct, frozen=True):
 
 
 class _Schema(Struct, frozen=True):
-    fields: tuple[Field, ...] = ()
+    fields: tuple[SchemaField, ...] = ()
 
 
-class Delivery(Struct, frozen=True):
+class BulkRequest(Struct, frozen=True):
     """One request without its rows."""
 
     table: str
-    mode: Mode
+    mode: BulkMode
     keys: tuple[str, ...] = ()
-    schema: tuple[Field, ...] = ()
+    schema: tuple[SchemaField, ...] = ()
 
 
-def parse(destination: str, query: str, schema: str) -> Delivery:
+def parse(destination: str, query: str, schema: str) -> BulkRequest:
     """Reads a /bulk request's query and its X-Jitsu-Schema header ("" if absent); raises in Bulker's words."""
     given = parse_qs(query, keep_blank_values=True)
-    mode = given.get("mode", [""])[0] or Mode.REPLACE_TABLE
-    if mode not in set(Mode):
-        raise SyncError(f"error# {destination}: create stream error: unknown mode; use one of {', '.join(Mode)}")
+    mode = given.get("mode", [""])[0] or BulkMode.REPLACE_TABLE
+    if mode not in set(BulkMode):
+        raise SyncError(f"error# {destination}: create stream error: unknown mode; use one of {', '.join(BulkMode)}")
     keys = dict.fromkeys(key for key in given.get("pk", []) if key)
-    return Delivery(_table(given), Mode(mode), tuple(keys), _fields(schema))
+    return BulkRequest(_table(given), BulkMode(mode), tuple(keys), _fields(schema))
 
 
-def parse_event(query: str) -> Delivery:
+def parse_event(query: str) -> BulkRequest:
     """Reads a /post request's query."""
-    return Delivery(_table(parse_qs(query)), Mode.STREAM)
+    return BulkRequest(_table(parse_qs(query)), BulkMode.STREAM)
 
 
 def _table(given: dict[str, list[str]]) -> str:
@@ -60,7 +60,7 @@ def _table(given: dict[str, list[str]]) -> str:
     return table
 
 
-def _fields(header: str) -> tuple[Field, ...]:
+def _fields(header: str) -> tuple[SchemaField, ...]:
     if not header:
         return ()
     try:

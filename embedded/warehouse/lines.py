@@ -12,7 +12,7 @@ PIECE_BYTES = 256 * 1024
 Read = Callable[[int], bytes]
 
 
-def blocks(read: Read) -> Iterator[bytes]:
+def line_blocks(read: Read) -> Iterator[bytes]:
     """Blocks of whole lines, without the last line feed; raises BadRequest for a line over the limit.
 
     `read` returns what is there, up to that many bytes, and b"" only at the regular end of the body.

@@ -6,15 +6,15 @@ from pathlib import Path
 from msgspec import Struct
 
 from embedded.warehouse import column_types, registry
-from embedded.warehouse.bulk_request import Delivery, Mode
-from embedded.warehouse.column_types import Seen
+from embedded.warehouse.bulk_request import BulkMode, BulkRequest
+from embedded.warehouse.column_types import ValueKinds
 from embedded.warehouse.duckdb_file import Connection
 from embedded.warehouse.names import quote
 from embedded.warehouse.spool import LONGEST_BYTES
 
-_WINNERS = "temp.main.winners"
+_LAST_ROWS = "temp.main.last_rows"
 _EXACT = "coalesce(bool_and({0} BETWEEN -9007199254740992 AND 9007199254740992), true)"
-_INTEGERS = (column_types.Type.BIGINT, column_types.Type.HUGEINT)
+_INTEGERS = (column_types.ColumnType.BIGINT, column_types.ColumnType.HUGEINT)
 
 
 class Column(Struct, frozen=True):
@@ -30,10 +30,10 @@ class Column(Struct, frozen=True):
 
     @property
     def value(self) -> str:
-        return column_types.value(self.token, self.kind) if self.token else f"CAST(NULL AS {self.kind})"
+        return column_types.value_sql(self.token, self.kind) if self.token else f"CAST(NULL AS {self.kind})"
 
 
-class _Source(Struct, frozen=True):
+class _SpoolTable(Struct, frozen=True):
     """The spool as SQL sees it: `n` is the row's number, `c0`, `c1`, ... are the values' tokens."""
 
     path: Path
@@ -54,71 +54,73 @@ class _Source(Struct, frozen=True):
         return f"c{self.places[key]}" if key in self.places else None
 
 
-def store(connection: Connection, delivery: Delivery, path: Path, layout: list[str]) -> None:
+def store(connection: Connection, request: BulkRequest, path: Path, layout: list[str]) -> None:
     """Stores the rows of a spool. To be called within a transaction: it takes several statements."""
     registry.prepare(connection)
-    name = registry.claim_table(connection, delivery.table)
-    current = {} if delivery.mode is Mode.REPLACE_TABLE else registry.columns(connection, name)
+    name = registry.claim_table(connection, request.table)
+    current = {} if request.mode is BulkMode.REPLACE_TABLE else registry.columns(connection, name)
     # A table must have a column, even for rows without a key.
-    keys = list(dict.fromkeys([*(field.name for field in delivery.schema), *layout])) or [""]
+    keys = list(dict.fromkeys([*(field.name for field in request.schema), *layout])) or [""]
     names = registry.name_columns(connection, name, keys, current)
     catalog = connection.execute("SELECT current_database()").fetchall()[0][0]
     table = f"{quote(catalog)}.main.{quote(name)}"
-    source = _Source(path, {key: at for at, key in enumerate(layout)})
-    columns = _plan(connection, delivery, source, names, table, current)
+    source = _SpoolTable(path, {key: at for at, key in enumerate(layout)})
+    columns = _plan_columns(connection, request, source, names, table, current)
     # Where no row has one of the key's parts, no row has a key to merge by.
-    merges = all(key in layout for key in delivery.keys)
-    key_columns = [columns[key] for key in delivery.keys] if merges else []
-    _fill(connection, table, source, list(columns.values()), key_columns, exists=bool(current))
+    merges = all(key in layout for key in request.keys)
+    key_columns = [columns[key] for key in request.keys] if merges else []
+    _write_rows(connection, table, source, list(columns.values()), key_columns, exists=bool(current))
 
 
-def _fill(
-    connection: Connection, table: str, source: _Source, columns: list[Column], keys: list[Column], *, exists: bool
+def _write_rows(
+    connection: Connection, table: str, source: _SpoolTable, columns: list[Column], keys: list[Column], *, exists: bool
 ) -> None:
-    kept = _choose_winners(connection, source, keys) if keys else "true"
+    kept = _select_last_rows(connection, source, keys) if keys else "true"
     rows = f"SELECT {', '.join(f'{c.value} AS {c.name}' for c in columns)} FROM {source.sql} WHERE {kept}"
     if exists:
-        _reshape(connection, table, columns)
+        _alter_columns(connection, table, columns)
         if keys:
-            _remove_losers(connection, table, keys)
+            _delete_replaced(connection, table, keys)
         connection.execute(f"INSERT INTO {table} ({', '.join(c.name for c in columns)}) {rows}")
     else:
         connection.execute(f"CREATE OR REPLACE TABLE {table} AS {rows}")
-    connection.execute(f"DROP TABLE IF EXISTS {_WINNERS}")
+    connection.execute(f"DROP TABLE IF EXISTS {_LAST_ROWS}")
 
 
-def _plan(
+def _plan_columns(
     connection: Connection,
-    delivery: Delivery,
-    source: _Source,
+    request: BulkRequest,
+    source: _SpoolTable,
     names: dict[str, str],
     table: str,
     current: dict[str, str],
 ) -> dict[str, Column]:
-    wanted = {field.name: column_types.declared(field.type) for field in delivery.schema}
+    wanted = {field.name: column_types.declared(field.type) for field in request.schema}
     moments = {
-        key for key, name in names.items() if column_types.Type.TIMESTAMPTZ in (wanted.get(key), current.get(name))
+        key
+        for key, name in names.items()
+        if column_types.ColumnType.TIMESTAMPTZ in (wanted.get(key), current.get(name))
     }
-    seen = _look(connection, source, moments)
-    best: dict[str, str] = {key: column_types.choose(seen.get(key, Seen(0)), wanted.get(key)) for key in names}
+    seen = _inspect_values(connection, source, moments)
+    best: dict[str, str] = {key: column_types.choose(seen.get(key, ValueKinds(0)), wanted.get(key)) for key in names}
     doubtful = {
         name: current[name]
         for key, name in names.items()
         if seen.get(key) and best[key] != current.get(name, best[key])
     }
-    held = _hold(connection, table, doubtful)
+    held = _inspect_columns(connection, table, doubtful)
     columns = {}
     for key, name in names.items():
         was = current.get(name)
         is_empty, exact = held.get(name, (False, False))
         kind = best[key]
         if was is not None and not is_empty:
-            kind = column_types.widen(was, seen.get(key, Seen(0)), exact_in_double=exact)
+            kind = column_types.widen(was, seen.get(key, ValueKinds(0)), exact_in_double=exact)
         columns[key] = Column(quote(name), source.token(key), kind, was, is_empty)
     return columns
 
 
-def _look(connection: Connection, source: _Source, moments: set[str]) -> dict[str, Seen]:
+def _inspect_values(connection: Connection, source: _SpoolTable, moments: set[str]) -> dict[str, ValueKinds]:
     """What the request's values are, by key.
 
     All columns go through one expression, one below the other: 500 expressions take DuckDB seconds to plan.
@@ -127,16 +129,16 @@ def _look(connection: Connection, source: _Source, moments: set[str]) -> dict[st
         return {}
     columns = source.places.values()
     closer = ", ".join(str(at) for key, at in source.places.items() if key in moments)
-    look = column_types.seen("t", f"i IN ({closer})" if closer else "false")
+    look = column_types.value_kinds_sql("t", f"i IN ({closer})" if closer else "false")
     found = connection.execute(
         f"SELECT i, {look} FROM (SELECT unnest([{', '.join(f'c{at}' for at in columns)}]) AS t, "
         f"unnest(range({len(columns)})) AS i FROM {source.sql}) GROUP BY i"
     ).fetchall()
     keys = list(source.places)
-    return {keys[at]: Seen(bits) for at, bits in found}
+    return {keys[at]: ValueKinds(bits) for at, bits in found}
 
 
-def _hold(connection: Connection, table: str, current: dict[str, str]) -> dict[str, tuple[bool, bool]]:
+def _inspect_columns(connection: Connection, table: str, current: dict[str, str]) -> dict[str, tuple[bool, bool]]:
     """Of each column: whether it holds nothing but nulls, and whether doubles could hold its values."""
     if not current:
         return {}
@@ -148,7 +150,7 @@ def _hold(connection: Connection, table: str, current: dict[str, str]) -> dict[s
     return {name: (found[at * 2], found[at * 2 + 1]) for at, name in enumerate(current)}
 
 
-def _reshape(connection: Connection, table: str, columns: list[Column]) -> None:
+def _alter_columns(connection: Connection, table: str, columns: list[Column]) -> None:
     for column in columns:
         if column.current is None:
             connection.execute(f"ALTER TABLE {table} ADD COLUMN {column.name} {column.kind}")
@@ -156,12 +158,12 @@ def _reshape(connection: Connection, table: str, columns: list[Column]) -> None:
             old = (
                 f"CAST(NULL AS {column.kind})"
                 if column.is_empty
-                else column_types.widened(column.name, column.current, column.kind)
+                else column_types.widened_sql(column.name, column.current, column.kind)
             )
             connection.execute(f"ALTER TABLE {table} ALTER COLUMN {column.name} TYPE {column.kind} USING {old}")
 
 
-def _choose_winners(connection: Connection, source: _Source, keys: list[Column]) -> str:
+def _select_last_rows(connection: Connection, source: _SpoolTable, keys: list[Column]) -> str:
     """Of rows with the same key the last one stays. Returns the condition that says which rows stay.
 
     A row without one part of its key equals no other row: it always stays.
@@ -170,13 +172,13 @@ def _choose_winners(connection: Connection, source: _Source, keys: list[Column])
     named = ", ".join(f"{key.value} AS {part}" for key, part in zip(keys, parts, strict=True))
     whole = " AND ".join(f"{part} IS NOT NULL" for part in parts)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE winners AS SELECT max(n) AS n, {', '.join(parts)} "
+        f"CREATE OR REPLACE TEMP TABLE last_rows AS SELECT max(n) AS n, {', '.join(parts)} "
         f"FROM (SELECT n, {named} FROM {source.sql}) WHERE {whole} GROUP BY {', '.join(parts)}"
     )
     missing = " OR ".join(f"({key.value}) IS NULL" for key in keys)
-    return f"n IN (SELECT w.n FROM {_WINNERS} AS w) OR {missing}"
+    return f"n IN (SELECT w.n FROM {_LAST_ROWS} AS w) OR {missing}"
 
 
-def _remove_losers(connection: Connection, table: str, keys: list[Column]) -> None:
+def _delete_replaced(connection: Connection, table: str, keys: list[Column]) -> None:
     same = " AND ".join(f"t.{key.name} = w.k{at}" for at, key in enumerate(keys))
-    connection.execute(f"DELETE FROM {table} AS t USING {_WINNERS} AS w WHERE {same}")
+    connection.execute(f"DELETE FROM {table} AS t USING {_LAST_ROWS} AS w WHERE {same}")

@@ -15,7 +15,7 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def assign(keys: Iterable[str], known: Mapping[str, str], taken: Iterable[str] = ()) -> dict[str, str]:
+def assign_names(keys: Iterable[str], known: Mapping[str, str], taken: Iterable[str] = ()) -> dict[str, str]:
     """A name for each key: the one it already has, or a new one that differs from all others and from `taken`."""
     names = {key: known[key] for key in keys if key in known}
     used = {name.casefold() for name in (*known.values(), *taken)}

@@ -50,7 +50,7 @@ def claim_table(connection: Connection, name: str) -> str:
         return known[name]
     there = _relations(connection)
     by_hand = there.get(name) == "table" and name not in _OURS and name not in known.values()
-    table = name if by_hand else names.assign([name], known, there)[name]
+    table = name if by_hand else names.assign_names([name], known, there)[name]
     connection.execute("INSERT INTO _tables VALUES (?, ?)", [name, table])
     return table
 
@@ -69,7 +69,7 @@ def name_columns(connection: Connection, table: str, keys: Iterable[str], curren
     for column in current:
         if column not in named:
             known.setdefault(column, column)
-    found = names.assign(keys, known, current)
+    found = names.assign_names(keys, known, current)
     kept = known | found
     connection.execute("DELETE FROM _columns WHERE table_name = ?", [table])
     connection.execute("INSERT INTO _columns SELECT ?, unnest(?), unnest(?)", [table, list(kept), list(kept.values())])

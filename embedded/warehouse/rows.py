@@ -20,6 +20,18 @@ class RefusedRow(Exception):
     """This row cannot be stored, its neighbours can. Says why, without a word of the row."""
 
 
+def find_nested(row: Row, name: str) -> Raw | None:
+    """The value at the path whose parts, joined with "_", are `name` (`meta_id` is `id` in `meta`), or None."""
+    if name in row:
+        return row[name]
+    for key, value in row.items():
+        if name.startswith(f"{key}_") and bytes(value).startswith(b"{"):
+            found = find_nested(decode(value), name[len(key) + 1 :])
+            if found is not None:
+                return found
+    return None
+
+
 def decode_carefully(lines: list[bytes], first_number: int) -> Iterator[Row | RefusedRow]:
     """Rows one by one, with what is wrong with each that cannot be stored.
 

@@ -16,9 +16,8 @@ import msgspec
 
 from common import nesting
 from common.errors import SyncError
-from embedded.warehouse import nested
 from embedded.warehouse.lines import LINE_BYTES
-from embedded.warehouse.rows import RefusedRow, Row, decode, decode_carefully
+from embedded.warehouse.rows import RefusedRow, Row, decode, decode_carefully, find_nested
 
 SEPARATOR = b"\x1f"
 LONGEST_BYTES = 4 * LINE_BYTES
@@ -123,7 +122,7 @@ class Spool:
 
     def _arrange(self, row: Row) -> bytes:
         for key in self._keys:
-            if key not in row and (value := nested.find(row, key)) is not None:
+            if key not in row and (value := find_nested(row, key)) is not None:
                 row[key] = value
         shape = tuple(row)
         try:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from embedded.warehouse import load, registry
-from embedded.warehouse.app import App, Receipt
-from embedded.warehouse.bulk_request import Delivery
+from embedded.warehouse.app import BulkResult, WarehouseApp
+from embedded.warehouse.bulk_request import BulkRequest
 from embedded.warehouse.duckdb_file import PATIENCE_SECONDS, DatabaseFile
-from embedded.warehouse.lines import Read, blocks
+from embedded.warehouse.lines import Read, line_blocks
 from embedded.warehouse.names import quote
 from embedded.warehouse.spool import Spool, remove_leftovers
 
@@ -25,7 +25,7 @@ class Warehouse:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_leftovers(self._folder)
         self._file = DatabaseFile(self.path, self._folder, patience_seconds=patience_seconds)
-        self.wsgi = App(token, self._deliver)
+        self.wsgi = WarehouseApp(token, self._save)
 
     def tables(self) -> list[str]:
         """The tables' names as requests give them. Raises SyncError while another program holds the file."""
@@ -49,13 +49,13 @@ class Warehouse:
         """Lets go of the file. A request that comes later opens it again: stop the server first."""
         self._file.close()
 
-    def _deliver(self, delivery: Delivery, read: Read) -> Receipt:
+    def _save(self, request: BulkRequest, read: Read) -> BulkResult:
         """Takes a body in. Where none of its rows can be stored the table stays as it is, in every mode."""
-        with Spool(self._folder, delivery.table, delivery.keys) as spool:
-            for block in blocks(read):
+        with Spool(self._folder, request.table, request.keys) as spool:
+            for block in line_blocks(read):
                 spool.add(block)
             if spool.stored:
                 spool.seal()
                 with self._file.transaction() as connection:
-                    load.store(connection, delivery, spool.path, spool.layout)
-            return Receipt(spool.processed, spool.stored, spool.refusal)
+                    load.store(connection, request, spool.path, spool.layout)
+            return BulkResult(spool.processed, spool.stored, spool.refusal)

@@ -5,12 +5,12 @@ import io
 import pytest
 
 from common.errors import BadRequest
-from embedded.warehouse.lines import LINE_BYTES, blocks
+from embedded.warehouse.lines import LINE_BYTES, line_blocks
 
 
 def _cut(body: bytes, size: int) -> list[bytes]:
     stream = io.BytesIO(body)
-    return list(blocks(lambda most: stream.read(min(most, size))))
+    return list(line_blocks(lambda most: stream.read(min(most, size))))
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 100])

@@ -4,8 +4,7 @@ import pytest
 
 from common.errors import BadRequest
 from common.nesting import MAX_DEPTH
-from embedded.warehouse.nested import find
-from embedded.warehouse.rows import RefusedRow, decode, decode_carefully
+from embedded.warehouse.rows import RefusedRow, decode, decode_carefully, find_nested
 
 
 def _reasons(*lines: bytes) -> list[str]:
@@ -72,11 +71,11 @@ def test_a_line_that_is_no_object_ends_the_request(line, words):
 )
 def test_a_nested_key_is_found_by_its_joined_name(row, value):
     """`meta_id` is the key of that name, else `id` in `meta`, and nothing else."""
-    found = find(decode(row), "meta_id")
+    found = find_nested(decode(row), "meta_id")
     assert (None if found is None else bytes(found)) == value
 
 
 def test_a_nested_key_is_found_whatever_its_own_parts_hold():
     """Parts that hold an underscore themselves, several levels down."""
     row = decode(b'{"a":{"x":1},"a_b":{"c":{"d_e":9}}}')
-    assert bytes(find(row, "a_b_c_d_e") or b"") == b"9"
+    assert bytes(find_nested(row, "a_b_c_d_e") or b"") == b"9"
