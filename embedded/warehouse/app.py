@@ -1,8 +1,7 @@
-"""Bulker's HTTP as a WSGI application (contract.md E): /bulk and /post take rows, /ready and /health tell.
+"""Bulker's HTTP as a WSGI application (docs/reference/contract.md E): /bulk and /post take rows; /ready and /health.
 
-A refusal is answered as soon as it is known, in the middle of the body too: what is then left of the body is for
-the server to read away. `wsgi.input` must end regularly only where the body does, and raise OSError otherwise, which
-is what embedded.warehouse.server gives.
+A refusal is answered at once, even in the middle of the body; the server drains the rest. `wsgi.input` must return b""
+at the regular end of the body only, and raise OSError otherwise, as that of embedded.warehouse.server does.
 """
 
 import hmac
@@ -27,9 +26,9 @@ _log = logging.getLogger(__name__)
 
 
 class BulkResult(Struct, frozen=True):
-    """What became of a request's rows: how many it had, and how many are in the table or gave way to a later one.
+    """How many rows a request had, and how many are stored or replaced by a later one of the same key.
 
-    `refusal`: why the others are not, by the first of them.
+    `refusal`: why the first of the others is refused.
     """
 
     processed: int
@@ -38,7 +37,7 @@ class BulkResult(Struct, frozen=True):
 
 
 class WarehouseApp:
-    """The application. `save` stores what a body holds; it raises SyncError, and nothing is stored then."""
+    """The application. `save` stores the rows of a body, or none and raises SyncError."""
 
     def __init__(self, token: str, save: Callable[[BulkRequest, Read], BulkResult]) -> None:
         self._token = token.encode()
@@ -51,7 +50,7 @@ class WarehouseApp:
             if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 _log.error("A request for the warehouse failed: %s", error)
             status, answer = error.status, {"error": error.message}
-        except Exception as error:  # noqa: BLE001 - the caller gets JSON whatever it is
+        except Exception as error:  # noqa: BLE001 - every answer is JSON
             _log.error("A request for the warehouse failed: %s", type(error).__name__)
             status, answer = HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "The warehouse failed; its log says more."}
         body = msgspec.json.encode(answer)
@@ -100,7 +99,7 @@ class WarehouseApp:
             "processingTimeSec": 0,
         }
         refused = result.processed - result.stored
-        # Bulker has nothing like it: it refuses requests, not rows. A sender learns that these are not just lost.
+        # Bulker refuses requests, not rows; these two tell a sender that rows are refused, not lost.
         state |= {"refusedRows": refused, "refusal": result.refusal} if refused else {}
         return {"message": "ok", "state": state}
 
@@ -114,7 +113,7 @@ class WarehouseApp:
 
 
 def _reader(environ: Environ) -> Read:
-    """The body, with what goes wrong in reading it in Bulker's words."""
+    """Return a reader of the body that raises errors in Bulker's words."""
     read: Read = environ["wsgi.input"].read
 
     def guarded(size: int) -> bytes:
@@ -129,7 +128,7 @@ def _reader(environ: Environ) -> Read:
 
 
 def _whole(read: Read) -> bytes:
-    """One JSON document, on one line: between JSON's tokens a line feed is a blank, and within them there is none."""
+    """Return a JSON document on one line: line feeds are only between its tokens."""
     pieces: list[bytes] = []
     size = 0
     while piece := read(PIECE_BYTES):

@@ -1,4 +1,4 @@
-"""What one request asks for: which table, how the rows meet it, by which keys, and what is said of their types."""
+"""The parameters of a request: table, mode, keys and schema."""
 
 from enum import StrEnum
 from urllib.parse import parse_qs
@@ -11,7 +11,7 @@ from common.errors import BadRequest, SyncError
 
 
 class BulkMode(StrEnum):
-    """`replace_table` swaps the table whole at the end; `batch` and `stream` add, or merge where there are keys."""
+    """`replace_table` replaces the table at the end; `batch` and `stream` append, or merge by key if there is one."""
 
     REPLACE_TABLE = "replace_table"
     BATCH = "batch"
@@ -19,7 +19,7 @@ class BulkMode(StrEnum):
 
 
 class SchemaField(Struct, frozen=True):
-    """A property of the stream; `type` as in docs/reference/contract.md D, 0 where it is not known."""
+    """A property of the stream; `type` as in docs/reference/contract.md D, 0 if unknown."""
 
     name: str
     type: int = 0
@@ -30,7 +30,7 @@ class _Schema(Struct, frozen=True):
 
 
 class BulkRequest(Struct, frozen=True):
-    """One request without its rows."""
+    """A request without its rows."""
 
     table: str
     mode: BulkMode
@@ -39,7 +39,7 @@ class BulkRequest(Struct, frozen=True):
 
 
 def parse(destination: str, query: str, schema: str) -> BulkRequest:
-    """Reads a /bulk request's query and its X-Jitsu-Schema header ("" if absent); raises in Bulker's words."""
+    """Parse a /bulk request's query and X-Jitsu-Schema header ("" if absent). Raise SyncError in Bulker's words."""
     given = parse_qs(query, keep_blank_values=True)
     mode = given.get("mode", [""])[0] or BulkMode.REPLACE_TABLE
     if mode not in set(BulkMode):
@@ -49,7 +49,7 @@ def parse(destination: str, query: str, schema: str) -> BulkRequest:
 
 
 def parse_event(query: str) -> BulkRequest:
-    """Reads a /post request's query."""
+    """Parse a /post request's query."""
     return BulkRequest(_table(parse_qs(query)), BulkMode.STREAM)
 
 
@@ -64,10 +64,10 @@ def _fields(header: str) -> tuple[SchemaField, ...]:
     if not header:
         return ()
     try:
-        # WSGI hands headers over as Latin-1, whatever their bytes are.
+        # WSGI decodes headers as Latin-1.
         raw = header.encode("latin-1")
         nesting.check(raw)
         fields = msgspec.json.decode(raw, type=_Schema).fields
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as exc:
-        raise BadRequest(f"schema unmarshal error: X-Jitsu-Schema is not what it should be: {exc}") from exc
+        raise BadRequest(f"schema unmarshal error: X-Jitsu-Schema cannot be read: {exc}") from exc
     return tuple({field.name: field for field in fields}.values())

@@ -1,18 +1,18 @@
-"""Column types: what the values of a request are, and which type keeps every one of them exactly.
+"""The kinds of a request's values, and the column type that keeps all of them exactly.
 
-A column's type only ever widens: integers to numbers to text. A type is taken only if every value reads back from it
-as it came; where none but text does that, the column becomes text.
+A type is taken only if every value reads back from it as it came, text otherwise. A column's type only ever widens:
+integers, numbers, text.
 """
 
 from collections.abc import Iterable
 from enum import IntFlag, StrEnum
 
 _SAFE = 2**53
-"""Integers up to here have a double of their own."""
+"""Larger integers share doubles."""
 
 
 class ColumnType(StrEnum):
-    """The types this warehouse gives to columns, as DuckDB names them."""
+    """The types of columns, as DuckDB names them."""
 
     BOOLEAN = "BOOLEAN"
     BIGINT = "BIGINT"
@@ -24,7 +24,7 @@ class ColumnType(StrEnum):
 
 
 class ValueKinds(IntFlag):
-    """What the values of one column are, nulls apart. SQL builds these numbers (see `value_kinds_sql`)."""
+    """The kinds of one column's values, nulls apart; computed in SQL (`value_kinds_sql`)."""
 
     TEXT = 1
     MOMENT = 2  # a string that a TIMESTAMPTZ keeps: a date and a time, at most microseconds
@@ -66,12 +66,12 @@ _BY_NUMBER = {
 
 
 def declared(number: int) -> ColumnType | None:
-    """The type that X-Jitsu-Schema's number asks for; None if it leaves that to the values."""
+    """Return the type that a number of X-Jitsu-Schema asks for; None if it leaves that to the values."""
     return _BY_NUMBER.get(number)
 
 
 def choose(kinds: ValueKinds, wanted: ColumnType | None = None) -> ColumnType:
-    """The type of a column without values so far, if `wanted` is what the schema says of it."""
+    """Return the type of a column without values so far; `wanted` is the schema's."""
     if wanted is not None:
         return _first(_DECLARED.get(wanted, (wanted,)), kinds)
     if kinds == ValueKinds.NESTED:
@@ -80,10 +80,10 @@ def choose(kinds: ValueKinds, wanted: ColumnType | None = None) -> ColumnType:
 
 
 def widen(current: str, kinds: ValueKinds, *, exact_in_double: bool) -> str:
-    """The type for a column that holds values of type `current` and gets values of `kinds`.
+    """Return the type of a column of type `current` that gets values of `kinds`.
 
-    `exact_in_double` says whether a double keeps each of the column's integers. A type that is not ours (the
-    user altered the table) stays while nothing comes, and becomes text then.
+    `exact_in_double`: a double keeps each of its integers. Another type than ours (the user altered the table) becomes
+    text with its first new value.
     """
     if not kinds:
         return current
@@ -100,13 +100,13 @@ def _first(candidates: Iterable[ColumnType], kinds: ValueKinds) -> ColumnType:
     return next((candidate for candidate in candidates if not kinds & ~_KEEPS[candidate]), ColumnType.VARCHAR)
 
 
-# The rest is SQL: `token` is the name of a column of the spool, a value's JSON text or NULL.
+# The rest returns SQL: `token` is a column of the spool, which holds a value's JSON text or NULL.
 
 _MOMENT = r'"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d(:?\d\d)?)?"'
 
 
 def value_kinds_sql(token: str, is_moment_wanted: str = "true") -> str:
-    """SQL: the Seen of a column's values, as an integer. Strings are looked at closer where the condition holds."""
+    """Return the ValueKinds of a column as an integer. Strings may be moments only where the condition holds."""
     return f"""bit_or(CASE
         WHEN {token} IS NULL OR {token} = 'null' THEN 0
         WHEN {token}[1] = '"' THEN {_text_kind_sql(token, is_moment_wanted)}
@@ -128,7 +128,7 @@ def _text_kind_sql(token: str, is_moment_wanted: str) -> str:
 
 
 def _real_kind_sql(token: str) -> str:
-    """A double keeps up to 15 digits in any case; more only if its shortest form is the number that came."""
+    """A double keeps up to 15 digits; more only if its shortest form is the number that came."""
     double = f"TRY_CAST({token} AS DOUBLE)"
     shortest = f"CAST({double} AS VARCHAR)"
     return f"""CASE
@@ -147,7 +147,7 @@ def _plain_exponent(text: str) -> str:
 
 
 def value_sql(token: str, kind: str) -> str:
-    """SQL: a token as a value of a column's type. Strings are unquoted in text only; in JSON all stays as it came."""
+    """Return a token as a value of a column's type. Text is unquoted; JSON stays as it came."""
     if kind == ColumnType.VARCHAR:
         return f"""CASE WHEN {token}[1] = '"' THEN
             CASE WHEN contains({token}, '\\') THEN json_extract_string({token}, '$') ELSE {token}[2:-2] END
@@ -158,7 +158,7 @@ def value_sql(token: str, kind: str) -> str:
 
 
 def widened_sql(column: str, current: str, wider: str) -> str:
-    """SQL: a column's old values in its new type. As text they read like what JSON would have said."""
+    """Return a column's old values in its new type; as text they read as in JSON."""
     if wider != ColumnType.VARCHAR:
         return f"CAST({column} AS {wider})"
     if current == ColumnType.DOUBLE:

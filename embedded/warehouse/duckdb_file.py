@@ -1,4 +1,4 @@
-"""The DuckDB file, open only while it is used, so that its user can look into it while the edition runs."""
+"""The DuckDB file, open only while it is used, so that other programs can read it while the edition runs."""
 
 import contextlib
 import logging
@@ -12,9 +12,9 @@ import duckdb  # noqa: TID251 - the one place
 from common.errors import SyncError
 
 IDLE_SECONDS = 0.2
-"""How long it stays open between two uses: opening takes hundredths, and who reads it after a task waits that long."""
+"""How long it stays open after a use: opening takes hundredths of a second, and other programs wait that long."""
 PATIENCE_SECONDS = 60.0
-"""How long a write waits for somebody who looks into the file; the sidecar waits for its answer far longer."""
+"""How long a use waits for another program to close the file; the sidecar waits for its answer far longer."""
 _PAUSE_SECONDS = 0.1
 _MEMORY = "1GB"
 
@@ -44,12 +44,12 @@ class DatabaseFile:
 
     @contextlib.contextmanager
     def use(self) -> Iterator[Connection]:
-        """The open connection; waits for other threads. Raises SyncError for whatever DuckDB does not do."""
+        """Yield the open connection, once other threads have finished. DuckDB's errors become SyncError."""
         with self._lock:
             try:
                 yield self._open()
             except duckdb.Error as exc:
-                # Some errors leave the database unusable until it is opened again.
+                # After some errors the database is unusable until it is opened again.
                 self.close()
                 raise SyncError(_sentence(exc)) from exc
             finally:
@@ -58,7 +58,7 @@ class DatabaseFile:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """All or nothing: what is done with the connection counts at the end of the block."""
+        """Yield the connection within a transaction, which is committed at the end of the block."""
         with self.use() as connection:
             connection.execute("BEGIN")
             try:
@@ -70,7 +70,7 @@ class DatabaseFile:
             connection.execute("COMMIT")
 
     def close(self) -> None:
-        """Lets go of the file; the next use opens it again."""
+        """Close the file; the next use opens it again."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
@@ -85,12 +85,11 @@ class DatabaseFile:
         return self._connection
 
     def _connect(self) -> Connection:
-        began, told = time.monotonic(), False
+        began, is_reported = time.monotonic(), False
         while True:
             try:
                 connection = duckdb.connect(
-                    str(self.path),
-                    config={"autoinstall_known_extensions": False, "memory_limit": _MEMORY},
+                    str(self.path), config={"autoinstall_known_extensions": False, "memory_limit": _MEMORY}
                 )
                 break
             except (duckdb.IOException, duckdb.ConnectionException) as exc:
@@ -101,13 +100,13 @@ class DatabaseFile:
                         f"The warehouse file {self.path} was open in another program for {self._patience_seconds:g} "
                         "seconds; close it there (a shell, a notebook), then start the task again."
                     ) from exc
-                if not told:
-                    told = True
+                if not is_reported:
+                    is_reported = True
                     _log.warning("%s is open in another program; writing waits until it is closed there.", self.path)
                 time.sleep(_PAUSE_SECONDS)
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET temp_directory = ?", [str(self._scratch)])
-        # It compares every expression with all others: with 2,000 columns it takes longer than all the rest.
+        # Quadratic in the expressions: with 2,000 columns it takes longer than all the rest.
         connection.execute("SET disabled_optimizers = 'common_subexpressions'")
         return connection
 
@@ -136,9 +135,9 @@ def _is_taken(exc: duckdb.Error) -> bool:
 
 
 def _sentence(exc: duckdb.Error) -> str:
-    """DuckDB's own words only where they cannot hold a row's values."""
+    """Return DuckDB's message only where it cannot hold a row's values."""
     if isinstance(exc, duckdb.IOException | duckdb.OutOfMemoryException | duckdb.CatalogException):
         reason = str(exc).splitlines()[0]
     else:
         reason = type(exc).__name__
-    return f"The warehouse could not do it, the tables are as they were: {reason}"
+    return f"The warehouse failed, and its tables are unchanged: {reason}"

@@ -1,4 +1,4 @@
-"""Cuts a body into blocks of whole lines, with Bulker's limit for one line."""
+"""Blocks of whole lines, with Bulker's limit for a line."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,15 +7,15 @@ from common.errors import BadRequest
 LINE_BYTES = 1_048_575
 """Bulker's limit for one row."""
 PIECE_BYTES = 256 * 1024
-"""One read. Less than LINE_BYTES, so that only the first line of a piece can be too long."""
+"""Bytes of one read; less than LINE_BYTES, so that only the first line of a piece can be too long."""
 
 Read = Callable[[int], bytes]
 
 
 def line_blocks(read: Read) -> Iterator[bytes]:
-    """Blocks of whole lines, without the last line feed; raises BadRequest for a line over the limit.
+    """Yield blocks of whole lines without the last line feed. Raise BadRequest for a line over the limit.
 
-    `read` returns what is there, up to that many bytes, and b"" only at the regular end of the body.
+    `read` returns up to that many bytes, and b"" only at the regular end of the body.
     """
     waiting: list[bytes] = []
     waiting_bytes = 0

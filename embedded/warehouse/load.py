@@ -1,5 +1,5 @@
 # ruff: noqa: S608 - names are quoted by names.quote, paths as strings; tokens and values are never part of the SQL
-"""Takes a request's spool into its table: looks at the values, makes the columns fit, and adds the rows."""
+"""Load a request's spool into its table: inspect the values, alter the columns, add the rows."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ _INTEGERS = (column_types.ColumnType.BIGINT, column_types.ColumnType.HUGEINT)
 
 
 class Column(Struct, frozen=True):
-    """A column of the table as it will be. `current` is its type so far, None if it is new."""
+    """A column of the table as it will be. `current` is its type so far, None for a new column."""
 
     name: str
-    """As SQL takes it."""
+    """Quoted."""
     token: str | None
-    """The spool's column with its values; None if this request has none."""
+    """The spool's column of its values; None if this request has none."""
     kind: str
     current: str | None
     is_empty: bool
@@ -34,11 +34,11 @@ class Column(Struct, frozen=True):
 
 
 class _SpoolTable(Struct, frozen=True):
-    """The spool as SQL sees it: `n` is the row's number, `c0`, `c1`, ... are the values' tokens."""
+    """The spool as a SQL table: `n` is the row's number, `c0`, `c1`, ... are the values' tokens."""
 
     path: Path
     places: dict[str, int]
-    """Where each key's values are."""
+    """The number of each key's column."""
 
     @property
     def sql(self) -> str:
@@ -55,18 +55,18 @@ class _SpoolTable(Struct, frozen=True):
 
 
 def store(connection: Connection, request: BulkRequest, path: Path, layout: list[str]) -> None:
-    """Stores the rows of a spool. To be called within a transaction: it takes several statements."""
+    """Store the rows of a spool; call it within a transaction."""
     registry.prepare(connection)
     name = registry.claim_table(connection, request.table)
     current = {} if request.mode is BulkMode.REPLACE_TABLE else registry.columns(connection, name)
-    # A table must have a column, even for rows without a key.
+    # Rows may have no keys at all, but a table must have a column.
     keys = list(dict.fromkeys([*(field.name for field in request.schema), *layout])) or [""]
     names = registry.name_columns(connection, name, keys, current)
     catalog = connection.execute("SELECT current_database()").fetchall()[0][0]
     table = f"{quote(catalog)}.main.{quote(name)}"
     source = _SpoolTable(path, {key: at for at, key in enumerate(layout)})
     columns = _plan_columns(connection, request, source, names, table, current)
-    # Where no row has one of the key's parts, no row has a key to merge by.
+    # If no row has a part of the key, none has a key to merge by.
     merges = all(key in layout for key in request.keys)
     key_columns = [columns[key] for key in request.keys] if merges else []
     _write_rows(connection, table, source, list(columns.values()), key_columns, exists=bool(current))
@@ -121,9 +121,9 @@ def _plan_columns(
 
 
 def _inspect_values(connection: Connection, source: _SpoolTable, moments: set[str]) -> dict[str, ValueKinds]:
-    """What the request's values are, by key.
+    """Return the kinds of the request's values by key.
 
-    All columns go through one expression, one below the other: 500 expressions take DuckDB seconds to plan.
+    One expression over all columns, unnested: DuckDB takes seconds to plan 500 expressions.
     """
     if not source.places:
         return {}
@@ -139,7 +139,7 @@ def _inspect_values(connection: Connection, source: _SpoolTable, moments: set[st
 
 
 def _inspect_columns(connection: Connection, table: str, current: dict[str, str]) -> dict[str, tuple[bool, bool]]:
-    """Of each column: whether it holds nothing but nulls, and whether doubles could hold its values."""
+    """Return of each column whether all its values are null, and whether doubles keep them."""
     if not current:
         return {}
     looks = []
@@ -164,10 +164,7 @@ def _alter_columns(connection: Connection, table: str, columns: list[Column]) ->
 
 
 def _select_last_rows(connection: Connection, source: _SpoolTable, keys: list[Column]) -> str:
-    """Of rows with the same key the last one stays. Returns the condition that says which rows stay.
-
-    A row without one part of its key equals no other row: it always stays.
-    """
+    """Return the condition for rows that stay: the last one of each key, and those without a part of their key."""
     parts = [f"k{at}" for at in range(len(keys))]
     named = ", ".join(f"{key.value} AS {part}" for key, part in zip(keys, parts, strict=True))
     whole = " AND ".join(f"{part} IS NOT NULL" for part in parts)

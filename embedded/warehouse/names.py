@@ -1,7 +1,7 @@
-"""Names for tables and columns: any key gets one, and no two keys share one.
+"""Unique names of tables and columns for any keys.
 
-DuckDB's names ignore case and cannot be empty. So a name is the key itself wherever that is free, else the key with
-a number behind it; what became of which key is kept in two small tables of the file.
+DuckDB's names ignore case and cannot be empty. A name is the key itself if that is free, else the key with a number
+behind it; embedded.warehouse.registry keeps which key has which name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,12 +11,12 @@ _EMPTY = "empty"
 
 
 def quote(name: str) -> str:
-    """A name as SQL takes it: whatever it holds, it is never read as anything else."""
+    """Return a name quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def assign_names(keys: Iterable[str], known: Mapping[str, str], taken: Iterable[str] = ()) -> dict[str, str]:
-    """A name for each key: the one it already has, or a new one that differs from all others and from `taken`."""
+    """Return a name for each key: its known one, or a new one that differs from all others and from `taken`."""
     names = {key: known[key] for key in keys if key in known}
     used = {name.casefold() for name in (*known.values(), *taken)}
     for key in keys:

@@ -1,7 +1,7 @@
-"""What each table and column of the file stands for, kept in the file itself.
+"""The names that tables and columns have in requests, kept in the file itself.
 
-`_tables(name, table_name)` and `_columns(table_name, key, column_name)`: `FROM _columns` answers where a key went
-whose name DuckDB could not take as it is.
+`_tables(name, table_name)` and `_columns(table_name, key, column_name)`: `FROM _columns` shows the column of a key that
+DuckDB cannot take as a name.
 """
 
 from collections.abc import Iterable, Mapping
@@ -29,13 +29,13 @@ _OURS = frozenset({"_tables", "_columns"})
 
 
 def prepare(connection: Connection) -> None:
-    """Makes the two tables where they are missing."""
+    """Create the two tables if they are missing."""
     if not set(_relations(connection)) >= _OURS:
         connection.execute(_PREPARE)
 
 
 def tables(connection: Connection) -> dict[str, str]:
-    """The tables there are: each one's name in requests, and in the file."""
+    """Return the tables there are, by their names in requests."""
     there = {name for name, kind in _relations(connection).items() if kind == "table"}
     known = _known_tables(connection) if there >= _OURS else {}
     given = {name: table for name, table in known.items() if table in there}
@@ -44,7 +44,7 @@ def tables(connection: Connection) -> dict[str, str]:
 
 
 def claim_table(connection: Connection, name: str) -> str:
-    """The table that stands for a name, which is kept from now on. A table made by hand under that name is it."""
+    """Return the table of a name, and keep it. A table that the user made under that name is taken."""
     known = _known_tables(connection)
     if name in known:
         return known[name]
@@ -56,12 +56,12 @@ def claim_table(connection: Connection, name: str) -> str:
 
 
 def columns(connection: Connection, table: str) -> dict[str, str]:
-    """A table's columns and their types, in order; empty if there is no such table."""
+    """Return a table's columns and their types in order; empty if there is no such table."""
     return dict(connection.execute(_COLUMNS, [table]).fetchall())
 
 
 def name_columns(connection: Connection, table: str, keys: Iterable[str], current: Mapping[str, str]) -> dict[str, str]:
-    """A column for each key, which it keeps from now on. `current` are the columns that stay in any case."""
+    """Return a column for each key, and keep it. `current` are the columns that stay in any case."""
     keys = dict.fromkeys(keys)
     rows = connection.execute("SELECT key, column_name FROM _columns WHERE table_name = ?", [table]).fetchall()
     known = {key: column for key, column in rows if column in current or key in keys}

@@ -1,4 +1,4 @@
-"""One line of a request as one row: its keys, and each value's JSON text as it came."""
+"""A line of a request as a row: its keys, and each value's JSON text as it came."""
 
 import json
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ from common import nesting
 from common.errors import BadRequest
 
 Row = dict[str, Raw]
-"""Of a key that is repeated, the last value counts."""
+"""The last value of a repeated key counts."""
 
 decode = msgspec.json.Decoder(Row).decode
 
 
 class RefusedRow(Exception):
-    """This row cannot be stored, its neighbours can. Says why, without a word of the row."""
+    """This row alone cannot be stored. The reason quotes nothing of the row."""
 
 
 def find_nested(row: Row, name: str) -> Raw | None:
-    """The value at the path whose parts, joined with "_", are `name` (`meta_id` is `id` in `meta`), or None."""
+    """Return the value at the path whose parts, joined by "_" as in Bulker, are `name`: `meta_id` is `id` in `meta`."""
     if name in row:
         return row[name]
     for key, value in row.items():
@@ -33,10 +33,9 @@ def find_nested(row: Row, name: str) -> Raw | None:
 
 
 def decode_carefully(lines: list[bytes], first_number: int) -> Iterator[Row | RefusedRow]:
-    """Rows one by one, with what is wrong with each that cannot be stored.
+    """Yield rows, and the reason for each that cannot be stored.
 
-    Raises BadRequest in Bulker's words where the request as a whole must end: a line that starts with ABORT, that
-    is blank, or that is no JSON object.
+    Raise BadRequest in Bulker's words for a line that ends the request: ABORT, a blank one, anything but a JSON object.
     """
     for number, line in enumerate(lines, first_number):
         if line.startswith(b"ABORT"):
@@ -47,7 +46,7 @@ def decode_carefully(lines: list[bytes], first_number: int) -> Iterator[Row | Re
 
 
 def _decode_one(line: bytes, number: int) -> Row | RefusedRow:
-    # Before any decoder sees it: how deep those can go depends on the Python.
+    # First, because a decoder's own limit depends on the Python.
     if nesting.is_deep(line) and line.lstrip()[:1] == b"{":
         return RefusedRow(f"it is {nesting.TooDeep()}")
     try:
@@ -60,12 +59,12 @@ def _decode_one(line: bytes, number: int) -> Row | RefusedRow:
     except msgspec.MsgspecError as exc:
         if _is_object(line):
             return RefusedRow("it holds half of a surrogate pair, which no text can keep")
-        # msgspec's words name the place and the kind of fault, never the text.
+        # msgspec's message names the place and the fault, never the text.
         raise BadRequest(f"unmarhsal error: line {number} is not a JSON object: {exc}") from exc
 
 
 def _is_object(line: bytes) -> bool:
-    """Whether it is a JSON object by grammar alone, whatever its text decodes to."""
+    """Tell whether a line is a JSON object by grammar, whatever its text decodes to."""
     try:
         found = json.loads(
             line.decode(errors="replace"), parse_int=str, parse_float=str, parse_constant=_refuse_constant

@@ -1,7 +1,7 @@
-"""Serves the warehouse with cheroot: bodies as they come in, and answers that reach a client which still sends.
+"""Serve the warehouse with cheroot.
 
-cheroot's own reader holds a whole chunk in memory, waits until a read is full, and closes on a client that has not
-finished, which then loses the answer. So bodies are read here.
+cheroot's own reader holds a whole chunk in memory, waits until a read is full, and closes on a client that still sends,
+which then loses the answer. So bodies are read here.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _DRAIN_BYTES = 1024**3
 _IDLE_SECONDS = 60
 _TICK_SECONDS = 0.1
 _STOP_SECONDS = 1
-"""How long an idle connection may hold up the end; a commit is waited for, however long it takes."""
+"""How long an idle connection may delay the end; a commit is waited for, however long it takes."""
 _THREADS, _MOST_THREADS = 8, 512
 _BACKLOG = 128
 _READ_BYTES = 256 * 1024
@@ -34,13 +34,13 @@ _log = logging.getLogger(__name__)
 
 
 class BrokenBody(OSError):
-    """The body ended before it said that it would."""
+    """The body is shorter than announced."""
 
 
 class Body:
-    """A request's body. `read` returns what is there, b"" at the regular end; raises BrokenBody or TimeoutError.
+    """A request's body; `length` is None for a chunked one.
 
-    `length` is None for a chunked body.
+    `read` returns what has come, b"" at the regular end. It raises BrokenBody or TimeoutError.
     """
 
     def __init__(self, connection: Any, length: int | None, seconds: float) -> None:
@@ -68,7 +68,7 @@ class Body:
         return piece
 
     def drain(self, seconds: float, most_bytes: int) -> None:
-        """Reads the rest away, within bounds. Raises like `read`."""
+        """Read the rest within these bounds. Raise as `read` does."""
         self._deadline = min(self._deadline, time.monotonic() + seconds)
         while most_bytes > 0 and (piece := self.read()):
             most_bytes -= len(piece)
@@ -102,7 +102,7 @@ class Body:
 
 
 class _Gateway(Gateway_10):
-    """One request: gives the application its body, and reads away what the application left of it."""
+    """One request: give the application its body, and drain what it leaves of it."""
 
     def __init__(self, req: Any) -> None:
         length = None if req.chunked_read else max(0, int(req.inheaders.get(b"Content-Length", 0)))
@@ -137,7 +137,7 @@ class _Connection(ClosedConnection):
 
 
 class _Pool(ThreadPool):
-    """Grows: a sync keeps one request open per stream, often for long and with little to do."""
+    """Grow with the requests: a sync keeps one open per stream, often for long and with little to do."""
 
     def put(self, obj: Any) -> None:
         if self.idle <= self.qsize:
@@ -161,9 +161,9 @@ class _Server(ClosingServer):
 
 
 class WarehouseServer:
-    """A context manager: the warehouse's application at `url`, on this machine alone. Port 0 takes any free one.
+    """A context manager that serves the warehouse at `url`, on this machine alone. Port 0 takes any free one.
 
-    Stopping lets a commit end and breaks off bodies that have not ended, which stores nothing of them.
+    On exit a commit ends, while requests whose body is incomplete break off and store nothing.
     """
 
     def __init__(self, warehouse: Warehouse, port: int = 0, request_seconds: float = REQUEST_SECONDS) -> None:
@@ -183,16 +183,16 @@ class WarehouseServer:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port it listens on."""
         port: int = self._server.bind_addr[1]
         return port
 
     @property
     def url(self) -> str:
-        """What a sidecar's BULKER_URL must be."""
+        """The BULKER_URL of sidecars."""
         return f"http://127.0.0.1:{self.port}"
 
     def close(self) -> None:
-        """Stops listening and ends what runs; returns when it has ended."""
+        """Stop listening, and return when all requests have ended."""
         self._server.stop()
         self._thread.join()

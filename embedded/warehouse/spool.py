@@ -1,8 +1,8 @@
-"""Rows on their way from a request to the database: one file of JSON tokens, separated by a control character.
+"""A request's rows as one file of JSON tokens, separated by a control character.
 
 A token is a value's JSON text as it came. No JSON text holds the separator, so nothing is quoted or escaped, and
-DuckDB reads the file at the speed of a plain CSV. Column 0 is the row's number in its request; the other columns
-are numbered in the order in which their keys were first seen. A line may end before the last column.
+DuckDB reads the file as fast as a plain CSV. Column 0 is the row's number in its request; the others are numbered as
+their keys were first seen. A line may end before the last column.
 """
 
 import contextlib
@@ -21,20 +21,20 @@ from embedded.warehouse.rows import RefusedRow, Row, decode, decode_carefully, f
 
 SEPARATOR = b"\x1f"
 LONGEST_BYTES = 4 * LINE_BYTES
-"""The longest line of the file: a row's own megabyte, and nested keys repeated in columns of their own."""
+"""The longest line: a row's own megabyte, and nested keys repeated in columns of their own."""
 MOST_COLUMNS = 5000
 _SUFFIX = ".rows"
 _MOST_SHAPES = 1000
-_TOLD_REFUSALS = 5
+_LOGGED_REFUSALS = 5
 _MISSING = b""
 
 _log = logging.getLogger(__name__)
 
 
 class Spool:
-    """A context manager: the file is gone at its end. Holds one request's rows; used by one thread.
+    """A context manager that deletes the file at its end. For one thread.
 
-    `keys` are the names of primary key parts: where a row has no such key, a nested value of that name becomes one.
+    `keys` are the names of primary key parts: if a row has no such key, the nested value of that name becomes one.
     """
 
     def __init__(self, folder: Path, table: str, keys: Iterable[str] = ()) -> None:
@@ -43,11 +43,11 @@ class Spool:
         """The keys of columns 1, 2, ..."""
         self.processed = self.refused = 0
         self.refusal = ""
-        """Which row is the first that is refused, and why."""
+        """The first refused row, and why."""
         self._table = table
         self._keys = tuple(keys)
         self._columns: set[str] = set()
-        # Rows of one shape (the same keys in one order) are arranged alike; None: as they are.
+        # The order of values for rows of one shape (the same keys in one order); None: as they are.
         self._shapes: dict[tuple[str, ...], tuple[str, ...] | None] = {}
 
     def __enter__(self) -> Self:
@@ -59,16 +59,16 @@ class Spool:
         with contextlib.suppress(OSError):
             self._file.close()
         self.path.unlink(missing_ok=True)
-        if self.refused > _TOLD_REFUSALS:
+        if self.refused > _LOGGED_REFUSALS:
             _log.warning("%d rows for the table %r are refused in all.", self.refused, self._table)
 
     @property
     def stored(self) -> int:
-        """How many rows the file holds."""
+        """The number of rows in the file."""
         return self.processed - self.refused
 
     def add(self, block: bytes) -> None:
-        """Adds whole lines; raises BadRequest where one is no JSON object, as Bulker ends a request then."""
+        """Add whole lines. Raise BadRequest if one is not a JSON object, which ends a request in Bulker, too."""
         lines = block.split(b"\n")
         try:
             if not block.isascii():
@@ -81,18 +81,18 @@ class Spool:
         else:
             tokens = self._join_alike(rows) if self._are_alike(rows) else self._join(rows)
         if b"\r" in tokens:
-            # Between JSON tokens a carriage return is a blank (within strings it is escaped), but DuckDB ends a line.
+            # Between JSON tokens a carriage return is a blank, but DuckDB ends a line there.
             tokens = tokens.replace(b"\r", b" ")
         with _disk_errors():
             self._file.write(tokens)
 
-    def seal(self) -> None:
-        """Everything is in the file, for another reader to see."""
+    def flush(self) -> None:
+        """Flush the file for another reader."""
         with _disk_errors():
             self._file.flush()
 
     def _are_alike(self, rows: list[Row]) -> bool:
-        """Whether all have the same keys in the layout's order: then most of the work falls away."""
+        """Tell whether all rows have the same keys in the layout's order, which saves most of the work."""
         shapes = set(map(tuple, rows))
         shape = next(iter(shapes))
         return len(shapes) == 1 and self._shapes.get(shape, shape) is None and all(k in shape for k in self._keys)
@@ -114,7 +114,7 @@ class Spool:
             except RefusedRow as refused:
                 self.refused += 1
                 self.refusal = self.refusal or f"row {self.processed} of the request: {refused}"
-                if self.refused <= _TOLD_REFUSALS:
+                if self.refused <= _LOGGED_REFUSALS:
                     _log.warning(
                         "Row %d of a request for the table %r is refused: %s.", self.processed, self._table, refused
                     )
@@ -141,7 +141,7 @@ class Spool:
         self._columns.update(new)
         if len(self._shapes) >= _MOST_SHAPES:
             self._shapes.clear()
-        # The layout only ever grows at its end, so what is learnt now stays right.
+        # The layout grows at its end only, so the order stays right.
         order = None if list(shape) == self.layout[: len(shape)] else tuple(self.layout)
         self._shapes[shape] = order
         return order
@@ -156,6 +156,6 @@ def _disk_errors() -> Iterator[None]:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Deletes what a process that died left behind."""
+    """Delete the files of a process that died."""
     for path in folder.glob(f"*{_SUFFIX}"):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The warehouse: takes requests' rows in, and counts them."""
+"""The warehouse: store the rows of requests, and count them."""
 
 from pathlib import Path
 
@@ -12,11 +12,10 @@ from embedded.warehouse.spool import Spool, remove_leftovers
 
 
 class Warehouse:
-    """One DuckDB file at `path` (made by the first rows), and `wsgi`, the application that fills it.
+    """A DuckDB file at `path`, created with the first rows, and `wsgi`, the application that fills it.
 
-    Beside the file lies a folder for rows on their way; what a process that died left there is deleted here.
-    An empty token leaves the warehouse open to whoever reaches its port. `patience_seconds` is how long a request
-    waits for another program to let go of the file.
+    The spools lie in a folder beside the file. An empty token opens the warehouse to every client. `patience_seconds`:
+    how long a request waits for another program to close the file.
     """
 
     def __init__(self, path: Path, token: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -28,14 +27,14 @@ class Warehouse:
         self.wsgi = WarehouseApp(token, self._save)
 
     def tables(self) -> list[str]:
-        """The tables' names as requests give them. Raises SyncError while another program holds the file."""
+        """Return the tables' names in requests. Raise SyncError while another program holds the file."""
         if not self.path.exists():
             return []
         with self._file.use() as connection:
             return sorted(registry.tables(connection))
 
     def count(self, table: str) -> int | None:
-        """Rows of a table; None if there is none of that name. Raises SyncError like `tables`."""
+        """Return the number of rows; None without such a table. Raise SyncError as `tables` does."""
         if not self.path.exists():
             return None
         with self._file.use() as connection:
@@ -46,16 +45,16 @@ class Warehouse:
             return rows
 
     def close(self) -> None:
-        """Lets go of the file. A request that comes later opens it again: stop the server first."""
+        """Close the file. A later request would open it again: stop the server first."""
         self._file.close()
 
     def _save(self, request: BulkRequest, read: Read) -> BulkResult:
-        """Takes a body in. Where none of its rows can be stored the table stays as it is, in every mode."""
+        """Store a body. If none of its rows can be stored, the table stays as it is, in every mode."""
         with Spool(self._folder, request.table, request.keys) as spool:
             for block in line_blocks(read):
                 spool.add(block)
             if spool.stored:
-                spool.seal()
+                spool.flush()
                 with self._file.transaction() as connection:
                     load.store(connection, request, spool.path, spool.layout)
             return BulkResult(spool.processed, spool.stored, spool.refusal)
