@@ -1,1 +1,1 @@
-"""Postgres from a wheel: where its programs can be run from, and the server they run."""
+"""Postgres from a wheel: its programs, the data folder and the server."""

