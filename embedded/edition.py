@@ -1,4 +1,4 @@
-"""Everything on one machine: Postgres, the warehouse, pods as processes, all functions on one port, the sweep."""
+"""The edition on one machine: Postgres, the warehouse, pods as processes, all functions on one port, the sweep."""
 
 import secrets
 import signal
@@ -30,16 +30,16 @@ Report = Callable[[str], None]
 
 
 class Edition:
-    """A context manager: starts everything in order, and stops it in the opposite one. One per home folder."""
+    """A context manager that starts all parts in order, and stops them in reverse. One per home folder."""
 
     def __init__(self, home: Path | None, port: int, images: Mapping[str, str], report: Report) -> None:
-        self._places = settings.places(home)
+        self._places = settings.folders(home)
         self._port, self._report = port, report
         self._images = Images(
             cache=str(self._places.connectors),
-            local_images=settings.parse_images(images),
-            # A runner reads it from a file: what an install does not need stays out of there.
-            environment=uv.passed_on(settings.environment()),
+            local_images=dict(images),
+            # Runners read it from a file, so it holds only what an install needs.
+            environment=uv.install_variables(settings.environment()),
         )
         self._connectors = resolver(self._images)
         self._stack = ExitStack()
@@ -65,27 +65,27 @@ class Edition:
         self.close()
 
     def close(self) -> None:
-        """Stops everything, in order even where Ctrl-C comes again; each part has a time limit of its own."""
-        with _undisturbed():
+        """Stop all parts in order, even if Ctrl-C comes again; each has a time limit of its own."""
+        with _ignore_signals():
             self._stack.close()
 
     def wait(self) -> None:
-        """Returns at SIGINT or SIGTERM."""
+        """Block until SIGINT or SIGTERM."""
         for number in _SIGNALS:
             signal.signal(number, self._on_signal)
         self._over.wait()
 
     def rows(self, table: str) -> int | None:
-        """Counts a table of the warehouse; None if there is none."""
+        """Return the number of rows of a table in the warehouse; None without such a table."""
         return self._warehouse.count(table)
 
     def states(self, sync_id: str) -> dict[str, str]:
-        """The saved states of a sync, as JSON by state key."""
+        """Return the saved states of a sync, as JSON by state key."""
         with Database(self.database_url) as db:
             return {key: state.decode() for key, state in db.transact(lambda db: states.load(db, sync_id))}
 
     def prepare(self, image: str) -> None:
-        """Installs a connector ahead of its first task."""
+        """Install a connector before its first task."""
         if not self._connectors.is_ready(image):
             self._connectors.install(image, self._report)
 
@@ -101,7 +101,7 @@ class Edition:
             self.warehouse_file.chmod(0o600)
         with ThreadPoolExecutor(1, "database") as background:
             opening = background.submit(self._open_database, stack.enter_context(ExitStack()))
-            # Flask and DuckDB take as long to import as Postgres takes to start.
+            # Meanwhile: Flask and DuckDB take as long to import as Postgres takes to start.
             from embedded.gateway import Gateway
             from embedded.warehouse.server import WarehouseServer
             from embedded.warehouse.warehouse import Warehouse
@@ -110,8 +110,8 @@ class Edition:
         self._warehouse = Warehouse(self.warehouse_file, token := secrets.token_urlsafe(24))
         stack.callback(self._warehouse.close)
         bulker = stack.enter_context(WarehouseServer(self._warehouse))
-        self.token = _kept(self.home / "token", lambda: secrets.token_urlsafe(24))
-        data_plane = _kept(self.home / "data-plane", lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
+        self.token = _read_or_make(self.home / "token", lambda: secrets.token_urlsafe(24))
+        place = _read_or_make(self.home / "place", lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
         given = settings.settings(
             {
                 "SYNCCTL_DATABASE_URL": self.database_url,
@@ -121,8 +121,8 @@ class Edition:
                 "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
             },
             defaults={
-                "SYNCCTL_DATA_PLANE": data_plane,
-                # A pod is Pending here while its connector is installed, which takes minutes for the large ones.
+                "SYNCCTL_PLACE": place,
+                # A pod is Pending while its connector is installed, which may take minutes.
                 "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": str(uv.INSTALL_SECONDS),
             },
         )
@@ -141,7 +141,7 @@ class Edition:
         self.url = f"http://127.0.0.1:{gateway.port}"
 
     def _open_database(self, stack: ExitStack) -> str:
-        """The URL of a database with all tables in it: the user's own, or ours, which `stack` stops."""
+        """Return the URL of a database with all tables: the user's own, or ours, which `stack` stops."""
         url = settings.own_database_url()
         if not url:
             if not (self.home / "postgres").exists():
@@ -155,8 +155,8 @@ class Edition:
         self._over.set()
 
 
-def _kept(path: Path, make: Callable[[], str]) -> str:
-    """The callers' token, or this home's place: made once, readable by this user only, so that `syncctl` finds it."""
+def _read_or_make(path: Path, make: Callable[[], str]) -> str:
+    """Return the text of a file; if it is missing, make it for this user alone. `syncctl` reads the token there."""
     try:
         text = path.read_text().strip() if path.exists() else ""
     except UnicodeDecodeError:
@@ -168,8 +168,8 @@ def _kept(path: Path, make: Callable[[], str]) -> str:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Signals change nothing meanwhile. Only the main thread can set that, and only it is interrupted by them."""
+def _ignore_signals() -> Iterator[None]:
+    """Ignore SIGINT and SIGTERM in the main thread, which alone can be interrupted."""
     main = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS if main}
     try:

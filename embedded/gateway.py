@@ -1,4 +1,4 @@
-"""All functions behind one port, by path: `/read`, `/tasks/<id>`, ... as the gateway of a cluster routes them."""
+"""All functions behind one port, by path (`/read`, `/tasks/<id>`), as the gateway of a cluster routes them."""
 
 import logging
 import re
@@ -20,7 +20,7 @@ FUNCTIONS = ("spec", "check", "discover", "read", "tasks", "cancel", "sweeper")
 _THREADS = 24
 _CLOSE_SECONDS = 5
 _MAX_HEADER_BYTES = 128 * 1024
-"""Of request line and headers together: the longest query that a function accepts fits twice."""
+"""Of request line and headers: twice the longest query that a function accepts."""
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -28,9 +28,9 @@ _log = logging.getLogger(__name__)
 
 
 class _Request(HTTPRequest):
-    """One request; what cheroot itself refuses (a malformed one, too long headers) is JSON too."""
+    """A request whose refusals by cheroot itself (malformed, headers too long) are JSON too."""
 
-    def simple_response(self, status: str | int, msg: str = "") -> None:  # noqa: ARG002 - may repeat what was sent
+    def simple_response(self, status: str | int, msg: str = "") -> None:  # noqa: ARG002 - may quote the request
         phrase = str(status).partition(" ")[2]
         body = msgspec.json.encode({"ok": False, "error": f"The request cannot be used: {phrase}."})
         self.close_connection = True
@@ -49,13 +49,13 @@ class _Server(ClosingServer):
 
 
 def _cause(error: OSError) -> str:
-    """The system's words; cheroot wraps them into its own, without a number."""
+    """Return the system's message, which cheroot wraps into one of its own without an errno."""
     found = re.search(r"\[Errno -?\d+\] ([^)\]]+)", str(error))
     return found[1] if found else error.strerror or str(error)
 
 
 class Gateway:
-    """A running server. The functions are loaded as functions-framework loads them, each its own application."""
+    """A running server. Each function is an application of its own, as functions-framework loads it."""
 
     def __init__(self, port: int) -> None:
         folder = Path(__file__).parent.parent / "functions"
@@ -79,14 +79,14 @@ class Gateway:
         self._thread.start()
 
     def close(self) -> None:
-        """Stops listening and lets running requests end."""
+        """Stop listening, and let running requests end."""
         self._server.stop()
         self._thread.join(_CLOSE_SECONDS)
 
     def _route(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        # cheroot leaves an encoded slash as it is; gunicorn, which serves the functions in a cluster, decodes it.
+        # As gunicorn does in a cluster; cheroot would keep an encoded slash.
         path = environ["PATH_INFO"] = unquote(environ["REQUEST_URI"].partition("?")[0], "latin-1")
         name = path.strip("/").partition("/")[0]
-        # An unknown path gets the 404 that any function gives (tasks would take it for a task's id).
+        # An unknown path is a 404 of any function; tasks would take it for a task's id.
         application: Wsgi = self._applications.get(name) or self._applications["spec"]
         return application(environ, start_response)

@@ -1,4 +1,4 @@
-"""cheroot's sockets, closed by us: it leaves each connection's, and one that cannot be bound, to the finalizer."""
+"""cheroot with sockets closed at once: it leaves connections, and a socket that cannot be bound, to the finalizer."""
 
 import contextlib
 from typing import Any
@@ -8,26 +8,26 @@ from cheroot.wsgi import Server
 
 
 class ClosedConnection(HTTPConnection):
-    """A connection whose socket is free when `close` returns, whether all of an answer went through it or not."""
+    """A connection whose socket is closed when `close` returns, even if a part of the answer is unsent."""
 
     def close(self) -> None:
-        """Closes the writer too: while it is open the socket is, and it would write what is left when it is freed."""
+        """Close the writer too, which keeps the socket open and would write the rest when it is freed."""
         try:
             super().close()
         finally:
-            with contextlib.suppress(OSError):  # the other end is gone, and with it what is left for it
+            with contextlib.suppress(OSError):  # the client is gone
                 self.wfile.close()
             self.socket.close()
 
 
 class ClosingServer(Server):
-    """A server of such connections."""
+    """A server of ClosedConnections."""
 
     ConnectionClass = ClosedConnection
 
     @staticmethod
     def bind_socket(socket_: Any, bind_addr: Any) -> Any:
-        """Closes the socket where its port is taken."""
+        """Close the socket if its port is taken."""
         try:
             socket_.bind(bind_addr)
         except OSError:

@@ -1,4 +1,4 @@
-"""Versions of Python: ours, those worth a try for a connector, and what a Requires-Python has room for."""
+"""Versions of Python: ours, those to try for a connector, and those that a Requires-Python allows."""
 
 import sys
 from pathlib import Path
@@ -6,27 +6,27 @@ from pathlib import Path
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 OURS = ".".join(map(str, sys.version_info[:3]))
-"""The version of the Python that runs us, such as 3.13.1."""
+"""Our own version, such as 3.13.1."""
 VERSIONS = ("3.11", "3.12", "3.10", "3.13", "3.14", "3.9")
-"""Worth a try, most promising first: Airbyte's own images have 3.11 now, and had 3.10 and 3.9 before."""
+"""To try in this order: Airbyte's own images have 3.11 now, and had 3.10 and 3.9 before."""
 DOWNLOADED = VERSIONS[:3]
-"""Worth a download too."""
+"""To download, too."""
 
 
 def newest() -> str:
-    """Return the newest version that is known here."""
+    """Return the newest known version."""
     return max(*VERSIONS, OURS, key=lambda version: [int(part) for part in version.split(".")])
 
 
 def same(one: str, other: str) -> bool:
-    """Tell whether two versions are of one minor release, and so take the same wheels."""
+    """Tell whether two versions take the same wheels."""
     return one.split(".")[:2] == other.split(".")[:2]
 
 
 def allows(requires: str, version: str) -> bool:
-    """Tell whether a Requires-Python has room for a version; for one such as 3.11, for any release of it.
+    """Tell whether a Requires-Python allows a version; for one such as 3.11, any release of it.
 
-    One that cannot be read (old packages have `>=3.6.*`) has room for all.
+    One that cannot be parsed (old packages have `>=3.6.*`) allows all.
     """
     try:
         specifier = SpecifierSet(requires)

@@ -1,4 +1,4 @@
-"""uv as a program: what it may see of this machine, how it is ended, and what its words mean."""
+"""Run uv: the variables that it gets, its time limit, and the meaning of its output."""
 
 import logging
 import re
@@ -16,22 +16,22 @@ from common.errors import Refused, Unavailable
 log = logging.getLogger(__name__)
 
 INSTALL_SECONDS = 1800
-"""uv has time-outs for the network; this one is for a build that hangs."""
+"""For a build that hangs; uv has time-outs of its own for the network."""
 
-_PASSED_ON = re.compile(
+_INSTALL_VARIABLES = re.compile(
     r"UV_(?!WORKING_DIR|PROJECT|PYTHON$).+|(PIP_|SSL_|XDG_).+|(HTTP|HTTPS|ALL|NO)_PROXY|(CURL|REQUESTS)_CA_BUNDLE"
     r"|HOME|PATH|LANG|LC_ALL|TMPDIR|NETRC|LD_LIBRARY_PATH",
     re.IGNORECASE,
 )
-"""What an install may see of our environment: never our settings, virtual environment or PYTHONPATH."""
+"""The variables that an install gets: never our settings, virtual environment or PYTHONPATH."""
 
-_LIKE_PIP = {
+_PIP_VARIABLES = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
     "PIP_EXTRA_INDEX_URL": "UV_INDEX",
     "PIP_FIND_LINKS": "UV_FIND_LINKS",
     "PIP_CERT": "SSL_CERT_FILE",
 }
-"""A machine set up for pip works for uv too, which does not read pip's variables."""
+"""uv's names for pip's variables, which it does not read."""
 
 _PERMANENT = re.compile(
     r"no solution found|failed to (download and )?build|failed to parse|invalid|incompatible", re.IGNORECASE
@@ -42,18 +42,18 @@ _TRANSIENT = re.compile(
     r"|no space left|permission denied",
     re.IGNORECASE,
 )
-"""In what uv says: another try, or a machine set right, can help. Outweighs _PERMANENT."""
+"""In uv's output: a retry, or a change of the machine, can help. Outweighs _PERMANENT."""
 
-_OWN_LINE = re.compile(r"error: |\s+cause: |hint: ")
+_UV_LINE = re.compile(r"error: |\s+cause: |hint: ")
 _UNBUILDABLE = re.compile(r"[Ff]ailed to (?:download and )?build[^`\n]*`([\w.-]+)==([^`\s]+)`")
 _WHEELLESS = re.compile(r"Wheels are required for `([\w.-]+)`")
 _PYTHON_NEEDED = re.compile(r"does not satisfy Python\s*([<>=!~,.*\d]+)")
 
 IMPATIENT = {"UV_HTTP_TIMEOUT": "20", "UV_HTTP_RETRIES": "1"}
-"""For what can be done without: a machine may have a package index and nothing else of the network."""
+"""For downloads that are optional: the network may have a package index and nothing else."""
 
 _LONGEST = 600
-"""Characters of uv's words that go into an error."""
+"""Characters of uv's output in an error."""
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str], held: int) -> tuple[int, str]:
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], held: int) -> 
 def run_program(command: Sequence[str], environment: Mapping[str, str], held: int, seconds: float) -> tuple[int, str]:
     """Run a program in an empty folder, so that no project's settings or files apply; return exit code and output.
 
-    It keeps the file `held` open as long as it runs, and is killed with its children after so many seconds.
+    It inherits the descriptor `held`, and is killed with its children after `seconds`.
     """
     with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -77,45 +77,45 @@ def run_program(command: Sequence[str], environment: Mapping[str, str], held: in
             stderr=output,
             pass_fds=(held,),
         )
-        limit = Timer(seconds, _end, [process])
+        limit = Timer(seconds, _kill, [process])
         limit.start()
         try:
             process.wait()
         finally:
             limit.cancel()
-            _end(process)
+            _kill(process)
         output.seek(0)
         return process.returncode, output.read().decode(errors="replace")
 
 
-def is_transient(words: str) -> bool:
-    """Tell whether another try, or a machine set right, can help; judged by uv's own lines, not by a build's output."""
-    return any(_TRANSIENT.search(line) for line in words.splitlines() if _OWN_LINE.match(line))
+def is_transient(output: str) -> bool:
+    """Tell, from uv's own lines, not from a build's, whether a retry or a change of the machine can help."""
+    return any(_TRANSIENT.search(line) for line in output.splitlines() if _UV_LINE.match(line))
 
 
-def unbuildable(words: str) -> tuple[str, str] | None:
+def unbuildable_package(output: str) -> tuple[str, str] | None:
     """Return name and version of the package that has no wheel and cannot be built, if that is what uv reports."""
-    found = _UNBUILDABLE.search(words)
+    found = _UNBUILDABLE.search(output)
     return (found[1], found[2]) if found else None
 
 
-def wheelless(words: str) -> str:
+def package_without_wheel(output: str) -> str:
     """Return the package that may not be built and has no release with a wheel, if that is what uv reports; else ""."""
-    found = _WHEELLESS.search(words)
+    found = _WHEELLESS.search(output)
     return found[1] if found else ""
 
 
-def python_needed(words: str) -> str:
+def python_needed(output: str) -> str:
     """Return the range of Pythons that a package needs, if uv reports that ours is outside; else ""."""
-    found = _PYTHON_NEEDED.search(words)
+    found = _PYTHON_NEEDED.search(output)
     return found[1].rstrip(",") if found else ""
 
 
-def failure(title: str, advice: str, code: int, words: str) -> Refused | Unavailable:
-    """Return the error for a failure of uv: whether another try can help, and why, in uv's words."""
-    log.debug("uv ended with code %d:\n%s", code, words, extra={"action": "install"})
-    why = in_short(words) or f"uv ended with code {code} and no output"
-    if _PERMANENT.search(words) and not is_transient(words):
+def failure(title: str, advice: str, code: int, output: str) -> Refused | Unavailable:
+    """Return the error for a failure of uv: Unavailable if a retry can help, else Refused."""
+    log.debug("uv ended with code %d:\n%s", code, output, extra={"action": "install"})
+    why = summary(output) or f"uv ended with code {code} and no output"
+    if _PERMANENT.search(output) and not is_transient(output):
         return Refused(f"{title} cannot be installed: {why}. {advice}")
     return Unavailable(
         f"{title} cannot be installed now: {why}. Check this machine's network, disk and settings "
@@ -123,12 +123,12 @@ def failure(title: str, advice: str, code: int, words: str) -> Refused | Unavail
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ends uv and whatever it builds with, if it still runs."""
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill uv and its children, if it still runs."""
     if process.poll() is None:
         with suppress(psutil.NoSuchProcess):
-            uv = psutil.Process(process.pid)
-            for one in (uv, *uv.children(recursive=True)):
+            root = psutil.Process(process.pid)
+            for one in (root, *root.children(recursive=True)):
                 with suppress(psutil.NoSuchProcess):
                     one.kill()
         process.wait()
@@ -142,25 +142,25 @@ def find() -> str:
         raise Unavailable('uv is not installed. Install "sync-functions[embedded]".') from exc
 
 
-def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
-    """What an install may see of an environment."""
-    return {name: value for name, value in environment.items() if _PASSED_ON.fullmatch(name)}
+def install_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of an environment that an install may see."""
+    return {name: value for name, value in environment.items() if _INSTALL_VARIABLES.fullmatch(name)}
 
 
-def understood(environment: Mapping[str, str]) -> dict[str, str]:
-    """The same, with what is set for pip alone in uv's words too."""
-    passed = passed_on(environment)
-    for name, ours in _LIKE_PIP.items():
+def uv_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the same, with pip's variables under uv's names too."""
+    passed = install_variables(environment)
+    for name, ours in _PIP_VARIABLES.items():
         if name in passed:
-            # Lists: blanks divide them for pip, and for UV_INDEX; UV_FIND_LINKS wants commas.
+            # Lists have blanks in pip and in UV_INDEX, but commas in UV_FIND_LINKS.
             value = ",".join(passed[name].split()) if ours == "UV_FIND_LINKS" else passed[name]
             passed.setdefault(ours, value)
     return passed
 
 
-def in_short(said: str) -> str:
-    """uv's reason in one line, without addresses (they may hold passwords) and without paths."""
-    reason = said[max(said.find("error: "), 0) :].removeprefix("error: ")
+def summary(output: str) -> str:
+    """Return uv's reason in one line, without paths and without addresses, which may hold passwords."""
+    reason = output[max(output.find("error: "), 0) :].removeprefix("error: ")
     reason = re.sub(r"[\w+.-]+://[^\s)`]+", "the package index", reason)
     reason = reason.removeprefix("No solution found when resolving dependencies")
     reason = re.sub(r"\n\s*(cause|hint): ", "; ", reason).removeprefix("; ")

@@ -15,7 +15,7 @@ from common.settings import Settings
 from common.store import Database, Outcome, Task, TaskState, outcomes, tasks
 from embedded import settings
 from embedded.connectors.uv import INSTALL_SECONDS
-from embedded.edition import Edition, _kept
+from embedded.edition import Edition, _read_or_make
 from tests.support.edition_process import EditionProcess, edition_process
 from tests.support.fake_bulker import wait_for
 from tests.support.sidecar_process import catalog
@@ -133,12 +133,14 @@ def test_a_token_file_that_holds_none_is_a_sentence(tmp_path: Path) -> None:
     """It is never replaced by itself: somebody may have put it there."""
     (tmp_path / "token").write_bytes(b"\xff\xfe")
     with pytest.raises(SyncError, match="does not hold a token"):
-        _kept(tmp_path / "token", str)
+        _read_or_make(tmp_path / "token", str)
 
 
 def test_a_home_keeps_its_place(tmp_path: Path) -> None:
     """Whatever the machine is called by then: the rows that it has left behind are still its own."""
-    assert _kept(tmp_path / "data-plane", lambda: "one") == _kept(tmp_path / "data-plane", lambda: "other") == "one"
+    assert (
+        _read_or_make(tmp_path / "place", lambda: "one") == _read_or_make(tmp_path / "place", lambda: "other") == "one"
+    )
 
 
 @pytest.mark.parametrize("home", ["/proc/nowhere", "/etc/passwd"])

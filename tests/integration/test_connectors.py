@@ -23,7 +23,7 @@ import pytest
 from common.errors import Refused, Unavailable
 from embedded import settings
 from embedded.connectors import pythons
-from embedded.connectors.environments import Made
+from embedded.connectors.environments import Environment
 from embedded.connectors.install import Connectors
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ INSTALLER = """
 import json, sys
 from pathlib import Path
 from embedded.connectors import pythons
-from embedded.connectors.environments import Made
+from embedded.connectors.environments import Environment
 from embedded.connectors.install import Connectors
 Connectors(Path(sys.argv[1]), {}, json.loads(sys.argv[2])).install(sys.argv[3], print)
 """
@@ -150,7 +150,7 @@ def shop(tmp_path: Path) -> Shop:
 
 def test_real_connector_installs_and_runs(tmp_path: Path) -> None:
     """A connector from PyPI is ready after install, runs, and is not installed again."""
-    connectors = Connectors(settings.places().connectors, {}, ENVIRONMENT)
+    connectors = Connectors(settings.folders().connectors, {}, ENVIRONMENT)
     connectors.install(REAL, lambda _: None)
     assert connectors.is_ready(REAL)
     said = run(f"{connectors.command(REAL)} spec", tmp_path)
@@ -256,7 +256,7 @@ def test_package_without_the_program_is_refused(shop: Shop) -> None:
     """A package of the right name that brings no connector is refused and not kept."""
     shop.add("airbyte-source-odd", "2.0", "something-else")
     shop.open()
-    with pytest.raises(Refused, match=r"^airbyte-source-odd 2\.0 is no connector.* source-odd"):
+    with pytest.raises(Refused, match=r"^airbyte-source-odd 2\.0 is not a connector.* source-odd"):
         shop.connectors().install("airbyte/source-odd:2.0", lambda _: None)
     assert not shop.connectors().is_ready("airbyte/source-odd:2.0")
 
@@ -311,10 +311,10 @@ def test_lost_python_means_not_ready(shop: Shop) -> None:
     assert shop.connectors().is_ready(image)
 
 
-def made(shop: Shop, image: str) -> Made:
+def made(shop: Shop, image: str) -> Environment:
     """What an environment's own file tells about it."""
     name, _, version = image.removeprefix("airbyte/").partition(":")
-    return msgspec.json.decode((shop.cache / f"airbyte-{name}-{version}" / "ready").read_bytes(), type=Made)
+    return msgspec.json.decode((shop.cache / f"airbyte-{name}-{version}" / "ready").read_bytes(), type=Environment)
 
 
 def test_a_package_without_a_wheel_is_replaced_by_the_next_that_has_one(shop: Shop) -> None:
@@ -326,7 +326,7 @@ def test_a_package_without_a_wheel_is_replaced_by_the_next_that_has_one(shop: Sh
         shop.add_wheel("numbers", version)
     reports: list[str] = []
     shop.connectors().install(image, reports.append)
-    assert made(shop, image) == Made(pythons.OURS, "", {"numbers": ("1.0", "2.1")})
+    assert made(shop, image) == Environment(pythons.OURS, "", {"numbers": ("1.0", "2.1")})
     assert f"Python {pythons.OURS}: numbers 1.0 has no wheel for this Python; trying a newer release ..." in reports
     assert reports[-1].endswith("s; it runs with numbers 2.1 instead of 1.0")
     command = shop.connectors().command(image)
