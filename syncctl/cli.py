@@ -1,4 +1,4 @@
-"""The command line's entry: `syncctl`."""
+"""The commands of `syncctl`, and its help."""
 
 import inspect
 from collections.abc import Callable
@@ -19,7 +19,7 @@ request, 130 Ctrl-C.
 
 
 def _help(text: str) -> str:
-    """A docstring with its paragraphs unwrapped, for terminals of any width; indented blocks stay as they are."""
+    """Return a docstring with unwrapped paragraphs, for terminals of any width; indented blocks stay as they are."""
     paragraphs = inspect.cleandoc(text).split("\n\n")
     return "\n\n".join(p if p.startswith("  ") else " ".join(p.split()) for p in paragraphs)
 

@@ -102,7 +102,7 @@ class Incompatible(Exception):
 
 
 class EnvironmentBuilder:
-    """Makes the environment of a connector, without its file `ready`.
+    """Builds the environment of a connector, but for its file `ready`.
 
     Every program that it runs inherits the descriptor `lock`, so the lock is held until the last of them has ended.
     """

@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from types import UnionType
 
 import msgspec
 import typer
@@ -20,20 +20,12 @@ _BYTE = re.compile(r"\(byte (\d+)\)")
 
 def read_object(path: str, option: str) -> Raw:
     """Return the JSON object in a file. Raise typer.BadParameter (exit code 2) if there is none."""
-    raw, value = _read(path, option)
-    if not isinstance(value, dict):
-        raise typer.BadParameter(f"{_named(path)} must hold a JSON object {{...}}.", param_hint=option)
-    return raw
+    return _read(path, option, dict, "a JSON object {...}")
 
 
 def read_state(path: str, option: str) -> Raw:
     """Return the JSON of a saved state: a list of STATE messages, or a legacy object."""
-    raw, value = _read(path, option)
-    if not isinstance(value, dict | list):
-        raise typer.BadParameter(
-            f"{_named(path)} must hold a list of state messages, or one object.", param_hint=option
-        )
-    return raw
+    return _read(path, option, dict | list, "a list of state messages, or one object")
 
 
 def refuse_two_from_stdin(paths: Iterable[str | None]) -> None:
@@ -42,7 +34,8 @@ def refuse_two_from_stdin(paths: Iterable[str | None]) -> None:
         raise typer.BadParameter("Only one of --config, --catalog and --state can be '-' (standard input).")
 
 
-def _read(path: str, option: str) -> tuple[Raw, Any]:
+def _read(path: str, option: str, expected: type | UnionType, description: str) -> Raw:
+    name = "Standard input" if path == STDIN else path
     try:
         data = sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
     except OSError as exc:
@@ -50,19 +43,11 @@ def _read(path: str, option: str) -> tuple[Raw, Any]:
     data = data.removeprefix(_BOM)
     try:
         nesting.check(data)
-        return Raw(data), msgspec.json.decode(data)
+        value = msgspec.json.decode(data)
     except models.DECODE_ERRORS as exc:
-        why = "it is not UTF-8" if isinstance(exc, UnicodeDecodeError) else _place(str(exc), data)
-        raise typer.BadParameter(f"{_named(path)} is not valid JSON: {why}.", param_hint=option) from exc
-
-
-def _place(message: str, data: bytes) -> str:
-    """Return the decoder's message with a line number instead of a byte."""
-    found = _BYTE.search(message)
-    if not found:
-        return message
-    return f"{message} on line {data[: int(found[1])].count(10) + 1}"
-
-
-def _named(path: str) -> str:
-    return "Standard input" if path == STDIN else path
+        why = "it is not UTF-8" if isinstance(exc, UnicodeDecodeError) else str(exc)
+        line = f" on line {data[: int(found[1])].count(10) + 1}" if (found := _BYTE.search(why)) else ""
+        raise typer.BadParameter(f"{name} is not valid JSON: {why}{line}.", param_hint=option) from exc
+    if not isinstance(value, expected):
+        raise typer.BadParameter(f"{name} must hold {description}.", param_hint=option)
+    return Raw(data)

@@ -56,7 +56,7 @@ Token = Annotated[
     ),
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print JSON alone on standard output; words go to standard error.")
+    bool, typer.Option("--json", help="Print JSON alone on standard output; messages go to standard error.")
 ]
 ImageArgument = Annotated[
     Image,

@@ -1,4 +1,4 @@
-"""`syncctl read`: start a read, and follow it if asked to."""
+"""`syncctl read`: start a read, and follow it with --follow."""
 
 import hashlib
 import re
