@@ -32,11 +32,10 @@ Report = Callable[[str], None]
 class Edition:
     """A context manager that starts all parts in order, and stops them in reverse. One per home folder."""
 
-    def __init__(self, home: Path | None, port: int, images: Mapping[str, str], report: Report) -> None:
-        self._places = settings.folders(home)
+    def __init__(self, home: Path, port: int, images: Mapping[str, str], report: Report) -> None:
         self._port, self._report = port, report
         self._images = Images(
-            cache=str(self._places.connectors),
+            cache=str(settings.connectors_folder()),
             local_images=dict(images),
             # Runners read it from a file, so it holds only what an install needs.
             environment=uv.install_variables(settings.environment()),
@@ -44,7 +43,7 @@ class Edition:
         self._connectors = resolver(self._images)
         self._stack = ExitStack()
         self._over = threading.Event()
-        self.home = self._places.home
+        self.home = home.expanduser().absolute()
         self.warehouse_file = self.home / "warehouse.duckdb"
         self.url = self.token = self.database_url = ""
 

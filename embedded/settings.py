@@ -1,21 +1,12 @@
-"""The folders of the one-machine edition, and the environment that its processes inherit."""
+"""The environment of the one-machine edition, and the functions' settings in it."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct
-
 from common.settings import Settings
 
-NAME = "sync-functions"
-
-
-class Folders(Struct, frozen=True):
-    """`home` holds the data; `connectors` can be installed again."""
-
-    home: Path
-    connectors: Path
+_NOT_FOR_FUNCTIONS = frozenset({"SYNCCTL_HOME", "SYNCCTL_CONNECTORS", "SYNCCTL_TOKEN"})
 
 
 def environment() -> dict[str, str]:
@@ -23,20 +14,17 @@ def environment() -> dict[str, str]:
     return dict(os.environ)  # noqa: TID251 - the one place of the embedded edition
 
 
-def folders(home: Path | None = None, environ: Mapping[str, str] | None = None) -> Folders:
-    """Return SYNCCTL_HOME and SYNCCTL_CONNECTORS, else folders in the user's data and cache folders (XDG)."""
-    given = environment() if environ is None else environ
-    user = Path(given.get("HOME") or "~").expanduser()
-    data = Path(given.get("XDG_DATA_HOME") or user / ".local/share")
-    cache = Path(given.get("XDG_CACHE_HOME") or user / ".cache")
-    chosen = home or Path(given.get("SYNCCTL_HOME") or data / NAME)
-    connectors = Path(given.get("SYNCCTL_CONNECTORS") or cache / NAME / "connectors")
-    return Folders(chosen.expanduser().absolute(), connectors.expanduser().absolute())
+def connectors_folder() -> Path:
+    """Return SYNCCTL_CONNECTORS, else a folder in the user's cache folder (XDG). All in it can be installed again."""
+    given = environment()
+    cache = Path(given.get("XDG_CACHE_HOME") or Path(given.get("HOME") or "~") / ".cache")
+    folder = Path(given.get("SYNCCTL_CONNECTORS") or cache / "sync-functions" / "connectors")
+    return folder.expanduser().absolute()
 
 
-def own_database_url(environ: Mapping[str, str] | None = None) -> str:
+def own_database_url() -> str:
     """Return SYNCCTL_DATABASE_URL, the user's own Postgres; else ""."""
-    return (environment() if environ is None else environ).get("SYNCCTL_DATABASE_URL", "").strip()
+    return environment().get("SYNCCTL_DATABASE_URL", "").strip()
 
 
 def settings(
@@ -46,6 +34,6 @@ def settings(
     given = {
         name: value
         for name, value in (environment() if environ is None else environ).items()
-        if name.startswith("SYNCCTL_") and name not in {"SYNCCTL_HOME", "SYNCCTL_CONNECTORS", "SYNCCTL_TOKEN"}
+        if name.startswith("SYNCCTL_") and name not in _NOT_FOR_FUNCTIONS
     }
     return Settings.load(dict(defaults) | given | dict(overrides))

@@ -68,7 +68,7 @@ def db(database: TestDatabase) -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def connectors_cache() -> Path:
     """Installed connectors are shared between tests and test runs: installing takes seconds."""
-    return settings.folders().connectors
+    return settings.connectors_folder()
 
 
 @pytest.fixture

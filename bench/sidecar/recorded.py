@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from embedded.connectors.install import Connectors
-from embedded.settings import folders
+from embedded.settings import connectors_folder
 
 IMAGE = "airbyte/source-faker:7.2.1"
 _CONFIG = {"seed": 1, "parallelism": 1, "always_updated": False}
@@ -19,7 +19,7 @@ def record(folder: Path, recording: Path, count: int, times: int) -> tuple[dict[
 
     Or why there is none.
     """
-    connectors = Connectors(folders().connectors, {}, {})
+    connectors = Connectors(connectors_folder(), {}, {})
     if not connectors.is_ready(IMAGE):
         return f"{IMAGE} is left out: it is not installed (syncctl demo installs it)"
     command = connectors.command(IMAGE)

@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from threading import Timer
 
 import psutil
 from uv import find_uv_bin
@@ -77,12 +76,10 @@ def run_program(command: Sequence[str], environment: Mapping[str, str], held: in
             stderr=output,
             pass_fds=(held,),
         )
-        limit = Timer(seconds, _kill, [process])
-        limit.start()
         try:
-            process.wait()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
         finally:
-            limit.cancel()
             _kill(process)
         output.seek(0)
         return process.returncode, output.read().decode(errors="replace")

@@ -150,7 +150,7 @@ def shop(tmp_path: Path) -> Shop:
 
 def test_real_connector_installs_and_runs(tmp_path: Path) -> None:
     """A connector from PyPI is ready after install, runs, and is not installed again."""
-    connectors = Connectors(settings.folders().connectors, {}, ENVIRONMENT)
+    connectors = Connectors(settings.connectors_folder(), {}, ENVIRONMENT)
     connectors.install(REAL, lambda _: None)
     assert connectors.is_ready(REAL)
     said = run(f"{connectors.command(REAL)} spec", tmp_path)
