@@ -14,6 +14,7 @@ from typing import Self
 from common import cluster
 from common import settings as function_settings
 from common.errors import SyncError
+from common.settings import Settings
 from common.store import Database, states
 from embedded import files, settings
 from embedded.connectors import uv
@@ -89,6 +90,22 @@ class Edition:
             self._connectors.install(image, self._report)
 
     def _start(self, stack: ExitStack) -> None:
+        self._lock_home(stack)
+        with ThreadPoolExecutor(1, "database") as background:
+            opening = background.submit(self._open_database, stack.enter_context(ExitStack()))
+            # Meanwhile: Flask and DuckDB take as long to import as Postgres takes to start.
+            from embedded import gateway  # noqa: F401 - for _serve
+            from embedded.warehouse.server import WarehouseServer
+            from embedded.warehouse.warehouse import Warehouse
+
+            self.database_url = opening.result()
+        self._warehouse = Warehouse(self.warehouse_file, token := secrets.token_urlsafe(24))
+        stack.callback(self._warehouse.close)
+        bulker = stack.enter_context(WarehouseServer(self._warehouse))
+        self.token = _read_or_make(self.home / "token", lambda: secrets.token_urlsafe(24))
+        self._serve(stack, self._settings(bulker.url, token))
+
+    def _lock_home(self, stack: ExitStack) -> None:
         self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             stack.enter_context(files.lock(self.home / "lock"))
@@ -98,24 +115,14 @@ class Edition:
             ) from error
         if self.warehouse_file.exists():
             self.warehouse_file.chmod(0o600)
-        with ThreadPoolExecutor(1, "database") as background:
-            opening = background.submit(self._open_database, stack.enter_context(ExitStack()))
-            # Meanwhile: Flask and DuckDB take as long to import as Postgres takes to start.
-            from embedded.gateway import Gateway
-            from embedded.warehouse.server import WarehouseServer
-            from embedded.warehouse.warehouse import Warehouse
 
-            self.database_url = opening.result()
-        self._warehouse = Warehouse(self.warehouse_file, token := secrets.token_urlsafe(24))
-        stack.callback(self._warehouse.close)
-        bulker = stack.enter_context(WarehouseServer(self._warehouse))
-        self.token = _read_or_make(self.home / "token", lambda: secrets.token_urlsafe(24))
+    def _settings(self, bulker_url: str, bulker_token: str) -> Settings:
         place = _read_or_make(self.home / "place", lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
-        given = settings.settings(
+        return settings.settings(
             {
                 "SYNCCTL_DATABASE_URL": self.database_url,
-                "SYNCCTL_BULKER_URL": bulker.url,
-                "SYNCCTL_BULKER_AUTH_TOKEN": token,
+                "SYNCCTL_BULKER_URL": bulker_url,
+                "SYNCCTL_BULKER_AUTH_TOKEN": bulker_token,
                 "SYNCCTL_RAW_AUTH_TOKENS": self.token,
                 "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
             },
@@ -125,6 +132,10 @@ class Edition:
                 "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": str(uv.INSTALL_SECONDS),
             },
         )
+
+    def _serve(self, stack: ExitStack, given: Settings) -> None:
+        from embedded.gateway import Gateway
+
         timer = SweepTimer(given, _SWEEP_SECONDS)
         pods = LocalCluster(self.home / "pods", self._images, SIDECAR_IMAGE, settings.environment(), on_end=timer.wake)
         stack.callback(pods.close)
