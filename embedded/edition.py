@@ -117,7 +117,7 @@ class Edition:
             self.warehouse_file.chmod(0o600)
 
     def _settings(self, bulker_url: str, bulker_token: str) -> Settings:
-        place = _read_or_make(self.home / "place", lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
+        data_plane = _read_or_make(self.home / "data-plane", lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
         return settings.settings(
             {
                 "SYNCCTL_DATABASE_URL": self.database_url,
@@ -127,7 +127,7 @@ class Edition:
                 "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
             },
             defaults={
-                "SYNCCTL_PLACE": place,
+                "SYNCCTL_DATA_PLANE": data_plane,
                 # A pod is Pending while its connector is installed, which may take minutes.
                 "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": str(uv.INSTALL_SECONDS),
             },

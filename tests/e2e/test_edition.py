@@ -136,10 +136,12 @@ def test_a_token_file_that_holds_none_is_a_sentence(tmp_path: Path) -> None:
         _read_or_make(tmp_path / "token", str)
 
 
-def test_a_home_keeps_its_place(tmp_path: Path) -> None:
+def test_a_home_keeps_its_data_plane(tmp_path: Path) -> None:
     """Whatever the machine is called by then: the rows that it has left behind are still its own."""
     assert (
-        _read_or_make(tmp_path / "place", lambda: "one") == _read_or_make(tmp_path / "place", lambda: "other") == "one"
+        _read_or_make(tmp_path / "data-plane", lambda: "one")
+        == _read_or_make(tmp_path / "data-plane", lambda: "other")
+        == "one"
     )
 
 
