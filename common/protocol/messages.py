@@ -1,4 +1,4 @@
-"""The Airbyte protocol's messages as msgspec types (airbyte_protocol.yaml), and the rules for states.
+"""The Airbyte protocol's messages as msgspec types (airbyte_protocol.yaml).
 
 Only fields in use are typed; all others are skipped without building objects. Payloads stay `Raw`: a record's data
 and a state are passed on as the bytes that came, so numbers keep all their digits.
@@ -17,18 +17,6 @@ from common.protocol.catalogs import MISSING, StreamId
 
 DECODE_ERRORS = (msgspec.MsgspecError, nesting.TooDeep, RecursionError, UnicodeDecodeError)
 """What decoding foreign JSON raises. RecursionError: the stack may end below our own limit of nesting."""
-
-GLOBAL_STATE_KEY = "_GLOBAL_STATE"
-LEGACY_STATE_KEY = "_LEGACY_STATE"
-
-
-class StateKind(StrEnum):
-    """The three kinds of STATE."""
-
-    STREAM = "STREAM"
-    GLOBAL = "GLOBAL"
-    LEGACY = "LEGACY"
-
 
 TRACES = frozenset({"ERROR", "STREAM_STATUS", "ESTIMATE", "ANALYTICS"})
 """The kinds of TRACE."""
@@ -70,63 +58,6 @@ class Message(Struct, frozen=True, gc=False):
     spec: Raw = MISSING
     catalog: Raw = MISSING
     connectionStatus: Raw = MISSING  # noqa: N815 - the protocol's spelling
-
-
-class StreamState(Struct, frozen=True):
-    """The state of one stream."""
-
-    stream_descriptor: StreamId
-    stream_state: Raw = Raw(b"null")
-
-
-class GlobalState(Struct, frozen=True):
-    """A state shared by all streams, with a part for each."""
-
-    shared_state: Raw = MISSING
-    stream_states: list[StreamState] | None = None
-
-
-class Statistics(Struct, frozen=True):
-    """The source's count of records since its last STATE; current connectors send a float."""
-
-    recordCount: float | None = None  # noqa: N815 - the protocol's spelling
-
-
-class State(Struct, frozen=True):
-    """A checkpoint of the source."""
-
-    type: str | None = None
-    stream: StreamState | None = None
-    global_: Raw = msgspec.field(name="global", default=MISSING)
-    data: Raw = MISSING
-    sourceStats: Raw = MISSING  # noqa: N815 - the protocol's spelling
-
-    @property
-    def kind(self) -> str:
-        """The kind in `type`; without a type, the kind of the first payload that is not null."""
-        if self.type is not None:
-            return self.type.strip().upper()
-        if self.data not in (MISSING, Raw(b"null")):
-            return StateKind.LEGACY
-        if self.stream is not None:
-            return StateKind.STREAM
-        return StateKind.LEGACY if self.global_ == MISSING and self.data != MISSING else StateKind.GLOBAL
-
-    @property
-    def shared(self) -> tuple[str, Raw] | None:
-        """Key and content of a state of all streams; None for a STREAM state."""
-        if self.kind == StateKind.GLOBAL:
-            return GLOBAL_STATE_KEY, self.global_
-        return (LEGACY_STATE_KEY, self.data) if self.kind == StateKind.LEGACY else None
-
-    @property
-    def record_count(self) -> float | None:
-        """The source's count of records; None if missing or unreadable: the state is valid all the same."""
-        try:
-            stats = msgspec.json.decode(self.sourceStats or b"null", type=Statistics | None)
-        except DECODE_ERRORS:
-            return None
-        return stats.recordCount if stats else None
 
 
 class TraceError(Struct, frozen=True):

@@ -6,15 +6,8 @@ import msgspec
 from msgspec import Raw
 
 from common.protocol.catalogs import Catalog, StreamId
-from common.protocol.messages import (
-    DECODE_ERRORS,
-    GLOBAL_STATE_KEY,
-    LEGACY_STATE_KEY,
-    GlobalState,
-    State,
-    StreamState,
-    is_empty,
-)
+from common.protocol.messages import DECODE_ERRORS, is_empty
+from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY, GlobalState, State, StreamState
 
 
 def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes | None:

@@ -1,7 +1,7 @@
 """What a task goes on from: a sync's saved states, and a configuration that its connector has changed."""
 
 from common.protocol import messages
-from common.protocol.messages import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
+from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.store.database import Database, Row, StoreError
 
 _WHOLE = frozenset({GLOBAL_STATE_KEY, LEGACY_STATE_KEY})

@@ -13,8 +13,9 @@ from common.failures import Failure, FailureKind
 from common.pods import manifest
 from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
-from common.protocol import catalogs, messages, resume
+from common.protocol import catalogs, resume
 from common.protocol.commands import Command
+from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.settings import Settings
 from common.store import Database, Outcome, Task, TaskRow, TaskState, outcomes, states, tasks
 from common.tasks.requests import NewTask
@@ -22,7 +23,7 @@ from common.tasks.requests import NewTask
 _log = logging.getLogger(__name__)
 
 MAY_PASS = (QuotaExceeded, Unavailable, TimedOut)
-_RESERVED = frozenset({messages.GLOBAL_STATE_KEY, messages.LEGACY_STATE_KEY})
+_RESERVED = frozenset({GLOBAL_STATE_KEY, LEGACY_STATE_KEY})
 CREATE_FAILED = "CREATE_FAILED: "
 """The caller's console shows this word for a task whose pod could not be made (contract.md B)."""
 WAITS = "The pod waits: "

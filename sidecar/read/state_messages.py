@@ -6,7 +6,8 @@ import msgspec
 from msgspec import Raw
 
 from common.protocol.catalogs import MISSING
-from common.protocol.messages import DECODE_ERRORS, Message, State, StateKind, StreamState, is_empty
+from common.protocol.messages import DECODE_ERRORS, Message
+from common.protocol.states import State, StateKind, StreamState
 from sidecar.read.checkpoints import Checkpoints
 from sidecar.read.streams import Streams
 from sidecar.source import surrogates

@@ -16,7 +16,7 @@ from common.pods import manifest
 from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
 from common.protocol.commands import Command
-from common.protocol.messages import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
+from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.store import Task, TaskState, queries
 from common.tasks import bodies, requests
 from common.web import MAX_QUERY_BYTES

@@ -48,6 +48,7 @@ def test_the_sidecar_uses_few_modules_of_common() -> None:
         "common.nesting",
         "common.failures",
         "common.protocol.resume",
+        "common.protocol.states",
         "common.store",
     )
     for path in (ROOT / "sidecar").rglob("*.py"):

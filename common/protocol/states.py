@@ -1,0 +1,77 @@
+"""The Airbyte protocol's STATE messages as msgspec types, and the keys that states are saved under."""
+
+from enum import StrEnum
+
+import msgspec
+from msgspec import Raw, Struct
+
+from common.protocol.catalogs import MISSING, StreamId
+from common.protocol.messages import DECODE_ERRORS
+
+GLOBAL_STATE_KEY = "_GLOBAL_STATE"
+LEGACY_STATE_KEY = "_LEGACY_STATE"
+
+
+class StateKind(StrEnum):
+    """The three kinds of STATE."""
+
+    STREAM = "STREAM"
+    GLOBAL = "GLOBAL"
+    LEGACY = "LEGACY"
+
+
+class StreamState(Struct, frozen=True):
+    """The state of one stream."""
+
+    stream_descriptor: StreamId
+    stream_state: Raw = Raw(b"null")
+
+
+class GlobalState(Struct, frozen=True):
+    """A state shared by all streams, with a part for each."""
+
+    shared_state: Raw = MISSING
+    stream_states: list[StreamState] | None = None
+
+
+class Statistics(Struct, frozen=True):
+    """The source's count of records since its last STATE; current connectors send a float."""
+
+    recordCount: float | None = None  # noqa: N815 - the protocol's spelling
+
+
+class State(Struct, frozen=True):
+    """A checkpoint of the source."""
+
+    type: str | None = None
+    stream: StreamState | None = None
+    global_: Raw = msgspec.field(name="global", default=MISSING)
+    data: Raw = MISSING
+    sourceStats: Raw = MISSING  # noqa: N815 - the protocol's spelling
+
+    @property
+    def kind(self) -> str:
+        """The kind in `type`; without a type, the kind of the first payload that is not null."""
+        if self.type is not None:
+            return self.type.strip().upper()
+        if self.data not in (MISSING, Raw(b"null")):
+            return StateKind.LEGACY
+        if self.stream is not None:
+            return StateKind.STREAM
+        return StateKind.LEGACY if self.global_ == MISSING and self.data != MISSING else StateKind.GLOBAL
+
+    @property
+    def shared(self) -> tuple[str, Raw] | None:
+        """Key and content of a state of all streams; None for a STREAM state."""
+        if self.kind == StateKind.GLOBAL:
+            return GLOBAL_STATE_KEY, self.global_
+        return (LEGACY_STATE_KEY, self.data) if self.kind == StateKind.LEGACY else None
+
+    @property
+    def record_count(self) -> float | None:
+        """The source's count of records; None if missing or unreadable: the state is valid all the same."""
+        try:
+            stats = msgspec.json.decode(self.sourceStats or b"null", type=Statistics | None)
+        except DECODE_ERRORS:
+            return None
+        return stats.recordCount if stats else None
