@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from common.protocol.catalogs import Catalog, StreamId
 from common.protocol.messages import DECODE_ERRORS, is_empty
-from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY, GlobalState, State, StreamState
+from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY, GlobalState, StateMessage, StreamState
 
 
 def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes | None:
@@ -65,13 +65,13 @@ def named_streams(state: bytes) -> frozenset[StreamId] | None:
 def resumable_streams(state: bytes) -> frozenset[StreamId]:
     """Return the streams with a usable state of their own; a marker means that a stream is done."""
     try:
-        parts = [part for one in msgspec.json.decode(state, type=list[State]) for part in _parts(one)]
+        parts = [part for one in msgspec.json.decode(state, type=list[StateMessage]) for part in _parts(one)]
     except DECODE_ERRORS:
         return frozenset()
     return frozenset(part.stream_descriptor for part in parts if _is_usable(bytes(part.stream_state)))
 
 
-def _parts(state: State) -> list[StreamState]:
+def _parts(state: StateMessage) -> list[StreamState]:
     if state.stream is not None:
         return [state.stream]
     return msgspec.json.decode(state.global_ or b"{}", type=GlobalState).stream_states or []
@@ -81,7 +81,7 @@ def _stream_messages(state: bytes) -> dict[StreamId, Raw] | None:
     """Return the messages of an array of STREAM messages by stream; None for anything else."""
     try:
         raws = msgspec.json.decode(state, type=list[Raw])
-        streams = [msgspec.json.decode(raw, type=State).stream for raw in raws]
+        streams = [msgspec.json.decode(raw, type=StateMessage).stream for raw in raws]
     except DECODE_ERRORS:
         return None
     named = {one.stream_descriptor: raw for one, raw in zip(streams, raws, strict=True) if one is not None}

@@ -40,7 +40,7 @@ class Statistics(Struct, frozen=True):
     recordCount: float | None = None  # noqa: N815 - the protocol's spelling
 
 
-class State(Struct, frozen=True):
+class StateMessage(Struct, frozen=True):
     """A checkpoint of the source."""
 
     type: str | None = None

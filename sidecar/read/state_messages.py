@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from common.protocol.catalogs import MISSING
 from common.protocol.messages import DECODE_ERRORS, Message
-from common.protocol.states import State, StateKind, StreamState
+from common.protocol.states import StateKind, StateMessage, StreamState
 from sidecar.read.checkpoints import Checkpoints
 from sidecar.read.streams import Streams
 from sidecar.source import surrogates
@@ -37,7 +37,7 @@ class StateMessages:
     def take(self, raw: Raw, restore: Callable[[bytes], bytes] = bytes) -> None:
         """Take one state; `restore` turns its content into what the source sent."""
         try:
-            state = msgspec.json.decode(raw, type=State)
+            state = msgspec.json.decode(raw, type=StateMessage)
         except DECODE_ERRORS as error:
             self._diagnostics.count_malformed(f"a STATE message that cannot be read ({error})")
             self.miss(raw, "its shape is unknown")
@@ -65,8 +65,8 @@ class StateMessages:
         else:
             self._checkpoints.take_stream(stream, restore(content), counted)
 
-    def _on_empty_state(self, raw: Raw, state: State) -> None:
-        """Use the count of an empty state, and leave the saved one in its place."""
+    def _on_empty_state(self, raw: Raw, state: StateMessage) -> None:
+        """Its count counts; but it is nothing to go on from, so it takes no other's place."""
         if state.shared:
             self._checkpoints.count_shared(state.record_count)
             self.stated = self.stated or state.shared[1] != MISSING
