@@ -1,7 +1,7 @@
-"""A connection to Postgres that owns its socket: with database.py the only importer of pg8000, and loaded by it alone.
+"""A connection to Postgres that closes its socket at once; database.py and this module alone import pg8000.
 
-The driver's own socket is open until the finalizer comes: `close` leaves the file that reads and writes it as it is,
-and a connection that fails in its first words (TLS, login) closes nothing.
+The driver's own connection keeps its socket open until it is garbage-collected: `close` does not close the file that
+reads and writes it, and a failure during TLS or login closes nothing.
 """
 
 import contextlib
@@ -16,11 +16,11 @@ from pg8000.native import Connection as _Driver  # noqa: TID251 - one of the two
 from common.store import dsn
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
-"""The message's length and its code, as Postgres's protocol has them."""
+"""Length and code of Postgres's SSLRequest message."""
 
 
 class Connection(_Driver):  # type: ignore[misc] # the driver ships no types
-    """Takes `dsn.parse`'s arguments. Raises what the driver does, or OSError where the server is not to be reached."""
+    """Connect with the arguments of `dsn.parse`; raise the driver's errors, or OSError if the server is unreachable."""
 
     def __init__(
         self,
@@ -30,31 +30,29 @@ class Connection(_Driver):  # type: ignore[misc] # the driver ships no types
         unix_sock: str | None = None,
         timeout: float | None = None,
         ssl_context: ssl.SSLContext | bool | None = None,
-        tcp_keepalive: bool = True,
         **arguments: Any,
     ) -> None:
         self._socket = _connect(unix_sock or (host, port), timeout)
         try:
-            if tcp_keepalive:
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            self._socket = _secured(self._socket, host, context=ssl_context)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            self._socket = _negotiate_tls(self._socket, host, context=ssl_context)
             super().__init__(sock=self._socket, ssl_context=False, **arguments)
         except BaseException:
-            self._let_go(getattr(self, "_sock", None))
+            self._close_socket(getattr(self, "_sock", None))
             raise
 
     def close(self) -> None:
-        """Says goodbye, and frees the socket whether that arrives or not."""
+        """Terminate the session, and close the socket even if that fails."""
         file = self._sock
         try:
             super().close()
         finally:
-            self._let_go(file)
+            self._close_socket(file)
 
-    def _let_go(self, file: Any) -> None:
-        """Closes the driver's file first: a socket stays open as long as one of its files does."""
+    def _close_socket(self, file: Any) -> None:
+        """Close the driver's file first: a socket stays open as long as one of its files does."""
         if file is not None:
-            with contextlib.suppress(OSError):  # what it still holds can go nowhere
+            with contextlib.suppress(OSError):  # its buffer cannot be flushed
                 file.close()
         self._socket.close()
 
@@ -72,15 +70,15 @@ def _connect(address: str | tuple[str, int], timeout: float | None) -> socket.so
     return channel
 
 
-def _secured(channel: socket.socket, host: str, *, context: ssl.SSLContext | bool | None) -> socket.socket:
-    """The channel with TLS as `dsn.parse` wants it: False: none; None: where the server has it; else it must."""
+def _negotiate_tls(channel: socket.socket, host: str, *, context: ssl.SSLContext | bool | None) -> socket.socket:
+    """Return the channel, with TLS as `dsn.parse` maps sslmode."""
     if context is False:
         return channel
     channel.sendall(_SSL_REQUEST)
     answer = channel.recv(1)
     if answer == b"S":
-        wanted = context if isinstance(context, ssl.SSLContext) else dsn.unverified()
-        return wanted.wrap_socket(channel, server_hostname=host)
+        given = context if isinstance(context, ssl.SSLContext) else dsn.unverified()
+        return given.wrap_socket(channel, server_hostname=host)
     if not answer:
         raise InterfaceError("network error: the connection was closed")
     if context is not None:
