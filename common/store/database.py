@@ -1,8 +1,9 @@
-"""One connection to Postgres and transactions on it: with connections.py the only importer of pg8000.
+"""One connection to Postgres and transactions on it; connections.py and this module alone import pg8000.
 
-A connection belongs to one thread (pg8000's threadsafety is 1), so each user makes a Database of its own.
+A connection belongs to one thread (pg8000's threadsafety is 1), so each thread makes its own Database.
 """
 
+import contextlib
 import logging
 import math
 import time
@@ -17,26 +18,24 @@ Row = dict[str, Any]
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-_RETRIED = frozenset({"40001", "40P01"})  # serialization failure, deadlock: run the transaction again
+_RETRIED = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 _RECONNECT = frozenset({"25006", "57P01", "57P02", "57P03"})  # read-only after a failover, shutdowns
 _MISSING = frozenset({"42P01", "42703", "3F000"})  # undefined table or column, no schema to create in
 _NETWORK_WORDS = ("network error", "communication error", "create a connection", "closed", "SSL")
-_UNHOLDABLE = ("22", "54")  # data exceptions, and limits of the program such as depth and size
+_UNSTORABLE = ("22", "54")  # data exceptions, and program limits such as depth and size
 _PAUSE_SECONDS = 0.5
 _LOCK_SECONDS = 5.0
-"""Before the connection's own time-out: a server process that nobody listens to any more would go on waiting, and hold
-what it has locked already. And before the server's for a statement, which would not tell that a row was held.
-"""
+"""Less than the connection's timeout: a server process without a client would go on waiting, and keep its locks."""
 
 
 class _TryAgain(StoreUnavailable):
-    """The transaction may be run again as it is."""
+    """The transaction may be retried as it is."""
 
 
 class Database:
-    """Runs named queries in transactions; reconnects and retries for `patience_seconds`.
+    """Run named queries in transactions; reconnect and retry for `patience_seconds`.
 
-    Everything in queries.sql can be repeated safely: an unknown outcome of a COMMIT is settled by doing it again.
+    Everything in queries.sql may be repeated: after a COMMIT with an unknown outcome the transaction runs again.
     """
 
     def __init__(self, url: str, *, patience_seconds: float = 0.0, make_tables: bool = True) -> None:
@@ -44,13 +43,10 @@ class Database:
         self._patience_seconds = patience_seconds
         self._make_tables = make_tables
         self._connection: Any = None
-        given = self._arguments.get("startup_params", {})
-        own = any("lock_timeout" in one for one in map(str, given.items()))
-        self._longest_wait = min(self._arguments["timeout"], dsn.statement_seconds(given) or math.inf) / 2
-        self._lock_seconds = None if own else min(_LOCK_SECONDS, self._longest_wait)
+        self._lock_seconds = min(_LOCK_SECONDS, self._arguments["timeout"] / 2)
 
     def transact(self, work: Callable[["Database"], T]) -> T:
-        """Runs `work` in one transaction; raises StoreUnavailable or TimedOut when Postgres stays away."""
+        """Run `work` in one transaction; raise StoreUnavailable or TimedOut if Postgres stays away."""
         deadline = time.monotonic() + self._patience_seconds
         attempts = 0
         while True:
@@ -68,16 +64,16 @@ class Database:
                 time.sleep(min(_PAUSE_SECONDS * attempts, 5.0))
 
     def run(self, name: str, **parameters: Any) -> list[Row]:
-        """Runs one named query; values that Postgres has no text for (NUL) must not get here."""
+        """Run a named query; texts must not hold NUL, which Postgres cannot store."""
         return self.execute(queries.load("queries.sql")[name], **parameters)
 
     def refusal(self, name: str, **parameters: Any) -> "StoreError | None":
-        """Runs a named query; what Postgres said if it cannot hold one of the values: the transaction goes on."""
+        """Run a named query; return the error if Postgres cannot store a value. The transaction goes on either way."""
         self.execute("SAVEPOINT attempt")
         try:
             self.run(name, **parameters)
         except StoreError as error:
-            if not error.code.startswith(_UNHOLDABLE):
+            if not error.code.startswith(_UNSTORABLE):
                 raise
             self.execute("ROLLBACK TO SAVEPOINT attempt")
             return error
@@ -86,22 +82,22 @@ class Database:
 
     @contextmanager
     def waiting_for_locks(self, seconds: float) -> Iterator[None]:
-        """Transactions in this block give up on a row that another session holds after so long, with Locked."""
-        before, self._lock_seconds = self._lock_seconds, min(seconds, self._longest_wait)
+        """Within the block, raise Locked if another session holds a row for longer than `seconds`."""
+        before, self._lock_seconds = self._lock_seconds, min(seconds, self._lock_seconds)
         try:
             yield
         finally:
             self._lock_seconds = before
 
     def install(self) -> None:
-        """Makes the tables that are missing and brings our own to the newest version."""
+        """Create missing tables and migrate the syncctl_ ones to the newest version."""
         self._once(_install)
 
     def close(self) -> None:
-        """Ends the connection; the Database can be used again."""
+        """Close the connection; the Database reconnects when it is used again."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            with _quietly():
+            with contextlib.suppress(Exception):  # it may be lost
                 connection.close()
 
     def __enter__(self) -> "Database":
@@ -112,22 +108,21 @@ class Database:
 
     def _once(self, work: Callable[["Database"], T]) -> T:
         try:
-            waits = self._lock_seconds
-            self.execute("BEGIN" if waits is None else f"BEGIN; SET LOCAL lock_timeout = {math.ceil(waits * 1000)}")
+            begin = queries.load("transaction.sql")["begin"]
+            self.execute(begin.format(milliseconds=math.ceil(1000 * self._lock_seconds)))
             result = work(self)
             self.execute("COMMIT")
         except BaseException as error:
-            # A connection whose transaction failed in an unknown way is not worth saving.
             if isinstance(error, SyncError) and not isinstance(error, StoreUnavailable | TimedOut):
-                with _quietly():
+                with contextlib.suppress(Exception):
                     self.execute("ROLLBACK")
             else:
-                self.close()
+                self.close()  # the state of its transaction is unknown
             raise
         return result
 
     def execute(self, sql: str, **parameters: Any) -> list[Row]:
-        """Runs one statement from a .sql file (several, where there are no parameters)."""
+        """Run one statement from a .sql file (or several, without parameters)."""
         with _translated():
             if self._connection is None:
                 from common.store.connections import Connection
@@ -147,18 +142,17 @@ def _install(database: Database) -> None:
     run("lock")
     [schema] = run("current_schema")
     if schema["name"] is None:
-        # The name is quoted by Postgres itself.
+        # Postgres itself has quoted the name.
         database.execute(f"CREATE SCHEMA IF NOT EXISTS {schema['wanted']}")
-    made = []
-    for table, sql in queries.load("tables.sql").items():
-        if run("find_table", table=table)[0]["oid"] is None:
-            database.execute(sql)
-            made.append(table)
-    if made:
-        _log.info("Made the missing tables %s.", ", ".join(made))
+    tables = queries.load("tables.sql")
+    created = [table for table in tables if run("find_table", table=table)[0]["oid"] is None]
+    for table in created:
+        database.execute(tables[table])
+    if created:
+        _log.info("Made the missing tables %s.", ", ".join(created))
     run("make_migration_table")
-    done = {row["version"] for row in run("applied")}
-    missing = {version: sql for version, sql in queries.migrations().items() if version not in done}
+    applied = {row["version"] for row in run("applied")}
+    missing = {version: sql for version, sql in queries.migrations().items() if version not in applied}
     for version, sql in missing.items():
         database.execute(sql)
         run("mark_applied", version=version)
@@ -167,17 +161,8 @@ def _install(database: Database) -> None:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """For what is done to a connection that may be gone already."""
-    try:
-        yield
-    except Exception:  # noqa: BLE001 - nothing depends on it
-        _log.debug("A lost connection could not be ended in order.", exc_info=True)
-
-
-@contextmanager
 def _translated() -> Iterator[None]:
-    """Turns the driver's errors into ours: the only place that knows them."""
+    """Turn the driver's errors into ours."""
     from pg8000.exceptions import DatabaseError, InterfaceError  # noqa: TID251 - one of the two places
 
     try:
@@ -191,21 +176,21 @@ def _translated() -> Iterator[None]:
 
 
 def _from_network(error: Exception) -> SyncError:
-    """The driver's InterfaceError hides what the operating system said; without that it is a misuse of ours."""
+    """Translate an InterfaceError by the OSError behind it; without one, and by its words, it may be a misuse."""
     cause = error if isinstance(error, OSError) else error.__cause__ or error.__context__
     if isinstance(cause, TimeoutError):
         return TimedOut("Postgres did not answer in time; repeating is safe.")
     text = str(error)
     if not isinstance(cause, OSError) and not any(word in text for word in _NETWORK_WORDS):
         return StoreError("driver", text)
-    reason = (getattr(cause, "strerror", None) if cause else None) or text or "the connection broke"
+    reason = getattr(cause, "strerror", None) or text or "the connection broke"
     return StoreUnavailable(
         f"Postgres cannot be reached ({reason}); check SYNCCTL_DATABASE_URL and that the server runs."
     )
 
 
 def _from_server(fields: object) -> SyncError:
-    """`fields`: the server's error report by its one-letter codes (C: SQLSTATE, M: message)."""
+    """Translate the server's error fields, by their one-letter codes (C: SQLSTATE, M: message)."""
     report = fields if isinstance(fields, dict) else {"M": str(fields)}
     code, message = str(report.get("C", "")), str(report.get("M", ""))
     if code in _MISSING:
@@ -225,7 +210,7 @@ def _from_server(fields: object) -> SyncError:
 
 
 class StoreError(SyncError):
-    """A statement was refused for what it says: a fault of ours, or a value that Postgres cannot hold."""
+    """Postgres refused a statement for its content: a bug, or a value that it cannot store."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"Postgres refused a statement ({code}): {message}")

@@ -346,31 +346,6 @@ def test_defect_17_every_part_of_the_url_is_honoured(url: str, expected: dict[st
     assert {key: arguments.get(key) for key in expected} == expected
 
 
-@pytest.mark.parametrize(
-    ("options", "seconds"),
-    [
-        ("", None),
-        ("statement_timeout=0", None),
-        ("statement_timeout=2500", 2.5),
-        ("statement_timeout=%201.5%20min", 90),
-        ("options=-c%20statement_timeout%3D3s%20-c%20work_mem%3D4MB", 3),
-        ("options=--statement-timeout%3D3s&statement_timeout=2s", 2),
-        ("options=-c%20idle_session_timeout%3D3s", None),
-    ],
-)
-def test_a_statement_timeout_is_read_as_postgres_does(options: str, seconds: float | None) -> None:
-    """In milliseconds, or with a unit; on its own or among the server's options."""
-    assert dsn.statement_seconds(dsn.parse(f"postgresql://u@h/d?{options}").get("startup_params", {})) == seconds
-
-
-@pytest.mark.parametrize("option", ["statement_timeout=planted", "options=-c%20statement_timeout%3D3planted"])
-def test_a_statement_timeout_that_is_no_time_is_named(option: str) -> None:
-    """Before anything is asked of Postgres."""
-    with pytest.raises(SettingsError, match="statement_timeout is not a time") as caught:
-        Database(f"postgresql://u@h/d?{option}")
-    assert "planted" not in str(caught.value)
-
-
 def test_tls_without_a_certificate_to_check_loads_no_authorities() -> None:
     """`require` encrypts and checks nothing, as in libpq; loading all authorities would only cost every connection."""
     context = dsn.parse("postgresql://u@h/d?sslmode=require")["ssl_context"]

@@ -1,0 +1,12 @@
+-- How each transaction begins (common/store/database.py). The lock timeout is the user's own (URL or role), else a
+-- default that is less than half of a statement timeout: only a lock timeout tells that another session holds a row.
+
+-- name: begin
+BEGIN;
+SELECT set_config('lock_timeout', coalesce(
+    nullif(current_setting('lock_timeout'), '0'),
+    ceil(least(
+        {milliseconds},
+        nullif(1000 * extract(epoch FROM current_setting('statement_timeout')::interval), 0) / 2
+    ))::text
+), true);
