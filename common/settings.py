@@ -1,7 +1,7 @@
-"""The functions' settings: SYNCCTL_* variables, and syncctl.env in the folder that SYNCCTL_CONFIG_PATH names.
+"""The functions' settings: SYNCCTL_* variables, and syncctl.env in the folder of SYNCCTL_CONFIG_PATH.
 
-The only module that reads os.environ for the functions. It is imported on a request's way, not at start-up
-(pydantic costs a cold start 50 ms); pydantic-settings would cost 140 ms more and could not read a mapping.
+Imported by the first request, not at start-up: pydantic costs a cold start 50 ms. pydantic-settings would cost 140 ms
+more, and reads no mapping.
 """
 
 import os
@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 
 from common import VERSION
 from common.errors import SettingsError
-from common.setting_types import DatabaseUrl, HttpUrl, ImagePatterns, MemoryLimit, Tokens
+from common.setting_types import DatabaseUrl, HttpUrl, ImagePatterns, Labels, MemoryLimit, Tokens, plain
 
 PREFIX = "SYNCCTL_"
 CONFIG_FILE = "syncctl.env"
 _CONFIG_PATH = f"{PREFIX}CONFIG_PATH"
 _MULTILINE = ("kubernetes_client_config", "kubernetes_node_selector")
-# Also read under these names, after our own.
 _OTHER_NAMES = {"http_port": "PORT"}
+"""Second names, for settings that are not set under their own."""
 
 
 class LogFormat(StrEnum):
-    """How a log line is written."""
+    """The format of log lines."""
 
     TEXT = "text"
     JSON = "json"
@@ -36,9 +36,12 @@ _EMPTY = SecretStr("")
 
 
 class Settings(BaseModel):
-    """One attribute per variable, in lower case without the prefix; white space around values is trimmed."""
+    """One attribute per variable, in lower case without the prefix.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    Values are stripped: Secrets made with `echo` end in a line break, which HTTP clients refuse in a header.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
 
     database_url: DatabaseUrl | None = Field(
         None, description="Postgres, as postgresql://user:password@host:5432/database?search_path=newjitsu."
@@ -89,7 +92,7 @@ class Settings(BaseModel):
         "its own data plane. Without it, the namespace and a hash of the cluster's certificate authority (one machine: "
         "a name that its home folder keeps). Change it only while no task is active.",
     )
-    kubernetes_node_selector: dict[str, str] = Field(
+    kubernetes_node_selector: Labels = Field(
         {}, description="Labels that a node must have to run task pods, as JSON or YAML, such as {disk: ssd}."
     )
     pods_service_account: str = Field("", description="Service account of the task pods; without it, the namespace's.")
@@ -138,70 +141,41 @@ class Settings(BaseModel):
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Reads the environment (or a mapping like it); raises one SettingsError that names every problem."""
-        given = dict(os.environ if environ is None else environ)  # noqa: TID251 - the one place
-        given = _config_file(given.get(_CONFIG_PATH, "").strip()) | {k: v for k, v in given.items() if v.strip()}
-        values = {}
-        for field in cls.model_fields:
-            for name in (variable(field), _OTHER_NAMES.get(field, "")):
-                if given.get(name, "").strip():
-                    values[field] = given[name]
-                    break
+        """Read the environment (or a mapping like it); raise one SettingsError that names every problem."""
+        environ = os.environ if environ is None else environ  # noqa: TID251 - the one place
+        file = _config_file(environ.get(_CONFIG_PATH, "").strip())
+        given = {name: value.strip() for source in (file, environ) for name, value in source.items() if value.strip()}
+        names = ((field, name) for field in cls.model_fields for name in (_OTHER_NAMES.get(field), variable(field)))
         try:
-            return cls.model_validate(values)
+            return cls.model_validate({field: given[name] for field, name in names if name in given})
         except ValidationError as error:
             raise SettingsError(_explain(error)) from None
 
-    @field_validator("*", mode="before")
+    @field_validator("*")
     @classmethod
-    def _trim(cls, value: Any) -> Any:
-        # Secrets made with `echo` end in a line break; the HTTP clients that get it refuse the header.
-        if isinstance(value, SecretStr):
-            return SecretStr(value.get_secret_value().strip())
-        return value.strip() if isinstance(value, str) else value
-
-    @field_validator("*", mode="after")
-    @classmethod
-    def _one_line(cls, value: Any, info: Any) -> Any:
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if isinstance(text, str) and info.field_name not in _MULTILINE and not text.isprintable():
+    def _one_line(cls, value: Any, info: ValidationInfo) -> Any:
+        if info.field_name not in _MULTILINE and not str(plain(value)).isprintable():
             raise ValueError("expected one line of printable text, found a line break or control character inside")
         return value
 
-    @field_validator("kubernetes_node_selector", mode="before")
-    @classmethod
-    def _selector(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        import yaml  # type: ignore[import-untyped] # PyYAML ships no types
-
-        try:
-            # BaseLoader builds text only, which is what labels are: {gpu: true} means "true".
-            labels = yaml.load(value, Loader=yaml.BaseLoader)  # noqa: S506 - BaseLoader builds text only
-        except yaml.YAMLError:
-            labels = None
-        if not isinstance(labels, dict) or not all(isinstance(label, str) for label in labels.values()):
-            raise ValueError('expected labels as JSON or YAML, such as {"disk": "ssd"}')
-        return labels
-
     def require_database_url(self) -> str:
-        """The database's URL; raises SettingsError where none is set (functions start, and are healthy, without)."""
+        """Return the database's URL; raise SettingsError if none is set (functions start and are healthy without)."""
         if self.database_url is None:
             raise SettingsError(
-                f"{variable('database_url')} is not set; set it to "
+                "SYNCCTL_DATABASE_URL is not set; set it to "
                 "postgresql://user:password@host:5432/database?search_path=..."
             )
         return self.database_url.get_secret_value()
 
     def require_sidecar_database_url(self) -> str:
-        """The database's URL as task pods reach it."""
+        """Return the database's URL as task pods reach it."""
         if self.sidecar_database_url is None:
             return self.require_database_url()
         return self.sidecar_database_url.get_secret_value()
 
 
 def variable(field: str) -> str:
-    """The environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return PREFIX + field.upper()
 
 
@@ -214,12 +188,12 @@ def _config_file(folder: str) -> dict[str, str]:
         with (Path(folder) / CONFIG_FILE).open(encoding="utf-8") as file:
             return {name: value for name, value in dotenv_values(stream=file, interpolate=False).items() if value}
     except (OSError, ValueError):
-        # Going on without it could mean: without tokens, open to everyone.
+        # Without the file's tokens everyone could call.
         raise SettingsError(f"{_CONFIG_PATH}: expected a folder with a readable file {CONFIG_FILE}.") from None
 
 
 def _explain(error: ValidationError) -> str:
-    """All problems in one sentence each. pydantic's own texts for our types never repeat a value."""
+    """Return all problems, a sentence each; pydantic's texts for these types never repeat a value."""
     problems = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         text = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
@@ -229,19 +203,19 @@ def _explain(error: ValidationError) -> str:
 
 _current: Settings | None = None
 _version: tuple[int, ...] = ()
-"""Of the config file that `_current` was read with; () where there is none."""
+"""Of the config file that `_current` was read with; () without one."""
 
 
 def use(settings: Settings | None) -> None:
-    """Makes `current` return these settings: how the embedded edition (and tests) bring their own."""
+    """Make `current` return these settings, as the embedded edition and tests do."""
     global _current, _version
     _current, _version = settings, ()
 
 
 def current() -> Settings:
-    """This process's settings, read at the first call, and again once the config file is another one.
+    """Return this process's settings, read again whenever the config file has changed.
 
-    So a password that is changed in a mounted Secret reaches functions that run.
+    So running functions see a password that is changed in a mounted Secret.
     """
     global _current, _version
     if _current is None or (_version and _version != _file_version()):
@@ -255,5 +229,5 @@ def _file_version() -> tuple[int, ...]:
     try:
         found = (Path(folder) / CONFIG_FILE).stat() if folder else None
     except OSError:
-        return (-1,)  # reading it then says what is wrong
+        return (-1,)  # reading the file names the problem
     return (found.st_ino, found.st_mtime_ns, found.st_size) if found else ()
