@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Raw
 
 from common.protocol.catalogs import MISSING
-from common.protocol.messages import DECODE_ERRORS, Message
+from common.protocol.messages import DECODE_ERRORS, Message, is_empty
 from common.protocol.states import StateKind, StateMessage, StreamState
 from sidecar.read.checkpoints import Checkpoints
 from sidecar.read.streams import Streams
