@@ -14,7 +14,7 @@ from common.cluster.errors import OutcomeUnknown
 T = TypeVar("T")
 
 LABELS = {"jitsu.com/creator": "bulker-sync-controller"}
-"""What marks our pods and Secrets (docs/contract.md C2)."""
+"""What marks our pods and Secrets (docs/reference/contract.md C2)."""
 
 
 class Part(Struct, frozen=True, rename="camel", gc=False):
