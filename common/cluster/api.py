@@ -1,6 +1,6 @@
-"""One request to the Kubernetes API: the only module that imports the `kubernetes` package.
+"""Sends requests to the Kubernetes API: with errors.py the only importer of the `kubernetes` package.
 
-Only its ApiClient is used, with plain dicts: importing any of its models would cost a cold start four times over.
+Only its ApiClient is used: importing its models would make a cold start four times as long.
 """
 
 import importlib.util
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS, READ_SECONDS = 5.0, 15.0
 _CONNECTIONS = 32
-"""As many threads as may ask at once: urllib3 opens more, but closes those with a warning each."""
+"""As many as there may be threads: urllib3 closes any further connection with a warning."""
 _BUSY = (429, 500, 502, 503, 504)
 _REPEATABLE = ("GET", "DELETE")
 _SETTING = "SYNCCTL_KUBERNETES_CLIENT_CONFIG"
@@ -39,10 +39,10 @@ class Api:
         doing: str,
         none_on: Collection[int] = (),
     ) -> bytes | None:
-        """The answer's bytes; None for a status in `none_on` that the API server itself gave, else an error of ours.
+        """Return the answer's body; None for a status in `none_on` from the API server itself. Else raise SyncError.
 
-        GET and DELETE are repeated where the server is busy or the connection broke, honouring Retry-After; a POST
-        only where no connection came to be. `doing` completes "Kubernetes ... while": "creating the pod x".
+        GET and DELETE are repeated if the server is busy or the connection broke, honouring Retry-After; a POST only if
+        no connection was established. `doing` completes "Kubernetes ... while": "creating the pod x".
         """
         with errors.translated(doing):
             request = self._client.param_serialize(
@@ -63,7 +63,7 @@ class Api:
 
 
 def connect(settings: Settings) -> Api:
-    """An Api with the credentials that the settings name; raises SettingsError where they cannot be read."""
+    """Return an Api with the settings' credentials. Raise SettingsError if they cannot be read."""
     for package in ("kubernetes", "kubernetes.utils", "kubernetes.config"):
         _enter_without_init(package)
     from kubernetes.client import ApiClient, Configuration  # noqa: TID251 - the one place
@@ -91,13 +91,13 @@ def connect(settings: Settings) -> Api:
 
 
 def _enter_without_init(name: str) -> None:
-    """Makes a package's modules importable without its __init__, which imports all of them (0.3 s of a cold start)."""
+    """Make a package's modules importable without its __init__, which imports them all (0.3 s of a cold start)."""
     if name not in sys.modules and (spec := importlib.util.find_spec(name)):
         sys.modules[name] = importlib.util.module_from_spec(spec)
 
 
 def _authenticate(configuration: "Configuration", settings: Settings) -> None:
-    """`local`: the pod's service account; text of several lines: a kubeconfig; else a kubeconfig's path."""
+    """Read the credentials: `local` is the pod's service account, several lines a kubeconfig, else its path."""
     from kubernetes.config.config_exception import ConfigException  # noqa: TID251 - the one place
 
     given = settings.kubernetes_client_config
@@ -127,7 +127,7 @@ def _read_kubeconfig(configuration: "Configuration", given: str, context: str | 
             return
         document = yaml.safe_load(given)
     except yaml.YAMLError as error:
-        # The text of a YAML error quotes the document, which holds credentials.
+        # Not the error's text: it quotes the document, which holds credentials.
         raise SettingsError(f"{_SETTING} is not YAML.") from error
     if not isinstance(document, dict):
         raise SettingsError(f"{_SETTING} is not a kubeconfig.")

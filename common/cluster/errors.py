@@ -1,4 +1,4 @@
-"""What the Kubernetes API refuses, and how its library fails, as errors of ours: the only place that knows both."""
+"""Translates the refusals of the Kubernetes API, and the errors of its library, into our own errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,15 +13,15 @@ _SETTING = "SYNCCTL_KUBERNETES_CLIENT_CONFIG"
 
 
 class OutcomeUnknown(ClusterUnavailable):
-    """The request may have been carried out all the same."""
+    """The request may have been carried out."""
 
 
 class Contended(ClusterUnavailable):
-    """The server asks to send the request again: another one changed the same object, such as a quota's count."""
+    """The server asks to repeat the request: another one changed the same object, such as a quota's count."""
 
 
 class _Refusal(Struct):
-    """A `Status` object as the API answers errors with."""
+    """A `Status` object, the API's answer to a failed request."""
 
     message: str = ""
     reason: str = ""
@@ -29,7 +29,7 @@ class _Refusal(Struct):
 
 
 def of_answer(status: int, body: bytes, doing: str) -> SyncError:
-    """The error for an answer that is no success."""
+    """Return the error for an unsuccessful answer."""
     found = _read(status, body)
     said = first_line(found.message)
     match status:
@@ -56,7 +56,7 @@ def of_answer(status: int, body: bytes, doing: str) -> SyncError:
 
 
 def is_its_own(body: bytes) -> bool:
-    """Whether the API server itself has answered so, and not something in between that knows none of its objects."""
+    """Return whether the API server itself sent this body, and not a proxy in between."""
     try:
         return msgspec.json.decode(body, type=_Refusal).kind == "Status"
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -64,7 +64,7 @@ def is_its_own(body: bytes) -> bool:
 
 
 def _forbidden(said: str, doing: str) -> SyncError:
-    """403 stands for four things: a quota, our own rights, an ending namespace, and policies that judge the pod."""
+    """403 means one of four things: a quota, our own rights, an ending namespace, or a policy on pods."""
     if "exceeded quota" in said:
         return QuotaExceeded(f"The namespace's quota is used up ({said}); repeat the same request later.")
     if 'User "' in said and " cannot " in said:
@@ -81,7 +81,7 @@ def _read(status: int, body: bytes) -> _Refusal:
     try:
         found = msgspec.json.decode(body, type=_Refusal)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        # Something in between answered; its page is none of our business.
+        # A proxy in between answered.
         found = _Refusal()
     if found.message:
         return found
@@ -90,14 +90,14 @@ def _read(status: int, body: bytes) -> _Refusal:
 
 
 def first_line(text: str) -> str:
-    """The beginning of a message that may be long, without its final stop."""
+    """Return the first line of a message, cut, without its final stop."""
     line = text.strip().splitlines()[0] if text.strip() else ""
     return line[:1000].rstrip(". ")
 
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Turns what the library raises, and what its transport raises, into errors of ours."""
+    """Translate what the library and its transport raise."""
     from kubernetes.client.exceptions import ApiException  # noqa: TID251 - failures are known here, and only here
     from urllib3 import exceptions as transport
 
@@ -108,11 +108,11 @@ def translated(doing: str) -> Iterator[None]:
     except transport.HTTPError as error:
         raise _of_transport(error, doing) from error
     except ApiException as error:
-        # Raised for TLS alone here: other statuses are looked at as they are.
+        # Here raised for TLS alone.
         reason = first_line(str(error.reason).removeprefix("SSLError").strip())
         raise ClusterUnavailable(f"No secure connection to Kubernetes while {doing} ({reason}).") from error
     except OSError as error:
-        # The service account's token is read again every minute.
+        # The service account's token is read every minute.
         raise ClusterUnavailable(f"The credentials for Kubernetes cannot be read ({error.strerror}).") from error
 
 

@@ -22,11 +22,10 @@ class Part(Struct, frozen=True, rename="camel", gc=False):
 
 
 class Metadata(Part, frozen=True):
-    """Timestamps are RFC 3339, as the API sends them."""
-
     name: str
     uid: str
     creation_timestamp: str | None = None
+    """RFC 3339, as all times here."""
     deletion_timestamp: str | None = None
     deletion_grace_period_seconds: int | None = None
     labels: dict[str, str] = {}
@@ -34,41 +33,31 @@ class Metadata(Part, frozen=True):
 
 
 class Resources(Part, frozen=True):
-    """Limits by resource, as quantities such as 512Mi."""
-
     limits: dict[str, str] = {}
 
 
 class Container(Part, frozen=True):
-    """A container as specified."""
-
     name: str
     image: str = ""
     resources: Resources = Resources()
 
 
 class Spec(Part, frozen=True):
-    """A pod as specified."""
-
     node_name: str = ""
     init_containers: tuple[Container, ...] = ()
     containers: tuple[Container, ...] = ()
 
 
 class Waiting(Part, frozen=True):
-    """The state of a container that has not started."""
-
     reason: str = ""
     message: str = ""
 
 
 class Running(Part, frozen=True):
-    """The state of a container that runs."""
+    pass
 
 
 class Terminated(Part, frozen=True):
-    """The state of a container that ended."""
-
     exit_code: int
     signal: int = 0
     reason: str = ""
@@ -85,24 +74,19 @@ class ContainerState(Part, frozen=True):
 
 
 class ContainerStatus(Part, frozen=True):
-    """A container as its node sees it."""
-
     name: str
     state: ContainerState = ContainerState()
 
 
 class Condition(Part, frozen=True):
-    """A condition of a pod; `status` is True, False or Unknown."""
-
     type: str
     status: str
+    """True, False or Unknown."""
     reason: str = ""
     message: str = ""
 
 
 class Status(Part, frozen=True):
-    """A pod as its node and the control plane see it."""
-
     phase: str = "Pending"
     reason: str = ""
     message: str = ""
@@ -113,8 +97,6 @@ class Status(Part, frozen=True):
 
 
 class Pod(Part, frozen=True):
-    """A pod."""
-
     metadata: Metadata
     spec: Spec = Spec()
     status: Status = Status()
@@ -138,7 +120,6 @@ class Pod(Part, frozen=True):
 
     @property
     def is_ending(self) -> bool:
-        """Whether its deletion has been asked for."""
         return bool(self.metadata.deletion_timestamp)
 
     @property
@@ -146,17 +127,17 @@ class Pod(Part, frozen=True):
         return self.status.phase in {"Succeeded", "Failed"}
 
     def container(self, name: str) -> Container | None:
-        """The specification of a container, init containers included."""
+        """Return the specification of a container, init containers included."""
         every = (*self.spec.init_containers, *self.spec.containers)
         return next((container for container in every if container.name == name), None)
 
     def states(self) -> Iterator[tuple[str, ContainerState]]:
-        """The states of all containers by name, init containers first."""
+        """Yield the states of all containers by name, init containers first."""
         for status in (*self.status.init_container_statuses, *self.status.container_statuses):
             yield status.name, status.state
 
     def condition(self, kind: str, status: str) -> Condition | None:
-        """The condition of that type, if it has that status."""
+        """Return the condition of that type, if it has that status."""
         return next((one for one in self.status.conditions if (one.type, one.status) == (kind, status)), None)
 
 

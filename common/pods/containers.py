@@ -13,11 +13,11 @@ SIDECAR_USER = 65532
 SOURCE_USER = 1000
 _STDOUT, _STDERR, _EXIT_CODE = "/pipes/stdout", "/pipes/stderr", "/pipes/exit-code"
 CREDENTIALS = ("DATABASE_URL", "BULKER_AUTH_TOKEN")
-"""Environment variables of the sidecar that come out of the task's Secret."""
+"""Variables of the sidecar that come from the task's Secret."""
 
 
 class PodSettings(Struct, frozen=True):
-    """What every task pod of a deployment has in common. Credentials end up in the task's Secret only."""
+    """What all task pods of a deployment have in common. Credentials go into the task's Secret only."""
 
     sidecar_image: str
     namespace: str

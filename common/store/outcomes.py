@@ -21,8 +21,8 @@ class Outcome(Struct, frozen=True):
     """How a task ended.
 
     `description` goes to the caller's table as contract.md B words it, `reason` to ours in full; `streams` is
-    the per-stream accounting by stream key, `result` what a spec, check or discover found. Whatever is no success
-    has a `failure`.
+    the per-stream accounting by stream key, `result` what a spec, check or discover found. All but a SUCCESS have a
+    `failure`.
     """
 
     state: TaskState
@@ -33,13 +33,13 @@ class Outcome(Struct, frozen=True):
     check_status: str = ""
     failure: Failure | None = None
     cause: str = ""
-    """What the streams' errors say of the source's end: the platform may know better."""
+    """The text in the streams' errors that stands for the source's end: the platform may know better."""
     provisional: bool = False
-    """The platform may explain this end better, or the task may be started again: the sweep concludes it."""
+    """To be concluded by the sweep: the platform may explain it better, or the task may be started again."""
 
     def __post_init__(self) -> None:
         if self.failure is None and self.state is not TaskState.SUCCESS:
-            raise ValueError(f"An outcome that is {self.state} has to say why.")
+            raise ValueError(f"An outcome of {self.state} needs a failure.")
 
 
 End = tuple[Task, Outcome]
@@ -47,7 +47,7 @@ End = tuple[Task, Outcome]
 
 
 def describe_read(streams: dict[str, Any], reason: str) -> str:
-    """A read's description in the caller's form (docs/reference/contract.md B24): counts by stream, else the reason."""
+    """Return a read's description (docs/reference/contract.md B24): counts by stream, else the reason."""
     if not streams:
         return f"ERROR: {reason}" if reason else ""
     return json.dumps({key: _caller_counts(report) for key, report in streams.items()})
@@ -59,14 +59,14 @@ def _caller_counts(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def propose(db: Database, task: Task, outcome: Outcome) -> bool:
-    """Keeps what an attempt came to beside its row, for the sweep to conclude. False where no row waits for it."""
+    """Keep an attempt's outcome beside its row, for the sweep to conclude. Return False if no row waits for it."""
     proposal = msgspec.json.encode(outcome).decode()
     parameters = {"task_id": task.task_id, "attempt": task.attempt, "streams": as_json(outcome.streams)}
     return bool(db.run("propose", proposal=proposal, **parameters))
 
 
 def proposed(text: str | None) -> Outcome | None:
-    """What `propose` kept, if it did. What a sidecar of another version proposes may mean nothing to us."""
+    """Decode what `propose` kept; None for a proposal of another version that cannot be decoded."""
     try:
         return None if text is None else msgspec.json.decode(text, type=Outcome)
     except (ValueError, msgspec.MsgspecError) as error:  # such as a kind of failure that came later
@@ -75,24 +75,24 @@ def proposed(text: str | None) -> Outcome | None:
 
 
 def conclude(db: Database, task: Task, outcome: Outcome, *, ours: bool = True) -> bool:
-    """Writes how a task ended, in our tables and the caller's. The first conclusion wins: False for a later one.
+    """Write how a task ended, in our tables and the caller's. The first conclusion wins: return False for a later one.
 
-    `ours` is False where the syncctl_ tables do not exist (a sidecar launched by another controller).
+    `ours` is False if the syncctl_ tables do not exist (a sidecar launched by another controller).
     """
     return bool(conclude_all(db, [(task, outcome)], ours=ours))
 
 
 def conclude_all(db: Database, ends: Sequence[End], *, ours: bool = True) -> set[Task]:
-    """Concludes several tasks in a few statements, however many they are; returns those that were not over before."""
-    told = _finish(db, ends) if ours and ends else ends
-    _finish_reads(db, [end for end in told if end[0].command is Command.READ])
-    for task, outcome in told:
-        _tell_caller(db, task, outcome)
-    return {task for task, _ in told}
+    """Conclude several tasks in a few statements, however many they are; return those that were not over before."""
+    ends = _finish(db, ends) if ours and ends else ends
+    _finish_reads(db, [end for end in ends if end[0].command is Command.READ])
+    for task, outcome in ends:
+        _write_result(db, task, outcome)
+    return {task for task, _ in ends}
 
 
 def _finish(db: Database, ends: Sequence[End]) -> list[End]:
-    """In our table; returns what the callers' tables still have to be told, also of tasks that ours does not know."""
+    """In our table; return the ends for the caller's tables, also of tasks that ours does not know."""
     failures = [outcome.failure.as_json() if outcome.failure else None for _, outcome in ends]
     won = db.run(
         "finish_tasks",
@@ -113,7 +113,7 @@ def _finish(db: Database, ends: Sequence[End]) -> list[End]:
 
 
 def _finish_reads(db: Database, ends: Sequence[End]) -> None:
-    """In the caller's table. Of two ends of one task, as pods without a row may have them, the first one counts."""
+    """In the caller's table. The first of two ends of one task counts: pods without a row may have several."""
     firsts = list({task.task_id: (task, outcome) for task, outcome in reversed(ends)}.values())
     if not firsts:
         return
@@ -130,7 +130,7 @@ def _finish_reads(db: Database, ends: Sequence[End]) -> None:
     )
 
 
-def _tell_caller(db: Database, task: Task, outcome: Outcome) -> None:
+def _write_result(db: Database, task: Task, outcome: Outcome) -> None:
     keyed = {"package": task.package, "version": task.version, "started_at": task.started_at}
     if task.command is not Command.SPEC:
         keyed["storage_key"] = task.storage_key

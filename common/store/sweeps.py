@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from common.store import outcomes
 from common.store.database import Database, Row
@@ -46,11 +46,10 @@ class SweptTask(Struct, frozen=True):
 _OWN = [name for name in SweptTask.__struct_fields__ if name not in {"task", "state", "proposal"}]
 
 
-class LastSweep(Struct, frozen=True):
-    """The record of a sweep; the counts as common.sweep.apply.SweepStats has them."""
+class LastSweep(Struct, frozen=True, rename="camel"):
+    """The record of a sweep as callers see it; the counts as common.sweep.apply.SweepStats has them."""
 
-    data_plane: str | None
-    swept_at: datetime
+    swept_at: datetime = field(name="at")
     age_seconds: float
     seconds: float
     pods: int
@@ -59,6 +58,7 @@ class LastSweep(Struct, frozen=True):
     deleted: int
     unreadable: int
     orphaned_rows: int
+    data_plane: str | None
 
 
 def expected_pods(db: Database, data_plane: str) -> set[str]:

@@ -1,6 +1,5 @@
 """What GET /tasks shows of tasks."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -11,8 +10,8 @@ from common.store.database import Database, Row
 from common.store.tasks import TaskState
 
 
-class TaskDetails(Struct, frozen=True):
-    """All columns that callers see."""
+class TaskDetails(Struct, frozen=True, rename="camel"):
+    """A task as callers see it, in their words."""
 
     task_id: str
     command: str
@@ -22,18 +21,16 @@ class TaskDetails(Struct, frozen=True):
     version: str
     state: TaskState
     reason: str
-    started_by: str
     created_at: datetime
     started_at: datetime | None
     updated_at: datetime
     finished_at: datetime | None
+    started_by: str
     streams: dict[str, Any]
     failure: dict[str, Any] | None
     attempt: int
-    attempts: Sequence[dict[str, Any]]
+    attempts: list[dict[str, Any]]
     data_plane: str | None
-    result: str | None = None
-    """As it was stored: a decoder would round its numbers, and refuse some."""
 
     @classmethod
     def of(cls, row: Row) -> Self:
@@ -60,7 +57,10 @@ def newest(
     return [TaskDetails.of(row) for row in rows]
 
 
-def find(db: Database, task_id: str) -> TaskDetails | None:
-    """Return a task with its result."""
+def find(db: Database, task_id: str) -> tuple[TaskDetails, str | None] | None:
+    """Return a task and its result, as it was stored: a decoder would round its numbers, and refuse some."""
     rows = db.run("get_task", task_id=task_id)
-    return TaskDetails.of(rows[0]) if rows else None
+    if not rows:
+        return None
+    result = rows[0].pop("result")
+    return TaskDetails.of(rows[0]), result

@@ -1,4 +1,4 @@
-"""The life of a task's rows until its end: begun once, reported while it runs, started again."""
+"""A task's rows until its end: created once, updated while it runs, advanced to the next attempt."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -13,7 +13,7 @@ from common.store.encoding import as_json, clean, started_by_json
 
 
 class TaskState(StrEnum):
-    """A task's states; the last four are final."""
+    """The states of a task; the last four are final."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -24,12 +24,12 @@ class TaskState(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether the state never changes again."""
+        """Whether the state can never change again."""
         return self not in {TaskState.PENDING, TaskState.RUNNING}
 
 
 class Task(Struct, frozen=True):
-    """What names a task and its rows everywhere: in requests, annotations and the sidecar's environment."""
+    """A task as requests, annotations and the sidecar's environment name it."""
 
     command: Command
     task_id: str
@@ -39,9 +39,9 @@ class Task(Struct, frozen=True):
     storage_key: str = ""
     started_by: str = ""
     started_at: int = 0
-    """Unix seconds: when the row was made; the timestamp of every row of this run."""
+    """When its row was created, in Unix seconds: the timestamp of all its rows in the caller's tables."""
     attempt: int = 1
-    """Which start of the task this is; 0 stands for whichever is the current one."""
+    """Which start of the task this is, from 1; 0 stands for the current one."""
 
 
 _TASK_COLUMNS = frozenset(Task.__struct_fields__) - {"command"}
@@ -63,7 +63,7 @@ class TaskRow(Struct, frozen=True):
     started_at: int
     age_seconds: int
     ran: bool
-    """Whether its pod ever ran."""
+    """Whether its pod has ever run."""
     attempt: int
     data_plane: str | None = None
     """Where its pod is or will be; None in rows from before data planes were known."""
@@ -97,7 +97,7 @@ def find(db: Database, task_id: str) -> StoredTask | None:
 def begin(
     db: Database, task: Task, *, pod_name: str, request_hash: str, prefix: str = "", data_plane: str | None = None
 ) -> tuple[TaskRow | None, bool]:
-    """Writes the rows of a new task. Returns its row and True, or the row in the way and False.
+    """Write the rows of a new task. Return its row and True, or the row in the way and False.
 
     Sweeps of other data planes leave the row alone, if it has one.
     """
@@ -135,7 +135,7 @@ def _announce(db: Database, task: Task, started_at: int) -> None:
 
 
 def progress(db: Database, task: Task, streams: dict[str, Any] | None, *, ours: bool = True) -> bool:
-    """Tells that the task runs, and how far it is. False where the task (or this attempt) is concluded."""
+    """Record that the task runs, and how far it is. Return False if the task (or this attempt) is concluded."""
     if ours:
         db.run("report_progress", task_id=task.task_id, attempt=task.attempt, streams=as_json(streams))
         if is_over(db, task):
@@ -146,12 +146,12 @@ def progress(db: Database, task: Task, streams: dict[str, Any] | None, *, ours: 
 
 
 def is_over(db: Database, task: Task) -> bool:
-    """Whether a task, or this attempt of it, is concluded."""
+    """Return whether a task, or this attempt of it, is concluded."""
     return bool(over(db, [task]))
 
 
 def over(db: Database, some: Sequence[Task]) -> set[str]:
-    """The ids of those tasks that are concluded, or whose attempt is."""
+    """Return the ids of the tasks that are concluded, or whose attempt is."""
     asked = {"task_ids": [task.task_id for task in some], "attempts": [task.attempt for task in some]}
     return {row["task_id"] for row in db.run("tasks_over", **asked)}
 
@@ -162,14 +162,14 @@ def mark_running(db: Database, task_ids: Sequence[str]) -> None:
 
 
 def note_troubles(db: Database, reasons: Mapping[str, str]) -> None:
-    """Says of pending tasks, by taskId, why they have no pod yet, or what their pods wait for."""
+    """Note for pending tasks, by taskId, why they have no pod yet, or what their pods wait for."""
     db.run("note_troubles", task_ids=list(reasons), reasons=[clean(reason) for reason in reasons.values()])
 
 
 def begin_attempt(
     db: Database, task: Task, failure: Failure, *, pod_name: str, data_plane: str, reason: str, pause: float
 ) -> bool:
-    """Makes the attempt after `task.attempt` the current one. False where the task is over or somebody else did."""
+    """Make the attempt after `task.attempt` the current one. Return False if the task is over, or no longer at it."""
     known = as_json(failure.as_json())
     parameters = {"task_id": task.task_id, "attempt": task.attempt, "pod_name": pod_name, "data_plane": data_plane}
     return bool(db.run("begin_attempt", failure=known, pause_seconds=pause, reason=clean(reason), **parameters))

@@ -1,1 +1,1 @@
-"""Use cases: start a task, report on tasks, sweep."""
+"""Use cases: start, cancel and show tasks; the checks of what callers send."""

@@ -1,4 +1,4 @@
-"""The bodies of requests: JSON that is checked as a whole, then taken apart without losing a digit.
+"""Checks the JSON bodies of requests as a whole, then splits them into members without losing a digit.
 
 Every problem becomes a sentence that names the field and never repeats a value (it may be a secret).
 """
@@ -16,10 +16,10 @@ from common.errors import BadRequest
 from common.protocol import catalogs
 
 MAX_DEPTH = 200
-"""Levels of nesting: far above any real body, far below what makes Python's own decoders give up."""
+"""Levels of nesting: far above any real body, far below the limits of Python's own decoders."""
 
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Control characters, line and paragraph separators, and what is left of broken UTF-16."""
+"""Control characters, line and paragraph separators, and lone surrogates."""
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _NESTING = (dict, list)
@@ -27,7 +27,7 @@ _SYNC_MODES = tuple(catalogs.SyncMode)
 
 
 def members(body: bytes, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The body's members as compact JSON, their types (and the catalog's shape) checked; nulls left out."""
+    """Return the body's members as compact JSON, their types and the catalog's shape checked; nulls are left out."""
     accepted = (*required, *optional)
     document = _decode(body)
     if not isinstance(document, dict):
@@ -54,7 +54,7 @@ def _decode(body: bytes) -> object:
     if not body.strip():
         raise BadRequest('The body is empty; expected JSON, such as {"config": {...}}.')
     try:
-        # How deep a decoder goes before it finds that a body is cut off depends on the Python.
+        # How deep a decoder recurses before it finds that a body is cut off depends on the Python.
         nesting.check(body)
         document = msgspec.json.decode(body)
     except RecursionError:
@@ -63,16 +63,16 @@ def _decode(body: bytes) -> object:
         raise BadRequest("The body is not UTF-8.") from None
     except msgspec.DecodeError as error:
         raise BadRequest(f"The body is not usable JSON: {error}.") from None
-    # msgspec lets the last of two members win; which one was meant is not ours to guess. Outside of strings
-    # every member has one colon, so counting finds such a body, and the slow way need only say where.
+    # msgspec lets the last of two members of one name win. Outside of strings every member has one colon, so counting
+    # finds such a body, and the slow decoder need only find where.
     if _count_members(document) != _STRING.sub(b"", body).count(b":"):
-        document = None  # else the collector would visit all of it again and again while the next one is made
+        document = None  # else the garbage collector visits all of it repeatedly while the next one is made
         json.loads(body.decode(), object_pairs_hook=_unique, parse_int=str, parse_float=str)
     return document
 
 
 def _count_members(document: object) -> int:
-    """Counts level by level, so that its own stack stays flat; raises BadRequest where there are too many levels."""
+    """Count level by level, without recursion. Raise BadRequest if there are too many levels."""
     count = 0
     level: list[Any] = [document]
     for _ in range(MAX_DEPTH):
@@ -99,7 +99,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> None:
 
 
 def _check_catalog(catalog: dict[str, Any], raw: bytes) -> None:
-    """A configured catalog, as `read` takes it: first what callers get wrong, then all that we rely on."""
+    """Check a configured catalog: first the usual mistakes, in our words, then all that we rely on."""
     _expect("catalog.streams", catalog.get("streams"), list, "an array of configured streams")
     for number, configured in enumerate(catalog["streams"]):
         path = f"catalog.streams[{number}]"
@@ -133,5 +133,5 @@ def _expect(path: str, value: object, kind: type | tuple[type, ...], wanted: str
 
 
 def shown(name: str) -> str:
-    """A caller's own name for something, short and harmless."""
+    """Return a caller's own name for something, short and harmless."""
     return repr(name if len(name) <= 40 else f"{name[:40]}...")

@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from common.errors import BadRequest, NotFound
 from common.settings import Settings
 from common.store import Database, sweeps, task_list, task_log
-from common.store.sweeps import LastSweep
 from common.store.task_list import TaskDetails
 from common.store.task_log import LogLine
 from common.tasks.requests import LOG_LINES, TaskQuery
@@ -29,68 +28,33 @@ def list_tasks(settings: Settings, query: TaskQuery) -> dict[str, Any]:
         )
     page = found[: query.limit]
     cursor = f"{_microseconds(page[-1].created_at)}~{page[-1].task_id}" if len(found) > query.limit else None
-    tasks = [_task(task) for task in page]
-    return {"ok": True, "tasks": tasks, "next": cursor, "lastSweep": None if last is None else _sweep(last)}
+    sweep = last and _wire(last) | {"ageSeconds": round(last.age_seconds, 1), "seconds": round(last.seconds, 3)}
+    return {"ok": True, "tasks": [_wire(task) for task in page], "next": cursor, "lastSweep": sweep}
 
 
 def get_task(settings: Settings, task_id: str, log_lines: int = LOG_LINES) -> dict[str, Any]:
     """Return one task with its result and last log lines; raise NotFound."""
     with Database(settings.require_database_url()) as db:
-        found, lines = db.transact(lambda db: _find(db, task_id, log_lines))
-    shown = _task(found)
-    shown["result"] = msgspec.Raw(found.result.encode()) if found.result else None
-    shown["logs"] = [structs.asdict(line) | {"timestamp": _stamp(line.timestamp)} for line in lines]
-    return {"ok": True, "task": shown}
+        task, result, lines = db.transact(lambda db: _find(db, task_id, log_lines))
+    raw = msgspec.Raw(result.encode()) if result else None
+    return {"ok": True, "task": _wire(task) | {"result": raw, "logs": [_wire(line) for line in lines]}}
 
 
-def _find(db: Database, task_id: str, log_lines: int) -> tuple[TaskDetails, list[LogLine]]:
+def _find(db: Database, task_id: str, log_lines: int) -> tuple[TaskDetails, str | None, list[LogLine]]:
     found = task_list.find(db, task_id)
     if found is None:
         raise NotFound("There is no task with this taskId; GET /tasks lists them.")
-    return found, task_log.last(db, found.sync_id, task_id, log_lines)
+    return *found, task_log.last(db, found[0].sync_id, task_id, log_lines)
 
 
-def _task(task: TaskDetails) -> dict[str, Any]:
-    return {
-        "taskId": task.task_id,
-        "command": task.command,
-        "syncId": task.sync_id,
-        "storageKey": task.storage_key,
-        "package": task.package,
-        "version": task.version,
-        "state": task.state,
-        "reason": task.reason,
-        "createdAt": _stamp(task.created_at),
-        "startedAt": _stamp(task.started_at),
-        "updatedAt": _stamp(task.updated_at),
-        "finishedAt": _stamp(task.finished_at),
-        "startedBy": task.started_by,
-        "streams": task.streams,
-        "failure": task.failure,
-        "attempt": task.attempt,
-        "attempts": task.attempts,
-        "dataPlane": task.data_plane,
-    }
+def _wire(row: Struct) -> dict[str, Any]:
+    """The row under its wire names; times are RFC 3339 in UTC, with milliseconds."""
+    values = zip(row.__struct_encode_fields__, structs.astuple(row), strict=True)
+    return {name: _stamp(value) if isinstance(value, datetime) else value for name, value in values}
 
 
-def _sweep(last: LastSweep) -> dict[str, Any]:
-    """When everything was last looked at, and what that came to: an old one means that nobody sweeps."""
-    return {
-        "at": _stamp(last.swept_at),
-        "ageSeconds": round(last.age_seconds, 1),
-        "seconds": round(last.seconds, 3),
-        "pods": last.pods,
-        "active": last.active,
-        "concluded": last.concluded,
-        "deleted": last.deleted,
-        "unreadable": last.unreadable,
-        "orphanedRows": last.orphaned_rows,
-        "dataPlane": last.data_plane,
-    }
-
-
-def _stamp(time: datetime | None) -> str | None:
-    return None if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _stamp(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _microseconds(time: datetime) -> int:

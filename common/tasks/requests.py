@@ -1,4 +1,4 @@
-"""What callers send, checked before anything else is touched: query and body to a NewTask or a TaskQuery.
+"""Checks what callers send before anything else is touched: query and body to a NewTask or a TaskQuery.
 
 Every problem becomes a sentence that names the field and never repeats a value. Routes: docs/reference/contract.md A.
 """
@@ -32,18 +32,18 @@ _IMAGE = ("package", "version")
 
 
 class Query(Protocol):
-    """The query parameters, as Werkzeug's MultiDict holds them."""
+    """Query parameters, as Werkzeug's MultiDict holds them."""
 
     def lists(self) -> Iterable[tuple[str, list[str]]]:
-        """Each name with all values given for it."""
+        """Return each name with all values given for it."""
         ...
 
 
 class NewTask(Struct, frozen=True):
-    """A task to start. Empty texts stand for what was not given.
+    """A task to start; parameters that were not given are "".
 
-    config, catalog and state are the JSON as sent, only without white space (numbers keep their digits); None
-    where absent or null. A state of None means "go on from the saved state", b"{}" "begin anew".
+    config, catalog and state are the JSON as sent, without white space (numbers keep their digits), None if absent or
+    null. A state of None means to resume from the saved state, b"{}" to start from nothing.
     """
 
     command: Command
@@ -60,12 +60,12 @@ class NewTask(Struct, frozen=True):
     state: bytes | None = None
 
     def __repr__(self) -> str:
-        """Without the payloads: they hold secrets."""
+        """Leave out the payloads: they hold secrets."""
         return f"NewTask({self.command}, {self.package!r}, {self.version!r}, {self.sync_id!r}, {self.task_id!r})"
 
 
 class TaskQuery(Struct, frozen=True):
-    """Which tasks to list; empty texts do not filter. `cursor` is the `next` of the page before."""
+    """Which tasks to list; "" does not filter. `cursor` is the `next` of the page before."""
 
     sync_id: str = ""
     status: str = ""
@@ -75,7 +75,7 @@ class TaskQuery(Struct, frozen=True):
 
 
 class CancelQuery(Struct, frozen=True):
-    """Which task to end; package and syncId, where given, have to be the task's."""
+    """Which task to end; package and syncId, if given, have to be the task's."""
 
     task_id: str
     package: str = ""
@@ -107,7 +107,7 @@ def parse_read(query: Query, body: bytes) -> NewTask:
     if given.get("fullSync", "") not in {"", "true", "false"}:
         raise BadRequest("fullSync: expected true or false.")
     for name in ("syncId", "taskId"):
-        # Both become a part of a path, and whatever stands between may take such parts away (RFC 3986, 5.2.4).
+        # Both become part of a path, and proxies may remove such parts (RFC 3986, 5.2.4).
         if any(part in {"", ".", ".."} for part in given[name].split("/")):
             raise BadRequest(f"{name}: has an empty part, `.` or `..` between slashes; in a URL it would get lost.")
     payload = bodies.members(body, required=("config", "catalog"), optional=("state",))
@@ -138,7 +138,7 @@ def parse_tasks(query: Query) -> TaskQuery:
 
 
 def parse_task_id(query: Query, task_id: str) -> tuple[str, int]:
-    """GET /tasks/<taskId>: the id, and how many of the last log lines to show."""
+    """GET /tasks/<taskId>. Return the id, and how many of the last log lines to show."""
     given = _parameters(query, optional=("logs",))
     return _text("taskId", task_id), _number("logs", given, MAX_LOG_LINES, LOG_LINES)
 
@@ -150,7 +150,7 @@ def parse_cancel(query: Query) -> CancelQuery:
 
 
 def parse_sweep(query: Query) -> None:
-    """POST /sweeper takes no parameters: what is to be swept is not the caller's to say."""
+    """POST /sweeper takes no parameters."""
     _parameters(query)
 
 

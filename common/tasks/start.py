@@ -1,4 +1,4 @@
-"""Starts a task: row first, then the pod, then its Secret. Safe to repeat after any interruption."""
+"""Starts a task: its row, then its pod, then its Secret. Safe to repeat after any interruption."""
 
 import logging
 from uuid import uuid4
@@ -25,9 +25,9 @@ _log = logging.getLogger(__name__)
 MAY_PASS = (QuotaExceeded, Unavailable, TimedOut)
 _RESERVED = frozenset({GLOBAL_STATE_KEY, LEGACY_STATE_KEY})
 CREATE_FAILED = "CREATE_FAILED: "
-"""The caller's console shows this word for a task whose pod could not be made (contract.md B)."""
+"""The caller's console shows this word for a task whose pod could not be created (contract.md B)."""
 WAITS = "The pod waits: "
-"""How a pending task's reason begins while its pod is there."""
+"""How a pending task's reason begins while its pod exists."""
 
 
 class Started(Struct, frozen=True):
@@ -38,12 +38,12 @@ class Started(Struct, frozen=True):
 
 
 def start(task: NewTask, settings: Settings) -> Started:
-    """Accepts a task and makes its pod, or raises a SyncError and leaves a row that says why.
+    """Accept a task and create its pod, or raise a SyncError and leave a row that says why.
 
-    The same taskId with the same request is answered as the first time; with another one it is a Conflict.
+    The same taskId with the same request is answered as the first time; raise Conflict for another request.
     """
     images.check_allowed(task.package, settings.allowed_images)
-    key, here = _key(task), data_plane.of(settings)
+    key, here = _task_of(task), data_plane.of(settings)
     with Database(settings.require_database_url()) as db:
         key, payload, row, created = db.transact(lambda db: _begin(db, key, task, here))
         answer = Started(row.task_id, row.started_at)
@@ -54,7 +54,7 @@ def start(task: NewTask, settings: Settings) -> Started:
     return answer
 
 
-def _key(task: NewTask) -> Task:
+def _task_of(task: NewTask) -> Task:
     return Task(
         command=task.command,
         task_id=task.task_id or str(uuid4()),
@@ -67,14 +67,14 @@ def _key(task: NewTask) -> Task:
 
 
 def _may_lack_pod(row: TaskRow, here: str) -> bool:
-    """Whether a repeated request has to look for the task's pod; raises Conflict where it cannot help."""
+    """Whether a repeated request has to look for the task's pod. Raise Conflict if it cannot help."""
     if row.state is TaskState.FAILED and not row.ran:
         raise Conflict(f"Task {row.task_id} could not be started before: {row.reason.rstrip('.')}. Use a new taskId.")
     if row.state is not TaskState.PENDING or row.attempt > 1:
         return False
     if row.data_plane in {None, here}:
         return True
-    # A second pod here would run beside the one that is, or comes to be, over there.
+    # A second pod here would run beside the one of the other data plane.
     if row.reason and not row.reason.startswith(WAITS):
         raise Conflict(
             f"Task {row.task_id} was started in another data plane, {row.data_plane}, and has no pod there yet: "
@@ -84,7 +84,7 @@ def _may_lack_pod(row: TaskRow, here: str) -> bool:
 
 
 def pod_settings(settings: Settings) -> PodSettings:
-    """What task pods get of this process's settings."""
+    """Return what task pods get of these settings."""
     return PodSettings(
         sidecar_image=settings.sidecar_image,
         namespace=settings.kubernetes_namespace,
@@ -103,7 +103,7 @@ def pod_settings(settings: Settings) -> PodSettings:
 
 
 def _begin(db: Database, key: Task, task: NewTask, here: str) -> tuple[Task, Payload, TaskRow, bool]:
-    """In one transaction: what the connector will be given, checked, and the task's rows."""
+    """In one transaction: check what the connector will be given, and write the task's rows."""
     payload = Payload(task.config, task.catalog, task.state)
     digest = manifest.request_hash(key, payload, task.table_name_prefix, full_sync=task.full_sync)
     payload = structs.replace(payload, config=_config(db, task))
@@ -138,7 +138,7 @@ def _in_the_way(key: Task, row: TaskRow, here: str) -> str:
 
 
 def _state(db: Database, task: NewTask) -> bytes:
-    """The caller's state unchanged; without one the saved states, as far as they can be resumed from."""
+    """Return the caller's state unchanged; without one the saved states, as far as they can be resumed from."""
     if task.state is not None:
         return task.state
     if task.full_sync or task.catalog is None:
@@ -148,12 +148,12 @@ def _state(db: Database, task: NewTask) -> bytes:
 
 
 def _config(db: Database, task: NewTask) -> bytes | None:
-    """The caller's configuration, or what the connector made of it in an earlier task (CONTROL)."""
+    """Return the caller's configuration, or what the connector changed it to in an earlier task (CONTROL)."""
     return None if task.config is None else states.kept_config(db, task.package, task.config)
 
 
 def _refuse_shared_tables(task: NewTask) -> None:
-    """Two streams must not write to one table, nor save their states under one key."""
+    """Raise Refused if two streams would write to one table, or save their states under one key."""
     if task.catalog is None:
         return
     seen: dict[tuple[str, str], str] = {}
@@ -173,13 +173,12 @@ def _refuse_shared_tables(task: NewTask) -> None:
 
 
 def _make_pod(db: Database, key: Task, payload: Payload, settings: Settings, prefix: str) -> None:
-    """Makes the pod, or says in the task's row why there is none."""
+    """Create the pod, or note in the task's row why there is none."""
     try:
         where = cluster.connect(settings)
         pod = ensure_pod(where, key, payload, pod_settings(settings), prefix)
     except MAY_PASS as error:
-        # Or it has happened after all: the row stays PENDING, so that the same request, repeated, goes on from
-        # what is there. A sweep fails the row if nobody does.
+        # The row stays PENDING: the same request, repeated, goes on from what exists. If none comes, a sweep fails it.
         reasons = {key.task_id: error.message}
         db.transact(lambda db: tasks.note_troubles(db, reasons))
         raise

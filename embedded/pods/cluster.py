@@ -1,6 +1,5 @@
 """The seven verbs of `common.cluster.Cluster` over local processes."""
 
-import fcntl
 import json
 import logging
 import os
@@ -10,7 +9,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Lock, Thread
 from typing import IO, Any
@@ -20,10 +19,11 @@ import msgspec
 from common.cluster import Manifest
 from common.cluster.objects import Pod
 from common.errors import ClusterUnavailable, Conflict, Refused, SettingsError
+from embedded import files
 from embedded.pods import logs, manifest, pod_dir, recovery
 from embedded.pods.images import Images
 from embedded.pods.launch import MARKER
-from embedded.pods.pod_dir import Parameters, PodFolder, delete_tree, write, write_json
+from embedded.pods.pod_dir import Parameters, PodFolder, delete_tree, write_json
 from embedded.pods.secrets import SecretFiles
 from embedded.pods.status import PodStatus, now
 
@@ -42,9 +42,8 @@ _log = logging.getLogger(__name__)
 class LocalCluster:
     """A `Cluster` on this machine. One at a time per folder; `close` it to end its pods in order.
 
-    Pods, and what they left, survive it as a failed pod each, so that a sweep can conclude them.
-    `environment` is what the runners get, and so what installing a connector sees. `on_end` is called, by a thread of
-    its own, whenever a pod has ended.
+    Pods that it leaves are Failed, so that a sweep can conclude them. `environment` is that of the runners, and so of
+    installations. `on_end` is called, by a thread of its own, whenever a pod has ended.
     """
 
     def __init__(
@@ -61,7 +60,14 @@ class LocalCluster:
         for path in (folder, self._pods, secrets):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.chmod(0o700)
-        self._claim = _claim(folder)
+        self._claim = ExitStack()
+        try:
+            # A second owner would end the pods of this one, as if left by a crash.
+            self._claim.enter_context(files.lock(folder / "lock"))
+        except BlockingIOError as exc:
+            raise SettingsError(
+                f"Another process runs pods in {folder} already; stop it, or choose another folder."
+            ) from exc
         self._secrets = SecretFiles(secrets.resolve())
         self._pods = self._pods.resolve()
         self._environment = dict(environment)
@@ -84,7 +90,7 @@ class LocalCluster:
         """See Cluster; returns while the pod is Pending."""
         name = str(pod["metadata"]["name"])
         if not _NAME.fullmatch(name):
-            raise Refused(f"{name!r} is no name for a pod; use lower-case letters, digits, '-' and '.'.")
+            raise Refused(f"{name!r} is not a name for a pod; use lower-case letters, digits, '-' and '.'.")
         with self._lock:
             if self._closed:
                 raise ClusterUnavailable("The embedded edition is stopping; start the task again when it is up.")
@@ -96,7 +102,7 @@ class LocalCluster:
         return created
 
     def create_secret(self, secret: Manifest) -> None:
-        """See Cluster. One whose owner is gone already is not kept, as a garbage collector would do."""
+        """See Cluster. A Secret whose owner is gone is not kept: a garbage collector would delete it."""
         owners = secret["metadata"].get("ownerReferences") or ()
         with self._lock:
             if not owners or any(self._exists(owner["name"], owner["uid"]) for owner in owners):
@@ -118,7 +124,7 @@ class LocalCluster:
         return (pod for folder in pod_dir.pods(self._pods) if (pod := folder.read()) is not None and pod.is_ours)
 
     def delete_pod(self, name: str, uid: str, grace_seconds: int) -> None:
-        """See Cluster. Asked again, it can only shorten the grace period."""
+        """See Cluster. A second call can only shorten the grace period."""
         with self._lock:
             pod = self.get_pod(name)
             if pod is None or pod.uid != uid:
@@ -140,7 +146,7 @@ class LocalCluster:
         return logs.tail(PodFolder(self._pods / name).log(container), tail_lines)
 
     def close(self, grace_seconds: float = _CLOSE_GRACE_SECONDS) -> None:
-        """Ends all pods (SIGTERM, then SIGKILL after the grace period) and waits for it; idempotent."""
+        """End all pods (SIGTERM, then SIGKILL after the grace period) and wait for it; idempotent."""
         with self._lock:
             self._closed = True
             runners, watchers = list(self._runners.values()), list(self._watchers.values())
@@ -156,7 +162,7 @@ class LocalCluster:
         self._claim.close()
 
     def _forget_payloads(self) -> None:
-        """What is left of the pods is for the next sweep; configurations and Secrets are for nobody any more."""
+        """Delete configurations and Secrets; the rest of the pods is for the next sweep."""
         for folder in pod_dir.pods(self._pods):
             with suppress(OSError):
                 delete_tree(folder.root / "volumes")
@@ -167,7 +173,7 @@ class LocalCluster:
         return pod is not None and pod.uid == uid
 
     def _make_folder(self, name: str, pod: Manifest) -> PodFolder:
-        """A whole folder appears under the pod's name, or none."""
+        """Make a folder that appears under the pod's name whole, or not at all."""
         made: dict[str, Any] = json.loads(json.dumps(pod))
         made["metadata"] |= {"uid": str(uuid.uuid4()), "creationTimestamp": now()}
         half = PodFolder(self._pods / f".new-{made['metadata']['uid']}")
@@ -175,7 +181,7 @@ class LocalCluster:
             half.root.mkdir(mode=0o700)
             write_json(half.pod, made)
             write_json(half.status, PodStatus(manifest.parse(made).spec).as_dict())
-            write(half.parameters, msgspec.json.encode(self._parameters))
+            files.write_atomic(half.parameters, msgspec.json.encode(self._parameters))
             return PodFolder(half.root.rename(self._pods / name))
         except OSError as exc:
             with suppress(FileNotFoundError):
@@ -206,7 +212,7 @@ class LocalCluster:
         watcher.start()
 
     def _watch(self, name: str, uid: str, folder: PodFolder, runner: subprocess.Popen[bytes]) -> None:
-        """Waits for a runner's end, and concludes what it could not conclude itself."""
+        """Wait for a runner's end, and conclude its pod if it could not."""
         code = runner.wait()
         try:
             if code != 0:
@@ -223,7 +229,7 @@ class LocalCluster:
             self._on_end()
 
     def _conclude(self, folder: PodFolder, uid: str) -> None:
-        """Until it works: while the disk is full, the pod would go on to count as running, and nobody owns it."""
+        """Try until it works: while the disk is full, the pod would count as running."""
         while True:
             try:
                 recovery.conclude(folder, uid, _CRASHED)
@@ -238,19 +244,6 @@ class LocalCluster:
     def _remove(self, folder: PodFolder, uid: str) -> None:
         self._secrets.remove_owned_by(uid)
         folder.remove()
-
-
-def _claim(folder: Path) -> IO[bytes]:
-    """Held, by the kernel, for as long as this process lives: a second owner would repair living pods away."""
-    claim = (folder / "lock").open("ab")
-    try:
-        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as exc:
-        claim.close()
-        raise SettingsError(
-            f"Another process runs pods in {folder} already; stop it, or choose another folder."
-        ) from exc
-    return claim
 
 
 def _order(runner: subprocess.Popen[bytes], *, grace: float, reason: str = "", message: str = "") -> None:

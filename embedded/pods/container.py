@@ -1,4 +1,4 @@
-"""The runner's side of a container: forks its supervisor, gives it orders, hears its reports."""
+"""The runner's side of a container: forks its supervisor, sends it orders, reads its reports."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ class Container:
         launch.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.name = launch.name
         self.state: State | None = None
-        """What is known of it; None until the supervisor said something."""
+        """None until the supervisor's first report."""
         self.ended = False
         self._started = now()
         self._half = b""
@@ -38,7 +38,7 @@ class Container:
         self.identities: list[Identity] = [self.supervisor]
 
     def receive(self) -> None:
-        """Takes in what the supervisor reports; call it when `control` is readable."""
+        """Read the supervisor's reports; call it when `control` is readable."""
         try:
             data = self.control.recv(64 * 1024)
         except ConnectionResetError:
@@ -53,11 +53,11 @@ class Container:
             self._collect()
 
     def terminate(self) -> None:
-        """SIGTERM to the main process, and to it alone."""
+        """Send SIGTERM to the main process alone."""
         self._order(supervisor.TERMINATE)
 
     def kill(self) -> None:
-        """SIGKILL to all of it."""
+        """Send SIGKILL to all processes."""
         self._order(supervisor.KILL)
 
     def _order(self, order: bytes) -> None:
@@ -65,7 +65,7 @@ class Container:
             self.control.sendall(order)
 
     def _collect(self) -> None:
-        """The supervisor is gone; if it was killed itself, its container is without a keeper."""
+        """Reap the supervisor; if it was killed, so is its container."""
         self.ended = True
         self.control.close()
         with suppress(ChildProcessError):
@@ -78,7 +78,7 @@ class Container:
 
 
 def _become_supervisor(launch: Launch, control: socket.socket, not_ours: Iterable[Container]) -> None:
-    """Never returns: nothing of the runner's own code may go on in the fork."""
+    """Never return: none of the runner's own code may go on in the fork."""
     code = 1
     try:
         # The owner's lifeline, and other containers' sockets, are the runner's alone.

@@ -1,4 +1,4 @@
-"""What a runner waits for: its containers' reports, its owner's orders, the pod's time limits."""
+"""A runner's event loop: its containers' reports, its owner's orders, the pod's time limits."""
 
 import json
 import os
@@ -18,13 +18,13 @@ _DEFAULT_GRACE_SECONDS = 30.0
 
 
 class Stopped(Exception):
-    """The pod was to end, and nothing of it runs any more."""
+    """The pod had to end, and nothing of it runs any more."""
 
 
-class Attention:
+class EventLoop:
     """Waits for several things at once, in one thread.
 
-    `on_change` hears of every change of a container; `on_end(reason, message)` of an end from outside.
+    `on_change` is called at every change of a container, `on_end(reason, message)` when the pod is ended from outside.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Attention:
         self._selector.register(_OWNER, selectors.EVENT_READ, self._hear_owner)
 
     def start(self, launch: Launch) -> Container:
-        """Starts a container."""
+        """Start a container."""
         container = Container(launch, self.running.values())
         self.running[launch.name] = container
         self._selector.register(container.control, selectors.EVENT_READ, lambda: self._hear_container(container))
@@ -54,7 +54,7 @@ class Attention:
         return container
 
     def wait(self, done: Callable[[], bool], pause_seconds: float = inf) -> None:
-        """Returns when `done`, asked after every event and every pause; raises Stopped at an end from outside."""
+        """Return when `done`, asked after every event and pause. Raise Stopped once the pod was ended from outside."""
         while not done():
             self._check_time()
             if self._stopping and not self.running:
@@ -67,7 +67,7 @@ class Attention:
             raise Stopped
 
     def wait_seconds(self, seconds: float) -> None:
-        """Lets time pass, attentively."""
+        """Wait for so long; events are served."""
         end = time.monotonic() + seconds
         self.wait(lambda: time.monotonic() >= end, pause_seconds=seconds)
 

@@ -1,4 +1,4 @@
-"""Gets a connector ready to run, as a kubelet pulls an image: it tells permanent from passing trouble."""
+"""Installs a connector, as a kubelet pulls an image, and tells permanent trouble from passing one."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from common.errors import BadRequest, Refused, SyncError
 from embedded.pods import images, logs
-from embedded.pods.event_loop import Attention
+from embedded.pods.event_loop import EventLoop
 from embedded.pods.installer import Exit
 from embedded.pods.launch import Launch
 from embedded.pods.pod_dir import Parameters, PodFolder
@@ -20,13 +20,13 @@ _LOOK_SECONDS = 0.25
 class Puller:
     """Installs images while the pod stays responsive; `show` takes the waiting container's state."""
 
-    def __init__(self, folder: PodFolder, parameters: Parameters, attention: Attention) -> None:
+    def __init__(self, folder: PodFolder, parameters: Parameters, loop: EventLoop) -> None:
         self._folder = folder
         self._parameters = parameters
-        self._attention = attention
+        self._loop = loop
 
     def entry_point(self, image: str, show: Callable[[State], None]) -> str:
-        """The image's command line; does not return while it cannot be had, Stopped ends that."""
+        """Return the image's command line. Wait while it cannot be installed, until Stopped is raised."""
         try:
             if not images.is_reference(image):
                 raise BadRequest(f"Failed to apply default image tag {image!r}: couldn't parse image name")
@@ -36,7 +36,7 @@ class Puller:
             return resolver.command(image)
         except SyncError as exc:
             show(waiting(_permanent(exc), exc.message))
-            self._attention.wait(lambda: False)
+            self._loop.wait(lambda: False)
             raise
 
     def _install_until_ready(self, image: str, show: Callable[[State], None]) -> None:
@@ -46,26 +46,26 @@ class Puller:
             # The first message names the cause; later ones often only say that it is still so.
             first = first or trouble
             show(waiting(Waiting.PULL_FAILED, first))
-            self._attention.wait_seconds(min(1.0, pause / 2))
+            self._loop.wait_seconds(min(1.0, pause / 2))
             show(waiting(Waiting.PULL_BACK_OFF, f"{first} (next try within {pause:g} s)"))
-            self._attention.wait_seconds(pause)
+            self._loop.wait_seconds(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _install(self, image: str, show: Callable[[State], None]) -> str:
-        """One attempt: "" or the passing trouble; raises Refused and BadRequest for the lasting ones."""
+        """Try once; return the passing trouble, or "". Raise Refused or BadRequest for a lasting one."""
         folder = self._folder
         folder.installation.unlink(missing_ok=True)
         arguments = [sys.executable, "-m", "embedded.pods.installer"]
         files = [str(folder.parameters), image, str(folder.installation)]
         log, work = folder.log(_INSTALLER), folder.work(_INSTALLER)
-        container = self._attention.start(Launch(_INSTALLER, [*arguments, *files], work, log))
+        container = self._loop.start(Launch(_INSTALLER, [*arguments, *files], work, log))
 
         def ended() -> bool:
             if report := self._outcome("report"):
                 show(waiting(Waiting.CREATING, report))
             return container.ended
 
-        self._attention.wait(ended, pause_seconds=_LOOK_SECONDS)
+        self._loop.wait(ended, pause_seconds=_LOOK_SECONDS)
         code = ((container.state or {}).get("terminated") or {}).get("exitCode")
         trouble = self._outcome("trouble") or f"installing {image} failed: {self._last_words()}"
         if code == Exit.REFUSED:

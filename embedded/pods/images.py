@@ -1,7 +1,4 @@
-"""What stands for container images here: a connector's image name resolves to a shell command line.
-
-The one place that knows how a runner (another process) gets at the resolver.
-"""
+"""A connector's image name resolves to a shell command line; how a runner, another process, gets the resolver."""
 
 import importlib
 import re
@@ -21,18 +18,18 @@ class ImageResolver(Protocol):
     """Makes connectors runnable on this machine (embedded.connectors.install.Connectors)."""
 
     def is_ready(self, image: str) -> bool:
-        """Whether `command` would give something that runs now."""
+        """Return whether the command line would run now."""
         ...
 
     def install(self, image: str, report: Callable[[str], None]) -> None:
-        """Makes the image ready; `report` takes sentences on the progress.
+        """Make the image ready; `report` takes sentences on the progress.
 
-        Raises Refused where trying again cannot help, Unavailable where it may.
+        Raise Refused if trying again cannot help, Unavailable if it may.
         """
         ...
 
     def command(self, image: str) -> str:
-        """The command line, for a POSIX shell, that stands for the image's entry point."""
+        """Return the command line, for a POSIX shell, that replaces the image's entry point."""
         ...
 
 
@@ -46,7 +43,7 @@ class Images(Struct, frozen=True):
 
 
 def resolver(images: Images) -> ImageResolver:
-    """The resolver of this process."""
+    """Make the resolver of this process."""
     from pathlib import Path
 
     module, _, name = images.factory.partition(":")
@@ -59,5 +56,5 @@ def resolver(images: Images) -> ImageResolver:
 
 
 def is_reference(image: str) -> bool:
-    """Whether a container runtime could read this image name at all."""
+    """Return whether a container runtime could read this image name."""
     return _NAME.fullmatch(image) is not None

@@ -1,9 +1,8 @@
-"""Installs one image in a process of its own, so that a pod can be deleted while it does.
+"""Installs one image in a process of its own, so that its pod can be deleted meanwhile.
 
     python -m embedded.pods.installer PARAMETERS IMAGE OUTCOME
 
-OUTCOME is a file with a JSON object: "report", the newest sentence on the progress, or "trouble", why it
-failed. The exit code says the rest (class Exit).
+OUTCOME is a file with a JSON object: "report", the newest sentence on the progress, or "trouble", why it failed.
 """
 
 import sys
@@ -18,8 +17,6 @@ from embedded.pods.pod_dir import Parameters, write_json
 
 
 class Exit(IntEnum):
-    """What an exit code means."""
-
     READY = 0
     FAILED = 1  # also an unexpected error: it may pass
     REFUSED = 3
@@ -27,7 +24,6 @@ class Exit(IntEnum):
 
 
 def main(parameters: Path, image: str, outcome: Path) -> Exit:
-    """Installs `image`."""
     known = msgspec.json.decode(parameters.read_bytes(), type=Parameters)
 
     def report(sentence: str) -> None:

@@ -1,4 +1,4 @@
-"""What a container printed: the newest part of it, in two files of bounded size."""
+"""The newest part of a container's output, in two files of bounded size."""
 
 import logging
 from pathlib import Path
@@ -10,7 +10,7 @@ _log = logging.getLogger(__name__)
 
 
 class BoundedLog:
-    """Appends to `path`; when that is full it becomes `path`.1 and the former `path`.1 goes."""
+    """Appends to `path`; when that is full it replaces `path`.1."""
 
     def __init__(self, path: Path, file_bytes: int = FILE_BYTES) -> None:
         self._path = path
@@ -20,7 +20,7 @@ class BoundedLog:
         self._broken = False
 
     def write(self, data: bytes) -> None:
-        """Never raises: a full disk must not stop a container, nor block it."""
+        """Append, and never raise: a full disk must not stop a container, nor block it."""
         try:
             if self._size + len(data) > self._limit:
                 self._file.close()
@@ -35,12 +35,11 @@ class BoundedLog:
             self._broken = True
 
     def close(self) -> None:
-        """Gives the file back."""
         self._file.close()
 
 
 def tail(path: Path, lines: int) -> bytes:
-    """The last lines as bytes; b"" where there is no log."""
+    """Return the last lines; b"" without a log."""
     content = _read(_older(path)) + _read(path)
     end = b"\n" if content.endswith(b"\n") else b""
     return b"\n".join(content.removesuffix(b"\n").split(b"\n")[-lines:]) + end if lines > 0 else b""

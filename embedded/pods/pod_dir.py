@@ -1,4 +1,4 @@
-"""Where a pod's files are, and how they are written: whole or not at all."""
+"""Where a pod's files are."""
 
 import json
 import logging
@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from common.cluster.objects import Pod, Status
+from embedded import files
 from embedded.pods.images import Images
 
 _log = logging.getLogger(__name__)
@@ -18,13 +19,13 @@ _POD, _STATUS = msgspec.json.Decoder(Pod), msgspec.json.Decoder(Status)
 
 
 class Parameters(Struct, frozen=True):
-    """What a runner has to know besides its pod; a 0600 file in the pod's folder."""
+    """What a runner needs to know besides its pod; a 0600 file in the pod's folder."""
 
     images: Images
     sidecar_image: str
     secrets: str
     environment: dict[str, str]
-    """What every container gets besides its own variables."""
+    """The first variables of every container."""
     install_pause_seconds: float
 
 
@@ -48,7 +49,7 @@ class PodFolder:
         return self.root / "volumes" / name
 
     def container(self, name: str) -> Path:
-        """A container's own files: log, and what stands for the rest of its file system."""
+        """A container's own files: its log, and its working, home and temporary folders."""
         return self.root / "containers" / name
 
     def log(self, container: str) -> Path:
@@ -72,7 +73,7 @@ class PodFolder:
             return None
 
     def remove(self) -> None:
-        """Takes the folder away at once (by renaming it) and then deletes it."""
+        """Take the folder away at once (by renaming it), then delete it."""
         doomed = self.root.with_name(f".gone-{os.urandom(8).hex()}")
         try:
             self.root.rename(doomed)
@@ -82,32 +83,19 @@ class PodFolder:
 
 
 def pods(root: Path) -> Iterator[PodFolder]:
-    """The folders of all pods; names with a dot in front are half made or half deleted."""
+    """Yield the folders of all pods; names with a dot in front are half made or half deleted."""
     for path in sorted(root.iterdir()):
         if path.is_dir() and not path.name.startswith("."):
             yield PodFolder(path)
 
 
-def write(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replaces a file as a whole: a reader sees the old content or the new."""
-    half = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        half.replace(path)
-    except OSError:
-        half.unlink(missing_ok=True)  # a full disk: half a Secret must not stay
-        raise
-
-
 def write_json(path: Path, value: object) -> None:
-    """The same for a JSON value."""
-    write(path, json.dumps(value).encode())
+    """Replace a file by a JSON value."""
+    files.write_atomic(path, json.dumps(value).encode())
 
 
 def delete_tree(path: Path) -> None:
-    """Deletes a folder even where a connector left folders that nobody may write to."""
+    """Delete a folder even if a connector left folders in it that nobody may write to."""
     try:
         shutil.rmtree(path)
     except PermissionError:

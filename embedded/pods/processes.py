@@ -16,8 +16,9 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from embedded import files
 from embedded.pods.launch import MARKER
-from embedded.pods.pod_dir import PodFolder, write
+from embedded.pods.pod_dir import PodFolder
 
 _PR_SET_CHILD_SUBREAPER = 36
 _START_TOLERANCE_SECONDS = 1.0  # psutil derives start times from a clock that may be adjusted meanwhile
@@ -27,25 +28,25 @@ _log = logging.getLogger(__name__)
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A process, told from any later one with the same pid."""
+    """Tells a process from any later one with the same pid."""
 
     pid: int
     created: float
 
 
 def identify(pid: int) -> Identity:
-    """The identity of a process that is known to exist."""
+    """Return the identity of a process that exists."""
     return Identity(pid, psutil.Process(pid).create_time())
 
 
 def become_subreaper() -> None:
-    """Makes orphans among this process's descendants its children, also those that call setsid."""
+    """Adopt orphans among this process's descendants, also those that call setsid."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def descendants(pid: int) -> list[int]:
-    """All processes below `pid`; those that ended but were not waited for may be among them."""
+    """Return all processes below `pid`, zombies included."""
     found: list[int] = []
     waiting = [pid]
     while waiting:
@@ -56,16 +57,15 @@ def descendants(pid: int) -> list[int]:
 
 
 def kill(pids: Iterable[int]) -> None:
-    """SIGKILL to each."""
     for pid in pids:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
 
 
 def kill_descendants(spare: Set[int] = frozenset()) -> None:
-    """Ends all that this process ever started, and waits for it; a child in `spare` keeps its whole tree.
+    """Kill all that this process ever started, and wait for it; a child in `spare` keeps its whole tree.
 
-    Only with nothing spared the kernel itself confirms that nothing is left.
+    Without `spare` the kernel confirms that nothing is left.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -80,7 +80,7 @@ def kill_descendants(spare: Set[int] = frozenset()) -> None:
 
 
 def reap_orphans(main: int) -> None:
-    """Waits for ended children except `main`, whose exit code is another's to collect."""
+    """Reap ended children except `main`, whose exit code is another's to collect."""
     with suppress(ChildProcessError):
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) is not None:
             if ended.si_pid == main:
@@ -89,10 +89,10 @@ def reap_orphans(main: int) -> None:
 
 
 def memory_bytes(pids: Iterable[int], limit: int) -> int:
-    """The memory that processes use together.
+    """Return the memory that processes use together.
 
-    Resident sizes count shared pages once per process (and forked workers share most of theirs), so what
-    looks like too much is counted again by proportional size, which costs more.
+    Resident sizes count shared pages once per process (and forked workers share most of theirs), so a sum above
+    `limit` is counted again by proportional size, which costs more.
     """
     processes = []
     for pid in pids:
@@ -103,15 +103,15 @@ def memory_bytes(pids: Iterable[int], limit: int) -> int:
 
 
 def record(folder: PodFolder, identities: Iterable[Identity]) -> None:
-    """Notes the pod's processes for a clean-up after a crash."""
-    write(folder.processes, msgspec.json.encode(list(identities)))
+    """Keep the pod's processes for a clean-up after a crash."""
+    files.write_atomic(folder.processes, msgspec.json.encode(list(identities)))
 
 
 def clean_up(folder: PodFolder, uid: str, patience_seconds: float = 2.0) -> None:
-    """Ends what is left of a pod whose runner is gone, and returns when it is.
+    """End what is left of a pod whose runner is gone, and wait for it.
 
-    Supervisors end their containers themselves when the runner dies; killing them earlier would set free
-    whatever they look after, so they get `patience_seconds` first.
+    Supervisors end their containers themselves when the runner dies; killing them earlier would set free the
+    processes that they own, so they get `patience_seconds` first.
     """
     start = time.monotonic()
     while victims := _left_of(folder, uid):
@@ -125,7 +125,7 @@ def clean_up(folder: PodFolder, uid: str, patience_seconds: float = 2.0) -> None
 
 
 def _children(pid: int) -> list[int]:
-    """A process's children, from its own files where the kernel lists them: no walk over all processes."""
+    """Return a process's children, on Linux without a walk over all processes."""
     try:
         threads = list(Path(f"/proc/{pid}/task").iterdir())
         return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
@@ -136,7 +136,7 @@ def _children(pid: int) -> list[int]:
 
 
 def _reap(spare: Set[int]) -> bool:
-    """Waits for children that ended; False once there are no children at all."""
+    """Reap children that ended; return False once there are no children at all."""
     try:
         if not spare:
             while os.waitpid(-1, os.WNOHANG)[0]:

@@ -19,7 +19,7 @@ from common.errors import Refused
 from embedded.pods import manifest, processes
 from embedded.pods import secrets as pod_secrets
 from embedded.pods.container import Container
-from embedded.pods.event_loop import Attention, Stopped
+from embedded.pods.event_loop import EventLoop, Stopped
 from embedded.pods.image_puller import Puller
 from embedded.pods.launch import MARKER, Secrets, launch
 from embedded.pods.manifest import PodManifest
@@ -40,12 +40,12 @@ class Runner:
         self._basis = {**parameters.environment, MARKER: pod.metadata.uid}
         self._status = PodStatus(self._spec)
         self._names = {container.name for container in self._spec.every}
-        self._attention = Attention(self._spec, self._on_change, self._status.end)
-        self._puller = Puller(folder, parameters, self._attention)
+        self._loop = EventLoop(self._spec, self._on_change, self._status.end)
+        self._puller = Puller(folder, parameters, self._loop)
         self._own = processes.identify(os.getpid())
 
     def run(self) -> None:
-        """Returns when the pod has ended and its final status is written."""
+        """Run the pod until it has ended and its final status is written."""
         processes.record(self._folder, [self._own])
         with suppress(Stopped):
             self._live()
@@ -57,13 +57,13 @@ class Runner:
         self._make_volumes(secrets)
         for container in self._spec.init_containers:
             started = self._start(container, secrets)
-            self._attention.wait(lambda started=started: started.ended)  # type: ignore[misc] # a lambda's default has no type
+            self._loop.wait(lambda started=started: started.ended)  # type: ignore[misc] # a lambda's default has no type
             if self._status.exit_code(started.name) != 0:
                 return
         entries = [self._entry_point(container) for container in self._spec.containers]
         for container, entry_point in zip(self._spec.containers, entries, strict=True):
             self._start(container, secrets, entry_point)
-        self._attention.wait(lambda: not self._attention.running)
+        self._loop.wait(lambda: not self._loop.running)
 
     def _await_secrets(self) -> Secrets:
         """A Secret is made after its pod, so that the pod can own it."""
@@ -78,7 +78,7 @@ class Runner:
         if not complete():
             missing = ", ".join(sorted(wanted - set(found)))
             self._show(self._first_name(), waiting(Waiting.CREATING, f"waiting for the Secret {missing}"))
-        self._attention.wait(complete, pause_seconds=_SECRETS_LOOK_SECONDS)
+        self._loop.wait(complete, pause_seconds=_SECRETS_LOOK_SECONDS)
         return found
 
     def _make_volumes(self, secrets: Secrets) -> None:
@@ -103,12 +103,12 @@ class Runner:
         except Refused as exc:
             self._give_up(container.name, waiting(Waiting.CONFIG_ERROR, exc.message))
             raise
-        return self._attention.start(prepared)
+        return self._loop.start(prepared)
 
     def _give_up(self, name: str, state: State) -> None:
-        """What is wrong stays so, as the pod and its Secret never change: wait to be deleted."""
+        """Wait to be deleted: the pod and its Secret never change, so neither will what is wrong."""
         self._show(name, state)
-        self._attention.wait(lambda: False)
+        self._loop.wait(lambda: False)
 
     def _first_name(self) -> str:
         return self._spec.every[0].name
@@ -118,14 +118,14 @@ class Runner:
         write_json(self._folder.status, self._status.as_dict())
 
     def _on_change(self, container: Container) -> None:
-        running = self._attention.running.values()
+        running = self._loop.running.values()
         processes.record(self._folder, [self._own, *(i for c in running for i in c.identities)])
         if container.name in self._names and container.state is not None:
             self._show(container.name, container.state)
 
 
 def main(folder: PodFolder) -> None:
-    """Runs the pod in `folder`."""
+    """Run the pod in `folder`."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # Whoever stops all processes of a service at once must not hit this one: the owner ends it in order.
     # Handlers, because containers would inherit SIG_IGN.

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from common.errors import Conflict, Refused
+from embedded import files
 from embedded.pods.manifest import KeyPath, SecretVolume
-from embedded.pods.pod_dir import write
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}")
 
@@ -22,14 +22,16 @@ class SecretFiles:
         self.root = root
 
     def create(self, secret: Mapping[str, Any]) -> None:
-        """Keeps a Secret; raises Conflict where one of that name exists, Refused for an unusable name."""
+        """Keep a Secret. Raise Conflict if one of that name exists, Refused for an unusable name."""
         metadata = secret["metadata"]
         path = self._path(metadata["name"])
         if path is None:
-            raise Refused(f"{metadata['name']!r} is no name for a Secret.")
+            raise Refused(
+                f"{metadata['name']!r} is not a name for a Secret; use lower-case letters, digits, '-' and '.'."
+            )
         half = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
         owners = [owner["uid"] for owner in metadata.get("ownerReferences") or ()]
-        write(half, json.dumps({"owners": owners, "data": dict(secret.get("data") or {})}).encode())
+        files.write_atomic(half, json.dumps({"owners": owners, "data": dict(secret.get("data") or {})}).encode())
         try:
             os.link(half, path)  # whole, and never over another one
         except FileExistsError:
@@ -38,7 +40,7 @@ class SecretFiles:
             half.unlink(missing_ok=True)
 
     def read(self, name: str) -> dict[str, bytes] | None:
-        """A Secret's decoded values, or None."""
+        """Return the decoded values of a Secret, if it exists."""
         path = self._path(name)
         try:
             content = None if path is None else json.loads(path.read_bytes())
@@ -47,13 +49,13 @@ class SecretFiles:
         return None if content is None else {k: base64.b64decode(v) for k, v in content["data"].items()}
 
     def remove_owned_by(self, uid: str) -> None:
-        """Deletes the Secrets of an owner that is gone."""
+        """Delete the Secrets of an owner that is gone."""
         for path in self._all():
             if uid in _owners(path):
                 path.unlink(missing_ok=True)
 
     def remove_orphans(self, living: set[str]) -> None:
-        """Deletes the Secrets that have owners of which none is among `living`, and half-written ones."""
+        """Delete half-written Secrets, and those that have owners of which none is in `living`."""
         for path in self.root.glob(".*"):
             path.unlink(missing_ok=True)
         for path in self._all():
@@ -76,7 +78,7 @@ def mount(volume: SecretVolume, values: Mapping[str, bytes], folder: Path) -> No
         if path.is_absolute() or ".." in path.parts:
             raise Refused(f"{item.path!r} leads out of the Secret's folder.")
         (folder / path.parent).mkdir(mode=0o700, parents=True, exist_ok=True)
-        write(folder / path, values[item.key])
+        files.write_atomic(folder / path, values[item.key])
 
 
 def _owners(path: Path) -> set[str]:

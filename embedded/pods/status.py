@@ -10,8 +10,6 @@ State = dict[str, Any]
 
 
 class Phase(StrEnum):
-    """Where a pod is in its life."""
-
     PENDING = "Pending"
     RUNNING = "Running"
     SUCCEEDED = "Succeeded"
@@ -44,23 +42,23 @@ NODE_LOST = "NodeLost"
 
 
 def now() -> str:
-    """This moment."""
+    """Return the present time."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def waiting(reason: Waiting, message: str = "") -> State:
-    """The state of a container that has not started."""
+    """Return the state of a container that has not started."""
     return {"waiting": {"reason": str(reason), **({"message": message} if message else {})}}
 
 
 def terminated(code: int, reason: Ending, started: str, *, signal: int = 0, message: str = "") -> State:
-    """The state of a container that ended just now."""
+    """Return the state of a container that has just ended."""
     state = {"exitCode": code, "reason": str(reason), "startedAt": started, "finishedAt": now()}
     return {"terminated": state | ({"signal": signal} if signal else {}) | ({"message": message} if message else {})}
 
 
 def lost(message: str, started: str | None) -> State:
-    """The status of a pod whose runner is gone, as after a node's failure: nothing is known of its containers."""
+    """Return the status of a pod whose runner is gone: nothing is known of its containers."""
     return {"phase": str(Phase.FAILED), "reason": NODE_LOST, "message": message} | (
         {"startTime": started} if started else {}
     )
@@ -76,20 +74,20 @@ class PodStatus:
         self._ended: dict[str, str] = {}
 
     def set(self, container: str, state: State) -> None:
-        """Notes a container's state."""
+        """Set a container's state."""
         self._states[container] = state
 
     def end(self, reason: str, message: str) -> None:
-        """The pod was ended from outside; without effect where its containers all succeeded."""
+        """Note that the pod was ended from outside; without effect if its containers all succeed."""
         self._ended = {"reason": reason, "message": message}
 
     def exit_code(self, container: str) -> int | None:
-        """A container's exit code, once it ended."""
+        """Return a container's exit code, once it ended."""
         ended = self._states[container].get("terminated")
         return None if ended is None else int(ended["exitCode"])
 
     def phase(self) -> Phase:
-        """As a kubelet computes it from the containers for restartPolicy Never."""
+        """Return the phase as a kubelet computes it for restartPolicy Never."""
         if any(self.exit_code(one.name) for one in self._spec.init_containers):
             return Phase.FAILED
         states = [self._states[one.name] for one in self._spec.containers]
@@ -101,7 +99,7 @@ class PodStatus:
         return Phase.PENDING if any("waiting" in state for state in states) else Phase.RUNNING
 
     def as_dict(self, *, final: bool = False) -> State:
-        """The status; it is terminal only if `final`: nothing of the pod is left then."""
+        """Return the status; it is terminal only if `final`: nothing of the pod is left then."""
         phase = self.phase()
         if final and self._ended and phase is not Phase.SUCCEEDED:
             phase = Phase.FAILED

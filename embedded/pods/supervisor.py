@@ -1,8 +1,8 @@
-"""One container's process and everything it starts: a process of our own, forked by the pod's runner.
+"""Supervises a container's main process and everything it starts; a process that the pod's runner forks.
 
-It is a subreaper of its own, so it knows exactly what belongs to its container, also what called setsid or
-was orphaned. As in a real container, the end of the main process is the end of all of them. Memory is what
-they use together, looked at four times a second; CPU limits are not enforced.
+It is a subreaper, so it owns exactly the container's processes, also those that called setsid or were orphaned. As in
+a real container, all of them end with the main process. Their memory is measured together, four times a second; CPU
+limits are not enforced.
 """
 
 import json
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 def supervise(launch: Launch, control: socket.socket) -> None:
-    """Runs a container to its end, and reports over `control` in lines of JSON.
+    """Run a container to its end, and report over `control` in lines of JSON.
 
     First {"running": state, "main": identity} unless it cannot be started, then {"ended": state}.
     """
@@ -88,11 +88,10 @@ class _Container:
 
     @property
     def pid(self) -> int:
-        """The main process."""
         return self._process.pid
 
     def attend(self, control: socket.socket) -> None:
-        """Returns when the main process has ended, by itself or killed."""
+        """Wait until the main process has ended, by itself or killed."""
         selector = selectors.DefaultSelector()
         selector.register(self._wake, selectors.EVENT_READ, self._on_child)
         selector.register(control, selectors.EVENT_READ, lambda: self._on_control(control))
@@ -107,13 +106,13 @@ class _Container:
         selector.close()
 
     def finish(self) -> None:
-        """Ends what the main process left, then takes the rest of the output."""
+        """End what the main process left, then copy the rest of the output."""
         processes.kill_descendants()
         while self._copy():
             pass  # until its end, or until nothing more is there if some process outlives SIGKILL
 
     def state(self, started: str) -> State:
-        """How it ended."""
+        """Return how it ended."""
         code = self._process.returncode
         if self._out_of_memory:
             return terminated(128 + signal.SIGKILL, Ending.OUT_OF_MEMORY, started, signal=signal.SIGKILL)
@@ -122,7 +121,7 @@ class _Container:
         return terminated(code, Ending.ERROR if code else Ending.COMPLETED, started)
 
     def _copy(self) -> int | None:
-        """Moves some output to the log and says how much; 0 at its end, None where there is none now."""
+        """Copy some output to the log; return how much, 0 at its end, None if there is none now."""
         try:
             data = os.read(self._output, _CHUNK_BYTES)
         except BlockingIOError:
@@ -164,7 +163,7 @@ class _Container:
 
 
 def _wake_on_child() -> int:
-    """A descriptor that becomes readable when a child ends."""
+    """Return a descriptor that becomes readable when a child ends."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     os.set_blocking(writing, False)
