@@ -5,13 +5,19 @@ from typing import Any
 
 from bench.api_server import NAMESPACE
 from common.pods import manifest
-from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
 from common.protocol.commands import Command
+from common.settings import Settings
 from common.store import Task
 
 _SIDECAR = "sync-functions/sidecar:bench"
-_SETTINGS = PodSettings(_SIDECAR, NAMESPACE, "postgresql://db/app", "http://bulker:3042", "t")
+_SETTINGS = Settings.load(
+    {
+        "SYNCCTL_SIDECAR_IMAGE": _SIDECAR,
+        "SYNCCTL_KUBERNETES_NAMESPACE": NAMESPACE,
+        "SYNCCTL_DATABASE_URL": "postgresql://db/app",
+    }
+)
 _PAYLOAD = Payload(b'{"api_key":"k"}', b'{"streams":[]}', b"{}")
 _SINCE = "2026-01-01T00:00:00Z"
 _RUNNING = {"running": {"startedAt": _SINCE}}

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from msgspec import Struct
-
 from common.images import Image
 from common.pods import scripts
+from common.settings import Settings
 from common.store.tasks import Task
 
 SOURCE, SIDECAR, INIT = "source", "sidecar", "init"
@@ -14,24 +13,6 @@ SOURCE_USER = 1000
 _STDOUT, _STDERR, _EXIT_CODE = "/pipes/stdout", "/pipes/stderr", "/pipes/exit-code"
 CREDENTIALS = ("DATABASE_URL", "BULKER_AUTH_TOKEN")
 """Variables of the sidecar that come from the task's Secret."""
-
-
-class PodSettings(Struct, frozen=True):
-    """What all task pods of a deployment have in common. Credentials go into the task's Secret only."""
-
-    sidecar_image: str
-    namespace: str
-    database_url: str
-    bulker_url: str
-    bulker_auth_token: str
-    bulker_logs_connection_id: str = ""
-    stall_timeout_seconds: int = 0
-    grace_seconds: int = 60
-    task_timeout_seconds: int = 48 * 3600
-    node_selector: dict[str, str] = {}
-    service_account: str = ""
-    source_memory_limit: str = "2Gi"
-    source_run_as_root: bool = False
 
 
 def _mounts(files: list[str], *, payload: bool = False, resumes: bool = False) -> list[dict[str, Any]]:
@@ -54,7 +35,7 @@ def _security(user: int | None, *, read_only_root: bool) -> dict[str, Any]:
     }
 
 
-def init(settings: PodSettings, files: list[str], *, resumes: bool) -> dict[str, Any]:
+def init(settings: Settings, files: list[str], *, resumes: bool) -> dict[str, Any]:
     # The sidecar's image: one less to pull.
     return {
         "name": INIT,
@@ -69,7 +50,7 @@ def init(settings: PodSettings, files: list[str], *, resumes: bool) -> dict[str,
     }
 
 
-def source(task: Task, settings: PodSettings, files: list[str]) -> dict[str, Any]:
+def source(task: Task, settings: Settings, files: list[str]) -> dict[str, Any]:
     return {
         "name": SOURCE,
         "image": str(Image(task.package, task.version)),
@@ -89,7 +70,7 @@ def source(task: Task, settings: PodSettings, files: list[str]) -> dict[str, Any
 
 
 def sidecar(
-    task: Task, settings: PodSettings, prefix: str, files: list[str], secret: str, *, anew: bool
+    task: Task, settings: Settings, prefix: str, files: list[str], secret: str, *, anew: bool
 ) -> dict[str, Any]:
     plain = {
         "STDOUT_PIPE_FILE": _STDOUT,
@@ -108,7 +89,7 @@ def sidecar(
         "STORAGE_KEY": task.storage_key,
         "BULKER_LOGS_CONNECTION_ID": settings.bulker_logs_connection_id,
         "STALL_TIMEOUT_SECONDS": str(settings.stall_timeout_seconds),
-        "GRACE_SECONDS": str(settings.grace_seconds),
+        "GRACE_SECONDS": str(settings.container_grace_shutdown_seconds),
         "ATTEMPT": str(task.attempt) if task.attempt > 1 else "",
         "RESUME_FOLDER": "/resume" if task.attempt > 1 else "",
         "ANEW": "true" if anew else "",

@@ -8,13 +8,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from common.cluster.objects import LABELS
 from common.errors import TooLarge
 from common.pods import annotations, containers
-from common.pods.containers import CREDENTIALS, SIDECAR_USER, PodSettings
+from common.pods.containers import CREDENTIALS, SIDECAR_USER
 from common.protocol.messages import is_empty
+from common.settings import Settings
 from common.store.tasks import Task
 
 SECRET_BYTES = 1024 * 1024
@@ -52,24 +53,22 @@ def resume_secret_name(pod: str) -> str:
     return f"{pod}-resume"
 
 
-def secret(task: Task, payload: Payload, settings: PodSettings, owner_uid: str) -> dict[str, Any]:
+def secret(task: Task, payload: Payload, settings: Settings, owner_uid: str) -> dict[str, Any]:
     """Return the task's Secret, owned by its pod, so that it is deleted with the pod."""
     name = pod_name(task)
-    files = {_file_key(key, compressed=_compressed(payload)): value for key, value in _files(payload).items()}
-    values = files | {key: value.encode() for key, value in _credentials(settings).items()}
+    credentials = (settings.require_sidecar_database_url(), settings.bulker_auth_token.get_secret_value())
+    values = _files(payload, "") | dict(zip(CREDENTIALS, map(str.encode, credentials), strict=True))
     return _secret(secret_name(name), settings, values, _reference(name, owner_uid))
 
 
-def resume_secret(task: Task, payload: Payload, settings: PodSettings, owner_uid: str) -> dict[str, Any]:
+def resume_secret(task: Task, payload: Payload, settings: Settings, owner_uid: str) -> dict[str, Any]:
     """Return the Secret whose files replace those of the first attempt's Secret in a later one.
 
     Raise TooLarge if a Secret cannot hold them.
     """
     check_size(payload)
-    suffix = ".json.gz" if _compressed(payload) else ".json"
-    values = {part + suffix: value for part, value in _files(payload).items()}
     name = pod_name(task)
-    return _secret(resume_secret_name(name), settings, values, _reference(name, owner_uid))
+    return _secret(resume_secret_name(name), settings, _files(payload, ".json"), _reference(name, owner_uid))
 
 
 def payload_of_secret(values: Mapping[str, bytes]) -> Payload:
@@ -85,7 +84,7 @@ def _reference(name: str, uid: str) -> dict[str, str]:
     return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid}
 
 
-def _secret(name: str, settings: PodSettings, values: Mapping[str, bytes], owner: dict[str, str]) -> dict[str, Any]:
+def _secret(name: str, settings: Settings, values: Mapping[str, bytes], owner: dict[str, str]) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -93,7 +92,7 @@ def _secret(name: str, settings: PodSettings, values: Mapping[str, bytes], owner
         "immutable": True,
         "metadata": {
             "name": name,
-            "namespace": settings.namespace,
+            "namespace": settings.kubernetes_namespace,
             "labels": dict(LABELS),
             "ownerReferences": [owner],
         },
@@ -103,7 +102,7 @@ def _secret(name: str, settings: PodSettings, values: Mapping[str, bytes], owner
 
 def check_size(payload: Payload) -> None:
     """Raise TooLarge, naming the largest part, if a Secret cannot hold the payload even compressed."""
-    if sum(map(len, _files(payload).values())) > SECRET_BYTES - _ROOM_BYTES:
+    if sum(map(len, _files(payload, "").values())) > SECRET_BYTES - _ROOM_BYTES:
         sizes = {name: len(part) for name, part in _raw(payload).items()}
         largest = max(sizes, key=lambda name: sizes[name])
         raise TooLarge(
@@ -113,7 +112,7 @@ def check_size(payload: Payload) -> None:
         )
 
 
-def pod(task: Task, payload: Payload, settings: PodSettings, *, prefix: str = "") -> dict[str, Any]:
+def pod(task: Task, payload: Payload, settings: Settings, *, prefix: str = "") -> dict[str, Any]:
     """Return the task's pod, legal for Pod Security "restricted" (unless `source_run_as_root`)."""
     name = pod_name(task)
     files = list(_raw(payload))
@@ -122,7 +121,7 @@ def pod(task: Task, payload: Payload, settings: PodSettings, *, prefix: str = ""
         "kind": "Pod",
         "metadata": {
             "name": name,
-            "namespace": settings.namespace,
+            "namespace": settings.kubernetes_namespace,
             "labels": dict(LABELS),
             "annotations": annotations.build(task, prefix),
         },
@@ -130,11 +129,11 @@ def pod(task: Task, payload: Payload, settings: PodSettings, *, prefix: str = ""
             "restartPolicy": "Never",
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            **({"serviceAccountName": settings.service_account} if settings.service_account else {}),
-            **({"nodeSelector": dict(settings.node_selector)} if settings.node_selector else {}),
-            "terminationGracePeriodSeconds": settings.grace_seconds,
+            **({"serviceAccountName": settings.pods_service_account} if settings.pods_service_account else {}),
+            **({"nodeSelector": dict(settings.kubernetes_node_selector)} if settings.kubernetes_node_selector else {}),
+            "terminationGracePeriodSeconds": settings.container_grace_shutdown_seconds,
             # A backstop for a sweeper that is gone: the sweeper's own time-out comes first.
-            "activeDeadlineSeconds": settings.task_timeout_seconds + 3600,
+            "activeDeadlineSeconds": int(settings.task_timeout_hours * 3600) + 3600,
             "securityContext": {
                 "fsGroup": SIDECAR_USER,
                 "seccompProfile": {"type": "RuntimeDefault"},
@@ -156,35 +155,27 @@ def _anew(task: Task, payload: Payload) -> bool:
 
 
 def _raw(payload: Payload) -> dict[str, bytes]:
-    parts = {"config": payload.config, "catalog": payload.catalog, "state": payload.state}
-    return {name: part for name, part in parts.items() if part is not None}
+    return {name: part for name, part in structs.asdict(payload).items() if part is not None}
 
 
-def _compressed(payload: Payload) -> bool:
+def _is_compressed(payload: Payload) -> bool:
     return sum(map(len, _raw(payload).values())) > SECRET_BYTES - _ROOM_BYTES
 
 
-def _files(payload: Payload) -> dict[str, bytes]:
+def _files(payload: Payload, suffix: str) -> dict[str, bytes]:
+    """The parts by name and suffix, compressed where they would be too large."""
     raw = _raw(payload)
-    if not _compressed(payload):
-        return raw
-    return {name: gzip.compress(part, compresslevel=6, mtime=0) for name, part in raw.items()}
-
-
-def _file_key(name: str, *, compressed: bool) -> str:
-    return f"{name}.gz" if compressed else name
-
-
-def _credentials(settings: PodSettings) -> dict[str, str]:
-    return dict(zip(CREDENTIALS, (settings.database_url, settings.bulker_auth_token), strict=True))
+    if not _is_compressed(payload):
+        return {name + suffix: part for name, part in raw.items()}
+    return {f"{name}{suffix}.gz": gzip.compress(part, compresslevel=6, mtime=0) for name, part in raw.items()}
 
 
 def _volumes(name: str, payload: Payload, files: list[str], *, resumes: bool) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": "pipes", "emptyDir": {"sizeLimit": "16Mi"}}]
     if not files:
         return volumes
-    suffix = ".json.gz" if _compressed(payload) else ".json"
-    items = [{"key": _file_key(key, compressed=_compressed(payload)), "path": key + suffix} for key in files]
+    packed = ".gz" if _is_compressed(payload) else ""
+    items = [{"key": key + packed, "path": f"{key}.json{packed}"} for key in files]
     secret_volume = {"secretName": secret_name(name), "items": items}
     return [
         *volumes,

@@ -34,7 +34,7 @@ from common.store import Database, Task, states, tasks
 from common.store.sweeps import SweptTask
 from common.sweep.decide import Rules
 from common.sweep.decisions import Release, Step
-from common.tasks.start import MAY_PASS, WAITS, ensure_pod, pod_settings
+from common.tasks.start import MAY_PASS, WAITS, ensure_pod
 
 _log = logging.getLogger(__name__)
 
@@ -76,8 +76,8 @@ class Retries:
             if values is None:
                 return None
             # Addresses and credentials are those of now: they may have changed since the task was accepted.
-            payload, settings = manifest.payload_of_secret(values), pod_settings(self._settings)
-            ensure_pod(self._where, _next(row.task), payload, settings, row.table_name_prefix)
+            payload = manifest.payload_of_secret(values)
+            ensure_pod(self._where, _next(row.task), payload, self._settings, row.table_name_prefix)
         except SyncError as error:
             if isinstance(error, MAY_PASS) and row.idle_seconds < self._rules.limits.init_seconds:
                 raise
@@ -111,8 +111,7 @@ class Retries:
     def hand_over(self, due: DueAttempt, payload: Payload) -> bool:
         """Create the Secret that an attempt's pod waits for. Return True, also if it is there already."""
         with suppress(Conflict):
-            secret = manifest.resume_secret(due.task, payload, pod_settings(self._settings), due.pod_uid)
-            self._where.create_secret(secret)
+            self._where.create_secret(manifest.resume_secret(due.task, payload, self._settings, due.pod_uid))
         return True
 
     def mark_released(self, db: Database, some: Sequence[DueAttempt]) -> None:

@@ -5,6 +5,7 @@ Every problem becomes a sentence that names the field and never repeats a value.
 
 import re
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -88,16 +89,6 @@ def parse_spec(query: Query, body: bytes = b"") -> NewTask:  # noqa: ARG001 - a 
     return NewTask(Command.SPEC, **_image(given))
 
 
-def parse_check(query: Query, body: bytes) -> NewTask:
-    """POST /check."""
-    return _keyed(Command.CHECK, query, body)
-
-
-def parse_discover(query: Query, body: bytes) -> NewTask:
-    """POST /discover."""
-    return _keyed(Command.DISCOVER, query, body)
-
-
 def parse_read(query: Query, body: bytes) -> NewTask:
     """POST /read."""
     given = _parameters(
@@ -159,6 +150,12 @@ def _keyed(command: Command, query: Query, body: bytes) -> NewTask:
     image = _image(given)
     payload = bodies.members(body, required=("config",))
     return NewTask(command, storage_key=given["storageKey"], **image, **payload)
+
+
+parse_check = partial(_keyed, Command.CHECK)
+"""POST /check."""
+parse_discover = partial(_keyed, Command.DISCOVER)
+"""POST /discover."""
 
 
 def _parameters(query: Query, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> dict[str, str]:

@@ -11,7 +11,6 @@ from common.cluster.objects import Pod
 from common.errors import Conflict, QuotaExceeded, Refused, SyncError, TimedOut, Unavailable
 from common.failures import Failure, FailureKind
 from common.pods import manifest
-from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
 from common.protocol import catalogs, resume
 from common.protocol.commands import Command
@@ -54,16 +53,9 @@ def start(task: NewTask, settings: Settings) -> Started:
     return answer
 
 
-def _task_of(task: NewTask) -> Task:
-    return Task(
-        command=task.command,
-        task_id=task.task_id or str(uuid4()),
-        package=task.package,
-        version=task.version,
-        sync_id=task.sync_id,
-        storage_key=task.storage_key,
-        started_by=task.started_by,
-    )
+def _task_of(new: NewTask) -> Task:
+    task_id = new.task_id or str(uuid4())
+    return Task(new.command, task_id, new.package, new.version, new.sync_id, new.storage_key, new.started_by)
 
 
 def _may_lack_pod(row: TaskRow, here: str) -> bool:
@@ -81,25 +73,6 @@ def _may_lack_pod(row: TaskRow, here: str) -> bool:
             f"{row.reason.rstrip('.')}. Repeat the request there, or cancel the task and use a new taskId."
         )
     return False
-
-
-def pod_settings(settings: Settings) -> PodSettings:
-    """Return what task pods get of these settings."""
-    return PodSettings(
-        sidecar_image=settings.sidecar_image,
-        namespace=settings.kubernetes_namespace,
-        database_url=settings.require_sidecar_database_url(),
-        bulker_url=settings.bulker_url,
-        bulker_auth_token=settings.bulker_auth_token.get_secret_value(),
-        bulker_logs_connection_id=settings.bulker_logs_connection_id,
-        stall_timeout_seconds=settings.stall_timeout_seconds,
-        grace_seconds=settings.container_grace_shutdown_seconds,
-        task_timeout_seconds=int(settings.task_timeout_hours * 3600),
-        node_selector=dict(settings.kubernetes_node_selector),
-        service_account=settings.pods_service_account,
-        source_memory_limit=settings.source_memory_limit,
-        source_run_as_root=settings.source_run_as_root,
-    )
 
 
 def _begin(db: Database, key: Task, task: NewTask, here: str) -> tuple[Task, Payload, TaskRow, bool]:
@@ -176,7 +149,7 @@ def _make_pod(db: Database, key: Task, payload: Payload, settings: Settings, pre
     """Create the pod, or note in the task's row why there is none."""
     try:
         where = cluster.connect(settings)
-        pod = ensure_pod(where, key, payload, pod_settings(settings), prefix)
+        pod = ensure_pod(where, key, payload, settings, prefix)
     except MAY_PASS as error:
         # The row stays PENDING: the same request, repeated, goes on from what exists. If none comes, a sweep fails it.
         reasons = {key.task_id: error.message}
@@ -201,7 +174,7 @@ def _withdraw_if_over(db: Database, where: Cluster, key: Task, pod: Pod, grace_s
         _log.warning("Whether a task was cancelled is left to the sweep: %s", error, extra=about)
 
 
-def ensure_pod(where: Cluster, key: Task, payload: Payload, settings: PodSettings, prefix: str) -> Pod:
+def ensure_pod(where: Cluster, key: Task, payload: Payload, settings: Settings, prefix: str) -> Pod:
     """Create what is missing of a task's pod and Secret, and return the pod. Safe to repeat after any interruption."""
     wanted = manifest.pod(key, payload, settings, prefix=prefix)
     try:

@@ -1,17 +1,13 @@
 """A connector's image name resolves to a shell command line; how a runner, another process, gets the resolver."""
 
 import importlib
-import re
 from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
 
-_NAME = re.compile(
-    r"(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-    r"(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?",
-    re.ASCII,
-)
+from common import images
+from common.errors import Refused
 
 
 class ImageResolver(Protocol):
@@ -42,19 +38,24 @@ class Images(Struct, frozen=True):
     factory: str = "embedded.connectors.install:Connectors"
 
 
-def resolver(images: Images) -> ImageResolver:
+def resolver(known: Images) -> ImageResolver:
     """Make the resolver of this process."""
     from pathlib import Path
 
-    module, _, name = images.factory.partition(":")
+    module, _, name = known.factory.partition(":")
     made: ImageResolver = getattr(importlib.import_module(module), name)(
-        cache=Path(images.cache),
-        local_images=images.local_images,
-        environment=images.environment,
+        cache=Path(known.cache),
+        local_images=known.local_images,
+        environment=known.environment,
     )
     return made
 
 
 def is_reference(image: str) -> bool:
     """Return whether a container runtime could read this image name."""
-    return _NAME.fullmatch(image) is not None
+    package, version = images.split(image)
+    try:
+        images.parse(package, "latest" if package == image else version)
+    except Refused:
+        return False
+    return True

@@ -14,7 +14,6 @@ from common.cluster.kubernetes import KubernetesCluster
 from common.cluster.objects import LABELS, Pod, Terminated
 from common.errors import ClusterUnavailable, Conflict, QuotaExceeded, Refused
 from common.pods import explain, manifest
-from common.pods.containers import PodSettings
 from common.pods.diagnosis import Clock, Limits, diagnose
 from common.pods.manifest import Payload
 from common.protocol.commands import Command
@@ -23,6 +22,7 @@ from common.store import Task
 from tests.cluster import kube
 from tests.cluster.settings import ClusterSettings
 from tests.cluster.stack import TEST, TEST_VERSION
+from tests.support.wire import pod_settings
 
 CASES = Path(__file__).parents[1] / "reports/cases"
 LIMITS = Limits(init_seconds=180, task_seconds=48 * 3600)
@@ -58,7 +58,7 @@ def key() -> Task:
 
 def task_pod(namespace: str, task: Task, **spec: Any) -> dict[str, Any]:
     """A task's pod as the functions make it; no node takes it unless `spec` says otherwise."""
-    settings = PodSettings("dev.local/none:1", namespace, "postgresql://h/d", "http://b", "t")
+    settings = pod_settings(sidecar_image="dev.local/none:1", kubernetes_namespace=namespace)
     pod = manifest.pod(task, Payload(b"{}", b"{}", b"{}"), settings)
     pod["spec"] |= {"nodeSelector": {"disk": "none"}} | spec
     return pod
@@ -70,7 +70,7 @@ def test_a_task_s_life(verbs: KubernetesCluster, namespace: str):
     wanted = task_pod(namespace, task)
     created = verbs.create_pod(wanted)
     name, uid = wanted["metadata"]["name"], created.uid
-    settings = PodSettings("dev.local/none:1", namespace, "postgresql://h/d", "http://b", "t")
+    settings = pod_settings(sidecar_image="dev.local/none:1", kubernetes_namespace=namespace)
     secret = manifest.secret(task, Payload(b"{}", b"{}", b"{}"), settings, created.uid)
     verbs.create_secret(secret)
     assert (verbs.read_secret(f"{name}-config") or {})["config"] == b"{}"

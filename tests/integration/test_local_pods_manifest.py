@@ -9,17 +9,16 @@ import pytest
 
 from common.cluster.objects import Pod
 from common.pods import manifest
-from common.pods.containers import PodSettings
 from common.protocol.commands import Command
 from common.store.tasks import Task
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images
 from tests.support import local_pods as small
+from tests.support.wire import pod_settings
 
 TASK = Task(Command.READ, "t-1", "example/source-words", "1", sync_id="s-1", started_by="costs $(HOME) $$5")
-SETTINGS = PodSettings(
+SETTINGS = pod_settings(
     sidecar_image=small.SIDECAR_IMAGE,
-    namespace="default",
     database_url="postgresql://somebody:pass$(HOME)@127.0.0.1/db",
     bulker_url="http://127.0.0.1:1/",
     bulker_auth_token="hush",
@@ -80,7 +79,7 @@ def test_read_from_the_manifest(tmp_path: Path) -> None:
         assert small.log(cluster, "sidecar", name=NAME).splitlines() == [
             '[\'read\'] {"word":"heath"} {"streams":[]} {}',
             "code 5",
-            SETTINGS.database_url,
+            SETTINGS.require_database_url(),
             "hush",
             TASK.started_by,
         ]

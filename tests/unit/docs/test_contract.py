@@ -13,7 +13,6 @@ import pytest
 from common import nesting, settings
 from common.errors import BadRequest
 from common.pods import manifest
-from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
 from common.protocol.commands import Command
 from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
@@ -22,6 +21,7 @@ from common.tasks import bodies, requests
 from common.web import MAX_QUERY_BYTES
 from sidecar.bulker.client import LINE_BYTES
 from tests.support.docs import CONTRACT, ENDPOINTS, ROOT, rows, section
+from tests.support.wire import pod_settings
 
 LETTERS = "ABCDEFGH"
 SOURCES = ("common", "docs", "embedded", "functions", "sidecar", "syncctl", "tests", "pyproject.toml")
@@ -184,7 +184,7 @@ def test_limits_are_the_code_s() -> None:
 def _pod(attempt: int = 1) -> dict[str, Any]:
     words: dict[str, Any] = {"task_id": "t", "sync_id": "s", "storage_key": "k", "started_by": "me", "attempt": attempt}
     key = Task(command=Command.READ, package="a/b", version="1", started_at=1, **words)
-    given = PodSettings("i", "n", "postgresql://h", "http://b", "t", bulker_logs_connection_id="l")
+    given = pod_settings(bulker_logs_connection_id="l")
     return manifest.pod(key, Payload(b"{}", b"{}", b"{}"), given, prefix="p_")
 
 

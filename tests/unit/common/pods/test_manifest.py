@@ -13,18 +13,18 @@ from msgspec import structs
 
 from common.errors import TooLarge
 from common.pods import manifest, scripts
-from common.pods.containers import PodSettings
 from common.pods.manifest import Payload
 from common.protocol.commands import Command
 from common.store import Task
+from tests.support.wire import pod_settings
 
 TASK = Task(
     command=Command.READ, task_id="task-1", package="airbyte/source-garden", version="1.4.0", sync_id="sync-1",
     started_by="manual", started_at=1_790_000_000,
 )  # fmt: skip
-SETTINGS = PodSettings(
-    sidecar_image="example/sidecar:1", namespace="sync-tasks", database_url="postgresql://u:planted-db@db/x",
-    bulker_url="http://bulker:3042", bulker_auth_token="planted-token", stall_timeout_seconds=3600,
+SETTINGS = pod_settings(
+    sidecar_image="example/sidecar:1", kubernetes_namespace="sync-tasks", database_url="postgresql://u:planted-db@db/x",
+    bulker_url="http://bulker:3042", bulker_auth_token="planted-token", stall_timeout_seconds="3600",
 )  # fmt: skip
 PAYLOAD = Payload(b'{"api_key":"planted-key"}', b'{"streams":[]}', b"{}")
 NAME = manifest.pod_name(TASK)
@@ -248,7 +248,7 @@ def test_a_digest_is_joined_with_an_at_sign() -> None:
 
 def test_a_connector_that_may_run_as_root_keeps_its_images_user() -> None:
     """Only the source: our own containers stay what they are, and nobody gets capabilities."""
-    settings = structs.replace(SETTINGS, source_run_as_root=True, source_memory_limit="4Gi")
+    settings = SETTINGS.model_copy(update={"source_run_as_root": True, "source_memory_limit": "4Gi"})
     spec: dict[str, Any] = manifest.pod(TASK, PAYLOAD, settings)["spec"]
     source, sidecar = spec["containers"]
     assert "runAsNonRoot" not in spec["securityContext"]
