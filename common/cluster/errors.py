@@ -30,8 +30,9 @@ class _Refusal(Struct):
 
 def of_answer(status: int, body: bytes, doing: str) -> SyncError:
     """Return the error for an unsuccessful answer."""
-    found = _read(status, body)
-    said = first_line(found.message)
+    found = _decoded(body)
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "no reason given"
+    text = first_line(found.message or phrase)
     match status:
         case 401:
             return ClusterUnavailable(
@@ -39,54 +40,46 @@ def of_answer(status: int, body: bytes, doing: str) -> SyncError:
                 "service account."
             )
         case 403:
-            return _forbidden(said, doing)
+            return _forbidden(text, doing)
         case 404:
-            return ClusterUnavailable(f"Kubernetes found nothing while {doing} ({said}); check the namespace's name.")
+            return ClusterUnavailable(f"Kubernetes found nothing while {doing} ({text}); check the namespace's name.")
         case 409 if found.reason == "AlreadyExists":
-            return Conflict(f"It exists already: {said}.")
+            return Conflict(f"It exists already: {text}.")
         case 409:
-            return Contended(f"Kubernetes was busy with a competing change while {doing} ({said}); repeat the request.")
+            return Contended(f"Kubernetes was busy with a competing change while {doing} ({text}); repeat the request.")
         case 413:
-            return TooLarge(f"Kubernetes finds the request too large while {doing}: {said}.")
+            return TooLarge(f"Kubernetes finds the request too large while {doing}: {text}.")
         case 429:
             return ClusterUnavailable(f"Kubernetes has too much to do while {doing}; repeat the request later.")
         case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return OutcomeUnknown(f"Kubernetes failed while {doing} ({status}: {said}); repeat the request later.")
-    return Refused(f"Kubernetes refused {doing} for good: {said}.")
+            return OutcomeUnknown(f"Kubernetes failed while {doing} ({status}: {text}); repeat the request later.")
+    return Refused(f"Kubernetes refused {doing} for good: {text}.")
 
 
 def is_its_own(body: bytes) -> bool:
     """Return whether the API server itself sent this body, and not a proxy in between."""
-    try:
-        return msgspec.json.decode(body, type=_Refusal).kind == "Status"
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return False
+    return _decoded(body).kind == "Status"
 
 
-def _forbidden(said: str, doing: str) -> SyncError:
+def _forbidden(text: str, doing: str) -> SyncError:
     """403 means one of four things: a quota, our own rights, an ending namespace, or a policy on pods."""
-    if "exceeded quota" in said:
-        return QuotaExceeded(f"The namespace's quota is used up ({said}); repeat the same request later.")
-    if 'User "' in said and " cannot " in said:
+    if "exceeded quota" in text:
+        return QuotaExceeded(f"The namespace's quota is used up ({text}); repeat the same request later.")
+    if 'User "' in text and " cannot " in text:
         return ClusterUnavailable(
-            f"The function's service account lacks a right in the cluster while {doing} ({said}); apply the roles in "
+            f"The function's service account lacks a right in the cluster while {doing} ({text}); apply the roles in "
             "knative/tasks/roles.yaml."
         )
-    if "being terminated" in said:
-        return ClusterUnavailable(f"The namespace of the task pods is being deleted ({said}).")
-    return Refused(f"The cluster's policy refuses {doing}: {said}.")
+    if "being terminated" in text:
+        return ClusterUnavailable(f"The namespace of the task pods is being deleted ({text}).")
+    return Refused(f"The cluster's policy refuses {doing}: {text}.")
 
 
-def _read(status: int, body: bytes) -> _Refusal:
+def _decoded(body: bytes) -> _Refusal:
     try:
-        found = msgspec.json.decode(body, type=_Refusal)
+        return msgspec.json.decode(body, type=_Refusal)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        # A proxy in between answered.
-        found = _Refusal()
-    if found.message:
-        return found
-    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "no reason given"
-    return _Refusal(message=phrase, reason=found.reason)
+        return _Refusal()  # a proxy in between answered
 
 
 def first_line(text: str) -> str:

@@ -142,14 +142,16 @@ def pod(task: Task, payload: Payload, settings: Settings, *, prefix: str = "") -
             "initContainers": [containers.init(settings, files, resumes=task.attempt > 1)],
             "containers": [
                 containers.source(task, settings, files),
-                containers.sidecar(task, settings, prefix, files, secret_name(name), anew=_anew(task, payload)),
+                containers.sidecar(
+                    task, settings, prefix, files, secret_name(name), from_nothing=_from_nothing(task, payload)
+                ),
             ],
             "volumes": _volumes(name, payload, files, resumes=task.attempt > 1),
         },
     }
 
 
-def _anew(task: Task, payload: Payload) -> bool:
+def _from_nothing(task: Task, payload: Payload) -> bool:
     """Whether this is a later attempt of a task that began from nothing (`payload` is the first one's)."""
     return task.attempt > 1 and is_empty(payload.state or b"")
 

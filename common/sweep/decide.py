@@ -57,7 +57,7 @@ class Rules(Struct, frozen=True):
 
 
 def decide(pod: Pod, row: SweptTask | None, rules: Rules) -> Decision:
-    """Decide about one pod of ours; `row` is its task's, if there is one."""
+    """Decide about a pod with our label; `row` is its task's, if there is one."""
     if row is None:
         return _without_row(pod, rules)
     if row.pod_name != pod.name:

@@ -81,7 +81,7 @@ class Puller:
             return ""
 
     def _last_words(self) -> str:
-        return logs.tail(self._folder.log(_INSTALLER), 1).decode(errors="replace").strip() or "it said nothing"
+        return logs.tail(self._folder.log(_INSTALLER), 1).decode(errors="replace").strip() or "it printed nothing"
 
 
 def _permanent(error: SyncError) -> Waiting:

@@ -127,7 +127,7 @@ class Runner:
 def main(folder: PodFolder) -> None:
     """Run the pod in `folder`."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # Whoever stops all processes of a service at once must not hit this one: the owner ends it in order.
+    # A signal to all processes of a service must not end this one: its owner ends it in order.
     # Handlers, because containers would inherit SIG_IGN.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)

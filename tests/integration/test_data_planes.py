@@ -42,7 +42,7 @@ def two(
 
 
 @pytest.fixture
-def places(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Iterator[list[LocalSystem]]:
+def planes(tmp_path: Path, database: TestDatabase, bulker: FakeBulker) -> Iterator[list[LocalSystem]]:
     """Their connector does nothing until it is stopped; nothing is started again."""
     with two(tmp_path, database, bulker, WAITS, SYNCCTL_TASK_RETRIES="0") as both:
         yield both
@@ -70,9 +70,9 @@ def only_pod(place: LocalSystem) -> str:
     return str(pod.name)
 
 
-def test_a_sweep_leaves_the_rows_of_another_place_alone(places: list[LocalSystem], database: TestDatabase) -> None:
+def test_a_sweep_leaves_the_rows_of_another_data_plane_alone(planes: list[LocalSystem], database: TestDatabase) -> None:
     """Whole or for one pod, however old the rows are; what is lost is concluded by its own place."""
-    east, west = places
+    east, west = planes
     at(east).start(read_task(task="t-east", sync="s-east"))
     at(west).start(read_task(task="t-west", sync="s-west"))
     database.rows(AGED)
@@ -90,11 +90,11 @@ def test_a_sweep_leaves_the_rows_of_another_place_alone(places: list[LocalSystem
     assert database.rows("SELECT DISTINCT status FROM source_task") == [{"status": "FAILED"}]
 
 
-def test_a_row_without_a_place_is_anybody_s(places: list[LocalSystem], database: TestDatabase) -> None:
+def test_a_row_without_a_data_plane_is_anybody_s(planes: list[LocalSystem], database: TestDatabase) -> None:
     """As all were before: it was written by a version that knew no data planes."""
-    east, west = places
+    east, west = planes
     at(east).start(read_task())
-    database.rows(f"{AGED}, place = NULL")
+    database.rows(f"{AGED}, data_plane = NULL")
     assert at(west).sweep().orphaned_rows == 1
     assert states(database) == {"task-1": "FAILED"}
 
@@ -109,9 +109,9 @@ def test_a_pod_that_is_here_is_judged_here(tmp_path: Path, database: TestDatabas
     assert database.rows("SELECT state, data_plane FROM syncctl_task") == [{"state": "FAILED", "data_plane": "east"}]
 
 
-def test_a_task_of_another_place_is_cancelled(places: list[LocalSystem], database: TestDatabase) -> None:
+def test_a_task_of_another_data_plane_is_cancelled(planes: list[LocalSystem], database: TestDatabase) -> None:
     """At once in the tables; its sidecar sees it and ends, its own data plane's sweep does the rest, and the answer says so."""
-    east, west = places
+    east, west = planes
     at(east).start(read_task())
     wait_for(lambda: at(east).sweep() and states(database) == {"task-1": "RUNNING"}, 30, "a running pod")
     at(west)
@@ -134,9 +134,11 @@ def test_a_task_of_another_place_is_cancelled(places: list[LocalSystem], databas
     assert "note" not in cancel(CancelQuery("task-1"), east.settings).answer()
 
 
-def test_a_sync_that_another_place_reads_is_not_read_here(places: list[LocalSystem], database: TestDatabase) -> None:
+def test_a_sync_thin_another_data_plane_reads_is_not_read_here(
+    planes: list[LocalSystem], database: TestDatabase
+) -> None:
     """One active read of a sync, wherever it is; the answer says where."""
-    east, west = places
+    east, west = planes
     at(east).start(read_task())
     with pytest.raises(Conflict, match=r"Sync sync-1 already runs in another data plane \(east\): task task-1 is "):
         at(west).start(read_task(task="task-2"))
@@ -144,11 +146,11 @@ def test_a_sync_that_another_place_reads_is_not_read_here(places: list[LocalSyst
     assert list(states(database)) == ["task-1"]
 
 
-def test_a_repeated_request_makes_no_second_pod_at_another_place(
-    places: list[LocalSystem], database: TestDatabase
+def test_a_repeated_request_makes_no_second_pod_in_another_data_plane(
+    planes: list[LocalSystem], database: TestDatabase
 ) -> None:
     """Its own data plane makes the pod. Where that is known to have failed, the caller is sent there."""
-    east, west = places
+    east, west = planes
     cluster.use(Broken(east.pods, "create_pod", QuotaExceeded("exceeded quota: task-pods")))
     with pytest.raises(QuotaExceeded):
         east.start(read_task())
@@ -164,22 +166,22 @@ def test_a_repeated_request_makes_no_second_pod_at_another_place(
 
 
 @pytest.mark.parametrize("command", ["spec", "check", "discover"])
-def test_a_task_that_runs_at_another_place_is_shared(
-    places: list[LocalSystem], database: TestDatabase, command: str
+def test_a_task_that_runs_in_another_data_plane_is_shared(
+    planes: list[LocalSystem], database: TestDatabase, command: str
 ) -> None:
     """The same spec, check or discover is answered with the task that there is; its rows are for everybody."""
-    east, west = places
+    east, west = planes
     first = at(east).start(other_task(command))
     database.rows("UPDATE syncctl_task SET state = 'PENDING', reason = ''")
     assert at(west).start(other_task(command)) == first
     assert list(west.pods.list_pods()) == []
 
 
-def test_the_list_of_tasks_tells_of_the_place_that_nobody_sweeps(
-    places: list[LocalSystem], database: TestDatabase
+def test_the_list_of_tasks_tells_of_the_data_plane_that_nobody_sweeps(
+    planes: list[LocalSystem], database: TestDatabase
 ) -> None:
     """Of the data planes with active tasks, the one that was swept the longest ago; never is longest."""
-    east, west = places
+    east, west = planes
     at(east).sweep()
     at(west).start(read_task())
     assert list_tasks(east.settings, TaskQuery())["lastSweep"] is None
@@ -208,9 +210,9 @@ class Silent:
             yield changed(pod, {"status": {"phase": "Running", "containerStatuses": statuses}})
 
 
-def test_a_sweep_elsewhere_does_not_make_a_sidecar_silent(places: list[LocalSystem], database: TestDatabase) -> None:
+def test_a_sweep_elsewhere_does_not_make_a_sidecar_silent(planes: list[LocalSystem], database: TestDatabase) -> None:
     """That another data plane reaches Postgres does not tell whether this one's sidecars do."""
-    east, west = places
+    east, west = planes
     at(east).start(read_task())
     database.rows("UPDATE syncctl_task SET state = 'RUNNING', streams = '{\"plants\": {}}'")
     silent = "UPDATE syncctl_task SET updated_at = now() - interval '2 hours'"
@@ -231,7 +233,7 @@ VALUES (:t, 'read', :t, 'p', '1', :t, 'h', now() - interval '1 hour')"""
 
 
 def test_a_database_from_before_data_planes_goes_on(
-    places: list[LocalSystem], database: TestDatabase, empty_database: TestDatabase
+    planes: list[LocalSystem], database: TestDatabase, empty_database: TestDatabase
 ) -> None:
     """Its rows have no data plane, and are concluded as before; an older version can go on writing, and go back."""
     empty_database.rows("CREATE SCHEMA newjitsu")
@@ -243,7 +245,7 @@ def test_a_database_from_before_data_planes_goes_on(
     for sql in (OLDER_SWEEP, OLDER_SWEEP):
         empty_database.rows(sql)
     empty_database.rows(OLDER_TASK, t="before")
-    east, west = places
+    east, west = planes
     for place in (east, west):
         place.settings = place.settings.model_copy(update={"database_url": _secret(empty_database.url)})
     at(east).start(read_task())
