@@ -31,7 +31,8 @@ from tests.support.docs import (
     section,
 )
 
-DOCUMENTS = tuple(str(path.relative_to(ROOT)) for path in sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]))
+_PATTERNS = ("*.md", "docs/**/*.md", "tests/*/README.md", "tools/*/README.md")
+DOCUMENTS = tuple(sorted(str(path.relative_to(ROOT)) for pattern in _PATTERNS for path in ROOT.glob(pattern)))
 TEXTS = {document: read(document) for document in DOCUMENTS}
 CODE = ("common", "embedded", "functions", "sidecar", "syncctl")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
