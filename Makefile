@@ -11,7 +11,7 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 2 ] && echo $$n 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-# Also made again if PYTHON names another Python than it has, or if this folder was moved.
+# Rebuilt too if PYTHON names another Python than its own, or if this folder was moved.
 ifneq ($(shell PYTHON='$(PYTHON)' sh scripts/venv.sh --fits && echo yes),yes)
 .PHONY: .venv/ready
 endif
@@ -26,19 +26,19 @@ demo: .venv/ready ## run a real connector into a real table on this machine, and
 serve: .venv/ready ## run all functions, Postgres and the warehouse on this machine (port 3043) until Ctrl-C
 	@$(BIN)/syncctl serve
 
-# What needs root and other systems has targets of its own.
+# Tests that need root or other systems have targets of their own.
 BRIEF := --ignore tests/cluster --ignore tests/fresh
 
 .PHONY: test
-test: .venv/ready ## run every test that needs no cluster, but for the kills
+test: .venv/ready ## run every test that needs no cluster, except the kills
 	$(BIN)/python -m pytest $(BRIEF) -m "not kills" -n $(WORKERS) --dist loadgroup
 
 .PHONY: test-faults
-test-faults: .venv/ready ## provoke every fault of docs/reference/faults.md that needs no cluster, kills included
+test-faults: .venv/ready ## provoke every fault of docs/reference/faults.md that needs no cluster, with the kills
 	$(BIN)/python -m pytest $(BRIEF) -m "fault or kills" -n $(WORKERS) --dist loadgroup
 
 .PHONY: test-kills
-test-kills: .venv/ready ## kill every part in the middle of a sync, some hundred times
+test-kills: .venv/ready ## kill every part in the middle of a sync, a few hundred times
 	$(BIN)/python -m pytest $(BRIEF) -m kills -n $(WORKERS) --dist loadgroup
 
 # TESTS="tests/unit tests/integration/test_store.py" runs only these. Processes that are killed leave no figures.
@@ -68,7 +68,7 @@ check: .venv/ready ## ruff, mypy strict, import directions, docs/reference/fault
 	$(BIN)/python -m tests.faults --check
 
 .PHONY: format
-format: .venv/ready ## let ruff format and mend what it can
+format: .venv/ready ## let ruff format the code and fix what it can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -80,20 +80,20 @@ bench: .venv/ready ## measure, as ratios in one run, and write bench/results/
 images: ## build the images of the functions and the sidecar with docker, podman or buildah
 	@sh images/build.sh
 
-# KUBECONFIG, the gateway's address, kubectl and kn; a cluster that KUBECONFIG names already is used instead.
+# Provides KUBECONFIG, the gateway's address, kubectl and kn.
 CLUSTER := $(BIN)/python -m tools.cluster
 
 .PHONY: cluster
-cluster: .venv/ready ## start a Kubernetes and Knative of plain processes on this machine (builds it at first)
+cluster: .venv/ready ## start a Kubernetes and Knative of plain processes on this machine (the first time: build it)
 	@$(CLUSTER) up
 	@echo 'for a shell: eval "$$($(CLUSTER) env)"'
 
 .PHONY: cluster-down
-cluster-down: .venv/ready ## stop it and undo everything it changed; what was built stays in the cache
+cluster-down: .venv/ready ## stop it and undo everything it changed; built programs stay in the cache
 	@$(CLUSTER) down --purge
 
 .PHONY: test-cluster
-test-cluster: .venv/ready ## run the tests that need a cluster (the one that KUBECONFIG names, else `make cluster`)
+test-cluster: .venv/ready ## run the tests that need a cluster: the one of KUBECONFIG, else `make cluster`
 	@set -e; if [ -z "$$KUBECONFIG" ]; then $(CLUSTER) up; eval "$$($(CLUSTER) env)"; fi; \
 	$(BIN)/python -m pytest tests/cluster
 
@@ -101,7 +101,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit
   --no-header --python-version 3.11 pyproject.toml
 
 .PHONY: lock
-lock: .venv/ready ## resolve the newest allowed versions into requirements.lock, and what each image needs of them
+lock: .venv/ready ## resolve the newest allowed versions into requirements.lock, and each image's part of them
 	$(COMPILE) --upgrade --extra dev -o requirements.lock
 	$(COMPILE) --constraint requirements.lock --extra functions -o images/functions/requirements.lock
 	$(COMPILE) --constraint requirements.lock -o images/sidecar/requirements.lock

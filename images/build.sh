@@ -1,10 +1,10 @@
 #!/bin/sh
-# Builds the images with whatever builds images on this machine. Called by `make images`.
+# Build the images with docker, podman or buildah. Called by `make images`.
 #   IMAGE_PREFIX    registry and path in front of /functions, /sidecar (sync-functions)
 #   IMAGE_TAG       their tag (the project's version)
-#   PYTHON_IMAGE    the base image, where python:3.11-slim is not the one to use
+#   PYTHON_IMAGE    the base image, if not python:3.11-slim
 #   IMAGES          which ones (functions sidecar; "development" is the third)
-#   CONTAINER_TOOL  docker, podman or buildah, where more than one is there
+#   CONTAINER_TOOL  docker, podman or buildah, if more than one is installed
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ for candidate in docker podman buildah; do
     [ -n "$tool" ] || ! command -v "$candidate" >/dev/null 2>&1 || tool=$candidate
 done
 if [ -z "$tool" ]; then
-    echo "Nothing here builds images: install docker, podman or buildah." >&2
+    echo "No tool to build images: install docker, podman or buildah." >&2
     exit 1
 fi
 version=$(sed -n 's/^VERSION = "\(.*\)"$/\1/p' common/__init__.py)

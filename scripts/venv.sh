@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes .venv with everything this project needs, pinned and hashed by requirements.lock.
-# Called by make; safe to run again and to interrupt: the stamp is written last.
-# With --fits, tells by its exit code whether .venv is of the asked Python and was made in this folder.
+# Create .venv with the packages of requirements.lock, pinned and hashed.
+# Called by make; safe to repeat and to interrupt: the stamp is written last.
+# With --fits, exit 0 if .venv has the requested Python and was created in this folder.
 set -eu
 cd "$(dirname "$0")/.."
 release=${OS_RELEASE:-/etc/os-release}
@@ -10,7 +10,7 @@ identity() {
     "$1" -c 'import sys; print(sys.version, sys.base_prefix)' 2>/dev/null
 }
 
-# What is in .venv names this folder, so it does not outlive a move.
+# Files in .venv name this folder, so it is useless after a move.
 fits() {
     [ "$(cat .venv/folder 2>/dev/null)" = "$PWD" ] && identity .venv/bin/python >/dev/null || return 1
     [ -z "${PYTHON:-}" ] || [ "$(identity "$PYTHON")" = "$(identity .venv/bin/python)" ]
@@ -21,7 +21,7 @@ if [ "${1-}" = --fits ]; then
     exit
 fi
 
-# Prints the first Python that is new enough; else, with code 1, one that is too old, if there is any.
+# Print the first Python that is new enough; else exit 1, and print one that is too old, if there is any.
 choose() {
     old=
     for candidate in "$@"; do
@@ -38,7 +38,7 @@ choose() {
     return 1
 }
 
-# What scripts/preflight.py would say, if there were a Python to run it.
+# The message of scripts/preflight.py for machines without a Python that could run it.
 no_python() {
     sudo=
     [ "$(id -u)" = 0 ] || sudo="sudo "
@@ -74,7 +74,7 @@ if [ "${new_enough-yes}" = yes ] && ! "$python" -c 'import ensurepip, venv' 2>/d
     [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
     version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
     echo "Installing python$version-venv, which Debian and Ubuntu leave out of Python ..."
-    # The package lists of a fresh machine are empty or old. If this fails, the next look says what to do.
+    # The package lists of a fresh machine are empty or old. If this fails, the preflight below says what to do.
     { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "python$version-venv" >/dev/null; } || true
 fi
 
@@ -92,7 +92,7 @@ echo "Installing the pinned packages into .venv ..."
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
 
 
-# uv reads neither pip's variables nor its files, so that a package index of one's own has to be handed on.
+# uv reads neither pip's variables nor its files, so pass on a package index that pip is configured for.
 of_pip() {
     .venv/bin/python -m pip config list 2>/dev/null | sed -n "s/^[a-z:]*\.$1='\(.*\)'\$/\1/p" | head -1
 }
@@ -106,7 +106,7 @@ SSL_CERT_FILE=${SSL_CERT_FILE:-$(of_pip cert)}
 # Copies, not links: a cache on another file system, or one that is cleaned, must not matter.
 .venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes --compile-bytecode --link-mode copy requirements.lock
 .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
-# Every task starts two processes of ours; where Python may not write bytecode, each would compile them again.
+# Every task starts two of our processes; if Python may not write bytecode, each of them would compile again.
 .venv/bin/python -m compileall -q common embedded functions sidecar syncctl
 .venv/bin/python -c 'import syncctl'
 pwd > .venv/folder
