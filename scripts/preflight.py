@@ -1,8 +1,8 @@
-"""Looks at this machine before .venv is made: one line for each thing that is missing or doubtful, and what mends it.
+"""Check this machine before .venv is created: one line for each missing or doubtful thing, and the command to fix it.
 
-Called by scripts/venv.sh with the Python that .venv is to be made of. Ends with code 1 if nothing would work without
-what is missing. It has to run under Pythons that are too old (3.6), to tell so: it uses no packages and no newer
-syntax, and types are quoted where those would not know them.
+scripts/venv.sh calls it with the Python that .venv will use. Exit code 1 if something indispensable is missing. It also
+runs under Pythons that are too old (3.6), to report that: it uses no packages and no newer syntax, and quotes the types
+that those do not know.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def main(arguments: "list[str]") -> int:
 
 
 def parse(arguments: "list[str]") -> argparse.Namespace:
-    """Return the options: what is needed, and for tests, what would be found on another machine."""
+    """Return the options: the needs of this project, and for tests, the properties of another machine."""
     parser = argparse.ArgumentParser(description="Tell what this machine lacks for `make demo` and `make test`.")
     # Measured: .venv 490 MB; uv's cache, the connector of the demo, its data and a copy of Postgres 790 MB.
     parser.add_argument("--venv-mib", type=int, default=600, help="disk space for .venv")
@@ -68,7 +68,7 @@ def parse(arguments: "list[str]") -> argparse.Namespace:
 
 
 def python(options: argparse.Namespace) -> "Iterator[str]":
-    """Older ones cannot run this; for others there may be no wheels."""
+    """Refuse Pythons that are too old; note those that may have no wheels."""
     this, implementation = platform.python_version(), platform.python_implementation()
     if sys.version_info[:2] < OLDEST:
         yield (
@@ -83,7 +83,7 @@ def python(options: argparse.Namespace) -> "Iterator[str]":
 
 
 def venv(options: argparse.Namespace) -> "Iterator[str]":
-    """Debian leaves it out of Python, and whoever builds a Python may."""
+    """Require the module, which Debian and some own builds leave out of Python."""
     try:
         __import__("ensurepip")
         __import__("venv")
@@ -92,7 +92,7 @@ def venv(options: argparse.Namespace) -> "Iterator[str]":
 
 
 def libc(options: argparse.Namespace) -> "Iterator[str]":
-    """Wheels for Linux are linked with it."""
+    """Require glibc: the wheels for Linux are linked with it."""
     if not sys.platform.startswith("linux"):
         yield f"{NOTE}this has been tried on Linux alone, and here is {sys.platform}. A virtual machine can run Linux."
         return
@@ -110,7 +110,7 @@ def libc(options: argparse.Namespace) -> "Iterator[str]":
 
 
 def this_libc() -> str:
-    """Return name and version of glibc; other C libraries do not know the question."""
+    """Return name and version of glibc; "" for other C libraries."""
     try:
         return os.confstr("CS_GNU_LIBC_VERSION") or ""
     except (ValueError, OSError):
@@ -118,7 +118,7 @@ def this_libc() -> str:
 
 
 def processor(options: argparse.Namespace) -> "Iterator[str]":
-    """A Python of 32 bits runs on processors of 64, too."""
+    """Require a processor with wheels, and a Python of 64 bits: one of 32 runs there too."""
     bits = 64 if sys.maxsize > 2**32 else 32
     if options.processor.lower() not in PROCESSORS or bits == 32:
         yield (
@@ -128,8 +128,8 @@ def processor(options: argparse.Namespace) -> "Iterator[str]":
 
 
 def disk(options: argparse.Namespace) -> "Iterator[str]":
-    """Space where .venv goes, and where caches and data go: on one file system, or two."""
-    # Unlike Path's, this expanduser knows a way on where an account has no home.
+    """Require space for .venv; note too little for caches and data, which may be on another file system."""
+    # Unlike Path's, this expanduser does not fail if an account has no home.
     home = existing(Path(os.getenv("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")).absolute())  # noqa: PTH111
     needs = {ROOT: options.venv_mib, home: options.home_mib}
     if ROOT.stat().st_dev == home.stat().st_dev:
@@ -151,7 +151,7 @@ def existing(folder: Path) -> Path:
 
 
 def memory(options: argparse.Namespace) -> "Iterator[str]":
-    """What is free, within the limit of a container."""
+    """Note too little free memory, within the limit of a container."""
     try:
         meminfo = Path("/proc/meminfo").read_text()
         free = sum(int(size) for size in re.findall(r"(?:MemAvailable|SwapFree): *(\d+)", meminfo)) // 1024
@@ -168,7 +168,7 @@ def memory(options: argparse.Namespace) -> "Iterator[str]":
 
 
 def port(options: argparse.Namespace) -> "Iterator[str]":
-    """Only `make serve` wants just this one."""
+    """Note a taken port: only `make serve` needs this one."""
     if os.getenv("SYNCCTL_HTTP_PORT"):
         return
     with socket.socket() as probe:
@@ -183,7 +183,7 @@ def port(options: argparse.Namespace) -> "Iterator[str]":
 
 
 def index(options: argparse.Namespace) -> "Iterator[str]":
-    """Asks pip for a small package, so that its configuration, proxies and authorities count; no cache may answer."""
+    """Let pip download a small package without its cache, so that its configuration, proxies and authorities count."""
     pip = pip_command()
     if not pip or sys.version_info[:2] < OLDEST:
         return
@@ -202,7 +202,7 @@ def index(options: argparse.Namespace) -> "Iterator[str]":
 
 
 def pip_command() -> "list[str]":
-    """Return how to run a pip that need not be installed: of the wheel that Python keeps for new environments."""
+    """Return the command of pip from the wheel that Python keeps for new environments: pip may not be installed."""
     folders = [
         sysconfig.get_config_var("WHEEL_PKG_DIR"),
         Path(sysconfig.get_paths()["stdlib"], "ensurepip", "_bundled"),
@@ -212,7 +212,7 @@ def pip_command() -> "list[str]":
 
 
 def run(pip: "list[str]", seconds: int) -> str:
-    """Return why pip could not do it, in one line; nothing if it could."""
+    """Return the reason of pip's failure in one line; "" if it succeeded."""
     environment = dict(os.environ, PIP_REQUIRE_VIRTUALENV="0")  # noqa: TID251 - with pip's own settings
     process = subprocess.Popen(
         pip, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -226,7 +226,7 @@ def run(pip: "list[str]", seconds: int) -> str:
 
 
 def reason(output: str) -> str:
-    """Return pip's line about the connection (its last one only tells that it found no package), without passwords."""
+    """Return pip's line about the connection, without passwords; its last line only says that no package was found."""
     lines = [line for line in output.splitlines() if line.strip()] or ["nothing."]
     chosen = ([line for line in lines if line.startswith("WARNING: ")] or lines)[-1]
     chosen = re.sub(r"\(Retry\(.*?\)\) |<[^<>]* object at \w+>: ", "", chosen)
@@ -234,7 +234,7 @@ def reason(output: str) -> str:
 
 
 def command(what: str, options: argparse.Namespace) -> str:
-    """Return what installs it on this system; on an unknown one, all that most people have."""
+    """Return the command that installs it on this system; on an unknown system, those of the common ones."""
     release = options.os_release.read_text() if options.os_release.exists() else ""
     names = " ".join(re.findall(r"(?m)^(?:ID|ID_LIKE)=[\"']?([^\"'\n]*)", release)).split()
     families = [FAMILIES[name] for name in names if name in FAMILIES][:1] or ["apt", "dnf", "pacman"]
