@@ -1,4 +1,4 @@
-"""Every error this project raises on purpose, and the HTTP status each one means.
+"""The project's errors, each with its HTTP status.
 
 SyncError                    500
 ├── SettingsError            500  a setting is missing or unusable
@@ -9,19 +9,19 @@ SyncError                    500
 ├── Conflict                 409  same taskId with another request, or the sync already runs
 ├── TooLarge                 413
 ├── UriTooLong               414
-├── Refused                  422  the image, or the cluster's admission, is refused for good
+├── Refused                  422  the image or the pod is refused; repeating cannot help
 ├── QuotaExceeded            429  try again later (Retry-After)
 ├── HeadersTooLarge          431
 ├── Unavailable              503  Kubernetes or Postgres cannot be reached
 │   ├── ClusterUnavailable
 │   └── StoreUnavailable
-│       └── TablesMissing         the database has no tables of ours yet (never leaves common.store)
+│       └── TablesMissing         the database lacks tables (never leaves common.store)
 ├── TimedOut                 504
-│   └── Locked                   another session holds a row or a table for longer than we wait
+│   └── Locked                   another session holds a row or a table for too long
 └── BulkerError              502  the destination refused rows
-    └── BulkerAway                or could not be reached, broke the connection, or is in trouble itself
+    └── BulkerAway                or could not be reached, broke the connection, or failed itself
 
-Messages are sentences for users: what happened, where, and what to do next. None ever holds a secret.
+Messages are sentences for users: what happened, where, and what to do next. They never contain secrets.
 """
 
 from http import HTTPStatus
@@ -29,7 +29,7 @@ from typing import ClassVar
 
 
 class SyncError(Exception):
-    """Base of all; `retry_after_seconds` becomes the Retry-After header of the answer."""
+    """Base class; `retry_after_seconds` becomes the Retry-After header."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     retry_after_seconds: ClassVar[int | None] = None
@@ -41,17 +41,17 @@ class SyncError(Exception):
 
 
 class SettingsError(SyncError):
-    """A setting is missing or unusable; the message names all such settings at once."""
+    """Settings are missing or unusable; the message names all of them."""
 
 
 class BadRequest(SyncError):
-    """The request cannot be used; the message names the field and what was expected."""
+    """The request is invalid; the message names the field and what was expected."""
 
     status = HTTPStatus.BAD_REQUEST
 
 
 class Unauthorized(SyncError):
-    """No token, or a wrong one; the message never repeats it."""
+    """The token is missing or wrong; the message never repeats it."""
 
     status = HTTPStatus.UNAUTHORIZED
 
@@ -75,38 +75,38 @@ class Conflict(SyncError):
 
 
 class TooLarge(SyncError):
-    """The body, or what would have to go into the task's Secret, is over a limit."""
+    """The body, or the content of the task's Secret, is over its limit."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class UriTooLong(SyncError):
-    """The request line is over the limit."""
+    """The request line is over its limit."""
 
     status = HTTPStatus.REQUEST_URI_TOO_LONG
 
 
 class Refused(SyncError):
-    """The image reference or the pod is refused for good; repeating the request cannot help."""
+    """The image or the pod is refused; repeating the request cannot help."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class QuotaExceeded(SyncError):
-    """The namespace's quota is used up for now."""
+    """The namespace's quota is used up."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
     retry_after_seconds = 30
 
 
 class HeadersTooLarge(SyncError):
-    """The request's headers are over the limit."""
+    """The request's headers are over their limit."""
 
     status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
 class Unavailable(SyncError):
-    """Something we depend on cannot be reached; nothing was started."""
+    """A dependency cannot be reached; nothing was started."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     retry_after_seconds = 5
@@ -117,28 +117,28 @@ class ClusterUnavailable(Unavailable):
 
 
 class StoreUnavailable(Unavailable):
-    """Postgres cannot be reached, or refuses us."""
+    """Postgres cannot be reached, or refuses the login."""
 
 
 class TablesMissing(StoreUnavailable):
-    """The database has no tables of ours yet; common.store makes them and tries again."""
+    """The database lacks tables; common.store creates them and retries."""
 
 
 class TimedOut(SyncError):
-    """Something we depend on did not answer in time; the outcome is unknown, repeating is safe."""
+    """A dependency did not answer in time; the outcome is unknown, repeating is safe."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT
 
 
 class Locked(TimedOut):
-    """Another session holds a row or a table for longer than a transaction of ours waits: nothing was written."""
+    """Another session held a row or a table for too long; nothing was written."""
 
 
 class BulkerError(SyncError):
-    """The destination refused rows, or the connection to it broke; holds its own words."""
+    """The destination refused rows, or the connection broke; quotes the destination."""
 
     status = HTTPStatus.BAD_GATEWAY
 
 
 class BulkerAway(BulkerError):
-    """Bulker cannot be reached, broke the connection, or has a trouble of its own (5xx): it may pass."""
+    """Bulker cannot be reached, broke the connection, or failed itself (5xx); retrying may help."""

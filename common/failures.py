@@ -1,6 +1,6 @@
-"""Why tasks end otherwise than well: the closed set of kinds, whose fault each is, and what to do about it.
+"""Why tasks fail: the closed set of kinds, whose fault each is, and what to do about it.
 
-One table for everyone who concludes a task: the sidecar, the sweep, `cancel`, and the start of a task.
+One table for the sidecar, the sweep, `cancel` and the start of a task.
 """
 
 from enum import StrEnum
@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 POSTGRES_AWAY_EXIT = 3
-"""The sidecar's exit code where it could not write the outcome, because Postgres stayed away."""
+"""The sidecar's exit code if Postgres stayed away and the outcome could not be written."""
 _EXIT_KILLED = 137
 
 
@@ -23,7 +23,7 @@ class FailureOrigin(StrEnum):
 
 
 class FailureKind(StrEnum):
-    """What ended a task. Names are part of the interface (docs/reference/contract.md A): none changes its meaning."""
+    """What ended a task. Names and meanings are part of the interface (docs/reference/contract.md A)."""
 
     SOURCE_ERROR = "source_error"
     CONFIG_ERROR = "config_error"
@@ -67,7 +67,7 @@ class FailureKind(StrEnum):
 
 
 class FailurePolicy(Struct, frozen=True):
-    """What follows from a kind. `retry`: a read that ended so may well succeed if it is started again as it is."""
+    """The consequences of a kind. `retry`: the same read may succeed if it is started again."""
 
     origin: FailureOrigin
     retry: bool
@@ -149,42 +149,37 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
 
 
 class Failure(Struct, frozen=True):
-    """Why a task ended as it did: the kind decides whose fault it is, the message says what happened."""
+    """Why a task failed: its kind, and what happened."""
 
     kind: FailureKind
     message: str
 
     @property
     def rule(self) -> FailurePolicy:
-        """What follows from it."""
+        """The consequences of its kind."""
         return POLICIES[self.kind]
 
     @property
     def sentence(self) -> str:
-        """What happened and what to do, for whoever sees one text only."""
+        """What happened and what to do, where there is room for one text only."""
         advice = self.rule.advice
         return f"{self.message.rstrip('. ')}; {advice[:1].lower()}{advice[1:]}"
 
     def as_json(self) -> dict[str, Any]:
-        """As our rows keep it and GET /tasks shows it: with its origin, its advice, and whether it may be retried."""
+        """Return the failure as stored in syncctl_task and shown by GET /tasks."""
         rule = self.rule
-        return {
-            "kind": str(self.kind),
-            "origin": str(rule.origin),
-            "message": self.message,
-            "advice": rule.advice,
-            "retryable": rule.retry,
-        }
+        known = {"kind": str(self.kind), "origin": str(rule.origin), "message": self.message}
+        return known | {"advice": rule.advice, "retryable": rule.retry}
 
 
-_SAID = {"config_error": FailureKind.CONFIG_ERROR, "transient_error": FailureKind.TRANSIENT_ERROR}
+_FAILURE_TYPES = {"config_error": FailureKind.CONFIG_ERROR, "transient_error": FailureKind.TRANSIENT_ERROR}
 
 
 def of_trace(failure_type: object) -> FailureKind:
-    """What a connector's TRACE ERROR says of itself (the protocol's failure_type), whatever it puts there."""
-    return _SAID.get(str(failure_type), FailureKind.SOURCE_ERROR)
+    """Return the kind for the failure_type of a TRACE ERROR, whatever its JSON type."""
+    return _FAILURE_TYPES.get(str(failure_type), FailureKind.SOURCE_ERROR)
 
 
 def of_exit(exit_code: int | None) -> FailureKind:
-    """What an exit code alone says; None where there is none, though there should be: something killed the source."""
+    """Return the kind for an exit code; without one, which should exist, the source was killed."""
     return FailureKind.SOURCE_KILLED if exit_code in {None, _EXIT_KILLED} else FailureKind.SOURCE_EXIT

@@ -1,4 +1,4 @@
-"""Log lines: one fixed sentence with `action`, `task_id` and whatever else was given as `extra`."""
+"""Log lines: one fixed sentence with `action`, `task_id` and other `extra` values."""
 
 import logging
 import sys
@@ -7,20 +7,20 @@ from typing import Any
 
 import msgspec
 
-# What every record has; all else came in as `extra`.
+# The attributes of every record; all others came as `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _ESCAPES = {code: repr(chr(code))[1:-1] for code in (*range(32), *range(127, 160))}
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time, level, logger, message, what was given as `extra`, error (a traceback)."""
+    """One JSON object per line: time, level, logger, message, the `extra` values, error (a traceback)."""
 
     def __init__(self, instance_id: str = "") -> None:
         super().__init__()
         self._common = {"instance": instance_id} if instance_id else {}
 
     def format(self, record: logging.LogRecord) -> str:
-        """Never fails: what is not JSON becomes text, what is not UTF-8 is replaced."""
+        """Convert values that are not JSON to text, and replace invalid Unicode."""
         line: dict[str, Any] = {
             "time": _time(record),
             "level": record.levelname,
@@ -38,7 +38,7 @@ class TextFormatter(logging.Formatter):
     """`time LEVEL logger: message key=value`, on one line but for a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Line breaks inside a message are shown as \\n, so that nobody can forge a line."""
+        """Escape line breaks within a message, so that nobody can forge a line."""
         extra = "".join(f" {key}={value}" for key, value in _extra(record).items())
         text = f"{record.getMessage()}{extra}".translate(_ESCAPES)
         line = f"{_time(record)} {record.levelname} {record.name}: {text}"
@@ -46,7 +46,7 @@ class TextFormatter(logging.Formatter):
 
 
 def set_up(log_format: str = "text", instance_id: str = "") -> None:
-    """Sends the project's log lines to stderr; does nothing where the root logger is set up already."""
+    """Send log lines to stderr, unless the root logger has a handler already."""
     root = logging.getLogger()
     if root.handlers:
         return
@@ -68,6 +68,6 @@ def _json(line: dict[str, Any]) -> str:
     try:
         return msgspec.json.encode(line, enc_hook=str).decode()
     except (UnicodeEncodeError, TypeError, ValueError):
-        # A lone surrogate in some text, or a key that is no text.
+        # A lone surrogate in a text, or a key that is not a text.
         plain = {str(key): str(value).encode("utf-8", "replace").decode() for key, value in line.items()}
         return msgspec.json.encode(plain).decode()
