@@ -11,7 +11,6 @@ SyncError                    500
 ├── UriTooLong               414
 ├── Refused                  422  the image or the pod is refused; repeating cannot help
 ├── QuotaExceeded            429  try again later (Retry-After)
-├── HeadersTooLarge          431
 ├── Unavailable              503  Kubernetes or Postgres cannot be reached
 │   ├── ClusterUnavailable
 │   └── StoreUnavailable
@@ -97,12 +96,6 @@ class QuotaExceeded(SyncError):
 
     status = HTTPStatus.TOO_MANY_REQUESTS
     retry_after_seconds = 30
-
-
-class HeadersTooLarge(SyncError):
-    """The request's headers are over their limit."""
-
-    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
 class Unavailable(SyncError):
