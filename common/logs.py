@@ -21,17 +21,15 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Convert values that are not JSON to text, and replace invalid Unicode."""
-        line: dict[str, Any] = {
-            "time": _time(record),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            **self._common,
-            **_extra(record),
-        }
+        line = {"time": _time(record), "level": record.levelname, "logger": record.name}
+        line |= {"message": record.getMessage(), **self._common, **_extra(record)}
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return _json(line)
+        try:
+            return msgspec.json.encode(line, enc_hook=str).decode()
+        except (UnicodeEncodeError, TypeError, ValueError):  # a lone surrogate in a text, or a key that is not a text
+            plain = {str(key): str(value).encode("utf-8", "replace").decode() for key, value in line.items()}
+            return msgspec.json.encode(plain).decode()
 
 
 class TextFormatter(logging.Formatter):
@@ -62,12 +60,3 @@ def _extra(record: logging.LogRecord) -> dict[str, Any]:
 
 def _time(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-
-
-def _json(line: dict[str, Any]) -> str:
-    try:
-        return msgspec.json.encode(line, enc_hook=str).decode()
-    except (UnicodeEncodeError, TypeError, ValueError):
-        # A lone surrogate in a text, or a key that is not a text.
-        plain = {str(key): str(value).encode("utf-8", "replace").decode() for key, value in line.items()}
-        return msgspec.json.encode(plain).decode()

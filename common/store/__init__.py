@@ -1,6 +1,6 @@
-"""Postgres: queries.sql and its loader, transactions, and the rows we read and write.
+"""Postgres: queries.sql and its loader, transactions, and rows as frozen objects.
 
-The tables of docs/reference/contract.md B belong to the caller's side; ours are prefixed `syncctl_`.
+The tables of docs/reference/contract.md B belong to the caller; the project's own are prefixed `syncctl_`.
 """
 
 from common.store.database import Database, StoreError

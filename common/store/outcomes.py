@@ -1,4 +1,4 @@
-"""How tasks end: proposed by their sidecars, concluded once, in our table and the caller's."""
+"""How tasks end: proposed by sidecars, concluded once, in syncctl_task and in the caller's tables."""
 
 import json
 import logging
@@ -20,9 +20,8 @@ _log = logging.getLogger(__name__)
 class Outcome(Struct, frozen=True):
     """How a task ended.
 
-    `description` goes to the caller's table as contract.md B words it, `reason` to ours in full; `streams` is
-    the per-stream accounting by stream key, `result` what a spec, check or discover found. All but a SUCCESS have a
-    `failure`.
+    `description` goes to the caller's table (contract.md B), `reason` to syncctl_task; `streams` are the accounts by
+    stream key, `result` is the JSON of a spec, check or discover. All but a SUCCESS have a `failure`.
     """
 
     state: TaskState
@@ -33,13 +32,13 @@ class Outcome(Struct, frozen=True):
     check_status: str = ""
     failure: Failure | None = None
     cause: str = ""
-    """The text in the streams' errors that stands for the source's end: the platform may know better."""
+    """The source's end by its streams' errors; the platform may know better."""
     provisional: bool = False
-    """To be concluded by the sweep: the platform may explain it better, or the task may be started again."""
+    """The sweep concludes: the platform may know better, or the task may be retried."""
 
     def __post_init__(self) -> None:
         if self.failure is None and self.state is not TaskState.SUCCESS:
-            raise ValueError(f"An outcome of {self.state} needs a failure.")
+            raise ValueError(f"A {self.state} outcome needs a failure.")
 
 
 End = tuple[Task, Outcome]
@@ -47,7 +46,7 @@ End = tuple[Task, Outcome]
 
 
 def describe_read(streams: dict[str, Any], reason: str) -> str:
-    """Return a read's description (docs/reference/contract.md B24): counts by stream, else the reason."""
+    """Return a read's description for the caller (docs/reference/contract.md B24): counts by stream, or the reason."""
     if not streams:
         return f"ERROR: {reason}" if reason else ""
     return json.dumps({key: _caller_counts(report) for key, report in streams.items()})
@@ -59,40 +58,40 @@ def _caller_counts(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def propose(db: Database, task: Task, outcome: Outcome) -> bool:
-    """Keep an attempt's outcome beside its row, for the sweep to conclude. Return False if no row waits for it."""
+    """Save an attempt's outcome for the sweep to conclude; return False if its row is not active."""
     proposal = msgspec.json.encode(outcome).decode()
     parameters = {"task_id": task.task_id, "attempt": task.attempt, "streams": as_json(outcome.streams)}
     return bool(db.run("propose", proposal=proposal, **parameters))
 
 
 def proposed(text: str | None) -> Outcome | None:
-    """Decode what `propose` kept; None for a proposal of another version that cannot be decoded."""
+    """Return the outcome saved by `propose`; None without one, or if it is another version's and unreadable."""
     try:
         return None if text is None else msgspec.json.decode(text, type=Outcome)
-    except (ValueError, msgspec.MsgspecError) as error:  # such as a kind of failure that came later
+    except (ValueError, msgspec.MsgspecError) as error:
         _log.warning("A sidecar's proposal cannot be read, so its pod's end alone decides: %s", error)
         return None
 
 
 def conclude(db: Database, task: Task, outcome: Outcome, *, ours: bool = True) -> bool:
-    """Write how a task ended, in our tables and the caller's. The first conclusion wins: return False for a later one.
+    """Write how a task ended, in syncctl_task and in the caller's tables; return False if it was concluded before.
 
-    `ours` is False if the syncctl_ tables do not exist (a sidecar launched by another controller).
+    `ours`: the syncctl_ tables exist (a sidecar may be launched by another controller).
     """
     return bool(conclude_all(db, [(task, outcome)], ours=ours))
 
 
 def conclude_all(db: Database, ends: Sequence[End], *, ours: bool = True) -> set[Task]:
-    """Conclude several tasks in a few statements, however many they are; return those that were not over before."""
-    ends = _finish(db, ends) if ours and ends else ends
-    _finish_reads(db, [end for end in ends if end[0].command is Command.READ])
-    for task, outcome in ends:
-        _write_result(db, task, outcome)
-    return {task for task, _ in ends}
+    """Conclude tasks in a fixed number of statements; return those that were not concluded before."""
+    new = _finish(db, ends) if ours and ends else ends
+    _finish_reads(db, [end for end in new if end[0].command is Command.READ])
+    for task, outcome in new:
+        _save_result(db, task, outcome)
+    return {task for task, _ in new}
 
 
 def _finish(db: Database, ends: Sequence[End]) -> list[End]:
-    """In our table; return the ends for the caller's tables, also of tasks that ours does not know."""
+    """Update syncctl_task; return the ends for the caller's tables, tasks without a row here included."""
     failures = [outcome.failure.as_json() if outcome.failure else None for _, outcome in ends]
     won = db.run(
         "finish_tasks",
@@ -113,7 +112,7 @@ def _finish(db: Database, ends: Sequence[End]) -> list[End]:
 
 
 def _finish_reads(db: Database, ends: Sequence[End]) -> None:
-    """In the caller's table. The first of two ends of one task counts: pods without a row may have several."""
+    """Update the caller's table. Of two ends of one task, which pods without a row may have, the first counts."""
     firsts = list({task.task_id: (task, outcome) for task, outcome in reversed(ends)}.values())
     if not firsts:
         return
@@ -130,22 +129,21 @@ def _finish_reads(db: Database, ends: Sequence[End]) -> None:
     )
 
 
-def _write_result(db: Database, task: Task, outcome: Outcome) -> None:
-    keyed = {"package": task.package, "version": task.version, "started_at": task.started_at}
-    if task.command is not Command.SPEC:
-        keyed["storage_key"] = task.storage_key
+_STATEMENTS = {  # for a result, and without one
+    Command.SPEC: ("save_spec", "save_spec_error"),
+    Command.CHECK: ("save_check", "save_check_error"),
+    Command.DISCOVER: ("save_catalog", "save_catalog_error"),
+}
+
+
+def _save_result(db: Database, task: Task, outcome: Outcome) -> None:
+    """Write a result, or why there is none, into the caller's table. A parameter that a statement lacks is ignored."""
+    if task.command is Command.READ:
+        return
     found = without_nul(outcome.result) if outcome.result is not None else None
     text = clean(outcome.description)
-    match task.command:
-        case Command.SPEC if found is not None:
-            db.run("save_spec", specs=found, **keyed)
-        case Command.SPEC:
-            db.run("save_spec_error", error=text, **keyed)
-        case Command.CHECK if found is not None:
-            db.run("save_check", status=clean(outcome.check_status), description=text, **keyed)
-        case Command.CHECK:
-            db.run("save_check_error", description=text, **keyed)
-        case Command.DISCOVER if found is not None:
-            db.run("save_catalog", catalog=found, **keyed)
-        case Command.DISCOVER:
-            db.run("save_catalog_error", description=text, **keyed)
+    db.run(
+        _STATEMENTS[task.command][found is None],
+        package=task.package, version=task.version, storage_key=task.storage_key, started_at=task.started_at,
+        specs=found, catalog=found, status=clean(outcome.check_status), description=text, error=text,
+    )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Loads named SQL blocks: `-- name: NAME` starts a block, which runs to the next one."""
+"""Load named SQL blocks: a block starts at `-- name: NAME` and ends at the next one."""
 
 import re
 from functools import cache
@@ -10,13 +10,13 @@ _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 
 @cache
 def load(file: str) -> dict[str, str]:
-    """The blocks of one .sql file of this folder, by name, in the file's order."""
+    """Return the blocks of a .sql file of this folder by name, in the file's order."""
     parts = _NAME.split((_HERE / file).read_text(encoding="utf-8"))[1:]
     return {name: sql.strip().rstrip(";") for name, sql in zip(parts[::2], parts[1::2], strict=True)}
 
 
 @cache
 def migrations() -> dict[int, str]:
-    """The numbered files of migrations/, in order."""
+    """Return the numbered files of migrations/, in order."""
     files = sorted((_HERE / "migrations").glob("[0-9]*.sql"))
     return {int(file.name.split("_")[0]): file.read_text(encoding="utf-8") for file in files}

@@ -1,20 +1,20 @@
-"""What a task goes on from: a sync's saved states, and a configuration that its connector has changed."""
+"""What a task resumes from: a sync's saved states, and a configuration that its connector has changed."""
 
 from common.protocol import messages
 from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.store.database import Database, Row, StoreError
 
-_WHOLE = frozenset({GLOBAL_STATE_KEY, LEGACY_STATE_KEY})
+_SHARED = frozenset({GLOBAL_STATE_KEY, LEGACY_STATE_KEY})
 
 
 def save(db: Database, sync_id: str, key: str, state: bytes) -> None:
-    """Saves a state and drops states of the other kinds: a sync has one live kind.
+    """Save a state and delete states of the other kinds: a sync has one live kind.
 
-    What jsonb cannot hold, a NUL for one, is kept as text in a table of ours instead: a state never comes back
-    changed. Raises StoreError where that is not possible either.
+    A state that jsonb cannot store, for a NUL in it, goes as text into a syncctl_ table: it never comes back changed.
+    Raise StoreError if that table is missing.
     """
     row = {"sync_id": sync_id, "state_key": key, "state": _text(state)}
-    kind = key if key in _WHOLE else ""
+    kind = key if key in _SHARED else ""
     refusal = db.refusal("save_state", **row)
     [raw] = db.run("raw_states_exist")
     if refusal is not None and not raw["exist"]:
@@ -28,36 +28,33 @@ def save(db: Database, sync_id: str, key: str, state: bytes) -> None:
 
 
 def load(db: Database, sync_id: str) -> list[tuple[str, bytes]]:
-    """The saved states of a sync, (key, JSON) each, oldest first; only those of the newest one's kind."""
+    """Return the saved states of a sync as (key, JSON), oldest first; only those of the newest one's kind."""
     return _newest_kind(db.run("load_states", sync_id=sync_id))
 
 
 def _newest_kind(found: list[Row]) -> list[tuple[str, bytes]]:
     rows = [(row["stream"], row["state"].encode()) for row in found]
-    if not rows:
-        return []
-    newest = rows[-1][0]
-    if newest in _WHOLE:
+    if rows and rows[-1][0] in _SHARED:
         return rows[-1:]
-    return list(dict(row for row in rows if row[0] not in _WHOLE).items())
+    return list(dict(row for row in rows if row[0] not in _SHARED).items())
 
 
 def of_task(db: Database, sync_id: str, task_id: str) -> list[tuple[str, bytes]]:
-    """Those that were saved since a task of ours was accepted, as `load` gives them."""
+    """Return the states saved since a task was accepted, as `load` does."""
     return _newest_kind(db.run("load_states_of_task", sync_id=sync_id, task_id=task_id))
 
 
 def clear(db: Database, sync_id: str) -> None:
-    """Forgets all states of a sync: the next read starts from nothing."""
+    """Delete all states of a sync: the next read starts over."""
     db.run("clear_states", sync_id=sync_id)
     db.run("clear_raw_states", sync_id=sync_id)
 
 
 def keep_config(db: Database, package: str, config: bytes, given_hash: str) -> str:
-    """Keeps a configuration that a connector changed in a task which was given the one of `given_hash`.
+    """Save a connector's change of the configuration with the hash `given_hash`, in clear text.
 
-    Returns the hash of what the *caller* had sent: the task may have been given an earlier change already. Hand that
-    in at the next change of the same task. The database holds the configuration in the clear, as it must be sent on.
+    Return the hash of the *caller's* configuration, to be passed at the task's next change: the task may have been
+    given an earlier change.
     """
     given = _origin(db, package, given_hash)
     row = {"package": package, "config": _text(config), "config_hash": messages.config_hash(config)}
@@ -67,7 +64,7 @@ def keep_config(db: Database, package: str, config: bytes, given_hash: str) -> s
 
 
 def kept_config(db: Database, package: str, given: bytes) -> bytes:
-    """The configuration to run with: what the connector has made of the caller's, or that itself."""
+    """Return the configuration to run with: the connector's change of the caller's, or the caller's."""
     key = {"package": package, "given_hash": messages.config_hash(given)}
     rows = db.run("find_config", **key)
     if not rows:
@@ -78,14 +75,14 @@ def kept_config(db: Database, package: str, given: bytes) -> bytes:
 
 
 def changed_config(db: Database, package: str, config: bytes) -> bytes | None:
-    """What the connector has made of a configuration since a task was given it; None where it is unchanged."""
+    """Return the connector's change of a task's configuration, None without one."""
     rows = db.run("find_config", package=package, given_hash=_origin(db, package, messages.config_hash(config)))
     latest = str(rows[0]["config"]).encode() if rows else config
     return None if latest == config else latest
 
 
 def _origin(db: Database, package: str, config_hash: str) -> str:
-    """The hash of what the caller had sent for a configuration of this hash."""
+    """Return the hash of the caller's configuration that the one of this hash was made from."""
     found = db.run("find_given", package=package, config_hash=config_hash)
     return str(found[0]["given_hash"]) if found else config_hash
 

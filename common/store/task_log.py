@@ -14,12 +14,12 @@ from common.store.encoding import clean
 from common.store.tasks import Task
 
 SEPARATOR = "\x7f"
-"""DEL: the one sign of ASCII that hardly any text has and that JSON leaves as it is. DELETED is shown in its place."""
+"""DEL: rare in text, and not escaped in JSON. DELETED replaces it in messages."""
 DELETED = "\u2421"
 
 
 class LogLine(Struct, frozen=True):
-    """One line; `logger` is the connector's package for its own lines, else `jitsu` (contract.md D)."""
+    """One line; `logger` is the connector's package for its lines, else `jitsu` (contract.md D)."""
 
     level: str
     logger: str
@@ -28,9 +28,9 @@ class LogLine(Struct, frozen=True):
 
 
 class LogLines(Struct, frozen=True):
-    """Lines of one logger that came together, their messages joined by SEPARATOR, and so their levels, or the one level
-    of all. To look at each line takes many times as long; and a thousand small texts that live for a while scatter what
-    is made and dropped around them, which slows that down.
+    """A batch of one logger's lines: messages and levels joined by SEPARATOR, or one level for all.
+
+    Objects per line take many times as long to make, and thousands of them fragment the heap.
     """
 
     logger: str
@@ -40,7 +40,7 @@ class LogLines(Struct, frozen=True):
 
     @classmethod
     def of(cls, logger: str, timestamp: datetime, levels: Sequence[str], messages: str) -> Self:
-        """`messages`: as many as levels."""
+        """Return a batch; `messages` are joined, as many as levels."""
         same = levels.count(levels[0]) == len(levels)
         return cls(logger, timestamp, levels[0] if same else SEPARATOR.join(levels), messages)
 
@@ -52,13 +52,13 @@ class LogLines(Struct, frozen=True):
             yield LogLine(level, self.logger, message, self.timestamp)
 
     def __str__(self) -> str:
-        """As the container's own log has them."""
+        """The lines as in the container's log."""
         if SEPARATOR not in self.levels:
             return f"{self.levels} : " + self.messages.replace(SEPARATOR, f"\n{self.levels} : ")
         return "\n".join(f"{level} : {message}" for level, message in self._pairs())
 
     def halves(self) -> "list[LogLines]":
-        """The first lines and the others; a single one stays whole."""
+        """Return the batch in two halves; a single line is not split."""
         pairs, half = self._pairs(), len(self) // 2
         parts = [list(zip(*part, strict=True)) for part in (pairs[:half], pairs[half:]) if part]
         return [LogLines.of(self.logger, self.timestamp, part[0], SEPARATOR.join(part[1])) for part in parts]
@@ -69,7 +69,7 @@ class LogLines(Struct, frozen=True):
 
 
 class _Stored(Struct, frozen=True):
-    """What the statement add_logs makes rows of: their ids are `id` and the 15 hexadecimal digits of `first` + n."""
+    """The input of the statement add_logs; line n gets the id `id` + the 15 hex digits of `first` + n."""
 
     id: str
     first: int
@@ -81,18 +81,19 @@ class _Stored(Struct, frozen=True):
 
 _process = secrets.randbits(12)
 _first_id = itertools.count(secrets.randbits(58), 1 << 20)
-"""Leaves a million numbers to each document's lines; 60 bits are never reached."""
+"""A million numbers per document; 60 bits are never used up."""
 
 
 def first_id() -> int:
-    """For a document's first line; those behind it have the numbers behind it."""
+    """Return the number of a document's first line."""
     return next(_first_id)
 
 
 def document(parts: Sequence[LogLines], first: int) -> str:
-    """Lines as `add` takes them, at most a million, each with its id for good: a batch that is written again, since
-    nobody knows whether it was, is written once. UUIDs of version 7 that sort the lines of one moment as they came.
-    `first` is a `first_id`, or follows from one where a document's lines are written in parts.
+    """Return at most a million lines as the JSON for `add`, each with its id: a batch that is retried is stored once.
+
+    The ids are UUIDs of version 7, in the order of the lines. `first` is a `first_id`, plus an offset for a part of a
+    document.
     """
     stored = []
     for part in parts:
@@ -105,12 +106,12 @@ def document(parts: Sequence[LogLines], first: int) -> str:
 
 
 def _array(texts: str) -> Raw:
-    """Texts that are joined, as an array in JSON."""
+    """Return joined texts as a JSON array."""
     return Raw(b"[" + msgspec.json.encode(texts).replace(SEPARATOR.encode(), b'","') + b"]")
 
 
 def add(db: Database, task: Task, lines: str) -> None:
-    """Writes a `document` of lines in one statement."""
+    """Write a `document` in one statement."""
     db.run("add_logs", lines=lines, sync_id=task.sync_id, task_id=task.task_id)
 
 
