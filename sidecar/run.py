@@ -1,4 +1,4 @@
-"""From the environment to the final row: reads the pipes, and concludes the task whatever happens."""
+"""From the environment to the final row: read the pipes, and conclude the task whatever happens."""
 
 import contextlib
 import logging
@@ -6,7 +6,7 @@ import resource
 import sys
 from collections.abc import Callable, Mapping
 
-from common.errors import SyncError, TablesMissing, TimedOut, Unavailable
+from common.errors import SyncError, TablesMissing
 from common.failures import POSTGRES_AWAY_EXIT, Failure, FailureKind
 from common.protocol import catalogs, messages
 from common.protocol.commands import Command
@@ -14,8 +14,9 @@ from common.store import Database, Outcome, StoreError, TaskState, outcomes, sta
 from sidecar import memory, redaction
 from sidecar.read.consumer import ReadConsumer
 from sidecar.redaction import RedactingFormatter, Redactor
-from sidecar.report.log_shipper import Journal
-from sidecar.report.outbox import Outbox
+from sidecar.report.heartbeat import Heartbeat
+from sidecar.report.log_shipper import LogShipper
+from sidecar.report.outbox import Outbox, is_away
 from sidecar.settings import SidecarSettings
 from sidecar.shutdown import Shutdown
 from sidecar.single_result import SingleResult
@@ -24,14 +25,13 @@ from sidecar.source.pipes import PipeEvent, Pipes
 
 _FLUSH_SECONDS = 5.0
 """How long the final row waits for the log lines before it."""
+_DESCRIPTION_PREFIXES = {Command.READ: "ERROR: ", Command.DISCOVER: ""}
 
 _log = logging.getLogger(__name__)
 
 
 def main(environ: Mapping[str, str] | None = None) -> int:
-    """Runs one task; returns the process's exit code: 0 once the outcome is in the database, 3 where Postgres
-    stayed away, else 2.
-    """
+    """Run one task; return the exit code: 0 once the outcome is in the database, 3 if Postgres stayed away, else 2."""
     output = logging.StreamHandler(sys.stderr)
     logging.basicConfig(level=logging.INFO, handlers=[output], format="%(levelname)s : %(message)s")
     for stream in (sys.stdout, sys.stderr):
@@ -41,73 +41,73 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     try:
         settings = SidecarSettings.load(environ)
         with Database(settings.database_url, make_tables=False) as db:
-            secrets = redaction.of_config(b"", settings.database_url, settings.bulker_auth_token)
-            output.setFormatter(RedactingFormatter("%(levelname)s : %(message)s", secrets))
+            redactor = redaction.of_config(b"", settings.database_url, settings.bulker_auth_token)
+            output.setFormatter(RedactingFormatter("%(levelname)s : %(message)s", redactor))
             _raise_limits()
             memory.keep()
-            return _Task(settings, db, secrets).run()
+            return _Task(settings, db, redactor).run()
     except SyncError as error:
         _log.critical("%s", error)
         return 2
 
 
 def _raise_limits() -> None:
-    """A stream has a connection: as many files as the system lets us have."""
+    """Allow as many files as the system does: each stream has a connection."""
     with contextlib.suppress(OSError, ValueError):
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Task:
-    """One run, with its journal and its consumer (a ReadConsumer or SingleResult)."""
+    """One run of one task."""
 
-    def __init__(self, settings: SidecarSettings, db: Database, secrets: Redactor) -> None:
-        self._settings, self._db, self._secrets = settings, db, secrets
+    def __init__(self, settings: SidecarSettings, db: Database, redactor: Redactor) -> None:
+        self._settings, self._db, self._redactor = settings, db, redactor
         self._shutdown = Shutdown(settings.grace_seconds)
         self._outbox = Outbox(db)
         self._given_hash = ""
         self._consumer: ReadConsumer | SingleResult | None = None
-        self._journal = Journal(settings, secrets, self._progress)
-        self._journal.on_over = self._shutdown.request
+        self._heartbeat = Heartbeat(settings.task, self._progress, self._shutdown.request)
+        self._logs = LogShipper(settings, redactor, self._heartbeat)
 
     def run(self) -> int:
         self._shutdown.listen()
-        self._journal.start()
+        self._logs.start()
         try:
-            outcome = self._watch()
+            outcome = self._consume()
         except SyncError as error:
-            kind = FailureKind.POSTGRES_AWAY if _is_away(error) else FailureKind.SIDECAR_FAILED
-            outcome = self._broken(Failure(kind, error.message))
+            kind = FailureKind.POSTGRES_AWAY if is_away(error) else FailureKind.SIDECAR_FAILED
+            outcome = self._break_off(Failure(kind, error.message))
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that the run is over
             _log.exception("The sidecar failed.")
             text = f"the sidecar itself failed ({type(error).__name__}); its pod's log has the details"
-            outcome = self._broken(Failure(FailureKind.SIDECAR_FAILED, text))
+            outcome = self._break_off(Failure(FailureKind.SIDECAR_FAILED, text))
         code = self._conclude(outcome)
-        self._journal.close(self._shutdown.store_budget(self._settings.grace_seconds / 2))
+        self._logs.close(self._shutdown.store_budget(self._settings.grace_seconds / 2))
         self._shutdown.close()
         return code
 
     def _progress(self) -> dict[str, object] | None:
         return self._consumer.progress() if self._consumer else None
 
-    def _watch(self) -> Outcome:
+    def _consume(self) -> Outcome:
+        """Read the connector's output to its end."""
         config = self._settings.file("config")
-        self._secrets.learn(config)
+        self._redactor.learn(config)
         with self._patient() as db:
-            self._secrets.learn(config, self._marked(db))
-            self._journal.ours = db.transact(lambda db: db.run("ours_exist"))[0]["ours"]
-        diagnostics = SourceDiagnostics(self._settings.package, self._journal)
+            self._redactor.learn(config, self._secret_properties(db))
+            self._heartbeat.own_tables = db.transact(lambda db: db.run("ours_exist"))[0]["ours"]
+        diagnostics = SourceDiagnostics(self._settings.package, self._logs)
         consumer = self._consumer = self._make_consumer(diagnostics)
         try:
             pipes = self._follow(diagnostics, consumer)
         finally:
             diagnostics.end()
         if pipes.end.held_open:
-            self._journal.log("WARN", "Something kept the connector's output open after it had ended; it was given up.")
+            self._logs.log("WARN", "Something kept the connector's output open after it had ended; it was given up.")
         return consumer.settle(pipes.end, self._insist)
 
     def _follow(self, diagnostics: SourceDiagnostics, consumer: ReadConsumer | SingleResult) -> Pipes:
-        """Hands on what comes until nothing does."""
         with Pipes(self._settings, self._shutdown) as pipes:
             for event, data in pipes.chunks():
                 if event is PipeEvent.STDOUT:
@@ -119,8 +119,8 @@ class _Task:
                     self._outbox.retry()
         return pipes
 
-    def _marked(self, db: Database) -> list[str]:
-        """What the connector's own specification calls secret, if it was asked for before."""
+    def _secret_properties(self, db: Database) -> list[str]:
+        """Return the properties that the connector's specification marks as secrets, if it was asked for before."""
         image = {"package": self._settings.package, "version": self._settings.package_version}
         try:
             return [row["name"] for row in db.transact(lambda db: db.run("secret_properties", **image))]
@@ -129,7 +129,7 @@ class _Task:
 
     def _make_consumer(self, diagnostics: SourceDiagnostics) -> ReadConsumer | SingleResult:
         if self._settings.command is not Command.READ:
-            return SingleResult(self._settings.command, diagnostics, self._secrets, self._keep_config)
+            return SingleResult(self._settings.command, diagnostics, self._redactor, self._keep_config)
         try:
             catalog = catalogs.decode_catalog(self._settings.file("catalog"))
         except messages.DECODE_ERRORS as error:
@@ -138,14 +138,14 @@ class _Task:
             self._settings,
             catalog,
             diagnostics,
-            self._journal.redact,
+            self._redactor.redact,
             self._save,
             self._keep_config,
             self._shutdown.send_deadline,
         )
 
     def _patient(self) -> Database:
-        """Waits for Postgres as long as there is time."""
+        """Return a database that waits for Postgres as long as there is time."""
         patience = self._shutdown.store_budget(self._settings.store_patience_seconds)
         return Database(self._settings.database_url, patience_seconds=patience, make_tables=False)
 
@@ -158,11 +158,11 @@ class _Task:
         self._outbox.put(f"state {key}", lambda db: states.save(db, sync, key, state), refused)
 
     def _keep_config(self, config: bytes) -> None:
-        self._secrets.learn(config)
-        if not self._journal.ours:
+        self._redactor.learn(config)
+        if not self._heartbeat.own_tables:
             self._on_config_lost("there is no table for it")
             return
-        self._journal.log("INFO", "The connector changed its configuration: the next task with this one gets it.")
+        self._logs.log("INFO", "The connector changed its configuration: the next task with this one gets it.")
         self._given_hash = self._given_hash or messages.config_hash(self._settings.file("config"))
         self._outbox.put("config", lambda db: self._write_config(db, config), self._on_config_lost)
 
@@ -170,10 +170,10 @@ class _Task:
         self._given_hash = states.keep_config(db, self._settings.package, config, self._given_hash)
 
     def _on_config_lost(self, why: str) -> None:
-        self._journal.log("WARN", f"The configuration that the connector changed could not be kept: {why}.")
+        self._logs.log("WARN", f"The configuration that the connector changed could not be kept: {why}.")
 
-    def _broken(self, failure: Failure) -> Outcome:
-        """The outcome where something of ours failed; with the streams' accounting where there is one."""
+    def _break_off(self, failure: Failure) -> Outcome:
+        """Return the outcome of a failure of the sidecar itself, with the streams' accounts if there are some."""
         if isinstance(self._consumer, ReadConsumer):
             try:
                 return self._consumer.break_off(failure)
@@ -188,46 +188,38 @@ class _Task:
         )
 
     def _conclude(self, outcome: Outcome) -> int:
-        """Writes the outcome; returns our exit code. Where Postgres stays away, the sweep finds the pod without one."""
+        """Write the outcome; return the exit code. If Postgres stays away, the sweep finds the pod without one."""
         if outcome.state is not TaskState.SUCCESS:
-            self._journal.log("WARN" if outcome.state is TaskState.PARTIAL else "ERROR", outcome.reason)
-        self._journal.flush(self._shutdown.store_budget(_FLUSH_SECONDS))
+            self._logs.log("WARN" if outcome.state is TaskState.PARTIAL else "ERROR", outcome.reason)
+        self._logs.flush(self._shutdown.store_budget(_FLUSH_SECONDS))
         with self._patient() as db:
             try:
                 self._write(db, outcome)
             except StoreError as error:
-                # Something in it that Postgres cannot hold. The row must not stay RUNNING for that.
+                # Postgres cannot hold something in it. The row must not stay RUNNING for that.
                 _log.exception("The outcome could not be written.")
-                reason = f"what the connector answered cannot be stored: {error.message}"
-                return self._write_plain(db, reason)
+                return self._write_plain(db, f"what the connector answered cannot be stored: {error.message}")
             except SyncError as error:
                 _log.exception("The outcome could not be written.")
-                return POSTGRES_AWAY_EXIT if _is_away(error) else 2
+                return POSTGRES_AWAY_EXIT if is_away(error) else 2
             except Exception as error:  # noqa: BLE001 - as above
                 _log.exception("The outcome could not be written.")
                 return self._write_plain(db, f"the sidecar itself failed ({type(error).__name__})")
         return 0
 
     def _write(self, db: Database, outcome: Outcome) -> None:
-        """As a proposal where a sweep may know better and looks: in our tables, and in a pod of ours."""
-        ours, task = self._journal.ours, self._settings.task
-        awaited = ours and outcome.provisional and bool(self._settings.exit_code_file)
+        """Conclude the task; only propose the outcome if a sweep may know better and will look."""
+        own_tables, task = self._heartbeat.own_tables, self._settings.task
+        awaited = own_tables and outcome.provisional and bool(self._settings.exit_code_file)
         if not (awaited and db.transact(lambda db: outcomes.propose(db, task, outcome))):
-            db.transact(lambda db: outcomes.conclude(db, task, outcome, ours=ours))
+            db.transact(lambda db: outcomes.conclude(db, task, outcome, ours=own_tables))
 
     def _write_plain(self, db: Database, reason: str) -> int:
-        prefix = "" if self._settings.command is Command.DISCOVER else "FAILED: "
-        if self._settings.command is Command.READ:
-            prefix = "ERROR: "
+        failure = Failure(FailureKind.SIDECAR_FAILED, reason)
+        description = _DESCRIPTION_PREFIXES.get(self._settings.command, "FAILED: ") + reason
         try:
-            failure = Failure(FailureKind.SIDECAR_FAILED, reason)
-            self._write(db, Outcome(TaskState.FAILED, reason=reason, description=prefix + reason, failure=failure))
+            self._write(db, Outcome(TaskState.FAILED, reason=reason, description=description, failure=failure))
         except SyncError as error:
             _log.exception("Nor could a plain one.")
-            return POSTGRES_AWAY_EXIT if _is_away(error) else 2
+            return POSTGRES_AWAY_EXIT if is_away(error) else 2
         return 0
-
-
-def _is_away(error: SyncError) -> bool:
-    """Whether Postgres is only out of reach, and not without our tables."""
-    return isinstance(error, Unavailable | TimedOut) and not isinstance(error, TablesMissing)

@@ -124,7 +124,7 @@ class SingleResult:
     def _nothing(self, end: End) -> Outcome:
         reason, kind = self._diagnostics.reason(end.exit_code), self._diagnostics.kind(end)
         if end.stalled_seconds:
-            said = f"; it last said: {self._diagnostics.last}" if self._diagnostics.last else ""
+            said = f"; it last said: {self._diagnostics.last_line}" if self._diagnostics.last_line else ""
             reason = f"The connector sent nothing for {end.stalled_seconds:.0f} s and was stopped{said}"
         elif end.stopped:
             reason = "The task was stopped from outside (SIGTERM) before the connector had answered."

@@ -1,4 +1,4 @@
-"""Brings states (and a changed configuration) to Postgres, in order, without holding rows up while it is away."""
+"""Bring states, and a changed configuration, to Postgres in order, without holding rows up while it is away."""
 
 import time
 from collections.abc import Callable
@@ -11,65 +11,69 @@ from common.store import Database
 Work = Callable[[Database], object]
 _PAUSE_SECONDS = 5.0
 _SHARE = 10
-"""After a try that took long, wait so many times as long: a hanging server takes a tenth of our time at most."""
+"""Pause after a slow try, as a multiple of its time: a hanging server takes a tenth of the sidecar's time at most."""
 _BURST_SECONDS = 1.0
-"""So much writing goes at once. Behind it half of our time at most: some connectors send thousands of states without a
+"""How much writing goes at once. Behind it half of the time at most: some connectors send thousands of states without a
 row between them, of which only the newest matters.
 """
 
 
-class _Kept(Struct, frozen=True):
+class _Entry(Struct, frozen=True):
     work: Work
     refused: Callable[[str], None]
 
 
 class Outbox:
-    """Keeps the newest of each name: tried at once, later where Postgres is away, and insisted on at the end.
+    """Hold the newest entry of each name: tried at once, retried while Postgres is away, insisted on at the end.
 
-    `db` is tried once each time (patience 0).
+    `db` must not wait (patience 0).
     """
 
     def __init__(self, db: Database) -> None:
-        self.kept = 0
+        self.written = 0
         self._db = db
-        self._waiting: dict[str, _Kept] = {}
+        self._waiting: dict[str, _Entry] = {}
         self._not_before = self._paid_at = 0.0
 
     def put(self, name: str, work: Work, refused: Callable[[str], None]) -> None:
-        """`refused` is told why, should it be given up: what Postgres will never take, or did not come back for."""
+        """Write `work` now or later; `refused` gets the reason if Postgres never takes it, or stayed away."""
         self._waiting.pop(name, None)
-        self._waiting[name] = _Kept(work, refused)
+        self._waiting[name] = _Entry(work, refused)
         self.retry()
 
     def retry(self) -> None:
-        """Tries what waits, unless Postgres was away a moment ago."""
+        """Try what waits, unless Postgres was away a moment ago."""
         if not self._waiting or time.monotonic() < self._not_before:
             return
         before = time.monotonic()
         written = self._write(self._db)
         now = time.monotonic()
         self._paid_at = max(self._paid_at, before) + 2 * (now - before)
-        self._not_before = (
-            self._paid_at - _BURST_SECONDS if written else now + max(_PAUSE_SECONDS, (now - before) * _SHARE)
-        )
+        pause = max(_PAUSE_SECONDS, (now - before) * _SHARE)
+        self._not_before = self._paid_at - _BURST_SECONDS if written else now + pause
 
     def finish(self, patient: Database) -> None:
-        """The last try, as long as `patient` waits; what cannot be kept now is lost."""
+        """Try for the last time, for as long as `patient` waits, and give up the rest."""
         while self._waiting and not self._write(patient):
-            name, kept = next(iter(self._waiting.items()))
+            name, entry = next(iter(self._waiting.items()))
             del self._waiting[name]
-            kept.refused("Postgres stayed away")
+            entry.refused("Postgres stayed away")
 
     def _write(self, db: Database) -> bool:
-        """False where Postgres is away: what is left stays."""
+        """Return False if Postgres is away; the rest stays."""
         while self._waiting:
-            name, kept = next(iter(self._waiting.items()))
+            name, entry = next(iter(self._waiting.items()))
             try:
-                db.transact(kept.work)
-                self.kept += 1
+                db.transact(entry.work)
+                self.written += 1
             except SyncError as error:
-                if isinstance(error, Unavailable | TimedOut) and not isinstance(error, TablesMissing):
+                if is_away(error):
                     return False
-                kept.refused(error.message)
+                entry.refused(error.message)
             del self._waiting[name]
         return True
+
+
+def is_away(error: SyncError) -> bool:
+    """Return whether Postgres is only out of reach, and not without the tables."""
+    return isinstance(error, Unavailable | TimedOut) and not isinstance(error, TablesMissing)

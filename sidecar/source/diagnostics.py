@@ -1,4 +1,4 @@
-"""What every command has in common: the connector's log lines, errors and last words."""
+"""The connector's log lines, errors and last lines: what every command keeps beside its results."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -10,96 +10,93 @@ from msgspec import Raw
 from common import failures
 from common.failures import FailureKind
 from common.protocol.messages import DECODE_ERRORS, TRACES, Control, Trace
-from sidecar.report.log_shipper import Journal
+from sidecar.report.log_shipper import LogShipper
 from sidecar.source import lenient
 from sidecar.source.decoding import BadLine, Fault
 from sidecar.source.lines import TooLong
 from sidecar.source.log_messages import LEVELS, LogBuffer
 from sidecar.source.pipes import End
 
-_LAST_WORDS = 12
-_ODD_LINES_LOGGED = 20
-_ODD_CHARACTERS = 200
-_SAID_CHARACTERS = 2000
-"""What is kept of a line for the reason of a failure; the log has more of it."""
+_LAST_LINES = 12
+_MALFORMED_LOGGED = 20
+_QUOTED_CHARACTERS = 200
+_LINE_CHARACTERS = 2000
+"""How much of a line the reason of a failure may quote; the log has more of it."""
 _STDERR_LINE_BYTES = 64 * 1024
 _HELD_BACK_BYTES = 16 * 1024
 
 KeepConfig = Callable[[bytes], None]
-"""Keeps a configuration that the connector has changed, for the next task that is given the same."""
+"""Keep a configuration that the connector has changed, for the next task that is given the same."""
 
 
 class SourceDiagnostics:
-    """Listens to what a connector says beside its results. Whatever it tells is masked."""
+    """Collect what a connector reports beside its results, and log it. Secrets are redacted from all of it."""
 
-    def __init__(self, package: str, journal: Journal) -> None:
+    def __init__(self, package: str, logs: LogShipper) -> None:
         self.error = ""
         """The first error that names no stream."""
         self.error_kind: FailureKind | None = None
-        """What the first error of all says of itself: those after it are summaries, and often of another type."""
+        """The kind of the first error of all: later ones are summaries, often of another type."""
         self.fatal = ""
         self.unreadable_error = self.unreadable_status = False
-        """Whether there was an error, or a status, of which nothing more is known: it could not be read."""
+        """Whether there was an error, or a status, whose content could not be read."""
         self.malformed_lines = 0
         self._package = package
-        self._journal = journal
-        self._last_lines: deque[str] = deque(maxlen=_LAST_WORDS)
+        self._logs = logs
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
         self._stderr_rest = b""
         self._pending_logs = LogBuffer()
 
     def on_stderr(self, data: bytes) -> None:
-        """Lines of stderr become log lines; never errors."""
+        """Log lines of stderr; they are never errors."""
         *lines, self._stderr_rest = (self._stderr_rest + data).split(b"\n")
         if lines:
-            self._say(["ERRSTD"] * len(lines), [line.decode("utf-8", "replace").rstrip("\r") for line in lines])
+            self._log_lines(["ERRSTD"] * len(lines), [line.decode("utf-8", "replace").rstrip("\r") for line in lines])
         if len(self._stderr_rest) > _STDERR_LINE_BYTES:
-            # Masked before it is cut, and not cut where a secret may have begun that goes on in what follows.
-            text = self._journal.redact(self._stderr_rest.decode("utf-8", "surrogateescape"))
-            masked = text.encode("utf-8", "surrogateescape")
-            self._say(["ERRSTD"], [masked[:-_HELD_BACK_BYTES].decode("utf-8", "replace")])
-            self._stderr_rest = masked[-_HELD_BACK_BYTES:]
+            # Redacted before it is cut, and not cut where a secret may continue in the next bytes.
+            text = self._logs.redact(self._stderr_rest.decode("utf-8", "surrogateescape"))
+            redacted = text.encode("utf-8", "surrogateescape")
+            self._log_lines(["ERRSTD"], [redacted[:-_HELD_BACK_BYTES].decode("utf-8", "replace")])
+            self._stderr_rest = redacted[-_HELD_BACK_BYTES:]
 
     def end(self) -> None:
-        """Nothing more comes; the last line of stderr may lack its line feed."""
+        """Log what is left; the last line of stderr may lack its line feed."""
         self.drain_logs()
         if self._stderr_rest:
             self.on_stderr(b"\n")
 
     def on_logs(self, raws: Sequence[Raw]) -> None:
-        """What LOG messages that came together hold (at least one); they are heard when there are many, or soon."""
+        """Take the contents of LOG messages that came together (at least one); they are decoded in larger batches."""
         self._pending_logs.add(raws)
         self.tick()
 
     def tick(self) -> None:
-        """Time has passed."""
+        """Log what has waited long enough."""
         if self._pending_logs.due:
             self.drain_logs()
 
     def drain_logs(self) -> None:
-        """Hears what LOG messages say: before anything is said after them, or asked."""
+        """Decode and log all LOG messages so far: before anything that came after them is logged or asked."""
         for levels, messages in self._pending_logs.take():
-            if messages:
-                self._on_logs(levels, messages)
-            else:
+            if not messages:
                 self.count_malformed("a LOG message without level and message")
-
-    def _on_logs(self, levels: list[str], messages: list[str]) -> None:
-        """Only a FATAL one says something about the outcome, and only if nothing better does."""
-        self._log(levels, messages)
-        if "FATAL" in levels:
-            last = len(levels) - 1 - levels[::-1].index("FATAL")
-            self.fatal = _short(self._journal.redact(messages[last]))
+                continue
+            self._append(levels, messages)
+            if "FATAL" in levels:
+                # The reason of the end if nothing else is.
+                last = len(levels) - 1 - levels[::-1].index("FATAL")
+                self.fatal = _short(self._logs.redact(messages[last]))
 
     def log(self, level: str, message: str) -> None:
-        """A line of ours, behind what the connector has said."""
+        """Log a line of the sidecar's own, behind the connector's."""
         self.drain_logs()
-        self._journal.log(level, message)
+        self._logs.log(level, message)
 
     def on_trace(self, raw: Raw) -> Trace | None:
-        """A TRACE message, decoded; errors that name no stream are kept, ESTIMATE and ANALYTICS need nothing."""
+        """Return a TRACE message decoded, None if it cannot be read; log and keep the error that it may be."""
         try:
             trace = msgspec.json.decode(lenient.readable(raw), type=Trace)
-            # Looked at here, where one that cannot be read is told.
+            # Raises now for a status that cannot be read.
             _ = trace.status
         except DECODE_ERRORS:
             self.count_malformed("a TRACE message of an unknown shape")
@@ -107,18 +104,18 @@ class SourceDiagnostics:
                 self.unreadable_trace(kind, "its shape is unknown")
             return None
         if error := trace.error:
-            self._say(["ERROR"], [error.sentence])
+            self._log_lines(["ERROR"], [error.sentence])
             self.error_kind = self.error_kind or failures.of_trace(error.failure_type)
-            # The first one is the cause; what follows are summaries.
+            # The first one is the cause; later ones are summaries.
             if error.stream is None and not self.error:
-                self.error = _short(self._journal.redact(error.sentence))
+                self.error = _short(self._logs.redact(error.sentence))
         elif trace.kind not in TRACES:
             self.count_malformed("a TRACE message of the unknown type", trace.type)
         return trace
 
     def on_control(self, raw: Raw) -> bytes | None:
-        """A CONTROL message: the whole new configuration, if it has one."""
-        # What is logged of it comes behind what was said before.
+        """Return the whole new configuration of a CONTROL message, None if it has none."""
+        # The log lines about it come behind those before it.
         self.drain_logs()
         try:
             config = msgspec.json.decode(raw, type=Control).config
@@ -129,22 +126,22 @@ class SourceDiagnostics:
         return config
 
     def on_bad_line(self, line: BadLine) -> None:
-        """A line that is no message: noise is shown, what may hold a row is only described."""
+        """Log noise as it is; of a line that may hold a row log only a description."""
         if line.fault is Fault.NOISE:
-            first, _, _ = line.text[:_SAID_CHARACTERS].lstrip("[").partition(" ")
+            first, _, _ = line.text[:_LINE_CHARACTERS].lstrip("[").partition(" ")
             level = first.rstrip("]:").upper()
-            self._say([level if level in LEVELS else "ERROR"], [line.text])
+            self._log_lines([level if level in LEVELS else "ERROR"], [line.text])
         elif line.fault is Fault.BROKEN:
             kind = f"a {line.envelope.type} message" if line.envelope.type else "a line"
             self.count_malformed(f"{kind} that cannot be read ({line.why})")
         else:
             self.count_malformed(line.why)
-        broken = line.fault is Fault.BROKEN and line.envelope.type == "TRACE"
-        if broken or line.envelope.trace in {"ERROR", "STREAM_STATUS"}:
+        broken_trace = line.fault is Fault.BROKEN and line.envelope.type == "TRACE"
+        if broken_trace or line.envelope.trace in {"ERROR", "STREAM_STATUS"}:
             self.unreadable_trace(line.envelope.trace, line.why)
 
     def unreadable_trace(self, kind: str, why: str) -> None:
-        """A TRACE that cannot be read: an error stays one, and whether a stream completed is not known from it."""
+        """Note a TRACE that cannot be read: an error remains one, and a status leaves open whether it was COMPLETE."""
         self.unreadable_error |= kind == "ERROR"
         self.unreadable_status |= kind == "STREAM_STATUS"
         self.fatal = self.fatal or f"A TRACE message of the connector could not be read ({why})."
@@ -155,48 +152,47 @@ class SourceDiagnostics:
         self.unreadable_status = True
 
     def unusable_result(self, why: str) -> None:
-        """A result that is none: why, before any FATAL line that was said ahead of it."""
+        """Note why a result is unusable; this outweighs a FATAL line before it."""
         self.drain_logs()
         self.fatal = why
 
     def on_too_long(self, line: TooLong) -> None:
-        """A line over every limit."""
+        """Count a line over every limit."""
         self.count_malformed(f"a line of {line.size:,} bytes, which is longer than any message may be")
 
-    def count_malformed(self, why: str, said: str | None = None) -> None:
-        """Something that is no message; logged a few times, counted always. `said`: the connector's own word for it."""
+    def count_malformed(self, why: str, quote: str | None = None) -> None:
+        """Count a line that is no message, and log the first ones. `quote`: the connector's own word for it."""
         self.malformed_lines += 1
-        if self.malformed_lines <= _ODD_LINES_LOGGED:
-            # Masked before it is quoted and cut: neither half a secret nor a quoted one would be found.
-            quoted = "" if said is None else f" {self._journal.redact(said)[:_ODD_CHARACTERS]!r}"
-            why = self._journal.redact(why)[:_ODD_CHARACTERS] + quoted
+        if self.malformed_lines <= _MALFORMED_LOGGED:
+            # Redacted before it is quoted and cut: neither half a secret nor a quoted one would be found.
+            quoted = "" if quote is None else f" {self._logs.redact(quote)[:_QUOTED_CHARACTERS]!r}"
+            why = self._logs.redact(why)[:_QUOTED_CHARACTERS] + quoted
             self.log("WARN", f"The connector wrote {why}; it was ignored.")
 
     def reason(self, exit_code: int | None) -> str:
-        """Why a connector without a result ended, in its own best words: error, fatal log, last lines."""
+        """Return why a connector ended without a result: its error, its fatal log line, else its last lines."""
         if self.error or self.fatal:
             return self.error or self.fatal
         code = "an unknown exit code" if exit_code is None else f"exit code {exit_code}"
-        said = "\n".join(self._redacted_lines).strip()
-        if said:
-            return f"The connector ended with {code}. It last said:\n{said}"
+        if lines := "\n".join(self._redacted_lines).strip():
+            return f"The connector ended with {code}. It last said:\n{lines}"
         nothing = "nothing that could be used (the log tells what)" if self.malformed_lines else "nothing"
         return f"The connector ended with {code} and printed {nothing}."
 
     def kind(self, end: End) -> FailureKind:
-        """What a source came to that did not end well: its own word first, then what its end looks like."""
+        """Return the kind of a bad end: from the source's own error first, then from the exit code."""
         if end.stalled_seconds:
             return FailureKind.STALLED
         if end.stopped:
             return FailureKind.STOPPED
-        said = FailureKind.SOURCE_ERROR if self.fatal else None
-        return self.error_kind or said or failures.of_exit(end.exit_code)
+        fatal = FailureKind.SOURCE_ERROR if self.fatal else None
+        return self.error_kind or fatal or failures.of_exit(end.exit_code)
 
     def end_reason(self, end: End, *, expects_exit_code: bool) -> str:
-        """Why what the connector did not complete was not completed."""
+        """Return why incomplete streams were not completed."""
         if end.stalled_seconds:
-            said = f"the last line was: {self.last}" if self.last else "it never said a word"
-            return f"the source sent nothing for {end.stalled_seconds:.0f} s and was stopped; {said}"
+            last = f"the last line was: {self.last_line}" if self.last_line else "it never said a word"
+            return f"the source sent nothing for {end.stalled_seconds:.0f} s and was stopped; {last}"
         if end.stopped:
             return "the task was stopped from outside (SIGTERM)"
         if end.exit_code is None and expects_exit_code:
@@ -204,29 +200,29 @@ class SourceDiagnostics:
         return self.reason(end.exit_code)
 
     @property
-    def last(self) -> str:
-        """What it said last, for a run that goes silent."""
+    def last_line(self) -> str:
+        """The last line logged, for a source that went silent."""
         return self._redacted_lines[-1] if self._last_lines else ""
 
     @property
     def _redacted_lines(self) -> list[str]:
-        return [_short(self._journal.redact(text)) for text in self._last_lines]
+        return [_short(self._logs.redact(text)) for text in self._last_lines]
 
-    def _say(self, levels: list[str], texts: list[str]) -> None:
+    def _log_lines(self, levels: list[str], texts: list[str]) -> None:
         self.drain_logs()
-        self._log(levels, texts)
+        self._append(levels, texts)
 
-    def _log(self, levels: list[str], texts: list[str]) -> None:
-        """Logs lines (at least one), and keeps the last of them: masked only once they are asked for."""
-        self._journal.log_all(levels, texts, self._package)
-        last = texts[-_LAST_WORDS:]
-        if max(map(len, last)) > _SAID_CHARACTERS:
-            last = [_short(self._journal.redact(text)) for text in last]
+    def _append(self, levels: list[str], texts: list[str]) -> None:
+        """Log lines (at least one), and keep the last of them: redacted only once they are asked for."""
+        self._logs.log_all(levels, texts, self._package)
+        last = texts[-_LAST_LINES:]
+        if max(map(len, last)) > _LINE_CHARACTERS:
+            last = [_short(self._logs.redact(text)) for text in last]
         self._last_lines.extend(last)
 
 
 def _trace_kind(raw: bytes) -> str:
-    """What a TRACE of an unknown shape is about; "" where not even that is known."""
+    """Return the kind of a TRACE of an unknown shape; "" if not even that can be read."""
     try:
         found = msgspec.json.decode(lenient.readable(raw), type=dict[str, Any])
     except DECODE_ERRORS:
@@ -237,4 +233,4 @@ def _trace_kind(raw: bytes) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _SAID_CHARACTERS else f"{text[:_SAID_CHARACTERS]} ..."
+    return text if len(text) <= _LINE_CHARACTERS else f"{text[:_LINE_CHARACTERS]} ..."

@@ -20,7 +20,8 @@ from common.store import Database, task_log
 from common.store.task_log import LogLines
 from sidecar.redaction import Redactor
 from sidecar.report import log_shipper
-from sidecar.report.log_shipper import Journal
+from sidecar.report.heartbeat import Heartbeat
+from sidecar.report.log_shipper import LogShipper
 from sidecar.settings import SidecarSettings
 from tests.support import canaries
 from tests.support.databases import TestDatabase
@@ -322,12 +323,19 @@ def test_a_record_that_cannot_be_sent_is_named_and_alone(
     assert [row["id"] for row in bulker.rows("plants")] == list(range(around + 1))
 
 
-def _journal(database_url: str, bulker_url: str = "", redactor: Redactor | None = None, **more: Any) -> Journal:
+def _shipper(
+    database_url: str,
+    bulker_url: str = "",
+    redactor: Redactor | None = None,
+    progress: Callable[[], dict[str, Any] | None] = lambda: None,
+    **more: Any,
+) -> LogShipper:
     given: dict[str, Any] = {
         "command": Command.READ, "package": "p", "package_version": "1", "database_url": database_url, "sync_id": SYNC,
         "task_id": TASK, "bulker_url": bulker_url, "bulker_auth_token": "bulker-token-1",
     }  # fmt: skip
-    return Journal(SidecarSettings(**given | more), redactor or Redactor([]), lambda: None)
+    settings = SidecarSettings(**given | more)
+    return LogShipper(settings, redactor or Redactor([]), Heartbeat(settings.task, progress, lambda: None))
 
 
 def _logged(database: TestDatabase) -> list[str]:
@@ -336,7 +344,7 @@ def _logged(database: TestDatabase) -> list[str]:
 
 def test_a_hundred_thousand_lines_neither_block_nor_grow(database: TestDatabase, capfd: Any) -> None:
     """The newest wait, within a bound; how many were dropped is told, exactly, in their place; all are printed."""
-    busy = _journal(database.url)
+    busy = _shipper(database.url)
     for number in range(100_000):
         busy.log("INFO", f"line {number} 100%s")
         assert busy._held <= log_shipper._HOLD_BYTES
@@ -353,7 +361,7 @@ def test_a_hundred_thousand_lines_neither_block_nor_grow(database: TestDatabase,
 
 def test_lines_that_came_together_are_held_by_the_hundred_thousand(database: TestDatabase) -> None:
     """What a fast connector says in half a second is all kept."""
-    busy = _journal(database.url)
+    busy = _shipper(database.url)
     for first in range(0, 100_000, 1000):
         busy.log_all(["INFO"] * 1000, [f"line {number}" for number in range(first, first + 1000)], "p")
     busy.start()
@@ -363,7 +371,7 @@ def test_lines_that_came_together_are_held_by_the_hundred_thousand(database: Tes
 
 def test_long_lines_are_bounded_too(database: TestDatabase) -> None:
     """In a line, and in all that wait; a secret at the cut is hidden, not cut."""
-    busy = _journal(database.url, redactor=Redactor(["planted-secret"]))
+    busy = _shipper(database.url, redactor=Redactor(["planted-secret"]))
     for _ in range(600):
         busy.log("INFO", "x" * 31_990 + "planted-secret" + "y" * 10_000)
         assert busy._held <= log_shipper._HOLD_BYTES
@@ -382,7 +390,7 @@ def test_long_lines_are_bounded_too(database: TestDatabase) -> None:
 )
 def test_lines_that_came_together_are_masked_as_each_alone(texts: list[str], secrets: list[str]) -> None:
     """Searching them together neither misses a secret nor finds one across two of them."""
-    busy = _journal("postgresql://nowhere/none", redactor=Redactor(secrets))
+    busy = _shipper("postgresql://nowhere/none", redactor=Redactor(secrets))
     busy.log_all(["INFO"] * len(texts), texts, "p")
     with contextlib.redirect_stdout(io.StringIO()):
         busy._print()
@@ -405,7 +413,7 @@ def test_lines_are_stored_as_they_were_said_whatever_is_in_them(database: TestDa
         "n\0l",
         "d\x7fl",
     ]
-    busy = _journal(database.url)
+    busy = _shipper(database.url)
     busy.log_all(["INFO"] * len(odd), odd, "p")
     busy.log_all(["INFO", "DEBUG", "INFO"], ["one", "two", "three"], "p")
     busy.log_all(["WARN"], ["alone"], "jitsu")
@@ -434,7 +442,7 @@ def test_joined_lines_come_apart_as_they_were(texts: list[str]) -> None:
 
 def test_lines_whose_commit_is_not_heard_of_are_written_once(database: TestDatabase) -> None:
     """Whoever writes them again, because nobody knows, writes them with the same ids."""
-    busy = _journal(database.url)
+    busy = _shipper(database.url)
     said = LogLines("p", datetime.now(UTC), "INFO\x7fINFO\x7fWARN", "one\x7ftwo\x7fthree")
     lines = task_log.document([said], task_log.first_id())
     with Database(database.url) as db:
@@ -445,7 +453,7 @@ def test_lines_whose_commit_is_not_heard_of_are_written_once(database: TestDatab
 
 def test_lines_are_printed_while_postgres_is_away(capfd: Any) -> None:
     """The pod's own log is then the only place to look."""
-    busy = _journal("postgresql://u:p@127.0.0.1:9/none")
+    busy = _shipper("postgresql://u:p@127.0.0.1:9/none")
     busy.start()
     busy.log("INFO", "still said")
     said = ""
@@ -469,7 +477,7 @@ def test_last_words_are_printed_while_postgres_does_not_answer(capfd: Any) -> No
         over.wait(60)
 
     with odd_server(silent) as url:
-        busy = _journal(url.replace("http://", "postgresql://u:p@") + "/none?sslmode=disable")
+        busy = _shipper(url.replace("http://", "postgresql://u:p@") + "/none?sslmode=disable")
         busy.start()
         assert asked.wait(60)
         busy.log("ERROR", "the reason")
@@ -483,7 +491,7 @@ def test_last_words_are_printed_while_postgres_does_not_answer(capfd: Any) -> No
 def test_a_line_that_postgres_refuses_does_not_stop_the_others(database: TestDatabase) -> None:
     """The caller's table may have rules of its own."""
     database.rows("ALTER TABLE task_log ADD CHECK (message <> 'poison')")
-    busy = _journal(database.url)
+    busy = _shipper(database.url)
     busy.log("INFO", "poison")
     busy.start()
     wait_for(lambda: not busy._held, what="the first batch")
@@ -498,7 +506,7 @@ def test_a_line_that_postgres_refuses_does_not_stop_the_others(database: TestDat
 def test_lines_around_one_that_postgres_refuses_stay_in_order(database: TestDatabase) -> None:
     """They were said in one moment, and are written by halves."""
     database.rows("ALTER TABLE task_log ADD CHECK (message <> 'poison')")
-    busy = _journal(database.url)
+    busy = _shipper(database.url)
     texts = [f"line {number}" for number in range(9)]
     busy.log_all(["INFO"] * 10, ["poison", *texts], "p")
     busy.start()
@@ -509,7 +517,7 @@ def test_lines_around_one_that_postgres_refuses_stay_in_order(database: TestData
 def test_where_postgres_refuses_our_own_lines_none_is_told_without_end(database: TestDatabase) -> None:
     """The line that tells what was dropped is refused too: that is not told again."""
     database.rows("ALTER TABLE task_log ADD CHECK (logger <> 'jitsu')")
-    busy = _journal(database.url)
+    busy = _shipper(database.url)
     busy.start()
     busy.log("INFO", "ours")
     busy.log("INFO", "theirs", "p")
@@ -518,7 +526,7 @@ def test_where_postgres_refuses_our_own_lines_none_is_told_without_end(database:
     assert _logged(database) == ["theirs"]
 
 
-def test_the_journal_outlives_whatever_happens_to_it(database: TestDatabase) -> None:
+def test_the_log_shipper_outlives_whatever_happens_to_it(database: TestDatabase) -> None:
     """An exception in the accounting must not end the log."""
     calls: list[int] = []
 
@@ -526,8 +534,7 @@ def test_the_journal_outlives_whatever_happens_to_it(database: TestDatabase) -> 
         calls.append(1)
         raise RuntimeError("dictionary changed size during iteration")
 
-    busy = _journal(database.url)
-    busy._progress = progress
+    busy = _shipper(database.url, progress=progress)
     busy.start()
     wait_for(lambda: calls, what="a report")
     busy.log("INFO", "still here")
@@ -559,7 +566,7 @@ def test_a_log_endpoint_that_fails_holds_nothing_up(database: TestDatabase, faul
     handler: Callable[[Any], Any] = _refuses if fault == "refuses" else lambda _: over.wait(60)
     with odd_server(handler) as url:
         address = "http://127.0.0.1:9" if fault == "is not there" else url
-        busy = _journal(database.url, address, bulker_logs_connection_id="logs")
+        busy = _shipper(database.url, address, bulker_logs_connection_id="logs")
         busy.start()
         for number in range(2000):
             busy.log("INFO", f"line {number}")

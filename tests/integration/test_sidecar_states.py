@@ -180,7 +180,7 @@ def test_the_keeper_saves_at_once_and_only_the_newest_later(gate: Proxy, databas
         keep._not_before = 0.0
         keep.retry()
         assert _saved(database) == {"plants": {"c": 3}, "beds": {"c": 1}}
-        assert (keep.kept, reasons) == (3, [])
+        assert (keep.written, reasons) == (3, [])
 
 
 def test_a_flood_of_states_is_not_written_one_by_one(
@@ -191,7 +191,7 @@ def test_a_flood_of_states_is_not_written_one_by_one(
     keep = Outbox(db)
     for number in range(1000):
         keep.put("plants", _save("plants", b'{"c":%d}' % number), _refused([]))
-    assert 0 < keep.kept < 900
+    assert 0 < keep.written < 900
     keep.finish(db)
     assert _saved(database) == {"plants": {"c": 999}}
 

@@ -10,7 +10,8 @@ from common.protocol.commands import Command
 from common.store import Outcome
 from sidecar import redaction
 from sidecar.read.consumer import ReadConsumer
-from sidecar.report.log_shipper import Journal
+from sidecar.report.heartbeat import Heartbeat
+from sidecar.report.log_shipper import LogShipper
 from sidecar.settings import SidecarSettings
 from sidecar.source.diagnostics import SourceDiagnostics
 from sidecar.source.pipes import End
@@ -18,7 +19,7 @@ from tests.support.sidecar_process import lines
 
 
 class InProcessSidecar:
-    """The sidecar's own classes with a Bulker by HTTP; the journal is never started, so its lines stay in memory."""
+    """The sidecar's own classes with a Bulker by HTTP; the log shipper is never started, so its lines stay in memory."""
 
     def __init__(
         self,
@@ -39,13 +40,14 @@ class InProcessSidecar:
         }  # fmt: skip
         self.settings = SidecarSettings(**given | settings)
         self.redactor = redaction.of_config(json.dumps(config or {}).encode())
-        self.journal = Journal(self.settings, self.redactor, lambda: None)
+        heartbeat = Heartbeat(self.settings.task, lambda: None, lambda: None)
+        self.logs = LogShipper(self.settings, self.redactor, heartbeat)
         self.saves: list[tuple[str, Any]] = []
         """Each state as it was saved, in order."""
         self.configs: list[Any] = []
-        self.diagnostics = SourceDiagnostics("p", self.journal)
+        self.diagnostics = SourceDiagnostics("p", self.logs)
         self.read = ReadConsumer(
-            self.settings, decode_catalog(json.dumps(catalog).encode()), self.diagnostics, self.journal.redact,
+            self.settings, decode_catalog(json.dumps(catalog).encode()), self.diagnostics, self.redactor.redact,
             save or self._save, lambda config: self.configs.append(json.loads(config)), lambda deadline: deadline,
         )  # fmt: skip
         self.streams: dict[str, Any] = {}
@@ -70,7 +72,7 @@ class InProcessSidecar:
     def log(self) -> list[str]:
         """`LEVEL message` each."""
         self.diagnostics.drain_logs()
-        said = [line for _, together in self.journal._said for line in together]
+        said = [line for _, together in self.logs._queued for line in together]
         return [f"{line.level} {self.redactor.redact(line.message)}" for line in said]
 
     def _save(self, key: str, state: bytes, refused: Callable[[str], None]) -> None:  # noqa: ARG002 - it never is

@@ -25,9 +25,9 @@ GOOD: dict[Command, Any] = {
 
 
 def _settle(folder: Path, command: Command, *messages: Any, exit_code: int = 0, **config: str) -> Outcome:
-    journal = InProcessSidecar(folder, "http://127.0.0.1:9", catalog()).journal
+    logs = InProcessSidecar(folder, "http://127.0.0.1:9", catalog()).logs
     secrets = redaction.of_config(json.dumps(config).encode())
-    results = SingleResult(command, SourceDiagnostics("p", journal), secrets, lambda _: None)
+    results = SingleResult(command, SourceDiagnostics("p", logs), secrets, lambda _: None)
     results.on_stdout(lines(messages))
     return results.settle(End(exit_code=exit_code), lambda: None)
 
