@@ -11,7 +11,7 @@ from common.failures import POSTGRES_AWAY_EXIT, Failure, FailureKind
 from common.protocol import catalogs, messages
 from common.protocol.commands import Command
 from common.store import Database, Outcome, StoreError, TaskState, outcomes, states
-from sidecar import memory, redaction
+from sidecar import redaction
 from sidecar.read.consumer import ReadConsumer
 from sidecar.redaction import RedactingFormatter, Redactor
 from sidecar.report.heartbeat import Heartbeat
@@ -44,7 +44,6 @@ def main(environ: Mapping[str, str] | None = None) -> int:
             redactor = redaction.of_config(b"", settings.database_url, settings.bulker_auth_token)
             output.setFormatter(RedactingFormatter("%(levelname)s : %(message)s", redactor))
             _raise_limits()
-            memory.keep()
             return _Task(settings, db, redactor).run()
     except SyncError as error:
         _log.critical("%s", error)

@@ -1,7 +1,7 @@
 """`python -m bench.sidecar.ceilings WAY ...`: the limits that the sidecar is held against.
 
 decode PIPE    chunks of 1 MiB, as one would write it
-tuned PIPE     the same with what else makes it faster: small chunks that stay in the cache, memory that is kept
+tuned PIPE     the same with what else makes it faster: small chunks that stay in the cache, memory that glibc keeps
 post URL FILE  ready-made NDJSON
 """
 
@@ -14,8 +14,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Raw, Struct
-
-from sidecar import memory
 
 _READ_BYTES, _TUNED_READ_BYTES = 1024 * 1024, 256 * 1024
 
@@ -71,7 +69,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "decode":
         decode(sys.argv[2], _READ_BYTES)
     elif sys.argv[1] == "tuned":
-        memory.keep()
         decode(sys.argv[2], _TUNED_READ_BYTES)
     else:
         post(sys.argv[2], sys.argv[3])

@@ -20,6 +20,7 @@ import psutil
 from msgspec import Struct
 
 from common.store import Database
+from embedded.pods.launch import SIDECAR_VARIABLES
 from embedded.postgres.server import Postgres
 
 ROOT = Path(__file__).parent.parent.parent
@@ -59,7 +60,9 @@ class Rig:
 
     def decode(self, way: str = "decode") -> Taken:
         """(b) The pipe and msgspec; `way` is as in ceilings.py."""
-        return self._feed(_python("-m", "bench.sidecar.ceilings", way, self._pipe("stdout")))
+        variables = SIDECAR_VARIABLES if way == "tuned" else {}
+        command = _python("-m", "bench.sidecar.ceilings", way, self._pipe("stdout"))
+        return self._feed(["env", *(f"{name}={value}" for name, value in variables.items()), *command])
 
     def post(self, sink: str) -> Taken:
         """(c) A plain client with the same bytes."""
@@ -90,7 +93,7 @@ class Rig:
         }  # fmt: skip
         process = subprocess.Popen(
             pinned(0, _python(*(options or ("-m", "sidecar")))),
-            cwd=ROOT, env=environment | more, stdout=subprocess.DEVNULL,
+            cwd=ROOT, env=SIDECAR_VARIABLES | environment | more, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         # Opening waits for the reader: start-up is measured apart.
         stderr.open("wb").close()

@@ -19,6 +19,10 @@ from embedded.pods.pod_dir import PodFolder
 MARKER = "EMBEDDED_POD_UID"
 """Every process of a pod carries this variable, so that a clean-up after a crash finds strays."""
 
+SIDECAR_VARIABLES = {"MALLOC_TRIM_THRESHOLD_": "8388608", "MALLOC_MMAP_THRESHOLD_": "2097152"}
+"""The ENV of images/sidecar/Dockerfile: glibc keeps freed memory, whose pages it would else request for each chunk."""
+
+Container = Mapping[str, Any]
 Secrets = Mapping[str, Mapping[str, bytes]]
 
 _VARIABLE = re.compile(r"\$(?:\$|\(([^()]*)\))")
@@ -61,6 +65,7 @@ def launch(
     own |= _environment(container, mounts, secrets)
     if entry_point is not None:
         own["AIRBYTE_ENTRYPOINT"] = entry_point
+    image = SIDECAR_VARIABLES if "command" not in container and entry_point is None else {}
     private = {"HOME": str(home / "home"), "TMPDIR": str(home / "tmp")}
     limit = container.resources.limits.get("memory")
     return Launch(
@@ -68,8 +73,8 @@ def launch(
         arguments=_arguments(container, own, entry_point),
         work=folder.work(name),
         log=folder.log(name),
-        environment={**basis, **private, **own},
-        memory_bytes=None if limit is None else quantity(limit),
+        environment={**basis, **image, **private, **own},
+        memory_bytes=None if limit is None else quantity(str(limit)),
     )
 
 
