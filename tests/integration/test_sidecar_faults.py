@@ -47,10 +47,10 @@ CONFIG = {"host": "db.garden.test", "password": SECRET, "credentials": {"private
 TABLES = ("source_spec", "source_check", "source_catalog", "source_state", "source_task", "task_log", "syncctl_task", "syncctl_result")  # fmt: skip
 
 
-def _everything(rig: SidecarProcess) -> str:
+def _everything(sidecar: SidecarProcess) -> str:
     """All that is in the database, and all that the container said."""
-    rows = [row for table in TABLES for row in rig.database.rows(f"SELECT t::text AS t FROM {table} t")]
-    return "\n".join(row["t"] for row in rows) + rig.output.decode()
+    rows = [row for table in TABLES for row in sidecar.database.rows(f"SELECT t::text AS t FROM {table} t")]
+    return "\n".join(row["t"] for row in rows) + sidecar.output.decode()
 
 
 def _spellings() -> list[str]:
@@ -75,104 +75,106 @@ def _leaks(text: str) -> list[str]:
 
 
 @pytest.mark.fault(70)
-def test_no_secret_of_the_configuration_is_shown_anywhere(rig: SidecarProcess, bulker: FakeBulker) -> None:
+def test_no_secret_of_the_configuration_is_shown_anywhere(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
     """Log lines, noise, stderr, errors of streams and of the run, Bulker's words: in no table and no output, ever."""
-    rig.give(catalog=catalog("plants", "beds"), config=CONFIG)
+    sidecar.give(catalog=catalog("plants", "beds"), config=CONFIG)
     bulker.answer = lambda bulk: (400, {"error": f"bad {SECRET}"}) if bulk.table == "beds" else None
     noise = [message for text in _spellings() for message in (log(f"1 {text}"), f"2 {text}", {"type": f"odd {text}"})]
     messages = [*noise, log(_spellings()[0], "FATAL"), trace_error(f"3 {SECRET}", "plants"), trace_error(f"4 {SECRET}")]
-    with rig.start() as sidecar:
-        with rig.stderr.open("wb") as err:
+    with sidecar.start() as process:
+        with sidecar.stderr.open("wb") as err:
             err.write("\n".join(f"5 {text}" for text in _spellings()).encode())
-        with rig.stdout.open("wb", buffering=0) as out:
+        with sidecar.stdout.open("wb", buffering=0) as out:
             out.write(lines([*messages, record("plants", {"id": 1}), record("beds", {"id": 1})]))
-            wait_for(lambda: rig.ours["streams"], what="progress")
-            assert _leaks(_everything(rig)) == []
+            wait_for(lambda: sidecar.ours["streams"], what="progress")
+            assert _leaks(_everything(sidecar)) == []
             out.write(lines([status("plants", "COMPLETE"), status("beds", "COMPLETE")]))
-        rig.leave(1)
-        assert sidecar.wait(60) == 0
-    assert rig.streams["plants"]["error"] == "3 ********"
-    assert "bad ********" in rig.streams["beds"]["error"]
-    assert _leaks(_everything(rig)) == []
-    assert sum("********" in line for line in rig.log) > 30
+        sidecar.leave(1)
+        assert process.wait(60) == 0
+    assert sidecar.streams["plants"]["error"] == "3 ********"
+    assert "bad ********" in sidecar.streams["beds"]["error"]
+    assert _leaks(_everything(sidecar)) == []
+    assert sum("********" in line for line in sidecar.log) > 30
 
 
-def test_a_secret_at_the_cut_of_an_endless_line_is_masked(rig: SidecarProcess) -> None:
+def test_a_secret_at_the_cut_of_an_endless_line_is_masked(sidecar: SidecarProcess) -> None:
     """What a connector prints to stderr without a line feed is shown in pieces: none holds half of a secret."""
-    rig.give(catalog=catalog("plants"), config={"password": "planted-0123456789"})
-    with rig.start() as sidecar:
-        with rig.stdout.open("wb"), rig.stderr.open("wb", buffering=0) as err:
+    sidecar.give(catalog=catalog("plants"), config={"password": "planted-0123456789"})
+    with sidecar.start() as process:
+        with sidecar.stdout.open("wb"), sidecar.stderr.open("wb", buffering=0) as err:
             err.write(b"x" * 100_000 + b" planted-01")
-            wait_for(lambda: rig.log, what="the first piece")
+            wait_for(lambda: sidecar.log, what="the first piece")
             err.write(b"23456789 " + b"y" * 100_000)
-        rig.leave(1)
-        assert sidecar.wait(60) == 0
-    said = "".join(line.removeprefix("ERRSTD ") for line in rig.log)
+        sidecar.leave(1)
+        assert process.wait(60) == 0
+    said = "".join(line.removeprefix("ERRSTD ") for line in sidecar.log)
     assert "x ******** y" in said
-    assert "planted-01" not in _everything(rig)
+    assert "planted-01" not in _everything(sidecar)
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_what_the_specification_marks_as_secret_is_masked(rig: SidecarProcess, known: bool) -> None:
+def test_what_the_specification_marks_as_secret_is_masked(sidecar: SidecarProcess, known: bool) -> None:
     """However it is called and however deep it is, once the connector was asked for it; an odd one holds nothing up."""
     fruit = {"properties": {"pear": {"airbyte_secret": True, "type": "string"}, "plum": {"airbyte_secret": False}}}
     spec = {"connectionSpecification": {"properties": {"fruit": {"oneOf": [fruit]}, "properties": [1], "odd": True}}}
-    rig.database.rows(
+    sidecar.database.rows(
         "INSERT INTO source_spec VALUES ('airbyte/source-garden', :v, :s::jsonb, now(), '')",
         v="1.4.0" if known else "1.3.9", s=json.dumps(spec),
     )  # fmt: skip
-    rig.give(catalog=catalog("plants"), config={"fruit": {"pear": "williams", "plum": "victoria"}})
-    rig.play([log("williams or victoria"), status("plants", "COMPLETE")])
-    assert f"INFO {'********' if known else 'williams'} or victoria" in rig.log
+    sidecar.give(catalog=catalog("plants"), config={"fruit": {"pear": "williams", "plum": "victoria"}})
+    sidecar.play([log("williams or victoria"), status("plants", "COMPLETE")])
+    assert f"INFO {'********' if known else 'williams'} or victoria" in sidecar.log
 
 
-def test_bulkers_words_are_masked_before_they_are_cut(rig: SidecarProcess, bulker: FakeBulker) -> None:
+def test_bulkers_words_are_masked_before_they_are_cut(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
     """Its long error with the token again and again: wherever it is cut, not even half of a token is left."""
-    rig.give(catalog=catalog("plants"), config={})
+    sidecar.give(catalog=catalog("plants"), config={})
     bulker.answer = lambda _: (401, {"error": "x" * 29 + f"Invalid token: {canaries.BULKER} " * 200})
-    rig.play([record("plants", {"id": 1}), status("plants", "COMPLETE")])
-    assert "Invalid token: ********" in rig.streams["plants"]["error"]
-    assert canaries.BULKER[:10] not in _everything(rig)
+    sidecar.play([record("plants", {"id": 1}), status("plants", "COMPLETE")])
+    assert "Invalid token: ********" in sidecar.streams["plants"]["error"]
+    assert canaries.BULKER[:10] not in _everything(sidecar)
 
 
-def test_words_that_are_secrets_rename_no_stream(rig: SidecarProcess, bulker: FakeBulker) -> None:
+def test_words_that_are_secrets_rename_no_stream(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
     """A password that is the name of a stream: tables, states and rows keep the name."""
-    rig.give(catalog=catalog("plants", incremental=True), config={"password": "plants"}, state=[{}])
-    rig.play([record("plants", {"name": "plants"}), state("plants", {"c": "plants"}), status("plants", "INCOMPLETE")])
-    assert list(rig.streams) == list(rig.ours["streams"]) == ["plants"]
-    assert rig.states == {"plants": {"c": "plants"}}
+    sidecar.give(catalog=catalog("plants", incremental=True), config={"password": "plants"}, state=[{}])
+    sidecar.play(
+        [record("plants", {"name": "plants"}), state("plants", {"c": "plants"}), status("plants", "INCOMPLETE")]
+    )
+    assert list(sidecar.streams) == list(sidecar.ours["streams"]) == ["plants"]
+    assert sidecar.states == {"plants": {"c": "plants"}}
     assert bulker.rows("plants") == [{"name": "plants"}]
 
 
 @pytest.mark.parametrize("passed", ["SUCCEEDED", "FAILED"])
 @pytest.mark.fault(70)
-def test_a_checks_answer_repeats_no_secret(rig: SidecarProcess, passed: str) -> None:
+def test_a_checks_answer_repeats_no_secret(sidecar: SidecarProcess, passed: str) -> None:
     """Neither its description nor its result, in whatever member or spelling."""
-    rig.give(config=CONFIG)
+    sidecar.give(config=CONFIG)
     found = {"status": passed, "message": f"login as gardener with {SECRET} failed", "more": {"list": _spellings()}}
-    rig.play([{"type": "CONNECTION_STATUS", "connectionStatus": found}], COMMAND="check", STORAGE_KEY="k")
-    [row] = rig.database.rows("SELECT * FROM source_check")
+    sidecar.play([{"type": "CONNECTION_STATUS", "connectionStatus": found}], COMMAND="check", STORAGE_KEY="k")
+    [row] = sidecar.database.rows("SELECT * FROM source_check")
     assert row["status"] == ("SUCCESS" if passed == "SUCCEEDED" else "FAILED")
     assert row["description"] == "login as gardener with ******** failed"
-    [kept] = rig.database.rows("SELECT result::text AS result FROM syncctl_result")
+    [kept] = sidecar.database.rows("SELECT result::text AS result FROM syncctl_result")
     assert json.loads(kept["result"])["message"] == row["description"]
-    assert _leaks(_everything(rig)) == []
+    assert _leaks(_everything(sidecar)) == []
 
 
-def test_a_catalog_keeps_its_names_and_repeats_no_secret(rig: SidecarProcess) -> None:
+def test_a_catalog_keeps_its_names_and_repeats_no_secret(sidecar: SidecarProcess) -> None:
     """A secret in a text of the catalog is masked; a column that is named like a password is not."""
-    rig.give(config={"password": "orders", "api_key": "s3cret-key-0001"})
+    sidecar.give(config={"password": "orders", "api_key": "s3cret-key-0001"})
     found = {"streams": [{"name": "orders", "json_schema": {"description": "with s3cret-key-0001"}}]}
-    rig.play([{"type": "CATALOG", "catalog": found}], COMMAND="discover", STORAGE_KEY="k")
-    [row] = rig.database.rows("SELECT catalog FROM source_catalog")
+    sidecar.play([{"type": "CATALOG", "catalog": found}], COMMAND="discover", STORAGE_KEY="k")
+    [row] = sidecar.database.rows("SELECT catalog FROM source_catalog")
     assert row["catalog"] == {"streams": [{"name": "orders", "json_schema": {"description": "with ********"}}]}
 
 
-def test_a_result_is_kept_letter_for_letter(rig: SidecarProcess) -> None:
+def test_a_result_is_kept_letter_for_letter(sidecar: SidecarProcess) -> None:
     """Where nothing is to be hidden: spacing, digits and order as the connector wrote them."""
     spec = b'{ "connectionSpecification": {"b": 1.10, "a": 9223372036854775808} }'
-    rig.play([b'{"type":"SPEC","spec":' + spec + b"}"], COMMAND="spec")
-    [kept] = rig.database.rows("SELECT result::text AS result FROM syncctl_result")
+    sidecar.play([b'{"type":"SPEC","spec":' + spec + b"}"], COMMAND="spec")
+    [kept] = sidecar.database.rows("SELECT result::text AS result FROM syncctl_result")
     assert kept["result"].encode() == spec
 
 
@@ -191,41 +193,45 @@ def test_a_result_is_kept_letter_for_letter(rig: SidecarProcess) -> None:
 )
 @pytest.mark.parametrize("command", ["spec", "discover"])
 @pytest.mark.fault(46)
-def test_a_result_that_postgres_cannot_hold_still_ends_in_a_row(rig: SidecarProcess, spec: bytes, command: str) -> None:
+def test_a_result_that_postgres_cannot_hold_still_ends_in_a_row(
+    sidecar: SidecarProcess, spec: bytes, command: str
+) -> None:
     """Kept with replacements, or FAILED with the reason; never RUNNING for ever."""
-    rig.database.rows("UPDATE syncctl_task SET command = :c", c=command)
-    rig.give(config={})
+    sidecar.database.rows("UPDATE syncctl_task SET command = :c", c=command)
+    sidecar.give(config={})
     kind, name = (b"SPEC", b"spec") if command == "spec" else (b"CATALOG", b"catalog")
-    assert rig.play([b'{"type":"%s","%s":%s}' % (kind, name, spec)], COMMAND=command, STORAGE_KEY="k") == 0, rig.output
-    assert rig.ours["state"] in {"SUCCESS", "FAILED"}
-    if rig.ours["state"] == "FAILED":
-        assert rig.ours["reason"].startswith(("what the connector answered cannot be stored", "The connector's"))
+    assert sidecar.play([b'{"type":"%s","%s":%s}' % (kind, name, spec)], COMMAND=command, STORAGE_KEY="k") == 0, (
+        sidecar.output
+    )
+    assert sidecar.ours["state"] in {"SUCCESS", "FAILED"}
+    if sidecar.ours["state"] == "FAILED":
+        assert sidecar.ours["reason"].startswith(("what the connector answered cannot be stored", "The connector's"))
     else:
-        [row] = rig.database.rows("SELECT result::text AS result FROM syncctl_result")
+        [row] = sidecar.database.rows("SELECT result::text AS result FROM syncctl_result")
         assert json.loads(row["result"], parse_int=str)
 
 
 @pytest.mark.parametrize("broken", ["catalog", "pipe", "catalog text", "config"])
-def test_a_fault_of_ours_ends_in_a_final_row(rig: SidecarProcess, bulker: FakeBulker, broken: str) -> None:
+def test_a_fault_of_ours_ends_in_a_final_row(sidecar: SidecarProcess, bulker: FakeBulker, broken: str) -> None:
     """Whatever is raised inside: the row is final and says it in one sentence, without a traceback."""
-    rig.give(catalog=catalog("plants"), config={"password": SECRET})
+    sidecar.give(catalog=catalog("plants"), config={"password": SECRET})
     if broken == "pipe":
-        rig.stdout.unlink()
+        sidecar.stdout.unlink()
     elif broken == "catalog text":
-        rig.give(catalog=b'{"streams":[{"stream":{"name":\xff}}]}')
+        sidecar.give(catalog=b'{"streams":[{"stream":{"name":\xff}}]}')
     else:
-        (rig.folder / "config" / f"{broken}.json").unlink()
-        (rig.folder / "config" / f"{broken}.json").mkdir()
-    with rig.start() as sidecar:
-        code = sidecar.wait(60)
+        (sidecar.folder / "config" / f"{broken}.json").unlink()
+        (sidecar.folder / "config" / f"{broken}.json").mkdir()
+    with sidecar.start() as process:
+        code = process.wait(60)
     assert code == 0
-    assert (rig.task["status"], rig.ours["state"]) == ("FAILED", "FAILED")
-    assert ("cannot be read" in rig.ours["reason"]) == (broken != "pipe")
-    assert "Traceback" not in rig.ours["reason"] + rig.task["description"]
-    assert _leaks(_everything(rig)) == []
+    assert (sidecar.task["status"], sidecar.ours["state"]) == ("FAILED", "FAILED")
+    assert ("cannot be read" in sidecar.ours["reason"]) == (broken != "pipe")
+    assert "Traceback" not in sidecar.ours["reason"] + sidecar.task["description"]
+    assert _leaks(_everything(sidecar)) == []
 
 
-def test_names_may_be_anything(rig: SidecarProcess, bulker: FakeBulker) -> None:
+def test_names_may_be_anything(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
     """Dots, quotes, blanks, line breaks, other scripts, the same name in two namespaces, no name at all."""
     names: list[tuple[str, str | None]] = [
         ("a.b", None), ("a", "b.c"), ('quo"te\\', None), ("x y&z=?#%", "n s"), ("日本\n語", None), ("same", "one"),
@@ -236,12 +242,12 @@ def test_names_may_be_anything(rig: SidecarProcess, bulker: FakeBulker) -> None:
     for entry, (name, namespace) in zip(configured["streams"], names, strict=True):
         entry["stream"]["namespace"] = namespace
         messages += [record(name, {"id": 1}, namespace), status(name, "COMPLETE", namespace)]
-    rig.give(catalog=configured, config={})
-    assert rig.play(messages, TABLE_NAME_PREFIX="p_") == 0, rig.output
-    assert rig.task["status"] == "SUCCESS", rig.task
+    sidecar.give(catalog=configured, config={})
+    assert sidecar.play(messages, TABLE_NAME_PREFIX="p_") == 0, sidecar.output
+    assert sidecar.task["status"] == "SUCCESS", sidecar.task
     keys = [f"{namespace}.{name}" if namespace else name for name, namespace in names]
     assert {bulk.table for bulk in bulker.requests} == {f"p_{key}" for key in keys}
-    assert list(rig.streams) == keys
+    assert list(sidecar.streams) == keys
 
 
 def test_a_descriptor_may_lack_its_namespace_where_it_is_clear(tmp_path: Path, bulker: FakeBulker) -> None:
@@ -542,12 +548,12 @@ def test_the_log_shipper_outlives_whatever_happens_to_it(database: TestDatabase)
     assert _logged(database) == ["still here"]
 
 
-def test_log_lines_go_to_bulker_too_where_wanted(rig: SidecarProcess, bulker: FakeBulker) -> None:
+def test_log_lines_go_to_bulker_too_where_wanted(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
     """One event a line, masked, with the ids of sync and task."""
-    rig.give(catalog=catalog("plants"), config={"password": "planted-1"})
+    sidecar.give(catalog=catalog("plants"), config={"password": "planted-1"})
     messages = [log("one"), log("two planted-1"), record("plants", {"id": 1}), status("plants", "COMPLETE")]
-    rig.play(messages, BULKER_LOGS_CONNECTION_ID="logs")
-    assert rig.task["status"] == "SUCCESS"
+    sidecar.play(messages, BULKER_LOGS_CONNECTION_ID="logs")
+    assert sidecar.task["status"] == "SUCCESS"
     posted = [(event["level"], event["logger"], event["message"]) for event in bulker.posts]
     assert ("INFO", "airbyte/source-garden", "two ********") in posted
     assert {(event["sync_id"], event["task_id"]) for event in bulker.posts} == {(SYNC, TASK)}
@@ -586,43 +592,43 @@ def test_log_lines_do_not_part_the_rows(tmp_path: Path, bulker: FakeBulker) -> N
     assert [len(bulk.lines) for bulk in bulker.requests] == [2000]
 
 
-def test_log_lines_do_not_wait_for_bulker(rig: SidecarProcess, bulker: FakeBulker) -> None:
+def test_log_lines_do_not_wait_for_bulker(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
     """What was said before the end of a stream is there while a slow warehouse still takes its rows."""
-    rig.give(catalog=catalog("plants"))
+    sidecar.give(catalog=catalog("plants"))
     seen: list[str] = []
 
     def slow(_: Any) -> None:
-        wait_for(lambda: "INFO nearly done" in rig.log, what="the line")
-        seen.extend(rig.log)
+        wait_for(lambda: "INFO nearly done" in sidecar.log, what="the line")
+        seen.extend(sidecar.log)
 
     bulker.answer = slow
-    rig.play([record("plants", {"id": 1}), log("nearly done"), status("plants", "COMPLETE")])
+    sidecar.play([record("plants", {"id": 1}), log("nearly done"), status("plants", "COMPLETE")])
     assert seen == ["INFO nearly done"]
-    assert rig.task["status"] == "SUCCESS"
+    assert sidecar.task["status"] == "SUCCESS"
 
 
-def test_a_changed_configuration_is_told_where_it_was_changed(rig: SidecarProcess) -> None:
+def test_a_changed_configuration_is_told_where_it_was_changed(sidecar: SidecarProcess) -> None:
     """Behind what the connector said before it."""
-    rig.give(catalog=catalog("plants"), config={"token": "old-token-1"})
+    sidecar.give(catalog=catalog("plants"), config={"token": "old-token-1"})
     control = {"type": "CONNECTOR_CONFIG", "connectorConfig": {"config": {"token": "new-token-2"}}}
     messages = [log("renewing"), {"type": "CONTROL", "control": control}, log("renewed")]
-    rig.play([*messages, record("plants", {"id": 1}), status("plants", "COMPLETE")])
+    sidecar.play([*messages, record("plants", {"id": 1}), status("plants", "COMPLETE")])
     told = "INFO The connector changed its configuration: the next task with this one gets it."
-    assert rig.log == ["INFO renewing", told, "INFO renewed"]
+    assert sidecar.log == ["INFO renewing", told, "INFO renewed"]
 
 
 def test_without_our_tables_a_changed_configuration_is_said_to_be_lost(
-    rig: SidecarProcess, database: TestDatabase
+    sidecar: SidecarProcess, database: TestDatabase
 ) -> None:
     """Another controller's database: a warning, and the run goes on."""
     database.rows("DROP TABLE syncctl_result, syncctl_task, syncctl_changed_config")
-    rig.give(catalog=catalog("plants"), config={"token": "old-token-1"})
+    sidecar.give(catalog=catalog("plants"), config={"token": "old-token-1"})
     control = {"type": "CONNECTOR_CONFIG", "connectorConfig": {"config": {"token": "new-token-2"}}}
     messages = [{"type": "CONTROL", "control": control}, log("now new-token-2"), record("plants", {"id": 1})]
-    assert rig.play([*messages, status("plants", "COMPLETE")]) == 0
-    assert rig.task["status"] == "SUCCESS"
-    assert "INFO now ********" in rig.log
-    assert any(line.startswith("WARN The configuration") and "could not be kept" in line for line in rig.log)
+    assert sidecar.play([*messages, status("plants", "COMPLETE")]) == 0
+    assert sidecar.task["status"] == "SUCCESS"
+    assert "INFO now ********" in sidecar.log
+    assert any(line.startswith("WARN The configuration") and "could not be kept" in line for line in sidecar.log)
 
 
 def test_a_log_message_as_deep_as_may_be_ends_nothing(tmp_path: Path, bulker: FakeBulker) -> None:

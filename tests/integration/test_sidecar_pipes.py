@@ -28,9 +28,9 @@ def _rows(*ids: int, stream: str = "plants") -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def plants(rig: SidecarProcess) -> SidecarProcess:
-    rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
-    return rig
+def plants(sidecar: SidecarProcess) -> SidecarProcess:
+    sidecar.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
+    return sidecar
 
 
 @pytest.fixture

@@ -239,64 +239,64 @@ def test_what_postgres_will_never_take_does_not_keep_others_waiting(db: Database
 @pytest.mark.parametrize("how", ["cut", "hang"])
 @pytest.mark.fault(48)
 def test_postgres_away_in_the_middle_holds_no_row_up(
-    rig: SidecarProcess, bulker: FakeBulker, gate: Proxy, how: str
+    sidecar: SidecarProcess, bulker: FakeBulker, gate: Proxy, how: str
 ) -> None:
     """Rows go on to Bulker; states, log lines and the outcome come when it is back."""
-    rig.environment["DATABASE_URL"] = gate.url
-    rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
-    with rig.start(COMMIT_SECONDS="0", STORE_PATIENCE_SECONDS="60") as sidecar:
-        rig.stderr.open("wb").close()
-        with rig.stdout.open("wb", buffering=0) as out:
+    sidecar.environment["DATABASE_URL"] = gate.url
+    sidecar.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
+    with sidecar.start(COMMIT_SECONDS="0", STORE_PATIENCE_SECONDS="60") as process:
+        sidecar.stderr.open("wb").close()
+        with sidecar.stdout.open("wb", buffering=0) as out:
             out.write(lines([record("plants", {"id": 1}), state("plants", {"c": 1}), log("before")]))
-            wait_for(lambda: "INFO before" in rig.log, what="the first line")
-            assert rig.states == {"plants": {"c": 1}}
+            wait_for(lambda: "INFO before" in sidecar.log, what="the first line")
+            assert sidecar.states == {"plants": {"c": 1}}
             gate.cut() if how == "cut" else gate.hang()
             for number in range(2, 12):
                 out.write(
                     lines([record("plants", {"id": number}), state("plants", {"c": number}), log(f"{number} %s")])
                 )
             wait_for(lambda: len(bulker.rows("plants")) == 11, what="all rows")
-            assert rig.states == {"plants": {"c": 1}}
+            assert sidecar.states == {"plants": {"c": 1}}
             gate.heal()
             out.write(lines([status("plants", "COMPLETE")]))
-        rig.leave(0)
-        assert sidecar.wait(80) == 0, rig.output
-    assert rig.task["status"] == "SUCCESS", rig.task
-    assert rig.states == {"plants": {"c": 11}}
-    assert [line for line in rig.log if line.endswith(" %s")] == [f"INFO {number} %s" for number in range(2, 12)]
+        sidecar.leave(0)
+        assert process.wait(80) == 0, sidecar.output
+    assert sidecar.task["status"] == "SUCCESS", sidecar.task
+    assert sidecar.states == {"plants": {"c": 11}}
+    assert [line for line in sidecar.log if line.endswith(" %s")] == [f"INFO {number} %s" for number in range(2, 12)]
 
 
 @pytest.mark.fault(48)
 def test_postgres_away_for_good_ends_the_run_without_a_row(
-    rig: SidecarProcess, bulker: FakeBulker, gate: Proxy
+    sidecar: SidecarProcess, bulker: FakeBulker, gate: Proxy
 ) -> None:
     """Exit code 3 in time: the sweep concludes, and knows why; nothing waits for ever."""
-    rig.environment["DATABASE_URL"] = gate.url
-    rig.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
-    with rig.start(STORE_PATIENCE_SECONDS="1", GRACE_SECONDS="2") as sidecar:
-        rig.stderr.open("wb").close()
-        with rig.stdout.open("wb", buffering=0) as out:
+    sidecar.environment["DATABASE_URL"] = gate.url
+    sidecar.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
+    with sidecar.start(STORE_PATIENCE_SECONDS="1", GRACE_SECONDS="2") as process:
+        sidecar.stderr.open("wb").close()
+        with sidecar.stdout.open("wb", buffering=0) as out:
             out.write(lines([record("plants", {"id": 1}), log("before")]))
-            wait_for(lambda: "INFO before" in rig.log, what="the first line")
+            wait_for(lambda: "INFO before" in sidecar.log, what="the first line")
             gate.cut()
             out.write(lines([state("plants", {"c": 1}), status("plants", "COMPLETE")]))
-        rig.leave(0)
-        assert sidecar.wait(60) == POSTGRES_AWAY_EXIT
-    assert rig.task["status"] == "RUNNING"
+        sidecar.leave(0)
+        assert process.wait(60) == POSTGRES_AWAY_EXIT
+    assert sidecar.task["status"] == "RUNNING"
     assert bulker.rows("plants") == [{"id": 1}]
 
 
 @pytest.mark.fault(48)
-def test_postgres_away_at_the_start_is_waited_for(rig: SidecarProcess, bulker: FakeBulker, gate: Proxy) -> None:
+def test_postgres_away_at_the_start_is_waited_for(sidecar: SidecarProcess, bulker: FakeBulker, gate: Proxy) -> None:
     """Nothing is read before it is there; then the run goes its way."""
     gate.cut()
-    rig.environment["DATABASE_URL"] = gate.url
-    rig.give(catalog=catalog("plants"), config={})
+    sidecar.environment["DATABASE_URL"] = gate.url
+    sidecar.give(catalog=catalog("plants"), config={})
     healing = threading.Timer(1.0, gate.heal)
     healing.start()
-    rig.play([record("plants", {"id": 1}), status("plants", "COMPLETE")], STORE_PATIENCE_SECONDS="60")
+    sidecar.play([record("plants", {"id": 1}), status("plants", "COMPLETE")], STORE_PATIENCE_SECONDS="60")
     healing.join()
-    assert rig.task["status"] == "SUCCESS"
+    assert sidecar.task["status"] == "SUCCESS"
 
 
 def test_a_database_that_is_not_there_is_named(gate: Proxy) -> None:
