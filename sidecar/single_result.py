@@ -14,10 +14,11 @@ from common.store import Outcome, TaskState
 from sidecar.read.outcome import unexplained
 from sidecar.redaction import Redactor
 from sidecar.source import lenient
-from sidecar.source.decoding import BadLine, Fault, decode
+from sidecar.source.decoding import decode
 from sidecar.source.diagnostics import KeepConfig, SourceDiagnostics
 from sidecar.source.lines import LINE_BYTES, LineReader, TooLong
 from sidecar.source.pipes import End
+from sidecar.source.salvage import BadLine, Fault
 
 _EXPECTED = {Command.SPEC: "SPEC", Command.CHECK: "CONNECTION_STATUS", Command.DISCOVER: "CATALOG"}
 _CONTENTS: dict[str, msgspec.json.Decoder[Any]] = {

@@ -24,10 +24,11 @@ from sidecar.read.streams import Streams
 from sidecar.read.trace_messages import TraceMessages
 from sidecar.settings import SidecarSettings
 from sidecar.source import scan
-from sidecar.source.decoding import BadLine, Fault, decode
+from sidecar.source.decoding import decode
 from sidecar.source.diagnostics import KeepConfig, SourceDiagnostics
 from sidecar.source.lines import LineReader, TooLong
 from sidecar.source.pipes import End
+from sidecar.source.salvage import BadLine, Fault
 from sidecar.source.scan import Envelope
 
 _Rows = defaultdict[str | tuple[str, str], list[Raw]]

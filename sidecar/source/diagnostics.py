@@ -12,10 +12,10 @@ from common.failures import FailureKind
 from common.protocol.messages import DECODE_ERRORS, TRACES, Control, Trace
 from sidecar.report.log_shipper import LogShipper
 from sidecar.source import lenient
-from sidecar.source.decoding import BadLine, Fault
 from sidecar.source.lines import TooLong
 from sidecar.source.log_messages import LEVELS, LogBuffer
 from sidecar.source.pipes import End
+from sidecar.source.salvage import BadLine, Fault
 
 _LAST_LINES = 12
 _MALFORMED_LOGGED = 20

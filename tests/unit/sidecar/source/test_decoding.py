@@ -1,6 +1,7 @@
 """The decoder: no line can crash it, hang it, or cost a neighbour."""
 
 import json
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from common.nesting import MAX_DEPTH
 from common.protocol.messages import Message
-from sidecar.source.decoding import BadLine, Fault, decode
+from sidecar.source import salvage
+from sidecar.source.decoding import decode
 from sidecar.source.lines import LineReader, TooLong
+from sidecar.source.salvage import BadLine, Fault
 
 _PLANT = b'{"type":"RECORD","record":{"stream":"plants","data":{"id":%d}}}'
 REAL = [
@@ -168,7 +171,7 @@ def test_a_record_without_a_readable_stream_is_still_a_record() -> None:
     [lost] = _bad(b'{"type":"RECORD","record":{"stream":5,"data":{"id":1}}}\n')
     assert (lost.fault, lost.envelope.is_record, lost.envelope.stream) == (Fault.BROKEN, True, "")
     [odd] = _bad(b'{"type":"RECORD","record":{}}\n')
-    assert odd.fault is Fault.ODD
+    assert odd.fault is Fault.FOREIGN
 
 
 def test_reasons_and_texts_never_hold_a_row() -> None:
@@ -232,3 +235,25 @@ def _shown(block: bytes) -> list[Any]:
         else message
         for message in decode(block)
     ]
+
+
+@pytest.mark.parametrize("salvager", salvage.SALVAGERS)
+def test_each_salvager_takes_the_lines_that_it_shows(salvager: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those before it pass them on; one line has one salvager."""
+    taken: list[Any] = []
+
+    def watch(one: Any) -> Any:
+        def call(line: bytes, error: Exception | None) -> Any:
+            if found := one(line, error):
+                taken.append(one)
+            return found
+
+        return call
+
+    monkeypatch.setattr(salvage, "SALVAGERS", [watch(one) for one in salvage.SALVAGERS])
+    examples = re.findall(r"`([^`]+)`", salvager.__doc__)
+    assert examples
+    for line in examples:
+        taken.clear()
+        assert salvage.decode_line(line.encode())
+        assert taken[-1] is salvager
