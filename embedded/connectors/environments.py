@@ -24,6 +24,7 @@ from packaging.utils import canonicalize_name
 
 from common.errors import Refused
 from embedded.connectors import pythons, uv
+from embedded.connectors.uv import Incompatible
 
 START_SECONDS = 120
 """For `spec`, which reads no configuration and no network: a connector takes 1 to 3 s for its imports."""
@@ -88,17 +89,6 @@ class Connector(Struct, frozen=True):
             return msgspec.json.decode(self.ready.read_bytes(), type=Environment).note
         except (OSError, msgspec.DecodeError):
             return ""
-
-
-class Incompatible(Exception):
-    """The connector does not run like this, but may with another Python or with other packages.
-
-    `package` is the name and version of a package that cannot be installed, if that is why.
-    """
-
-    def __init__(self, why: str, package: tuple[str, str] | None = None) -> None:
-        super().__init__(why)
-        self.package = package
 
 
 class EnvironmentBuilder:
@@ -241,13 +231,5 @@ class EnvironmentBuilder:
 
     def _uv(self, *arguments: str, variables: Mapping[str, str] | None = None) -> None:
         code, output = uv.run(arguments, self._variables | dict(variables or {}), self._lock)
-        if not code:
-            return
-        if not uv.is_transient(output):
-            if found := uv.unbuildable_package(output):
-                raise Incompatible(f"{found[0]} {found[1]} has no wheel for this Python", found)
-            if name := uv.package_without_wheel(output):
-                raise Incompatible(f"no newer release of {name} has a wheel for this Python")
-            if needed := uv.python_needed(output):
-                raise Incompatible(f"its packages need Python {needed}")
-        raise uv.failure(self._connector.title, self._connector.advice, code, output)
+        if code:
+            raise uv.failure(self._connector.title, self._connector.advice, code, output)

@@ -44,15 +44,32 @@ _TRANSIENT = re.compile(
 """In uv's output: a retry, or a change of the machine, can help. Outweighs _PERMANENT."""
 
 _UV_LINE = re.compile(r"error: |\s+cause: |hint: ")
-_UNBUILDABLE = re.compile(r"[Ff]ailed to (?:download and )?build[^`\n]*`([\w.-]+)==([^`\s]+)`")
-_WHEELLESS = re.compile(r"Wheels are required for `([\w.-]+)`")
-_PYTHON_NEEDED = re.compile(r"does not satisfy Python\s*([<>=!~,.*\d]+)")
+_INCOMPATIBLE = (
+    (
+        re.compile(r"[Ff]ailed to (?:download and )?build[^`\n]*`([\w.-]+)==([^`\s]+)`"),
+        "{} {} has no wheel for this Python",
+    ),
+    (re.compile(r"Wheels are required for `([\w.-]+)`"), "no newer release of {} has a wheel for this Python"),
+    (re.compile(r"does not satisfy Python\s*([<>=!~,.*\d]+)"), "its packages need Python {}"),
+)
+"""In uv's output: another Python, or other packages, can help."""
 
 IMPATIENT = {"UV_HTTP_TIMEOUT": "20", "UV_HTTP_RETRIES": "1"}
 """For downloads that are optional: the network may have a package index and nothing else."""
 
 _LONGEST = 600
 """Characters of uv's output in an error."""
+
+
+class Incompatible(Exception):
+    """The connector does not run like this, but may with another Python or with other packages.
+
+    `package` is the name and version of a package that cannot be installed, if that is why.
+    """
+
+    def __init__(self, why: str, package: tuple[str, str] | None = None) -> None:
+        super().__init__(why)
+        self.package = package
 
 
 def run(arguments: Sequence[str], environment: Mapping[str, str], held: int) -> tuple[int, str]:
@@ -85,34 +102,21 @@ def run_program(command: Sequence[str], environment: Mapping[str, str], held: in
         return process.returncode, output.read().decode(errors="replace")
 
 
-def is_transient(output: str) -> bool:
+def _is_transient(output: str) -> bool:
     """Tell, from uv's own lines, not from a build's, whether a retry or a change of the machine can help."""
     return any(_TRANSIENT.search(line) for line in output.splitlines() if _UV_LINE.match(line))
 
 
-def unbuildable_package(output: str) -> tuple[str, str] | None:
-    """Return name and version of the package that has no wheel and cannot be built, if that is what uv reports."""
-    found = _UNBUILDABLE.search(output)
-    return (found[1], found[2]) if found else None
-
-
-def package_without_wheel(output: str) -> str:
-    """Return the package that may not be built and has no release with a wheel, if that is what uv reports; else ""."""
-    found = _WHEELLESS.search(output)
-    return found[1] if found else ""
-
-
-def python_needed(output: str) -> str:
-    """Return the range of Pythons that a package needs, if uv reports that ours is outside; else ""."""
-    found = _PYTHON_NEEDED.search(output)
-    return found[1].rstrip(",") if found else ""
-
-
-def failure(title: str, advice: str, code: int, output: str) -> Refused | Unavailable:
-    """Return the error for a failure of uv: Unavailable if a retry can help, else Refused."""
+def failure(title: str, advice: str, code: int, output: str) -> Incompatible | Refused | Unavailable:
+    """Return the error for a failure of uv: Unavailable if a retry can help, else Incompatible or Refused."""
     log.debug("uv ended with code %d:\n%s", code, output, extra={"action": "install"})
+    transient = _is_transient(output)
+    for pattern, problem in () if transient else _INCOMPATIBLE:
+        if found := pattern.search(output):
+            parts = [part.rstrip(",") for part in found.groups()]
+            return Incompatible(problem.format(*parts), (parts[0], parts[1]) if len(parts) > 1 else None)
     why = summary(output) or f"uv ended with code {code} and no output"
-    if _PERMANENT.search(output) and not is_transient(output):
+    if _PERMANENT.search(output) and not transient:
         return Refused(f"{title} cannot be installed: {why}. {advice}")
     return Unavailable(
         f"{title} cannot be installed now: {why}. Check this machine's network, disk and settings "
