@@ -47,7 +47,8 @@ class DatabaseFile:
         """Yield the open connection, once other threads have finished. DuckDB's errors become SyncError."""
         with self._lock:
             try:
-                yield self._open()
+                self._connection = self._connection or self._connect()
+                yield self._connection
             except duckdb.Error as exc:
                 # After some errors the database is unusable until it is opened again.
                 self.close()
@@ -78,11 +79,6 @@ class DatabaseFile:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-
-    def _open(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._connect()
-        return self._connection
 
     def _connect(self) -> Connection:
         began, is_reported = time.monotonic(), False

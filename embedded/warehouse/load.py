@@ -66,7 +66,7 @@ def store(connection: Connection, request: BulkRequest, path: Path, layout: list
     table = f"{quote(catalog)}.main.{quote(name)}"
     source = _SpoolTable(path, {key: at for at, key in enumerate(layout)})
     columns = _plan_columns(connection, request, source, names, table, current)
-    # If no row has a part of the key, none has a key to merge by.
+    # If a part of the key is in no row, none has a key to merge by.
     merges = all(key in layout for key in request.keys)
     key_columns = [columns[key] for key in request.keys] if merges else []
     _write_rows(connection, table, source, list(columns.values()), key_columns, exists=bool(current))
