@@ -9,7 +9,7 @@ from embedded.warehouse import column_types, registry
 from embedded.warehouse.bulk_request import BulkMode, BulkRequest
 from embedded.warehouse.column_types import ValueKinds
 from embedded.warehouse.duckdb_file import Connection
-from embedded.warehouse.names import quote
+from embedded.warehouse.registry import quote
 from embedded.warehouse.spool import LONGEST_BYTES
 
 _LAST_ROWS = "temp.main.last_rows"

@@ -1,4 +1,7 @@
-"""The names that tables and columns have in requests, kept in the file itself.
+"""Unique names of tables and columns for any keys, kept in the file itself.
+
+DuckDB's names ignore case and cannot be empty. A name is the key itself if that is free, else the key with a number
+behind it.
 
 `_tables(name, table_name)` and `_columns(table_name, key, column_name)`: `FROM _columns` shows the column of a key that
 DuckDB cannot take as a name.
@@ -6,7 +9,6 @@ DuckDB cannot take as a name.
 
 from collections.abc import Iterable, Mapping
 
-from embedded.warehouse import names
 from embedded.warehouse.duckdb_file import Connection
 
 _PREPARE = """
@@ -25,6 +27,8 @@ _COLUMNS = """
 SELECT column_name, data_type FROM duckdb_columns()
 WHERE database_name = current_database() AND schema_name = 'main' AND table_name = ? ORDER BY column_index
 """
+_LONGEST = 200
+_EMPTY = "empty"
 _OURS = frozenset({"_tables", "_columns"})
 
 
@@ -50,7 +54,7 @@ def claim_table(connection: Connection, name: str) -> str:
         return known[name]
     there = _relations(connection)
     by_hand = there.get(name) == "table" and name not in _OURS and name not in known.values()
-    table = name if by_hand else names.assign_names([name], known, there)[name]
+    table = name if by_hand else assign_names([name], known, there)[name]
     connection.execute("INSERT INTO _tables VALUES (?, ?)", [name, table])
     return table
 
@@ -69,11 +73,27 @@ def name_columns(connection: Connection, table: str, keys: Iterable[str], curren
     for column in current:
         if column not in named:
             known.setdefault(column, column)
-    found = names.assign_names(keys, known, current)
+    found = assign_names(keys, known, current)
     kept = known | found
     connection.execute("DELETE FROM _columns WHERE table_name = ?", [table])
     connection.execute("INSERT INTO _columns SELECT ?, unnest(?), unnest(?)", [table, list(kept), list(kept.values())])
     return found
+
+
+def quote(name: str) -> str:
+    """Return a name quoted for SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def assign_names(keys: Iterable[str], known: Mapping[str, str], taken: Iterable[str] = ()) -> dict[str, str]:
+    """Return a name for each key: its known one, or a new one that differs from all others and from `taken`."""
+    names = {key: known[key] for key in keys if key in known}
+    used = {name.casefold() for name in (*known.values(), *taken)}
+    for key in keys:
+        if key not in names:
+            names[key] = _free(key, used)
+            used.add(names[key].casefold())
+    return names
 
 
 def _relations(connection: Connection) -> dict[str, str]:
@@ -82,3 +102,12 @@ def _relations(connection: Connection) -> dict[str, str]:
 
 def _known_tables(connection: Connection) -> dict[str, str]:
     return dict(connection.execute("SELECT name, table_name FROM _tables").fetchall())
+
+
+def _free(key: str, used: set[str]) -> str:
+    plain = "".join(c if c.isprintable() else "_" for c in key)[:_LONGEST] or _EMPTY
+    name, number = plain, 1
+    while name.casefold() in used:
+        number += 1
+        name = f"{plain}_{number}"
+    return name

@@ -7,7 +7,7 @@ from embedded.warehouse.app import BulkResult, WarehouseApp
 from embedded.warehouse.bulk_request import BulkRequest
 from embedded.warehouse.duckdb_file import PATIENCE_SECONDS, DatabaseFile
 from embedded.warehouse.lines import Read, line_blocks
-from embedded.warehouse.names import quote
+from embedded.warehouse.registry import quote
 from embedded.warehouse.spool import Spool, remove_leftovers
 
 

@@ -1,6 +1,6 @@
 """Names of tables and columns for any key."""
 
-from embedded.warehouse.names import assign_names, quote
+from embedded.warehouse.registry import assign_names, quote
 
 
 def test_a_plain_key_is_its_own_name():
