@@ -7,7 +7,7 @@ import socket
 import time
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 from msgspec import Raw
@@ -20,13 +20,12 @@ from syncctl.api.models import Started, Task
 from syncctl.api.poll import follow
 from syncctl.catalogs import configure, discovered_streams, incremental_streams
 from syncctl.commands.connector import show_check, show_spec, wait_with_status
-from syncctl.commands.demo_counts import StreamCounts, table
 from syncctl.commands.embedded import Home, edition, log_to, program, set_up_process
 from syncctl.commands.options import DEFAULT_PORT
 from syncctl.commands.read import STARTED_BY
 from syncctl.commands.session import exit_on_error
 from syncctl.display import formatting, tables
-from syncctl.display.console import Output
+from syncctl.display.console import Grid, Output
 from syncctl.display.progress import show_progress
 from syncctl.exit_codes import ExitCode, TaskState
 
@@ -44,6 +43,23 @@ CONNECTORS = {
 LOG_FILE = "edition.log"
 PREFIX = "demo_"
 _LONGEST_STATE = 100
+
+
+class StreamCounts(NamedTuple):
+    """One stream's rows: emitted, stored, and in its table before (0 if the read replaces it) and after the read."""
+
+    stream: str
+    emitted: int
+    stored: int
+    before: int
+    counted: int | None
+    rate: str
+    resumes: bool
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no row is lost and none doubled."""
+        return self.emitted == self.stored and self.counted == self.before + self.stored
 
 
 def demo(home: Home) -> None:
@@ -152,7 +168,7 @@ class _Demo:
             )
             for name, progress in (task.streams or {}).items()
         ]
-        self._output.table(table(counts))
+        self._output.table(count_table(counts))
         return counts
 
     def _show_states(self) -> None:
@@ -187,6 +203,25 @@ class _Demo:
 
     def _step(self, number: int, what: str) -> None:
         self._output.print(f"\n{number}. {what}", "bold cyan")
+
+
+def count_table(counts: Sequence[StreamCounts]) -> Grid:
+    """Return the three counts of each stream side by side, and whether they agree."""
+    return Grid(
+        ("stream", "emitted", "stored", "in the table", "rows/s", "counts"),
+        [
+            (
+                count.stream,
+                formatting.count(count.emitted),
+                formatting.count(count.stored),
+                "no table" if count.counted is None else formatting.count(count.counted),
+                count.rate,
+                "agree" if count.agrees else f"DIFFER (expected {formatting.count(count.before + count.emitted)})",
+            )
+            for count in counts
+        ],
+        right=frozenset({"emitted", "stored", "in the table", "rows/s"}),
+    )
 
 
 def _port() -> int:

@@ -1,8 +1,8 @@
-"""syncctl.commands.demo_counts: when its counts agree."""
+"""syncctl.commands.demo: when its counts agree."""
 
 import pytest
 
-from syncctl.commands.demo_counts import StreamCounts, table
+from syncctl.commands.demo import StreamCounts, count_table
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ def test_counts_agree_only_if_nothing_is_lost_or_doubled(
     """What the connector said, what the warehouse acknowledged and what its table holds."""
     count = StreamCounts("users", emitted, stored, before, counted, "", resumes=True)
     assert count.agrees is agrees
-    assert ("DIFFER" in table([count]).rows[0][-1]) is not agrees
+    assert ("DIFFER" in count_table([count]).rows[0][-1]) is not agrees
