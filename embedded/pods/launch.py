@@ -22,7 +22,6 @@ MARKER = "EMBEDDED_POD_UID"
 SIDECAR_VARIABLES = {"MALLOC_TRIM_THRESHOLD_": "8388608", "MALLOC_MMAP_THRESHOLD_": "2097152"}
 """The ENV of images/sidecar/Dockerfile: glibc keeps freed memory, whose pages it would else request for each chunk."""
 
-Container = Mapping[str, Any]
 Secrets = Mapping[str, Mapping[str, bytes]]
 
 _VARIABLE = re.compile(r"\$(?:\$|\(([^()]*)\))")
@@ -65,7 +64,7 @@ def launch(
     own |= _environment(container, mounts, secrets)
     if entry_point is not None:
         own["AIRBYTE_ENTRYPOINT"] = entry_point
-    image = SIDECAR_VARIABLES if "command" not in container and entry_point is None else {}
+    image = SIDECAR_VARIABLES if container.command is None and entry_point is None else {}
     private = {"HOME": str(home / "home"), "TMPDIR": str(home / "tmp")}
     limit = container.resources.limits.get("memory")
     return Launch(

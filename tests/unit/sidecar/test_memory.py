@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from embedded.pods.launch import SIDECAR_VARIABLES, launch
+from embedded.pods.manifest import Container
 from embedded.pods.pod_dir import PodFolder
 
 ROOT = Path(__file__).parents[3]
@@ -37,7 +38,7 @@ def test_image_and_embedded_edition_set_the_same_variables(tmp_path: Path) -> No
     """For the sidecar alone: a connector gets its own environment."""
     dockerfile = (ROOT / "images/sidecar/Dockerfile").read_text()
     assert dict(re.findall(r"(MALLOC_\w+)=(\d+)", dockerfile)) == SIDECAR_VARIABLES
-    folder, container = PodFolder(tmp_path), {"name": "sidecar"}
+    folder, container = PodFolder(tmp_path), Container(name="sidecar")
     sidecar, source = launch(container, folder, {}, {}), launch(container, folder, {}, {}, entry_point="main")
     assert sidecar.environment is not None
     assert source.environment is not None
