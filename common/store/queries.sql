@@ -2,7 +2,7 @@
 -- Parameters are :name. Times are the database's own (now()), so clocks of pods and functions do not matter.
 
 -- name: create_task
--- Row first. Does nothing where the task exists, or where another active task holds the same slot
+-- Does nothing if the task exists, or if another active task holds the same slot
 -- (syncctl_task_active: one read per sync, one discovery per key).
 INSERT INTO syncctl_task (task_id, command, sync_id, storage_key, package, version, pod_name, request_hash,
                           started_by, table_name_prefix, data_plane, created_at)
@@ -48,14 +48,14 @@ ON CONFLICT ON CONSTRAINT source_catalog_pkey
 DO UPDATE SET status = excluded.status, description = excluded.description, timestamp = excluded.timestamp;
 
 -- name: mark_running
--- A whole page of a sweep at once. What a pod waited for is over.
+-- What the pods waited for is over.
 UPDATE syncctl_task SET state = 'RUNNING', reason = '', started_at = coalesce(started_at, now()), updated_at = now()
 WHERE task_id = ANY(:task_ids::text[]) AND state = 'PENDING';
 
 -- name: finish_tasks
--- The first terminal state wins; a terminal row never changes again. An earlier attempt has no say (attempt 0: whoever
--- cancels), unless it came to a good end after all while the next one has not begun. Several at once (a page of a sweep)
--- are locked in one order, so that two sweepers never wait for each other.
+-- The first terminal state wins; a terminal row never changes again. The end of an earlier attempt does not count (0: a
+-- cancel's does), unless it is a SUCCESS and the next attempt has not begun. Rows are locked in one order, so that two
+-- sweepers never wait for each other.
 WITH ended AS (
     SELECT * FROM unnest(:task_ids::text[], :attempts::int[], :states::text[], :reasons::text[], :failures::text[],
                          :streams::text[]) AS e (task_id, attempt, state, reason, failure, streams)
@@ -74,7 +74,7 @@ FROM mine WHERE t.task_id = mine.task_id
 RETURNING t.task_id;
 
 -- name: propose
--- What an attempt came to, for the sweep to conclude once it has seen how the pod ended.
+-- The outcome of an attempt, for the sweep to conclude once it has seen how the pod ended.
 UPDATE syncctl_task SET proposal = :proposal, streams = coalesce(:streams::jsonb, streams), updated_at = now()
 WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :attempt
 RETURNING task_id;
@@ -92,7 +92,7 @@ WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :atte
 RETURNING task_id;
 
 -- name: release_attempts
--- Their states are there: from now on their pods are judged like any other.
+-- They have got their states: from now on their pods are judged like any other.
 UPDATE syncctl_task t SET resume_at = NULL, attempt_at = now(), updated_at = now()
 FROM unnest(:task_ids::text[], :attempts::int[]) AS released (task_id, attempt)
 WHERE t.task_id = released.task_id AND t.attempt = released.attempt
@@ -120,7 +120,7 @@ WHERE t.state NOT IN ('PENDING', 'RUNNING') OR (asked.attempt > 0 AND t.attempt 
 UPDATE source_task SET updated_at = now() WHERE task_id = :task_id AND status = 'RUNNING';
 
 -- name: finish_reads
--- Inserts where the row is missing (a sidecar may outlive the caller's clean-up), never over a terminal one.
+-- Inserts a missing row (a sidecar may outlive the caller's clean-up), never over a terminal one.
 INSERT INTO source_task (sync_id, task_id, package, version, started_at, updated_at, started_by, status, description)
 SELECT sync_id, task_id, package, version, to_timestamp(started_at), now(), started_by::jsonb, status, description
 FROM unnest(:sync_ids::text[], :task_ids::text[], :packages::text[], :versions::text[], :starts::bigint[],
@@ -132,7 +132,7 @@ DO UPDATE SET updated_at = now(), status = excluded.status, description = exclud
 WHERE source_task.status = 'RUNNING';
 
 -- name: save_spec
--- A newer specification replaces an older one or an error: an error must not stick. An older run's, come late, does not.
+-- A newer run's specification replaces an older one or an error; an older run's does not.
 INSERT INTO source_spec (package, version, specs, timestamp, error)
 VALUES (:package, :version, :specs::jsonb, to_timestamp(:started_at), '')
 ON CONFLICT ON CONSTRAINT source_spec_pkey
@@ -140,7 +140,7 @@ DO UPDATE SET specs = excluded.specs, timestamp = excluded.timestamp, error = ex
 WHERE source_spec.specs IS NULL OR source_spec.timestamp <= excluded.timestamp;
 
 -- name: save_spec_error
--- A specification that is there stays; an older error makes way.
+-- Replaces an older error, never a specification.
 INSERT INTO source_spec (package, version, specs, timestamp, error)
 VALUES (:package, :version, NULL, to_timestamp(:started_at), :error)
 ON CONFLICT ON CONSTRAINT source_spec_pkey
@@ -315,10 +315,8 @@ WHERE state IN ('PENDING', 'RUNNING') AND pod_name = ANY(:pod_names::text[])
 ORDER BY created_at;
 
 -- name: tasks_of_pods
--- For the sweep: what is known of a page of pods, by their names, and by the tasks that they name themselves: a task's
--- earlier pods are not its pod any more. Of any data plane: a pod that is seen is here. silent_seconds: since the
--- sidecar last reported, where it does (another one than ours may not); heard: with a row of its source's.
--- attempt_seconds: since the attempt could begin; waits_seconds: until it may.
+-- For the sweep: the rows of a page of pods, by the pods' names, and by the tasks that they name themselves: a row
+-- names its last pod only. Of any data plane: a pod that is seen is here. For the columns see sweeps.SweptTask.
 SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by, attempt, proposal,
        table_name_prefix, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::float AS age_seconds,
@@ -337,7 +335,6 @@ SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state
 FROM syncctl_task WHERE task_id = :task_id;
 
 -- name: database_now
--- The time that decides.
 SELECT extract(epoch FROM now())::float AS now;
 
 -- name: record_sweep

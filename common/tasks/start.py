@@ -36,20 +36,20 @@ class Started(Struct, frozen=True):
     started_at: int
 
 
-def start(task: NewTask, settings: Settings) -> Started:
+def start(new: NewTask, settings: Settings) -> Started:
     """Accept a task and create its pod, or raise a SyncError and leave a row that says why.
 
     The same taskId with the same request is answered as the first time; raise Conflict for another request.
     """
-    images.check_allowed(task.package, settings.allowed_images)
-    key, here = _task_of(task), data_plane.of(settings)
+    images.check_allowed(new.package, settings.allowed_images)
+    task, here = _task_of(new), data_plane.of(settings)
     with Database(settings.require_database_url()) as db:
-        key, payload, row, created = db.transact(lambda db: _begin(db, key, task, here))
+        task, payload, row, created = db.transact(lambda db: _begin(db, task, new, here))
         answer = Started(row.task_id, row.started_at)
         if not created and not _may_lack_pod(row, here):
             return answer
-        _make_pod(db, key, payload, settings, task.table_name_prefix)
-    _log.info("Task accepted.", extra={"action": "start", "task_id": key.task_id})
+        _make_pod(db, task, payload, settings, new.table_name_prefix)
+    _log.info("Task accepted.", extra={"action": "start", "task_id": task.task_id})
     return answer
 
 
@@ -75,64 +75,60 @@ def _may_lack_pod(row: TaskRow, here: str) -> bool:
     return False
 
 
-def _begin(db: Database, key: Task, task: NewTask, here: str) -> tuple[Task, Payload, TaskRow, bool]:
+def _begin(db: Database, task: Task, new: NewTask, here: str) -> tuple[Task, Payload, TaskRow, bool]:
     """In one transaction: check what the connector will be given, and write the task's rows."""
-    payload = Payload(task.config, task.catalog, task.state)
-    digest = manifest.request_hash(key, payload, task.table_name_prefix, full_sync=task.full_sync)
-    payload = structs.replace(payload, config=_config(db, task))
-    if task.command is Command.READ:
-        _refuse_shared_tables(task)
-        payload = structs.replace(payload, state=_state(db, task))
+    payload = Payload(new.config, new.catalog, new.state)
+    digest = manifest.request_hash(task, payload, new.table_name_prefix, full_sync=new.full_sync)
+    if new.config is not None:  # a connector may have changed it in an earlier task (CONTROL)
+        payload = structs.replace(payload, config=states.kept_config(db, new.package, new.config))
+    if new.command is Command.READ:
+        _refuse_shared_tables(new)
+        payload = structs.replace(payload, state=_state(db, new))
     manifest.check_size(payload)
     row, created = tasks.begin(
-        db, key, pod_name=manifest.pod_name(key), request_hash=digest, prefix=task.table_name_prefix, data_plane=here
+        db, task, pod_name=manifest.pod_name(task), request_hash=digest, prefix=new.table_name_prefix, data_plane=here
     )
     if row is None:
         raise Conflict("Another task of the same kind has just ended; repeat the request.")
-    if not created and (row.request_hash != digest or (key.sync_id and row.task_id != key.task_id)):
-        raise Conflict(_in_the_way(key, row, here))
-    if created and task.full_sync:
-        states.clear(db, task.sync_id)
-    return structs.replace(key, task_id=row.task_id, started_at=row.started_at), payload, row, created
+    if not created and (row.request_hash != digest or (task.sync_id and row.task_id != task.task_id)):
+        raise Conflict(_in_the_way(task, row, here))
+    if created and new.full_sync:
+        states.clear(db, new.sync_id)
+    return structs.replace(task, task_id=row.task_id, started_at=row.started_at), payload, row, created
 
 
-def _in_the_way(key: Task, row: TaskRow, here: str) -> str:
+def _in_the_way(task: Task, row: TaskRow, here: str) -> str:
     at = "" if row.data_plane in {None, here} else f" in another data plane ({row.data_plane})"
-    if row.task_id == key.task_id:
+    if row.task_id == task.task_id:
         return (
             f"Task {row.task_id} exists already, with another request ({row.state}{at}, started {row.age_seconds} s "
             "ago); use a new taskId."
         )
-    what = f"Sync {key.sync_id}" if key.command is Command.READ else f"A {key.command} for this storageKey"
+    what = f"Sync {task.sync_id}" if task.command is Command.READ else f"A {task.command} for this storageKey"
     return (
         f"{what} already runs{at}: task {row.task_id} is {row.state} and was started {row.age_seconds} s ago; wait "
         "for its end, or cancel it."
     )
 
 
-def _state(db: Database, task: NewTask) -> bytes:
+def _state(db: Database, new: NewTask) -> bytes:
     """Return the caller's state unchanged; without one the saved states, as far as they can be resumed from."""
-    if task.state is not None:
-        return task.state
-    if task.full_sync or task.catalog is None:
+    if new.state is not None:
+        return new.state
+    if new.full_sync or new.catalog is None:
         return b"{}"
-    catalog = catalogs.decode_catalog(task.catalog)
-    return resume.resume_states(catalog, states.load(db, task.sync_id)) or b"{}"
+    catalog = catalogs.decode_catalog(new.catalog)
+    return resume.resume_states(catalog, states.load(db, new.sync_id)) or b"{}"
 
 
-def _config(db: Database, task: NewTask) -> bytes | None:
-    """Return the caller's configuration, or what the connector changed it to in an earlier task (CONTROL)."""
-    return None if task.config is None else states.kept_config(db, task.package, task.config)
-
-
-def _refuse_shared_tables(task: NewTask) -> None:
+def _refuse_shared_tables(new: NewTask) -> None:
     """Raise Refused if two streams would write to one table, or save their states under one key."""
-    if task.catalog is None:
+    if new.catalog is None:
         return
     seen: dict[tuple[str, str], str] = {}
-    for stream in catalogs.decode_catalog(task.catalog).streams:
+    for stream in catalogs.decode_catalog(new.catalog).streams:
         name = f"{stream.id.name!r} (namespace {stream.id.namespace!r})"
-        for kind, value in (("table", stream.table(task.table_name_prefix)), ("state key", stream.id.key)):
+        for kind, value in (("table", stream.table(new.table_name_prefix)), ("state key", stream.id.key)):
             if other := seen.get((kind, value)):
                 raise Refused(
                     f"catalog: the streams {other} and {name} would share the {kind} {value!r}; give one of them "
@@ -145,49 +141,49 @@ def _refuse_shared_tables(task: NewTask) -> None:
             )
 
 
-def _make_pod(db: Database, key: Task, payload: Payload, settings: Settings, prefix: str) -> None:
+def _make_pod(db: Database, task: Task, payload: Payload, settings: Settings, prefix: str) -> None:
     """Create the pod, or note in the task's row why there is none."""
     try:
         where = cluster.connect(settings)
-        pod = ensure_pod(where, key, payload, settings, prefix)
+        pod = ensure_pod(where, task, payload, settings, prefix)
     except MAY_PASS as error:
         # The row stays PENDING: the same request, repeated, goes on from what exists. If none comes, a sweep fails it.
-        reasons = {key.task_id: error.message}
+        reasons = {task.task_id: error.message}
         db.transact(lambda db: tasks.note_troubles(db, reasons))
         raise
     except SyncError as error:
         text = f"{CREATE_FAILED}{error.message}"
         failure = Failure(FailureKind.CREATE_FAILED, error.message)
         outcome = Outcome(TaskState.FAILED, reason=text, description=text, failure=failure)
-        db.transact(lambda db: outcomes.conclude(db, key, outcome))
+        db.transact(lambda db: outcomes.conclude(db, task, outcome))
         raise
-    _withdraw_if_over(db, where, key, pod, settings.container_grace_shutdown_seconds)
+    _withdraw_if_over(db, where, task, pod, settings.container_grace_shutdown_seconds)
 
 
-def _withdraw_if_over(db: Database, where: Cluster, key: Task, pod: Pod, grace_seconds: int) -> None:
+def _withdraw_if_over(db: Database, where: Cluster, task: Task, pod: Pod, grace_seconds: int) -> None:
     """Delete the pod of a task that was cancelled before the pod was there to be stopped."""
     try:
-        if db.transact(lambda db: tasks.is_over(db, key)):
+        if db.transact(lambda db: tasks.is_over(db, task)):
             where.delete_pod(pod.name, pod.uid, grace_seconds)
     except SyncError as error:
-        about = {"action": "start", "task_id": key.task_id}
+        about = {"action": "start", "task_id": task.task_id}
         _log.warning("Whether a task was cancelled is left to the sweep: %s", error, extra=about)
 
 
-def ensure_pod(where: Cluster, key: Task, payload: Payload, settings: Settings, prefix: str) -> Pod:
+def ensure_pod(where: Cluster, task: Task, payload: Payload, settings: Settings, prefix: str) -> Pod:
     """Create what is missing of a task's pod and Secret, and return the pod. Safe to repeat after any interruption."""
-    wanted = manifest.pod(key, payload, settings, prefix=prefix)
+    wanted = manifest.pod(task, payload, settings, prefix=prefix)
     try:
         pod = where.create_pod(wanted)
     except Conflict:
         found = where.get_pod(wanted["metadata"]["name"])
         if found is None or found.is_ending:
             raise Unavailable("An earlier pod of this task is still ending; repeat the request.") from None
-        if found.task_id != key.task_id:
+        if found.task_id != task.task_id:
             raise
         pod = found
     try:
-        where.create_secret(manifest.secret(key, payload, settings, pod.uid))
+        where.create_secret(manifest.secret(task, payload, settings, pod.uid))
     except Conflict:
         return pod
     except MAY_PASS:

@@ -31,18 +31,12 @@ def main(parameters: Path, image: str, outcome: Path) -> Exit:
 
     try:
         images.resolver(known.images).install(image, report)
-    except BadRequest as exc:
-        return _trouble(outcome, exc, Exit.INVALID)
-    except Refused as exc:
-        return _trouble(outcome, exc, Exit.REFUSED)
     except SyncError as exc:
-        return _trouble(outcome, exc, Exit.FAILED)
+        write_json(outcome, {"trouble": exc.message})
+        if isinstance(exc, BadRequest):
+            return Exit.INVALID
+        return Exit.REFUSED if isinstance(exc, Refused) else Exit.FAILED
     return Exit.READY
-
-
-def _trouble(outcome: Path, error: SyncError, code: Exit) -> Exit:
-    write_json(outcome, {"trouble": error.message})
-    return code
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ import time
 from contextlib import suppress
 from typing import Any, Final
 
+from msgspec import structs
+
 from embedded.pods import processes
 from embedded.pods.launch import Launch
 from embedded.pods.logs import BoundedLog
@@ -48,11 +50,7 @@ def supervise(launch: Launch, control: socket.socket) -> None:
                 _report(control, ended=terminated(_CANNOT_START, Ending.START_ERROR, started, message=message))
                 return
             main = processes.identify(container.pid)
-            _report(
-                control,
-                running={"running": {"startedAt": started}},
-                main={"pid": main.pid, "created": main.created},
-            )
+            _report(control, running={"running": {"startedAt": started}}, main=structs.asdict(main))
             container.attend(control)
             container.finish()
             _report(control, ended=container.state(started))
