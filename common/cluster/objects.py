@@ -17,8 +17,8 @@ LABELS = {"jitsu.com/creator": "bulker-sync-controller"}
 """What marks our pods and Secrets (docs/reference/contract.md C2)."""
 
 
-class Part(Struct, frozen=True, rename="camel", gc=False):
-    """A part of an object, under its wire names; the API leaves out what is empty."""
+class Part(Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
+    """A part of an object, under its wire names; what is empty is left out."""
 
 
 class Metadata(Part, frozen=True):
@@ -54,7 +54,7 @@ class Waiting(Part, frozen=True):
 
 
 class Running(Part, frozen=True):
-    pass
+    started_at: str | None = None
 
 
 class Terminated(Part, frozen=True):
@@ -62,6 +62,7 @@ class Terminated(Part, frozen=True):
     signal: int = 0
     reason: str = ""
     message: str = ""
+    started_at: str | None = None
     finished_at: str | None = None
 
 

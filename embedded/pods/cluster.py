@@ -180,7 +180,7 @@ class LocalCluster:
         try:
             half.root.mkdir(mode=0o700)
             write_json(half.pod, made)
-            write_json(half.status, PodStatus(manifest.parse(made).spec).as_dict())
+            half.write_status(PodStatus(manifest.parse(made).spec).status())
             files.write_atomic(half.parameters, msgspec.json.encode(self._parameters))
             return PodFolder(half.root.rename(self._pods / name))
         except OSError as exc:

@@ -1,6 +1,5 @@
 """The runner's side of a container: forks its supervisor, sends it orders, reads its reports."""
 
-import json
 import logging
 import os
 import signal
@@ -8,10 +7,13 @@ import socket
 from collections.abc import Iterable
 from contextlib import suppress
 
+import msgspec
+
+from common.cluster.objects import ContainerState
 from embedded.pods import processes, supervisor
 from embedded.pods.launch import Launch
 from embedded.pods.processes import Identity
-from embedded.pods.status import Ending, State, now, terminated
+from embedded.pods.status import EndReason, now, terminated
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ class Container:
     def __init__(self, launch: Launch, others: Iterable["Container"]) -> None:
         launch.log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.name = launch.name
-        self.state: State | None = None
+        self.state: ContainerState | None = None
         """None until the supervisor's first report."""
         self.ended = False
         self._started = now()
@@ -45,10 +47,10 @@ class Container:
             data = b""
         *lines, self._half = (self._half + data).split(b"\n")
         for line in lines:
-            report = json.loads(line)
-            self.state = report.get("running") or report["ended"]
-            if "main" in report:
-                self.identities.append(Identity(**report["main"]))
+            report = msgspec.json.decode(line, type=supervisor.Report)
+            self.state = report.state
+            if report.main:
+                self.identities.append(report.main)
         if not data:
             self._collect()
 
@@ -70,10 +72,10 @@ class Container:
         self.control.close()
         with suppress(ChildProcessError):
             os.waitpid(self._pid, 0)
-        if self.state is None or "terminated" not in self.state:
+        if self.state is None or self.state.terminated is None:
             message = "the process that supervised the container was killed"
             self.state = terminated(
-                128 + signal.SIGKILL, Ending.ERROR, self._started, signal=signal.SIGKILL, message=message
+                128 + signal.SIGKILL, EndReason.ERROR, self._started, signal=signal.SIGKILL, message=message
             )
 
 

@@ -4,13 +4,14 @@ import json
 import sys
 from collections.abc import Callable
 
+from common.cluster.objects import ContainerState
 from common.errors import BadRequest, Refused, SyncError
 from embedded.pods import images, logs
 from embedded.pods.event_loop import EventLoop
 from embedded.pods.installer import Exit
 from embedded.pods.launch import Launch
 from embedded.pods.pod_dir import Parameters, PodFolder
-from embedded.pods.status import State, Waiting, waiting
+from embedded.pods.status import WaitingReason, waiting
 
 _INSTALLER = "installer"
 _LONGEST_PAUSE_SECONDS = 300.0
@@ -25,7 +26,7 @@ class Puller:
         self._parameters = parameters
         self._loop = loop
 
-    def entry_point(self, image: str, show: Callable[[State], None]) -> str:
+    def entry_point(self, image: str, show: Callable[[ContainerState], None]) -> str:
         """Return the image's command line. Wait while it cannot be installed, until Stopped is raised."""
         try:
             if not images.is_reference(image):
@@ -39,19 +40,19 @@ class Puller:
             self._loop.wait(lambda: False)
             raise
 
-    def _install_until_ready(self, image: str, show: Callable[[State], None]) -> None:
+    def _install_until_ready(self, image: str, show: Callable[[ContainerState], None]) -> None:
         first, pause = "", self._parameters.install_pause_seconds
-        show(waiting(Waiting.CREATING, f"installing {image}"))
+        show(waiting(WaitingReason.CREATING, f"installing {image}"))
         while trouble := self._install(image, (lambda _: None) if first else show):
             # The first message names the cause; later ones often only say that it is still so.
             first = first or trouble
-            show(waiting(Waiting.PULL_FAILED, first))
+            show(waiting(WaitingReason.PULL_FAILED, first))
             self._loop.wait_seconds(min(1.0, pause / 2))
-            show(waiting(Waiting.PULL_BACK_OFF, f"{first} (next try within {pause:g} s)"))
+            show(waiting(WaitingReason.PULL_BACK_OFF, f"{first} (next try within {pause:g} s)"))
             self._loop.wait_seconds(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    def _install(self, image: str, show: Callable[[State], None]) -> str:
+    def _install(self, image: str, show: Callable[[ContainerState], None]) -> str:
         """Try once; return the passing trouble, or "". Raise Refused or BadRequest for a lasting one."""
         folder = self._folder
         folder.installation.unlink(missing_ok=True)
@@ -62,11 +63,11 @@ class Puller:
 
         def ended() -> bool:
             if report := self._outcome("report"):
-                show(waiting(Waiting.CREATING, report))
+                show(waiting(WaitingReason.CREATING, report))
             return container.ended
 
         self._loop.wait(ended, pause_seconds=_LOOK_SECONDS)
-        code = ((container.state or {}).get("terminated") or {}).get("exitCode")
+        code = container.state.terminated.exit_code if container.state and container.state.terminated else None
         trouble = self._outcome("trouble") or f"installing {image} failed: {self._last_words()}"
         if code == Exit.REFUSED:
             raise Refused(trouble)
@@ -84,7 +85,7 @@ class Puller:
         return logs.tail(self._folder.log(_INSTALLER), 1).decode(errors="replace").strip() or "it printed nothing"
 
 
-def _permanent(error: SyncError) -> Waiting:
+def _permanent(error: SyncError) -> WaitingReason:
     if isinstance(error, BadRequest):
-        return Waiting.INVALID_IMAGE
-    return Waiting.NEVER_PULL if isinstance(error, Refused) else Waiting.PULL_FAILED
+        return WaitingReason.INVALID_IMAGE
+    return WaitingReason.NEVER_PULL if isinstance(error, Refused) else WaitingReason.PULL_FAILED

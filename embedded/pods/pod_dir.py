@@ -72,6 +72,10 @@ class PodFolder:
             _log.error("the files of pod %s cannot be read; it counts as gone", self.root.name)
             return None
 
+    def write_status(self, status: Status) -> None:
+        """Replace the pod's status."""
+        files.write_atomic(self.status, msgspec.json.encode(status))
+
     def remove(self) -> None:
         """Take the folder away at once (by renaming it), then delete it."""
         doomed = self.root.with_name(f".gone-{os.urandom(8).hex()}")

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from embedded.pods import pod_dir, processes, status
-from embedded.pods.pod_dir import PodFolder, delete_tree, write_json
+from embedded.pods.pod_dir import PodFolder, delete_tree
 from embedded.pods.secrets import SecretFiles
 
 _RESTARTED = "The machine's runner ended (crash or restart)."
@@ -39,4 +39,4 @@ def conclude(folder: PodFolder, uid: str, message: str) -> None:
     processes.clean_up(folder, uid)
     pod = folder.read()
     if pod is not None and not pod.has_ended:
-        write_json(folder.status, status.lost(message, pod.status.start_time))
+        folder.write_status(status.lost(message, pod.status.start_time))

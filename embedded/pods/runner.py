@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from common.cluster.objects import ContainerState
 from common.errors import Refused
 from embedded.pods import manifest, processes
 from embedded.pods import secrets as pod_secrets
@@ -23,9 +24,9 @@ from embedded.pods.event_loop import EventLoop, Stopped
 from embedded.pods.image_puller import Puller
 from embedded.pods.launch import MARKER, Secrets, launch
 from embedded.pods.manifest import PodManifest
-from embedded.pods.pod_dir import Parameters, PodFolder, write_json
+from embedded.pods.pod_dir import Parameters, PodFolder
 from embedded.pods.secrets import SecretFiles
-from embedded.pods.status import PodStatus, State, Waiting, waiting
+from embedded.pods.status import PodStatus, WaitingReason, waiting
 
 _SECRETS_LOOK_SECONDS = 0.05
 
@@ -50,7 +51,7 @@ class Runner:
         with suppress(Stopped):
             self._live()
         processes.kill_descendants()
-        write_json(self._folder.status, self._status.as_dict(final=True))
+        self._folder.write_status(self._status.status(final=True))
 
     def _live(self) -> None:
         secrets = self._await_secrets()
@@ -77,7 +78,7 @@ class Runner:
 
         if not complete():
             missing = ", ".join(sorted(wanted - set(found)))
-            self._show(self._first_name(), waiting(Waiting.CREATING, f"waiting for the Secret {missing}"))
+            self._show(self._first_name(), waiting(WaitingReason.CREATING, f"waiting for the Secret {missing}"))
         self._loop.wait(complete, pause_seconds=_SECRETS_LOOK_SECONDS)
         return found
 
@@ -89,7 +90,7 @@ class Runner:
                 try:
                     pod_secrets.mount(volume.secret, secrets[volume.secret.secret_name], folder)
                 except Refused as exc:
-                    self._give_up(self._first_name(), waiting(Waiting.CREATING, exc.message))
+                    self._give_up(self._first_name(), waiting(WaitingReason.CREATING, exc.message))
 
     def _entry_point(self, container: manifest.Container) -> str | None:
         """None for our own image; a connector's is installed first."""
@@ -101,11 +102,11 @@ class Runner:
         try:
             prepared = launch(container, self._folder, secrets, self._basis, entry_point=entry_point)
         except Refused as exc:
-            self._give_up(container.name, waiting(Waiting.CONFIG_ERROR, exc.message))
+            self._give_up(container.name, waiting(WaitingReason.CONFIG_ERROR, exc.message))
             raise
         return self._loop.start(prepared)
 
-    def _give_up(self, name: str, state: State) -> None:
+    def _give_up(self, name: str, state: ContainerState) -> None:
         """Wait to be deleted: the pod and its Secret never change, so neither will what is wrong."""
         self._show(name, state)
         self._loop.wait(lambda: False)
@@ -113,9 +114,9 @@ class Runner:
     def _first_name(self) -> str:
         return self._spec.every[0].name
 
-    def _show(self, name: str, state: State) -> None:
+    def _show(self, name: str, state: ContainerState) -> None:
         self._status.set(name, state)
-        write_json(self._folder.status, self._status.as_dict())
+        self._folder.write_status(self._status.status())
 
     def _on_change(self, container: Container) -> None:
         running = self._loop.running.values()

@@ -5,7 +5,6 @@ a real container, all of them end with the main process. Their memory is measure
 limits are not enforced.
 """
 
-import json
 import logging
 import os
 import selectors
@@ -14,14 +13,17 @@ import socket
 import subprocess
 import time
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
-from msgspec import structs
+import msgspec
+from msgspec import Struct
 
+from common.cluster.objects import ContainerState, Running
 from embedded.pods import processes
 from embedded.pods.launch import Launch
 from embedded.pods.logs import BoundedLog
-from embedded.pods.status import Ending, State, now, terminated
+from embedded.pods.processes import Identity
+from embedded.pods.status import EndReason, now, terminated
 
 TERMINATE, KILL = b"T", b"K"
 """What a runner sends: SIGTERM to the main process, SIGKILL to all. The runner's own end means KILL."""
@@ -33,10 +35,17 @@ _CANNOT_START: Final = 128
 _log = logging.getLogger(__name__)
 
 
+class Report(Struct, frozen=True):
+    """A container's state, and its main process once that runs."""
+
+    state: ContainerState
+    main: Identity | None = None
+
+
 def supervise(launch: Launch, control: socket.socket) -> None:
     """Run a container to its end, and report over `control` in lines of JSON.
 
-    First {"running": state, "main": identity} unless it cannot be started, then {"ended": state}.
+    First that it runs, unless it cannot be started, then how it ended.
     """
     processes.become_subreaper()
     started = now()
@@ -47,13 +56,13 @@ def supervise(launch: Launch, control: socket.socket) -> None:
                 container = _Container(launch, log)
             except (OSError, ValueError) as exc:
                 message = f"{launch.arguments[0]} cannot be started: {exc}"
-                _report(control, ended=terminated(_CANNOT_START, Ending.START_ERROR, started, message=message))
+                _send(control, Report(terminated(_CANNOT_START, EndReason.START_ERROR, started, message=message)))
                 return
             main = processes.identify(container.pid)
-            _report(control, running={"running": {"startedAt": started}}, main=structs.asdict(main))
+            _send(control, Report(ContainerState(running=Running(started)), main))
             container.attend(control)
             container.finish()
-            _report(control, ended=container.state(started))
+            _send(control, Report(container.state(started)))
     finally:
         processes.kill_descendants()
         log.close()
@@ -109,14 +118,14 @@ class _Container:
         while self._copy():
             pass  # until its end, or until nothing more is there if some process outlives SIGKILL
 
-    def state(self, started: str) -> State:
+    def state(self, started: str) -> ContainerState:
         """Return how it ended."""
         code = self._process.returncode
         if self._out_of_memory:
-            return terminated(128 + signal.SIGKILL, Ending.OUT_OF_MEMORY, started, signal=signal.SIGKILL)
+            return terminated(128 + signal.SIGKILL, EndReason.OUT_OF_MEMORY, started, signal=signal.SIGKILL)
         if code < 0:
-            return terminated(128 - code, Ending.ERROR, started, signal=-code)
-        return terminated(code, Ending.ERROR if code else Ending.COMPLETED, started)
+            return terminated(128 - code, EndReason.ERROR, started, signal=-code)
+        return terminated(code, EndReason.ERROR if code else EndReason.COMPLETED, started)
 
     def _copy(self) -> int | None:
         """Copy some output to the log; return how much, 0 at its end, None if there is none now."""
@@ -170,5 +179,5 @@ def _wake_on_child() -> int:
     return reading
 
 
-def _report(control: socket.socket, **facts: Any) -> None:
-    control.sendall(json.dumps(facts).encode() + b"\n")
+def _send(control: socket.socket, report: Report) -> None:
+    control.sendall(msgspec.json.encode(report) + b"\n")

@@ -106,7 +106,7 @@ def status(cluster: LocalCluster, name: str = "p") -> dict[str, Any]:
     """The pod's status as its runner wrote it; the pod has to exist."""
     assert cluster.get_pod(name) is not None
     found: dict[str, Any] = json.loads((cluster._pods / name / "status.json").read_bytes())
-    return found
+    return {"phase": "Pending"} | found  # the default is left out
 
 
 def phase(cluster: LocalCluster, name: str = "p") -> str:
