@@ -109,10 +109,7 @@ def diagnose(pod: Pod, clock: Clock, limits: Limits) -> Verdict | None:
 
 def disruption_of(pod: Pod) -> Failure | None:
     """Return why the platform ends a pod that is still in its grace period; None for any other pod."""
-    target = explain.disruption_reason(pod)
-    if not pod.is_ending or not target:
-        return None
-    return Failure(_DISRUPTION.get(target, FailureKind.EVICTED), explain.disruption(pod))
+    return _disruption(pod) if pod.is_ending else None
 
 
 def describe_waiting(pod: Pod) -> str:
@@ -141,6 +138,13 @@ def _ends(ours: Mapping[str, ContainerState]) -> dict[str, Terminated]:
     return {name: state.terminated for name, state in ours.items() if state.terminated}
 
 
+def _disruption(pod: Pod) -> Failure | None:
+    target = pod.condition("DisruptionTarget", "True")
+    if target is None:
+        return None
+    return Failure(_DISRUPTION.get(target.reason, FailureKind.EVICTED), explain.disruption(pod, target))
+
+
 def _failed(pod: Pod) -> Verdict:
     reason, message = pod.status.reason, pod.status.message.strip()
     if reason == "DeadlineExceeded":
@@ -149,8 +153,8 @@ def _failed(pod: Pod) -> Verdict:
         return _verdict(FailureKind.NODE_LOST, explain.node_lost(pod))
     if reason or message:
         return _verdict(_PLATFORM.get(reason, FailureKind.NODE_REFUSED), explain.platform(pod, reason, message))
-    if target := explain.disruption_reason(pod):
-        return _verdict(_DISRUPTION.get(target, FailureKind.EVICTED), explain.disruption(pod))
+    if failure := _disruption(pod):
+        return Verdict(failure)
     ends = _ends(_ours(pod))
     codes = [ends[name].exit_code for name in (SOURCE, SIDECAR) if name in ends]
     if pod.is_ending and not {_KILLED, _TERMINATED}.isdisjoint(codes):

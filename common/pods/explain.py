@@ -3,7 +3,7 @@
 import re
 from datetime import datetime
 
-from common.cluster.objects import Pod, Terminated, Waiting
+from common.cluster.objects import Condition, Pod, Terminated, Waiting
 from common.failures import FailureKind
 
 # By what the text of a registry or runtime says; the first match counts.
@@ -41,16 +41,9 @@ def platform(pod: Pod, reason: str, message: str) -> str:
     return f"The platform ended the pod{_on(pod)} ({reason}): {(message or 'no message').rstrip('.')}."
 
 
-def disruption(pod: Pod) -> str:
-    """Explain the pod's DisruptionTarget condition; "" without one."""
-    found = pod.condition("DisruptionTarget", "True")
-    return platform(pod, f"DisruptionTarget, {found.reason}", found.message) if found else ""
-
-
-def disruption_reason(pod: Pod) -> str:
-    """Return the reason of the pod's DisruptionTarget condition; "" without one."""
-    found = pod.condition("DisruptionTarget", "True")
-    return found.reason or "unknown" if found else ""
+def disruption(pod: Pod, target: Condition) -> str:
+    """Explain the pod's DisruptionTarget condition."""
+    return platform(pod, f"DisruptionTarget, {target.reason}", target.message)
 
 
 def node_lost(pod: Pod) -> str:

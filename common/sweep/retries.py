@@ -1,12 +1,14 @@
-"""Starts a read again that the platform, the destination or a passing trouble ended: the next attempt of the same task.
+"""Retries a read that the platform, the destination or a passing trouble ended: from its attempt n to n + 1.
 
-                 create_next          advance              due                 hand_over, mark_released
-    attempt n    ---------->  attempt n  ------>  attempt n  ------>  attempt n  ------------->  attempt n
-    is current                is current          is superseded       is over                    is over
-                              n+1 is prepared     n+1 is current,     n+1 is due                 n+1 is released:
-                              (pod and Secret)    and waits           (its DueAttempt)           it runs
-                                  ^
-                                  | find_next, where the pod of attempt n is gone
+    n is current
+      |  create_next, while n's Secret exists; find_next, once n's pod is gone
+    n + 1 is prepared: its pod and Secret exist
+      |  advance
+    n is superseded: its pod is deleted; n + 1 is current, and its pod waits
+      |  due: the pause is over, and nothing of n runs
+    n + 1 is due: a DueAttempt
+      |  resume_payloads, hand_over, mark_released
+    n + 1 is released: its pod has the state to resume from, and runs
 
 What the connector was given is in the ended pod's Secret alone, and goes with that pod. So the next attempt's pod and
 Secret are made from it at once, while the old pod is there; the new pod then waits for one more Secret, which holds the
