@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from common.store import outcomes
 from common.store.database import Database, Row
@@ -46,18 +46,27 @@ class SweptTask(Struct, frozen=True):
 _OWN = [name for name in SweptTask.__struct_fields__ if name not in {"task", "state", "proposal"}]
 
 
-class LastSweep(Struct, frozen=True, rename="camel"):
-    """The record of a sweep as callers see it; the counts as common.sweep.apply.SweepStats has them."""
+class SweepStats(Struct, frozen=True, rename="camel"):
+    """What a sweep saw and did. `active`: pods and rows that go on."""
+
+    pods: int = 0
+    active: int = 0
+    concluded: int = 0
+    deleted: int = 0
+    unreadable: int = 0
+    orphaned_rows: int = 0
+
+    def __add__(self, other: "SweepStats") -> "SweepStats":
+        both = zip(structs.astuple(self), structs.astuple(other), strict=True)
+        return SweepStats(*(one + another for one, another in both))
+
+
+class LastSweep(SweepStats, frozen=True, rename="camel", kw_only=True):
+    """The record of a sweep as callers see it."""
 
     swept_at: datetime = field(name="at")
     age_seconds: float
     seconds: float
-    pods: int
-    active: int
-    concluded: int
-    deleted: int
-    unreadable: int
-    orphaned_rows: int
     data_plane: str | None
 
 
@@ -87,9 +96,9 @@ def seconds_since(db: Database, data_plane: str) -> float | None:
     return float(rows[0]["age_seconds"]) if rows else None
 
 
-def record(db: Database, data_plane: str, seconds: float, **counts: int) -> None:
+def record(db: Database, data_plane: str, seconds: float, stats: SweepStats) -> None:
     """Keep what the last sweep of this data plane came to."""
-    db.run("record_sweep", data_plane=data_plane, seconds=seconds, **counts)
+    db.run("record_sweep", data_plane=data_plane, seconds=seconds, **structs.asdict(stats))
 
 
 def oldest(db: Database) -> LastSweep | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import TypeVar
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from common.cluster import Cluster
 from common.errors import Locked, SyncError
@@ -13,6 +13,7 @@ from common.failures import Failure
 from common.pods.containers import SIDECAR
 from common.store import Database, Outcome, Task, TaskState, outcomes, tasks
 from common.store.database import StoreError
+from common.store.sweeps import SweepStats
 from common.sweep.decisions import Conclude, Decision, Deletion, Keep, MarkRunning, NoteWaiting, Release, Retry
 from common.sweep.retries import DueAttempt, NextAttempt, Retries
 
@@ -29,21 +30,6 @@ _ALARMS = ("error", "panic", "errstd", "fatal", "exception")
 
 Prepared = Keep | Conclude | NextAttempt | DueAttempt | MarkRunning | NoteWaiting
 """A decision after the cluster's part."""
-
-
-class SweepStats(Struct, frozen=True, rename="camel"):
-    """What a sweep saw and did. `active`: pods and rows that go on."""
-
-    pods: int = 0
-    active: int = 0
-    concluded: int = 0
-    deleted: int = 0
-    unreadable: int = 0
-    orphaned_rows: int = 0
-
-    def __add__(self, other: "SweepStats") -> "SweepStats":
-        both = zip(structs.astuple(self), structs.astuple(other), strict=True)
-        return SweepStats(*(one + another for one, another in both))
 
 
 class ClusterPool:

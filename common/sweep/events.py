@@ -17,7 +17,7 @@ import msgspec
 from common import nesting
 from common.errors import BadRequest
 from common.settings import Settings
-from common.sweep.apply import SweepStats
+from common.store.sweeps import SweepStats
 from common.sweep.sweep import keep_sweeping, sweep_pod
 
 _STRUCTURED, _BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"

@@ -17,8 +17,8 @@ from common.errors import SyncError
 from common.pods.diagnosis import Limits
 from common.settings import Settings
 from common.store import Database, sweeps
-from common.store.sweeps import SweptTask
-from common.sweep.apply import THREADS, Applier, ClusterPool, Prepared, SweepStats
+from common.store.sweeps import SweepStats, SweptTask
+from common.sweep.apply import THREADS, Applier, ClusterPool, Prepared
 from common.sweep.decide import Rules, decide, decide_missing, is_overdue
 from common.sweep.decisions import Keep
 from common.sweep.retries import Retries
@@ -123,10 +123,9 @@ class _Sweeper:
 
     def record(self, stats: SweepStats, seconds: float) -> None:
         """Keep in the database, and log, what a sweep came to."""
-        counts = structs.asdict(stats)
-        self._db.transact(lambda db: sweeps.record(db, self._here, seconds, **counts))
+        self._db.transact(lambda db: sweeps.record(db, self._here, seconds, stats))
         if stats.concluded or stats.orphaned_rows or stats.unreadable:
-            _log.info("Swept.", extra={"action": "sweep", **counts})
+            _log.info("Swept.", extra={"action": "sweep", **structs.asdict(stats)})
 
     def _prepare_missing(self, row: SweptTask) -> Prepared:
         if not is_overdue(row, self._rules.limits) or self.where.get_pod(row.pod_name) is not None:

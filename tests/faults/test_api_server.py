@@ -10,7 +10,7 @@ import pytest
 from common.errors import ClusterUnavailable, Conflict, QuotaExceeded
 from common.settings import Settings
 from common.store import Database
-from common.sweep.apply import SweepStats
+from common.store.sweeps import SweepStats
 from common.sweep.sweep import sweep, sweep_pod
 from common.tasks.start import start
 from tests.support.databases import TestDatabase

@@ -13,8 +13,8 @@ from common.cluster.objects import Pod
 from common.errors import ClusterUnavailable
 from common.settings import Settings
 from common.store import Database
+from common.store.sweeps import SweepStats
 from common.sweep import events
-from common.sweep.apply import SweepStats
 from common.sweep.sweep import keep_sweeping, sweep_pod
 from common.tasks.query import list_tasks
 from common.tasks.requests import TaskQuery

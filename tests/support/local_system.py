@@ -12,7 +12,7 @@ import msgspec
 
 from common import cluster
 from common.settings import Settings
-from common.sweep.apply import SweepStats
+from common.store.sweeps import SweepStats
 from common.sweep.sweep import sweep
 from common.tasks.query import get_task
 from common.tasks.requests import NewTask, parse_check, parse_discover, parse_read, parse_spec
