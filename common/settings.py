@@ -116,17 +116,17 @@ class Settings(BaseModel):
     task_retries: int = Field(
         2,
         ge=0,
-        description="How often a read is started again by itself after a trouble of the platform, of Bulker or "
-        "Postgres, or one that its connector calls transient; 0 is never.",
+        description="How often a read is retried after a failure of the platform, of Bulker or Postgres, or an error "
+        "that its connector calls transient; 0 is never.",
     )
     task_retry_pause_seconds: float = Field(
-        10, ge=0, description="How long the first of these starts waits; each further one twice as long."
+        10, ge=0, description="Pause before the first retry; twice as long before each further one."
     )
     stall_timeout_seconds: int = Field(
-        3600, ge=0, description="How long a connector may send nothing at all before its task fails; 0 is for ever."
+        3600, ge=0, description="How long a connector may send nothing before its task fails; 0 is no limit."
     )
     container_grace_shutdown_seconds: int = Field(
-        60, ge=1, description="How long a task pod that is told to stop has to save what it can."
+        60, ge=1, description="How long a task pod that is stopped has to save rows and states."
     )
     max_body_bytes: int = Field(
         4 * 1024 * 1024,
