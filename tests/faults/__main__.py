@@ -1,4 +1,4 @@
-"""`python -m tests.faults` writes docs/reference/faults.md; with --check it only says whether that is what it should be."""
+"""`python -m tests.faults` writes docs/reference/faults.md; with --check it reports whether that is current."""
 
 import sys
 
@@ -6,7 +6,7 @@ from tests.faults import catalogue
 
 
 def main(arguments: list[str]) -> int:
-    """1 where a fault has no test, or the document is stale."""
+    """Return 1 if a fault has no test, or if the document is stale."""
     parts, tests = catalogue.load(), catalogue.marked()
     wrong = catalogue.problems(parts, tests)
     text = catalogue.document(parts, tests)

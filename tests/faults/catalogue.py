@@ -16,7 +16,7 @@ _TESTS = ROOT / "tests"
 class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     """What happens, what the system does about it, and what its callers or operators see.
 
-    `simulated` says why no test outside of tests/cluster provokes it for real; "" where one does.
+    `simulated` says why no test outside tests/cluster provokes it for real; "" if one does.
     """
 
     number: int
@@ -45,12 +45,12 @@ class Provoked(Struct, frozen=True, order=True):
 
 
 def load() -> tuple[Part, ...]:
-    """All faults, by part."""
+    """Return all faults, by part."""
     return msgspec.toml.decode(Path(__file__).with_name("faults.toml").read_bytes(), type=_Catalogue).part
 
 
 def marked() -> Mapping[int, Sequence[Provoked]]:
-    """The tests of each fault, read from their sources: importing them all would take seconds."""
+    """Return the tests of each fault, read from their sources: importing them all would take seconds."""
     found: dict[int, list[Provoked]] = defaultdict(list)
     for path in sorted(_TESTS.rglob("test_*.py")):
         source = path.read_text(encoding="utf-8")
@@ -70,28 +70,28 @@ def _numbers(test: ast.FunctionDef) -> Iterator[int]:
 
 
 def problems(parts: Sequence[Part], tests: Mapping[int, Sequence[Provoked]]) -> list[str]:
-    """Numbers that are wrong, faults that nothing provokes, and ones that are said to be provoked where they are not."""
+    """Return one sentence for each wrong number and each fault without a test."""
     faults = [fault for part in parts for fault in part.fault]
-    said = [
+    found = [
         f"Fault {number} has no entry in faults.toml." for number in sorted(tests.keys() - {f.number for f in faults})
     ]
     if [fault.number for fault in faults] != list(range(1, len(faults) + 1)):
-        said.append("The faults are not numbered from 1 on, each once.")
+        found.append("The faults are not numbered from 1 on, each once.")
     for fault in faults:
         files = [test.file for test in tests.get(fault.number, ())]
         if all(file.startswith("cluster/") for file in files):
-            said.append(f"Fault {fault.number} ({fault.fault}) has no test that runs without a cluster.")
-    return said
+            found.append(f"Fault {fault.number} ({fault.fault}) has no test that runs without a cluster.")
+    return found
 
 
 def document(parts: Sequence[Part], tests: Mapping[int, Sequence[Provoked]]) -> str:
-    """docs/reference/faults.md."""
+    """Return the text of docs/reference/faults.md."""
     lines = [
         "# Faults",
         "",
         "What can go wrong, what the system then does, what its callers or operators see, and the tests that provoke",
-        "it: `make test-faults` runs them, those of `cluster/` by `make test-cluster`. Made by `python -m tests.faults`",
-        "of `tests/faults/faults.toml` and the tests' marks; `make check` compares.",
+        "it: `make test-faults` runs them, `make test-cluster` those of `cluster/`. `python -m tests.faults` writes this page",
+        "from `tests/faults/faults.toml` and the tests' marks; `make check` compares.",
     ]
     for part in parts:
         lines += ["", f"## {part.title}", "", "| | fault | what the system does | what is seen | provoked by |"]
