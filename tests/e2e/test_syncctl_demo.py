@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("demo")
 
 
 def test_the_demo_counts_what_it_read(tmp_path: Path) -> None:
-    """A real connector's rows: said, acknowledged and counted, none twice; the second read resumes and brings none."""
+    """A real connector's rows are emitted, acknowledged and counted, none twice; the second read resumes and brings none."""
     with running("", "demo", "--home", str(tmp_path)) as process:
         out, err = process.communicate(timeout=280)
     assert process.returncode == 0, out + err
@@ -29,7 +29,7 @@ def test_the_demo_counts_what_it_read(tmp_path: Path) -> None:
 
 
 def test_another_connector_does_where_the_first_cannot_be_had(tmp_path: Path) -> None:
-    """It is refused by name, the next one is read, and what the second read does is no more than it can."""
+    """It is refused by name, the next one is read, and the second read replaces its rows."""
     first, second = "airbyte/source-faker:0.0.0", "airbyte/source-hardcoded-records:0.0.48"
     program = f"""
 from syncctl.commands import demo

@@ -76,7 +76,7 @@ def test_a_task_in_a_terminal(served: Served, read_task: str, command: str) -> N
 
 
 def test_json_holds_the_original_texts(served: Served, read_task: str) -> None:
-    """What the connector said, to the letter."""
+    """The connector's own texts, to the letter."""
     done = served.run("logs", read_task, "--json")
     messages = [json.loads(line)["message"] for line in done.out.splitlines()]
     assert "clear \x1b[2J\x1b]0;owned\x07 done" in messages

@@ -153,8 +153,8 @@ def test_real_connector_installs_and_runs(tmp_path: Path) -> None:
     connectors = Connectors(settings.connectors_folder(), {}, ENVIRONMENT)
     connectors.install(REAL, lambda _: None)
     assert connectors.is_ready(REAL)
-    said = run(f"{connectors.command(REAL)} spec", tmp_path)
-    assert json.loads(said.splitlines()[-1])["type"] == "SPEC"
+    output = run(f"{connectors.command(REAL)} spec", tmp_path)
+    assert json.loads(output.splitlines()[-1])["type"] == "SPEC"
     connectors.install(REAL, pytest.fail)
 
 
@@ -208,7 +208,7 @@ def test_index_out_of_order_is_no_verdict_on_the_package(status: int, broken_ind
 
 
 def test_network_out_of_order_can_be_tried_again(tmp_path: Path) -> None:
-    """A proxy that nobody serves makes the install unavailable, not refused."""
+    """A proxy that is not there makes the install unavailable, not refused."""
     proxy = "http://127.0.0.1:9"
     environment = {"HOME": str(tmp_path), "PATH": os.defpath, "UV_HTTP_RETRIES": "0", "HTTPS_PROXY": proxy}
     with pytest.raises(Unavailable, match=r"network.*try again"):
@@ -216,7 +216,7 @@ def test_network_out_of_order_can_be_tried_again(tmp_path: Path) -> None:
 
 
 def test_docker_tag_of_a_pre_release_is_found(shop: Shop) -> None:
-    """Docker's 1.0.0-rc.1 is PyPI's 1.0.0rc1; the progress is told."""
+    """Docker's 1.0.0-rc.1 is PyPI's 1.0.0rc1; the progress is reported."""
     shop.open()
     reports: list[str] = []
     image = "airbyte/source-tiny:1.0.0-rc.1"
@@ -299,7 +299,7 @@ def test_killed_install_does_not_count_and_is_repeated(shop: Shop) -> None:
 
 
 def test_lost_python_means_not_ready(shop: Shop) -> None:
-    """When the Python a connector was installed with is gone, it counts as not installed and is made anew."""
+    """When the Python a connector was installed with is gone, it counts as not installed and is made again."""
     shop.open()
     image = "airbyte/source-tiny:1.0.0rc1"
     shop.connectors().install(image, lambda _: None)
@@ -312,13 +312,13 @@ def test_lost_python_means_not_ready(shop: Shop) -> None:
 
 
 def made(shop: Shop, image: str) -> Environment:
-    """What an environment's own file tells about it."""
+    """The version stands in the environment's own file."""
     name, _, version = image.removeprefix("airbyte/").partition(":")
     return msgspec.json.decode((shop.cache / f"airbyte-{name}-{version}" / "ready").read_bytes(), type=Environment)
 
 
 def test_a_package_without_a_wheel_is_replaced_by_the_next_that_has_one(shop: Shop) -> None:
-    """Not by the newest; progress, log and environment tell, and no compiler runs."""
+    """Not by the newest; progress, log and environment name it, and no compiler runs."""
     image = "airbyte/source-old:1.0"
     shop.add_wheel("airbyte-source-old", "1.0", "print('I am old')", metadata="Requires-Dist: numbers<2\n")
     shop.add("numbers", "1.0", "none", compiled="yes")

@@ -200,7 +200,7 @@ def test_server_left_running_is_replaced(folder: Path) -> None:
 
 
 def test_stale_pid_of_a_living_process_is_no_obstacle(folder: Path) -> None:
-    """A pid file that names a process which is no Postgres neither stops the start nor harms that process."""
+    """A pid file that names a process other than Postgres neither stops the start nor harms that process."""
     data = folder / "data"
     with as_the_server(data, "sleep", "600") as bystander:
         (data / "postmaster.pid").write_text(f"{bystander.pid}\n{data}\n1795570176\n5432\n\n127.0.0.1\n")
@@ -210,7 +210,7 @@ def test_stale_pid_of_a_living_process_is_no_obstacle(folder: Path) -> None:
 
 
 def test_interrupted_first_use_is_made_good(tmp_path: Path) -> None:
-    """Killed in the middle of making the cluster, the next start makes it anew and leaves no half behind."""
+    """Killed in the middle of making the cluster, the next start makes it again and leaves no half behind."""
     folder = tmp_path / "database"
     with start_owner(folder) as owner:
         wait_until(lambda: [*folder.glob("data.new-*/base")])
@@ -235,7 +235,7 @@ def test_second_owner_is_told_who_has_the_folder(folder: Path) -> None:
 
 
 def test_server_outlives_the_thread_that_started_it(folder: Path) -> None:
-    """A server started by a thread that ends goes on."""
+    """A server outlives the thread that started it."""
     started: list[Postgres] = []
     thread = threading.Thread(target=lambda: started.append(Postgres.start(folder)))
     thread.start()

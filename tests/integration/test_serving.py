@@ -70,7 +70,7 @@ def _visit(port: int) -> None:
 
 
 def test_a_client_that_is_gone_leaves_no_socket(serve: _Serve, tmp_path: Path) -> None:
-    """While the server goes on."""
+    """While the server runs."""
     with serve(tmp_path) as port:
         _visit(port)
         with no_socket_is_left():

@@ -41,7 +41,7 @@ def test_ctrl_c_while_the_commands_are_imported_is_no_traceback() -> None:
 def test_an_output_that_takes_nothing_is_no_traceback(
     redirected: str, code: int, says: str, json: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Closed by who starts us, or on a disk that is full: one sentence, where it can be said."""
+    """Closed by the caller, or on a full disk: one sentence, if it can be printed."""
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # it would hide what Python still wants to write at its end
     if not json and "full" in redirected:
         code, says = 5, "Nothing answers"  # nothing is written there

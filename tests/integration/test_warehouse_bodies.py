@@ -54,7 +54,7 @@ def test_a_body_shorter_than_its_length_stores_nothing(warehouse: Running):
 
 
 def test_a_refusal_reaches_a_client_that_keeps_sending(warehouse: Running):
-    """The 400 comes while the body goes on; the client can send tens of megabytes more and read it then."""
+    """The 400 comes while the body is being sent; the client can send tens of megabytes more and read it then."""
     rows = b'{"id":1}\n' * 100_000
     with warehouse.raw("t") as connection:
         connection.sendall(chunk(rows) + chunk(b"no json\n"))

@@ -82,8 +82,8 @@ def test_a_file_that_another_program_holds_is_waited_for(warehouse: Running, cap
         assert answer["error"].startswith("stream complete error: The warehouse file ")
         assert "was open in another program for 1 seconds; close it there" in answer["error"]
         assert "then start the task again" in answer["error"]
-        told = [record.getMessage() for record in caplog.records]
-        assert len([line for line in told if "writing waits until it is closed there" in line]) == 1
+        logged = [record.getMessage() for record in caplog.records]
+        assert len([line for line in logged if "writing waits until it is closed there" in line]) == 1
     warehouse.bulk("t", [{"id": 3}], "batch")
     assert warehouse.sql("FROM t ORDER BY ALL") == [(1,), (3,)]
 

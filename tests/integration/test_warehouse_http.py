@@ -73,7 +73,7 @@ def test_unusable_requests_are_refused(warehouse: Running, method, path, status,
 
 
 def test_health_needs_no_token(warehouse: Running):
-    """For whoever waits until the server is up."""
+    """Clients wait by them until the server is up."""
     for path in ("/ready", "/health"):
         assert warehouse.request("GET", path, token="") == (200, {"status": "pass"})
 

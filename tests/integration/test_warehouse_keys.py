@@ -103,7 +103,7 @@ def test_a_key_is_found_after_its_column_has_widened(warehouse: Running, first, 
 
 @pytest.mark.parametrize("key", ['a"b', "two words", "Ключ", "order", "n", "k0", "w"])
 def test_any_key_can_be_merged_by(warehouse: Running, key):
-    """Names that could be mistaken for SQL, or for names of ours."""
+    """Names that could be mistaken for SQL, or for our own names."""
     for value in ("old", "new"):
         warehouse.bulk("t", [{key: 1, "v": value}], "batch", pk=[key])
     assert warehouse.sql("SELECT v FROM t") == [("new",)]

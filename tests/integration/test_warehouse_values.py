@@ -19,7 +19,7 @@ def warehouse(tmp_path):
 
 
 def test_every_key_is_a_column_of_its_own(warehouse: Running):
-    """Keys that DuckDB's names cannot tell apart, or cannot be, are readable all the same, and never run."""
+    """Keys that DuckDB's names cannot distinguish, or cannot be, are readable all the same, and never run."""
     long = "k" * 79
     keys = ["Age", "age", "Credit_rating", "credit-rating", "order", "default", "group", 'x"; drop table people; --']
     keys += ["two words", "", f"{long}a", f"{long}b", "名前", "rowid", "n", "c0", "a'b", "%s", "\x01"]
@@ -66,7 +66,7 @@ def test_the_last_of_a_repeated_key_counts(warehouse: Running):
 
 
 def test_a_row_that_cannot_be_stored_is_refused_alone(warehouse: Running, caplog):
-    """Its neighbours are stored, the counts tell, and the log says which row and why, without its data."""
+    """Its neighbours are stored, the counts show it, and the log says which row and why, without its data."""
     less, deep = (
         b'{"id":%d,"tree":' % number + b'{"a":' * levels + b"1" + b"}" * levels + b"}"
         for number, levels in ((2, MAX_DEPTH - 1), (3, MAX_DEPTH))

@@ -33,7 +33,7 @@ class Request:
 
 @dataclass
 class FakeDeployment:
-    """`courses` holds, per taskId, what each look at the task shows; the last one stays.
+    """`courses` holds, per taskId, what each request for the task returns; the last one stays.
 
     `cancelled` is what the answer to a cancel has beside its ok.
 

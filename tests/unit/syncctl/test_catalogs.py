@@ -19,7 +19,7 @@ USERS = {
     "source_defined_primary_key": [["id"]],
 }
 PLAIN = {"name": "plain", "namespace": "public", "json_schema": {}, "supported_sync_modes": ["full_refresh"]}
-# It can be read incrementally, but somebody has to choose the cursor.
+# It can be read incrementally, but the user has to choose the cursor.
 CHOICE = {"name": "choice", "json_schema": {}, "supported_sync_modes": ["full_refresh", "incremental"]}
 
 

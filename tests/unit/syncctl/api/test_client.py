@@ -79,10 +79,10 @@ def test_a_refused_start_is_repeated_as_nothing_was_started(server: FakeDeployme
 def test_retry_after_is_honoured_and_told(server: FakeDeployment) -> None:
     """A wait that a person notices is explained."""
     server.faults = [(503, {"Retry-After": "1"}, b'{"ok":false,"error":"Starting."}')]
-    told: list[str] = []
-    with Deployment(server.url, TOKEN, told.append) as deployment:
+    reports: list[str] = []
+    with Deployment(server.url, TOKEN, reports.append) as deployment:
         deployment.task("t1")
-    assert told == ["Starting. Trying again in 1 s."]
+    assert reports == ["Starting. Trying again in 1 s."]
 
 
 def test_it_gives_up_with_the_deployments_own_sentence(server: FakeDeployment, deployment: Deployment) -> None:

@@ -98,7 +98,7 @@ def test_a_spec_that_fails_says_why(server: FakeDeployment) -> None:
 
 
 def test_words_of_a_connector_end_before_ours_begin(server: FakeDeployment) -> None:
-    """They are no sentence as a rule."""
+    """They rarely end as a sentence does."""
     server.courses["spec"] = [task("spec", "FAILED", "spec", reason="'many' is not of type 'integer'", result=None)]
     assert "of type 'integer'. `syncctl logs spec` shows its log." in run(server.url, "spec", IMAGE).err
 
@@ -161,7 +161,7 @@ def test_a_task_that_is_there_already_is_not_started(
 
 
 def test_what_a_task_waits_for_is_told_once_a_phase(server: FakeDeployment, config: str, tmp_path: Path) -> None:
-    """The first use of a connector installs it, which takes a while: nobody should wonder."""
+    """The first use of a connector installs it, which takes a while: the user reads why."""
     waits = [task("check", "PENDING", "check", reason=reason) for reason in ("", "Installing.", "Installing.", "Hm.")]
     good = task("check", command="check", result={"status": "SUCCEEDED", "message": ""})
     server.courses["check"] = [*waits, good]
@@ -175,7 +175,7 @@ def test_what_a_task_waits_for_is_told_once_a_phase(server: FakeDeployment, conf
 
 @pytest.mark.parametrize("image", ["Airbyte/Source:1", "a b:1", "a/b:ä", "a/b@sha256:12"])
 def test_an_impossible_image_is_a_matter_of_usage(server: FakeDeployment, image: str) -> None:
-    """Exit 2, in the command line's own terms, and nobody is asked."""
+    """Exit 2, in the command line's own terms, and no request is sent."""
     done = run(server.url, "spec", image, env={"COLUMNS": "1000"})
     assert (done.code, server.requests) == (2, [])
     assert "is not the name of an image. Write NAME:VERSION in lower case" in done.err
@@ -267,7 +267,7 @@ def test_no_tasks_is_no_error(server: FakeDeployment) -> None:
 
 @pytest.mark.parametrize(("state", "code"), [*OUTCOMES, ("RUNNING", 0)])
 def test_one_task_and_its_log_exit_with_its_outcome(server: FakeDeployment, state: str, code: int) -> None:
-    """0 too while it goes on."""
+    """0 too while it runs."""
     streams = {"z[/]": stream("FAILED", 5, refused=1, error="cannot open [/etc/[dim]x]")}
     server.courses["t1"] = [task(state=state, streams=streams, logs=[line("hello [/]")], reason="Why [/].")]
     shown, log = run(server.url, "tasks", "t1"), run(server.url, "logs", "t1")
@@ -342,7 +342,7 @@ def test_a_cancel_that_comes_too_late_says_so(server: FakeDeployment) -> None:
     ],
 )
 def test_wrong_usage_exits_2(server: FakeDeployment, arguments: tuple[str, ...], says: str) -> None:
-    """Usage errors are told from refusals, before anything is asked for."""
+    """Usage errors have an exit code of their own, and come before any request."""
     done = run(server.url, *arguments, stdin='{"a": 1,\n}', env={"COLUMNS": "500"})
     assert done.code == 2
     assert says in " ".join(done.err.split())
@@ -388,14 +388,14 @@ def test_nobody_there_exits_5() -> None:
 
 
 def test_the_embedded_editions_token_is_found(server: FakeDeployment, tmp_path: Path) -> None:
-    """On its own machine nobody has to copy the token that `syncctl serve` wrote down."""
+    """On its own machine the token that `syncctl serve` wrote down need not be copied."""
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     done = run(server.url, "tasks", env={"SYNCCTL_HOME": str(tmp_path), "SYNCCTL_TOKEN": ""})
     assert done.code == 0, done.err
 
 
 def test_ctrl_c_stops_the_following_alone(server: FakeDeployment) -> None:
-    """Exit 130, and a sentence that says that the task goes on."""
+    """Exit 130, and a sentence that the task goes on."""
     server.courses["t1"] = [task(state="RUNNING", logs=[line("begun")])]
     with running(server.url, "logs", "t1", "--follow") as process:
         assert process.stdout is not None

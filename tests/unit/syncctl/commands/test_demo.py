@@ -20,7 +20,7 @@ from syncctl.commands.demo import StreamCounts, count_table
 def test_counts_agree_only_if_nothing_is_lost_or_doubled(
     emitted: int, stored: int, before: int, counted: int | None, agrees: bool
 ) -> None:
-    """What the connector said, what the warehouse acknowledged and what its table holds."""
+    """Rows emitted by the connector, acknowledged by the warehouse, and found in its table."""
     count = StreamCounts("users", emitted, stored, before, counted, "", resumes=True)
     assert count.agrees is agrees
     assert ("DIFFER" in count_table([count]).rows[0][-1]) is not agrees

@@ -92,7 +92,7 @@ def test_the_list_in_a_terminal(server: FakeDeployment) -> None:
 
 @pytest.mark.parametrize("command", ["logs", "tasks"])
 def test_json_holds_the_original_texts(server: FakeDeployment, command: str) -> None:
-    """Scripts get what the connector said, even in a terminal, and no byte of it commands the terminal."""
+    """Scripts get the connector's own texts, even in a terminal, and no byte of it commands the terminal."""
     server.courses["t1"].pop(0)
     done = run_in_terminal(server.url, command, "t1", "--json")
     unharmed(done.out)
