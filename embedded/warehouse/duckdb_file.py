@@ -40,7 +40,6 @@ class DatabaseFile:
         self._lock = threading.RLock()
         self._connection: Connection | None = None
         self._timer: threading.Timer | None = None
-        self._last_use = 0.0
 
     @contextlib.contextmanager
     def use(self) -> Iterator[Connection]:
@@ -54,7 +53,6 @@ class DatabaseFile:
                 self.close()
                 raise SyncError(_sentence(exc)) from exc
             finally:
-                self._last_use = time.monotonic()
                 self._close_later()
 
     @contextlib.contextmanager
@@ -107,22 +105,16 @@ class DatabaseFile:
         return connection
 
     def _close_later(self) -> None:
-        if self._connection is None or self._timer is not None:
-            return
-        left = self._last_use + self._idle_seconds - time.monotonic()
-        self._timer = threading.Timer(max(left, 0), self._close_if_idle)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = threading.Timer(self._idle_seconds, self._close_if_idle)
         self._timer.daemon = True
         self._timer.start()
 
     def _close_if_idle(self) -> None:
         with self._lock:
-            if threading.current_thread() is not self._timer:
-                return
-            self._timer = None
-            if time.monotonic() - self._last_use >= self._idle_seconds:
+            if threading.current_thread() is self._timer:  # else the file was used while this waited for the lock
                 self.close()
-            else:
-                self._close_later()
 
 
 def _is_taken(exc: duckdb.Error) -> bool:
