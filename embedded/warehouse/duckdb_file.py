@@ -26,16 +26,9 @@ _log = logging.getLogger(__name__)
 class DatabaseFile:
     """One connection for all threads, one user at a time. DuckDB lets one process write, or many read."""
 
-    def __init__(
-        self,
-        path: Path,
-        scratch: Path,
-        idle_seconds: float = IDLE_SECONDS,
-        patience_seconds: float = PATIENCE_SECONDS,
-    ) -> None:
+    def __init__(self, path: Path, scratch: Path, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self.path = path
         self._scratch = scratch
-        self._idle_seconds = idle_seconds
         self._patience_seconds = patience_seconds
         self._lock = threading.RLock()
         self._connection: Connection | None = None
@@ -107,7 +100,7 @@ class DatabaseFile:
     def _close_later(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = threading.Timer(self._idle_seconds, self._close_if_idle)
+        self._timer = threading.Timer(IDLE_SECONDS, self._close_if_idle)
         self._timer.daemon = True
         self._timer.start()
 
