@@ -47,97 +47,95 @@ class Settings(BaseModel):
         None, description="Postgres, as postgresql://user:password@host:5432/database?search_path=newjitsu."
     )
     sidecar_database_url: DatabaseUrl | None = Field(
-        None, description="Postgres as task pods reach it; without it, SYNCCTL_DATABASE_URL."
+        None, description="Postgres as task pods reach it; default: SYNCCTL_DATABASE_URL."
     )
     http_port: int = Field(
-        3043, ge=0, le=65535, description="Port of the one-machine edition; without it, $PORT. Functions use $PORT."
+        3043, ge=0, le=65535, description="Port of the one-machine edition, else $PORT. Functions use $PORT."
     )
     auth_tokens: Tokens = Field(
         _EMPTY,
-        description="Tokens that callers may send, separated by commas: plain, or salt.hash with the hex SHA-512 "
-        "of token + salt + secret. With no tokens at all, everyone may call.",
+        description="Tokens of callers, separated by commas: plain, or salt.hash with the hex SHA-512 of token + salt "
+        "+ secret. Without any token everyone may call.",
     )
-    raw_auth_tokens: Tokens = Field(_EMPTY, description="More tokens, separated by commas, all taken as plain.")
+    raw_auth_tokens: Tokens = Field(_EMPTY, description="More tokens, separated by commas, all plain.")
     events_without_token: bool = Field(
         default=False,
-        description="`true` lets CloudEvents to the sweeper come without a token, since ApiServerSource cannot send "
-        "one: they only make it look at a pod. For a sweeper that only the cluster can reach.",
+        description="`true` accepts CloudEvents to the sweeper without a token, as ApiServerSource sends them: they "
+        "only make it sweep a pod. For a sweeper that only the cluster can reach.",
     )
     token_secret: SecretStr = Field(
-        _EMPTY, description="The secret in the hashes of SYNCCTL_AUTH_TOKENS; several, separated by commas, all count."
+        _EMPTY, description="The secret in the hashes of SYNCCTL_AUTH_TOKENS, or several, separated by commas."
     )
     allowed_images: ImagePatterns = Field(
         "",
-        description="Which connectors may run, as names separated by commas: `airbyte/source-*`, "
-        "`registry.example.com/team/*`. A star stands for anything but a slash. Without it, all.",
+        description="Connectors that may run, separated by commas: `airbyte/source-*`, `registry.example.com/team/*`. "
+        "A star matches anything but a slash. Default: all.",
     )
-    bulker_url: HttpUrl = Field("http://localhost:3042", description="Bulker, as task pods reach it.")
-    bulker_auth_token: SecretStr = Field(_EMPTY, description="Token that task pods send to Bulker.")
+    bulker_url: HttpUrl = Field("http://localhost:3042", description="Bulker as task pods reach it.")
+    bulker_auth_token: SecretStr = Field(_EMPTY, description="Token of task pods for Bulker.")
     bulker_logs_connection_id: str = Field(
-        "", description="If set, log lines of tasks also go to this Bulker destination, into the table task_log."
+        "", description="Bulker destination that the log lines of tasks also go to, into the table task_log."
     )
     sidecar_image: str = Field(
-        f"sync-functions/sidecar:{VERSION}", description="Image of the sidecar (and the init) container of task pods."
+        f"sync-functions/sidecar:{VERSION}", description="Image of the sidecar and the init container of task pods."
     )
     kubernetes_client_config: str = Field(
-        "local",
-        repr=False,
-        description="`local` for the service account of the pod, else the path of a kubeconfig file, or its text.",
+        "local", repr=False, description="`local` for the pod's service account, else a kubeconfig's path or text."
     )
-    kubernetes_context: str = Field("", description="Context in that kubeconfig; without it, its current one.")
+    kubernetes_context: str = Field("", description="Context in that kubeconfig; default: its current one.")
     kubernetes_namespace: str = Field("default", description="Namespace of the task pods.")
     data_plane: str = Field(
         "",
-        description="Names where the task pods run, in tables that several deployments share: each judges the tasks of "
-        "its own data plane. Without it, the namespace and a hash of the cluster's certificate authority (one machine: "
-        "a name that its home folder keeps). Change it only while no task is active.",
+        description="Name of the place where task pods run: deployments that share tables sweep their own tasks only. "
+        "Default: the namespace and a hash of the cluster's certificate authority (one machine: a name in its home "
+        "folder). Change it only while no task is active.",
     )
     kubernetes_node_selector: Labels = Field(
-        {}, description="Labels that a node must have to run task pods, as JSON or YAML, such as {disk: ssd}."
+        {}, description="Labels of the nodes that may run task pods, as JSON or YAML, such as {disk: ssd}."
     )
-    pods_service_account: str = Field("", description="Service account of the task pods; without it, the namespace's.")
+    pods_service_account: str = Field("", description="Service account of the task pods; default: the namespace's.")
     source_memory_limit: MemoryLimit = Field(
-        "2Gi", description="Memory a connector may use before it is killed, in Mi or Gi, such as 4Gi; 512Mi at least."
+        "2Gi", description="Memory limit of a connector, in Mi or Gi, such as 4Gi; at least 512Mi."
     )
     source_run_as_root: bool = Field(
         default=False,
-        description="`true` runs connectors as the user that their image names, root included, instead of user 1000; "
-        "the tasks' namespace has to allow it.",
+        description="`true` runs connectors as their image's user, root included, instead of user 1000; the namespace "
+        "of the tasks must allow it.",
     )
     container_status_check_seconds: int = Field(10, ge=1, description="Pause between two sweeps while pods are active.")
     sweep_seconds: int = Field(
         280,
         ge=0,
-        description="How long one call of the sweeper goes on while task pods are active; stay below the time-out of "
-        "its function and of its caller.",
+        description="How long one call of the sweeper repeats sweeps while pods are active; less than the timeouts of "
+        "its function and its caller.",
     )
     container_init_timeout_seconds: int = Field(180, ge=1, description="How long a task pod may take to start.")
     task_timeout_hours: float = Field(48, gt=0, description="How long a task may run.")
     task_retries: int = Field(
         2,
         ge=0,
-        description="How often a read is retried after a failure of the platform, of Bulker or Postgres, or an error "
-        "that its connector calls transient; 0 is never.",
+        description="Retries of a read after a failure of the platform, of Bulker or Postgres, or one that its "
+        "connector calls transient; 0: none.",
     )
     task_retry_pause_seconds: float = Field(
-        10, ge=0, description="Pause before the first retry; twice as long before each further one."
+        10, ge=0, description="Pause before the first retry; doubles with each further one."
     )
     stall_timeout_seconds: int = Field(
-        3600, ge=0, description="How long a connector may send nothing before its task fails; 0 is no limit."
+        3600, ge=0, description="How long a connector may be silent before its task fails; 0: without limit."
     )
     container_grace_shutdown_seconds: int = Field(
-        60, ge=1, description="How long a task pod that is stopped has to save rows and states."
+        60, ge=1, description="How long a task pod has to save its work when it is stopped."
     )
     max_body_bytes: int = Field(
         4 * 1024 * 1024,
         ge=1024,
-        description="Largest request body; config, catalog and state must fit a Secret in any case (1 MiB, gzipped).",
+        description="Largest request body; config, catalog and state must fit a Secret too (1 MiB, gzipped).",
     )
     instance_id: str = Field(
-        default_factory=lambda: uuid4().hex, description="Names this process in logs; random by default."
+        default_factory=lambda: uuid4().hex, description="Name of this process in logs; default: random."
     )
     log_format: LogFormat = Field(LogFormat.TEXT, description="`text` or `json`.")
-    syncs_enabled: bool = Field(default=True, description="`false` or `0` makes every start of a task answer 503.")
+    syncs_enabled: bool = Field(default=True, description="`false` or `0` answers every start of a task with 503.")
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
