@@ -134,7 +134,7 @@ def test_bad_values_name_the_field_and_the_limit(read: Server, parameter: str, p
         (b'{"config": {' + b",".join(b'"%d": [{}]' % number for number in range(200_000)) + b"}}", "Missing"),
     ],
 )
-def test_bad_bodies_are_told_what_is_wrong(read: Server, body: bytes, part: str):
+def test_a_bad_body_is_answered_with_its_problem(read: Server, body: bytes, part: str):
     """Chunked or with a length, small or near the limit."""
     _refused(read.ask("POST", TARGET, body), 400, part)
     _refused(read.raw(_head("Transfer-Encoding: chunked"), _chunks(body, 100_000)), 400, part)

@@ -97,7 +97,7 @@ def test_a_connection_that_fails_in_its_first_words_leaves_no_socket(
 
 
 @pytest.mark.parametrize("mode", ["prefer", "require", "verify-full"])
-def test_what_is_said_over_tls_is_answered(database: TestDatabase, tmp_path: Path, mode: str) -> None:
+def test_a_query_over_tls_is_answered(database: TestDatabase, tmp_path: Path, mode: str) -> None:
     """Where the server has it; and `verify-full` takes no certificate but one of the authority that it is given."""
     address = urlsplit(database.url)
     assert address.hostname

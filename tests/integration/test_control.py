@@ -88,7 +88,7 @@ def test_a_change_outlives_a_run_that_fails_and_a_full_sync(renewing: LocalSyste
 
 
 def test_another_sync_of_the_same_source_gets_it_too(renewing: LocalSystem, bulker: FakeBulker) -> None:
-    """The same connector with the same configuration: the token that this holds is used, whoever used it."""
+    """The same connector with the same configuration: the token that this holds is used, even if another task has changed it."""
     _run(renewing, "t0", {"token": "tok-0001"})
     _run(renewing, "t1", {"token": "tok-0001"}, "sync-2")
     assert _given(bulker) == ["tok-0001", "tok-0001''"]
@@ -120,7 +120,7 @@ def test_a_task_that_overlaps_another_changes_the_same(db: Database) -> None:
 
 
 def test_what_nobody_uses_is_forgotten(db: Database, database: TestDatabase) -> None:
-    """Secrets do not lie about for ever; what is used stays, however long ago it was changed."""
+    """Unused secrets are deleted; a configuration in use stays, however old it is."""
     for n in (1, 2):
         db.transact(lambda db: states.keep_config(db, "p", b'{"changed":%d}' % n, config_hash(b'{"n":%d}' % n)))  # noqa: B023 - runs at once
     database.rows("UPDATE syncctl_changed_config SET used_at = now() - interval '100 days'")

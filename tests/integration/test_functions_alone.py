@@ -51,7 +51,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[tuple[str, Server]]:
         yield request.param, Server(server.port, server.log, TOKEN)
 
 
-def test_health_is_told_to_everyone(served: tuple[str, Server]):
+def test_health_answers_everyone(served: tuple[str, Server]):
     """Without a token, at once, and by HEAD too."""
     name, server = served
     answer = server.ask("GET", "/health", token="")
@@ -85,7 +85,7 @@ def test_each_configured_token_opens(served: tuple[str, Server]):
             assert token == "" or token not in answer.error
 
 
-def test_paths_and_methods_that_are_not_there_are_told_in_json(served: tuple[str, Server]):
+def test_unknown_paths_and_methods_are_refused_in_json(served: tuple[str, Server]):
     """Also where functions-framework or Flask would answer by themselves."""
     name, server = served
     for path in ("/robots.txt", "/favicon.ico", "/static/x", *([] if name == "tasks" else [f"/{name}/x", "/x"])):
@@ -141,7 +141,7 @@ def test_a_function_starts_without_settings_and_says_what_is_missing():
 
 
 def test_tasks_can_be_switched_off():
-    """A valid request is told so; a bad one still learns what is wrong with it."""
+    """A valid request is answered with the setting's name, an invalid one with its problem."""
     with running("spec", SYNCCTL_SYNCS_ENABLED="false") as server:
         answer = server.ask("GET", f"/spec?{IMAGE}")
         assert (answer.status, "SYNCCTL_SYNCS_ENABLED" in answer.error) == (503, True)

@@ -127,9 +127,13 @@ def test_a_read_is_announced_before_anything_else(db: Database, database: TestDa
     row, created = _begin(db, READ)
     assert created
     assert row is not None
-    [told] = database.rows("SELECT *, extract(epoch FROM started_at)::text AS at FROM source_task")
-    assert (told["status"], told["description"], told["started_by"]) == ("RUNNING", "CREATED: ", {"trigger": "manual"})
-    assert float(told["at"]) == row.started_at
+    [found] = database.rows("SELECT *, extract(epoch FROM started_at)::text AS at FROM source_task")
+    assert (found["status"], found["description"], found["started_by"]) == (
+        "RUNNING",
+        "CREATED: ",
+        {"trigger": "manual"},
+    )
+    assert float(found["at"]) == row.started_at
     assert database.rows("SELECT state FROM syncctl_task") == [{"state": "PENDING"}]
 
 
@@ -145,7 +149,7 @@ def test_a_second_read_of_a_running_sync_gets_the_row_in_its_way(db: Database, d
 
 
 def test_the_states_of_a_task_are_those_saved_since_it_was_accepted(db: Database) -> None:
-    """Whichever table holds them; an older one is what the task was given, or has been told to forget."""
+    """Whichever table holds them; an older one was given to the task, or deleted by it."""
     db.transact(lambda db: states.save(db, "s1", "old", b'{"n": 1}'))
     _begin(db, READ)
     assert db.transact(lambda db: states.of_task(db, "s1", "t1")) == []
@@ -293,7 +297,7 @@ def test_states_keep_their_digits_and_one_kind_lives(db: Database) -> None:
 
 
 def test_a_lost_connection_is_made_again(db: Database, database: TestDatabase) -> None:
-    """The server ends our connection: with patience the next transaction connects anew."""
+    """The server ends our connection: with patience the next transaction reconnects."""
     patient = Database(database.url, patience_seconds=5)
     patient.transact(lambda db: db.run("database_now"))
     database.rows(
@@ -370,7 +374,7 @@ def test_tls_without_a_certificate_to_check_loads_no_authorities() -> None:
     ],
 )
 def test_an_unusable_url_is_named_without_its_value(url: str) -> None:
-    """What was expected is said; the URL, which holds a password, is not."""
+    """The error says what was expected, but not the URL, which holds a password."""
     with pytest.raises(SettingsError) as caught:
         dsn.parse(url.replace("//", "//user:planted@"))
     assert "planted" not in str(caught.value)

@@ -55,7 +55,7 @@ def served(database: TestDatabase) -> Iterator[Served]:
 
 
 def test_http_odd_cloudevents(served: Served) -> None:
-    """Whatever names the pod makes it be looked at; whatever is no event is told what is missing, in JSON."""
+    """A request that names the pod sweeps it; one that is not an event is refused in JSON, with what it lacks."""
     for name in "abf":
         status, answer = served.send(name, "right")
         assert status == 200, answer

@@ -42,7 +42,7 @@ def test_plain_tokens_work_in_both_settings(field: str, header: str):
 
 
 @pytest.mark.parametrize("header", [None, "", "  ", "Bearer", "Bearer ", "bearer"])
-def test_a_missing_token_is_told_as_the_original_does(header: str | None):
+def test_a_missing_token_is_refused_in_the_original_s_words(header: str | None):
     """The sentence callers already know."""
     with pytest.raises(Unauthorized, match=r"^Authorization header with Bearer token is required$"):
         auth.authenticate(header, _settings(auth_tokens="one"))

@@ -27,12 +27,12 @@ def test_every_kind_says_whose_fault_it_is_and_what_to_do(kind: FailureKind) -> 
 
 def test_the_contract_lists_the_kinds_by_their_origin() -> None:
     """A47, kind by kind."""
-    told: dict[str, set[str]] = {}
+    listed: dict[str, set[str]] = {}
     text = _row("A47").split("|")[2]
     for origin, names in re.findall(r"of the (\w+): ([a-z_, ]+)", text.replace("kinds of the", "of the")):
-        told[origin] = {name.strip() for name in names.split(",")}
+        listed[origin] = {name.strip() for name in names.split(",")}
     known = {str(origin): {str(k) for k in FailureKind if POLICIES[k].origin is origin} for origin in FailureOrigin}
-    assert told == known
+    assert listed == known
 
 
 def test_the_contract_lists_what_is_started_again() -> None:
@@ -44,9 +44,9 @@ def test_the_contract_lists_what_is_started_again() -> None:
 
 
 def test_a_connector_s_own_word_and_its_exit_code_map_to_kinds() -> None:
-    """The protocol's failure types; exit codes where it said nothing."""
-    said = ["config_error", "transient_error", "system_error", None, "news"]
-    found = [failures.of_trace(word) for word in said]
+    """The protocol's failure types; exit codes if it sent none."""
+    types = ["config_error", "transient_error", "system_error", None, "news"]
+    found = [failures.of_trace(word) for word in types]
     assert found == [FailureKind.CONFIG_ERROR, FailureKind.TRANSIENT_ERROR, *[FailureKind.SOURCE_ERROR] * 3]
     codes = [failures.of_exit(code) for code in (1, 2, 143, 137, None)]
     assert codes == [*[FailureKind.SOURCE_EXIT] * 3, *[FailureKind.SOURCE_KILLED] * 2]

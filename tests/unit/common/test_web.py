@@ -114,7 +114,7 @@ def test_the_token_comes_before_path_and_method(get: _Function, path: str, metho
     assert not get.calls
 
 
-def test_an_unknown_path_is_told_in_json(get: _Function):
+def test_an_unknown_path_is_refused_in_json(get: _Function):
     """With the paths that there are."""
     answer = get.client.get("/nothing")
     assert answer.status_code == 404
@@ -125,7 +125,7 @@ def test_an_unknown_path_is_told_in_json(get: _Function):
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-def test_another_method_is_told_what_is_allowed(get: _Function, post: _Function, method: str):
+def test_another_method_gets_the_allowed_ones(get: _Function, post: _Function, method: str):
     """Per route; HEAD goes with a GET that only looks."""
     answer = get.client.open("/things", method=method)
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
@@ -163,7 +163,7 @@ def test_our_errors_become_their_status_and_sentence(get: _Function):
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "30")
 
 
-def test_an_unexpected_exception_is_logged_once_and_not_told(get: _Function, caplog: pytest.LogCaptureFixture):
+def test_an_unexpected_exception_is_logged_once_and_not_shown(get: _Function, caplog: pytest.LogCaptureFixture):
     """The log has the traceback; the caller has a sentence without the exception's text."""
     get.fails_with.append(RuntimeError("password=hunter2"))
     answer = get.client.get("/")
@@ -184,8 +184,8 @@ def test_our_own_500_is_logged_without_its_cause(get: _Function, caplog: pytest.
     assert "hunter2" not in caplog.text
 
 
-def test_settings_that_cannot_be_used_are_told(get: _Function, monkeypatch: pytest.MonkeyPatch):
-    """By name, to whoever asks: nobody can be authenticated."""
+def test_unusable_settings_are_named(get: _Function, monkeypatch: pytest.MonkeyPatch):
+    """To every caller: nobody can be authenticated."""
     settings.use(None)
     monkeypatch.setenv("SYNCCTL_TASK_TIMEOUT_HOURS", "never")
     answer = get.client.get("/")

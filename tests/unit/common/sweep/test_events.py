@@ -57,18 +57,18 @@ def test_the_subject_names_the_pod():
         "",
     ],
 )
-def test_what_names_no_pod_of_ours_is_no_hint(subject: str):
+def test_other_subjects_name_no_pod(subject: str):
     """It is an event all the same, so it is answered with success."""
     assert binary(subject=subject) == ""
 
 
-def test_another_kind_is_no_hint():
+def test_another_kind_names_no_pod():
     """A Secret of a pod's name."""
     assert binary(kind="Secret", name="p-1", namespace=NAMESPACE) == ""
 
 
 @pytest.mark.parametrize("missing", ["specversion", "id", "source", "type"])
-def test_half_an_event_is_told_what_is_missing(missing: str):
+def test_an_incomplete_event_is_refused_by_attribute(missing: str):
     """By the attribute's name, in both forms."""
     with pytest.raises(BadRequest, match=f"the attributes {missing} are missing"):
         binary(**{missing: ""})
@@ -101,14 +101,14 @@ def test_a_batch_is_refused():
         structured(b"[]", "application/cloudevents-batch+json")
 
 
-def test_a_plain_call_is_no_event():
+def test_a_plain_call_is_not_an_event():
     """As a CronJob sends it: no body, or an empty object, whatever its content type."""
     assert parse({}, b"", NAMESPACE) is None
     assert parse({"content-type": "application/x-www-form-urlencoded"}, b"", NAMESPACE) is None
     assert parse({"content-type": "application/json"}, b" {}\n", NAMESPACE) is None
 
 
-def test_an_event_in_an_ordinary_body_is_told_the_forms():
+def test_an_event_in_an_ordinary_body_is_refused():
     """Never taken for a call to sweep everything."""
     with pytest.raises(BadRequest, match="application/cloudevents\\+json"):
         parse({"content-type": "application/json"}, json.dumps(EVENT).encode(), NAMESPACE)
