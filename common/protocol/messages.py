@@ -12,11 +12,10 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from common import nesting
 from common.protocol.catalogs import MISSING, StreamId
 
-DECODE_ERRORS = (msgspec.MsgspecError, nesting.TooDeep, RecursionError, UnicodeDecodeError)
-"""What decoding foreign JSON raises. RecursionError: the stack may end below our own limit of nesting."""
+DECODE_ERRORS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+"""What decoding foreign JSON raises; nesting.TooDeep is a RecursionError."""
 
 TRACES = frozenset({"ERROR", "STREAM_STATUS", "ESTIMATE", "ANALYTICS"})
 """The kinds of TRACE."""
