@@ -1,7 +1,7 @@
--- What makes missing tables: see common/store/database.py.
+-- Statements that create missing tables: see common/store/database.py.
 
 -- name: lock
--- Any constant of ours: functions that start together make the tables once.
+-- An arbitrary constant: functions that start at the same time create the tables once.
 SELECT pg_advisory_xact_lock(7309115230416917);
 
 -- name: current_schema
