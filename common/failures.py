@@ -155,21 +155,21 @@ class Failure(Struct, frozen=True):
     message: str
 
     @property
-    def rule(self) -> FailurePolicy:
+    def policy(self) -> FailurePolicy:
         """The consequences of its kind."""
         return POLICIES[self.kind]
 
     @property
     def sentence(self) -> str:
         """What happened and what to do, where there is room for one text only."""
-        advice = self.rule.advice
+        advice = self.policy.advice
         return f"{self.message.rstrip('. ')}; {advice[:1].lower()}{advice[1:]}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the failure as stored in syncctl_task and shown by GET /tasks."""
-        rule = self.rule
-        known = {"kind": str(self.kind), "origin": str(rule.origin), "message": self.message}
-        return known | {"advice": rule.advice, "retryable": rule.retry}
+        policy = self.policy
+        known = {"kind": str(self.kind), "origin": str(policy.origin), "message": self.message}
+        return known | {"advice": policy.advice, "retryable": policy.retry}
 
 
 _FAILURE_TYPES = {"config_error": FailureKind.CONFIG_ERROR, "transient_error": FailureKind.TRANSIENT_ERROR}

@@ -183,7 +183,7 @@ class _Task:
             reason=failure.message,
             description=f"ERROR: {failure.message}",
             failure=failure,
-            provisional=failure.rule.retry,
+            provisional=failure.policy.retry,
         )
 
     def _conclude(self, outcome: Outcome) -> int:

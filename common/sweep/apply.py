@@ -179,5 +179,5 @@ def _give_up(task: Task, why: Failure) -> Conclude:
 
 
 def _log_task(sentence: str, action: str, task_id: str, failure: Failure | None, **more: int) -> None:
-    known = {"kind": str(failure.kind), "origin": str(failure.rule.origin)} if failure else {"kind": ""}
+    known = {"kind": str(failure.kind), "origin": str(failure.policy.origin)} if failure else {"kind": ""}
     _log.info(sentence, extra={"action": action, "task_id": task_id, **known, **more})

@@ -137,7 +137,7 @@ def _concluded_before(pod: Pod, row: SweptTask, verdict: Verdict | None, rules: 
 def _going_on(pod: Pod, row: SweptTask, rules: Rules) -> Decision:
     unchanged = _running_or_waiting(pod, row)
     failure = disruption_of(pod)
-    if failure and failure.rule.retry and _has_attempts_left(row, rules):
+    if failure and failure.policy.retry and _has_attempts_left(row, rules):
         return Retry(row, failure, otherwise=unchanged)  # while the pod ends, and with it its Secret
     return unchanged
 
@@ -174,7 +174,7 @@ def _ended(pod: Pod, row: SweptTask, verdict: Verdict, rules: Rules) -> Retry | 
         outcome = row.proposal if known else _explained(row.proposal, row.task, verdict)
         conclude = Conclude(row.task, outcome, deletion=_deletion(pod, rules))
     failure = conclude.outcome.failure
-    if failure is None or not failure.rule.retry or not _has_attempts_left(row, rules):
+    if failure is None or not failure.policy.retry or not _has_attempts_left(row, rules):
         return conclude
     fresh = row.state is TaskState.PENDING and row.age_seconds < MISSING_GRACE_SECONDS
     return Retry(row, failure, otherwise=conclude, awaits_secret=fresh, deletion=conclude.deletion)

@@ -115,7 +115,7 @@ class ReadConsumer:
             stream.abort()
             stream.fail(why.message, why.kind)
         found = self._conclude(self._run(End(stopped=True), why))
-        return msgspec.structs.replace(found, provisional=why.rule.retry)
+        return msgspec.structs.replace(found, provisional=why.policy.retry)
 
     def _while_waiting(self, deadline: float) -> float:
         """Keep log lines flowing while Bulker makes us wait, for minutes perhaps."""

@@ -80,7 +80,7 @@ def of_read(run: Run, streams: Sequence[StreamWriter], problem: str = "") -> Out
         streams=reports,
         failure=failure,
         cause=run.cause.message,
-        provisional=failure is not None and (failure.rule.retry or unexplained(run.end)),
+        provisional=failure is not None and (failure.policy.retry or unexplained(run.end)),
     )
 
 

@@ -33,7 +33,7 @@ def _verdict(pod: dict[str, Any], now: float = NOW) -> Verdict:
 def test_pods_failed_without_container_status_evicted() -> None:
     """Infrastructure, retryable, with the node's message."""
     verdict = _verdict(_pod("pods-failed-without-container-status", "evicted.json"))
-    assert (verdict.failure.rule.origin, verdict.failure.rule.retry, verdict.clean_end) == (
+    assert (verdict.failure.policy.origin, verdict.failure.policy.retry, verdict.clean_end) == (
         FailureOrigin.PLATFORM,
         True,
         False,
@@ -46,7 +46,7 @@ def test_pods_failed_without_container_status_evicted() -> None:
 def test_pods_failed_without_container_status_bare() -> None:
     """Infrastructure, naming the node, and that Kubernetes gave no reason."""
     verdict = _verdict(_pod("pods-failed-without-container-status", "bare.json"))
-    assert (verdict.failure.rule.origin, verdict.failure.rule.retry, verdict.clean_end) == (
+    assert (verdict.failure.policy.origin, verdict.failure.policy.retry, verdict.clean_end) == (
         FailureOrigin.PLATFORM,
         True,
         False,
@@ -60,7 +60,7 @@ def test_pods_sigkill_while_sidecar_waits() -> None:
     pod = _pod("pods-sigkill-while-sidecar-waits")
     verdict = _verdict(pod)
     assert verdict.failure.message == "source was killed (signal 9; often memory: limit 2Gi)."
-    assert verdict.failure.rule.origin is FailureOrigin.SOURCE
+    assert verdict.failure.policy.origin is FailureOrigin.SOURCE
     assert diagnose(as_pod(pod), Clock(NOW - 190), LIMITS) is None
 
 

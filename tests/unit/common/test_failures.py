@@ -17,9 +17,9 @@ def _row(number: str) -> str:
 @pytest.mark.parametrize("kind", FailureKind)
 def test_every_kind_says_whose_fault_it_is_and_what_to_do(kind: FailureKind) -> None:
     """All fields are there, and the advice is a sentence of its own."""
-    rule = POLICIES[kind]
-    assert rule.origin in FailureOrigin
-    assert re.fullmatch(r"[A-Z`].*\.", rule.advice)
+    policy = POLICIES[kind]
+    assert policy.origin in FailureOrigin
+    assert re.fullmatch(r"[A-Z`].*\.", policy.advice)
     shown = Failure(kind, "It ended.").as_json()
     assert set(shown) == {"kind", "origin", "message", "advice", "retryable"}
     assert all(value not in {"", None} for value in shown.values())
@@ -40,7 +40,7 @@ def test_the_contract_lists_what_is_started_again() -> None:
     listed = re.search(r"`retryable` \(([a-z_, ]+)\)", _row("F31"))
     assert listed is not None
     assert set(listed[1].split(", ")) == {str(kind) for kind in FailureKind if POLICIES[kind].retry}
-    assert not any(rule.retry for rule in POLICIES.values() if rule.origin is FailureOrigin.USER)
+    assert not any(policy.retry for policy in POLICIES.values() if policy.origin is FailureOrigin.USER)
 
 
 def test_a_connector_s_own_word_and_its_exit_code_map_to_kinds() -> None:

@@ -95,7 +95,7 @@ def test_a_clean_end():
     """Whatever the sidecar wrote stands."""
     assert seen(pod("Succeeded", source=ended(0), sidecar=ended(0))).clean_end
     verdict = seen(pod("Failed", source=ended(1), sidecar=ended(0)))
-    assert (verdict.clean_end, verdict.failure.rule.origin) == (True, FailureOrigin.SOURCE)
+    assert (verdict.clean_end, verdict.failure.policy.origin) == (True, FailureOrigin.SOURCE)
     assert verdict.failure.message == "source ended with exit code 1."
 
 
@@ -118,7 +118,7 @@ def test_evicted_for_want_of_disk():
     said = "The node was low on resource: ephemeral-storage. Threshold quantity: 2Gi, available: 1310Mi."
     made = copy.deepcopy(POD) | {"status": {"phase": "Failed", "reason": "Evicted", "message": said}}
     verdict = seen(made)
-    assert (verdict.failure.rule.origin, verdict.failure.rule.retry, verdict.clean_end) == (
+    assert (verdict.failure.policy.origin, verdict.failure.policy.retry, verdict.clean_end) == (
         FailureOrigin.PLATFORM,
         True,
         False,
@@ -141,7 +141,7 @@ def test_evicted_for_want_of_disk():
 def test_the_node_refuses_or_ends_a_pod(reason: str, said: str):
     """No container ever had a status."""
     verdict = seen({**POD, "status": {"phase": "Failed", "reason": reason, "message": said}})
-    assert verdict.failure.rule.retry
+    assert verdict.failure.policy.retry
     assert reason in verdict.reason
     assert said.rstrip(".") in verdict.reason
 
@@ -149,7 +149,7 @@ def test_the_node_refuses_or_ends_a_pod(reason: str, said: str):
 def test_failed_without_any_reason():
     """Never success, never still running."""
     verdict = seen({**POD, "status": {"phase": "Failed"}})
-    assert verdict.failure.rule.retry
+    assert verdict.failure.policy.retry
     assert "node node-7 and Kubernetes gave no reason" in verdict.reason
 
 
@@ -159,7 +159,7 @@ def test_disruption_target_is_the_platform_s(reason: str):
     """What the containers' exit codes look like then does not matter."""
     target = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "because of the platform"}
     verdict = seen(pod("Failed", source=ended(143), sidecar=ended(0), conditions=[target]))
-    assert verdict.failure.rule.retry
+    assert verdict.failure.policy.retry
     assert f"DisruptionTarget, {reason}" in verdict.reason
     assert "because of the platform" in verdict.reason
 
@@ -169,7 +169,7 @@ def test_a_lost_node():
     """Phase Unknown, reason NodeLost, or a deletion that nobody confirms; never before its time."""
     for made in (pod("Unknown", source=RUNS, sidecar=RUNS), pod("Failed", reason="NodeLost")):
         verdict = seen(made)
-        assert verdict.failure.rule.retry
+        assert verdict.failure.policy.retry
         assert "node-7 of the pod is lost (node lost)" in verdict.reason
     stuck = pod("Running", source=RUNS, sidecar=RUNS)
     stuck["metadata"]["deletionTimestamp"] = at(300)
@@ -199,7 +199,7 @@ def test_a_restarted_node_lost_track_of_a_container():
     """ContainerStatusUnknown comes with exit code 137, and is no want of memory."""
     state = ended(137, "ContainerStatusUnknown", message="The container could not be located when the pod was deleted")
     verdict = seen(pod("Failed", source=state, sidecar=ended(0)))
-    assert verdict.failure.rule.retry
+    assert verdict.failure.policy.retry
     assert "node-7 lost track of source" in verdict.reason
 
 
@@ -217,7 +217,7 @@ def test_source_out_of_memory():
     """With its limit and what to do; at once, since the sidecar cannot know it."""
     for phase, sidecar in (("Running", RUNS), ("Failed", ended(0, when=311)), ("Failed", ended(2, when=299))):
         verdict = seen(pod(phase, source=ended(137, "OOMKilled"), sidecar=sidecar), 301)
-        assert verdict.failure.rule.origin is FailureOrigin.SOURCE
+        assert verdict.failure.policy.origin is FailureOrigin.SOURCE
         assert verdict.reason == (
             "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read fewer streams at once."
         )
@@ -230,7 +230,7 @@ def test_sidecar_out_of_memory_is_never_success(code: int):
     """A source that then finds its pipes broken is not to blame."""
     made = pod("Failed", source=ended(code, when=301), sidecar=ended(137, "OOMKilled", when=301))
     verdict = seen(made)
-    assert (verdict.failure.rule.origin, verdict.clean_end) == (FailureOrigin.PLATFORM, False)
+    assert (verdict.failure.policy.origin, verdict.clean_end) == (FailureOrigin.PLATFORM, False)
     assert verdict.reason.startswith("sidecar ran out of memory at 512Mi")
 
 
@@ -276,7 +276,7 @@ def test_an_image_without_a_shell():
     """The runtime's own words; the sidecar would wait for its pipes for ever."""
     message = 'failed to create containerd task: exec: "sh": executable file not found in $PATH: unknown'
     verdict = seen(pod("Running", source=ended(128, "StartError", message=message), sidecar=RUNS), 301)
-    assert verdict.failure.rule.origin is FailureOrigin.USER
+    assert verdict.failure.policy.origin is FailureOrigin.USER
     assert "source could not be started: StartError" in verdict.reason
     assert "executable file not found" in verdict.reason
     assert "POSIX shell" in verdict.reason
@@ -306,7 +306,7 @@ def test_a_pull_that_fails_has_a_grace():
     said = f'Back-off pulling image "{IMAGE}": ErrImagePull: rpc error: code = NotFound: {IMAGE}: not found'
     assert goes_on(starting("ErrImagePull", said), 40)
     verdict = seen(starting("ImagePullBackOff", said), 75)
-    assert verdict.failure.rule.origin is FailureOrigin.USER
+    assert verdict.failure.policy.origin is FailureOrigin.USER
     assert verdict.reason.startswith(f"The image {IMAGE} of source cannot be used: ImagePullBackOff: {said}")
     assert verdict.reason.endswith("check the image's name and tag.")
 
@@ -337,7 +337,7 @@ def test_an_image_name_that_is_none_fails_at_once():
     """Waiting cannot help."""
     said = 'Failed to apply default image tag "Airbyte/Source": couldn\'t parse image name: must be lowercase'
     verdict = seen(starting("InvalidImageName", said), 5)
-    assert verdict.failure.rule.origin is FailureOrigin.USER
+    assert verdict.failure.policy.origin is FailureOrigin.USER
     assert "InvalidImageName" in verdict.reason
     assert verdict.reason.endswith("check the image's name and tag.")
 

@@ -181,7 +181,7 @@ def test_every_end_of_a_read_is_of_one_kind(run: dict[str, Any], writer: dict[st
     found = outcome.of_read(_run(**run), [_writer("beds"), _writer(**writer)])
     assert found.failure is not None
     assert (found.failure.kind, found.failure.message) == (kind, found.reason)
-    assert found.provisional is found.failure.rule.retry
+    assert found.provisional is found.failure.policy.retry
 
 
 def test_a_success_has_no_failure_and_a_problem_of_the_whole_does() -> None:
