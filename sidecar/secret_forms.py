@@ -1,4 +1,4 @@
-"""Every form in which a secret may show up in what a connector prints."""
+"""The forms in which a secret may appear in a connector's output."""
 
 import base64
 import html
@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 SHORTEST = 4
-"""Shorter values are words that logs are full of; hiding them would hide everything else."""
+"""Shorter values are common words: without them a log would be unreadable."""
 
 
 def forms_of(secret: str) -> Iterator[str]:
-    """Each of them, shorter ones too than any that is hidden; some more than once."""
+    """Yield each form, some more than once, and some shorter than SHORTEST."""
     lines = re.split(r"[\r\n]+|\\n", secret)
     texts = {secret, secret.strip(), *(line.strip() for line in lines if len(line.strip()) >= 2 * SHORTEST)}
     for text in texts:

@@ -1,4 +1,4 @@
-"""The sidecar's environment: the variables of the original sidecar (docs/reference/contract.md C) and a few of ours."""
+"""The sidecar's environment: the variables of the original sidecar and a few more (docs/reference/contract.md C14, C15)."""
 
 import gzip
 import os
@@ -18,7 +18,7 @@ from common.store import Task
 
 
 class SidecarSettings(Struct, frozen=True, rename="upper"):
-    """One attribute per variable, in lower case. Times in seconds, sizes in bytes."""
+    """One attribute per variable, in lower case but for ANEW. Times in seconds, sizes in bytes."""
 
     command: Command
     package: str
@@ -27,7 +27,7 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
     stdout_pipe_file: str = "/pipes/stdout"
     stderr_pipe_file: str = "/pipes/stderr"
     exit_code_file: str = ""
-    """Where the source's exit code appears; empty where another controller made the pod."""
+    """Where the source's exit code appears; empty if another controller made the pod."""
     config_folder: str = "/config"
     bulker_url: str = ""
     bulker_auth_token: str = ""
@@ -39,13 +39,13 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
     started_by: str = ""
     started_at: str = ""
     attempt: int = 1
-    """Which start of the task this is."""
+    """The number of this start of the task."""
     resume_folder: str = ""
-    """Where a later attempt finds what takes the place of the first one's files."""
+    """Where a later attempt finds files that replace the first one's."""
     from_nothing: bool = msgspec.field(name="ANEW", default=False)
     """A later attempt of a task whose first one began without a state: so do streams that none was saved of."""
     stall_timeout_seconds: int = 0
-    """How long the source may send nothing at all; 0 is for ever."""
+    """How long the source may send nothing at all; 0 for no limit."""
     grace_seconds: int = 60
     """How long the pod has between SIGTERM and SIGKILL."""
     drain_seconds: int = 10
@@ -54,11 +54,11 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
     commit_seconds: int = 30
     """A stream's open request ends at the first state after this much data or time."""
     store_patience_seconds: int = 300
-    """How long to wait for Postgres to come back before a state or the outcome is given up."""
+    """How long to wait for Postgres before a state or the outcome is given up."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Reads the environment, white space trimmed; raises SettingsError that names the variable."""
+        """Load the environment, white space trimmed; raise SettingsError with the variable's name."""
         values = {key: value.strip() for key, value in (os.environ if environ is None else environ).items()}  # noqa: TID251 - the one place
         try:
             settings = msgspec.convert({key: value for key, value in values.items() if value}, cls, strict=False)
@@ -70,7 +70,7 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
 
     @property
     def task(self) -> Task:
-        """The task this sidecar works for."""
+        """The sidecar's task."""
         return Task(
             command=self.command,
             task_id=self.task_id,
@@ -84,7 +84,7 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
         )
 
     def file(self, name: str) -> bytes:
-        """One of the files the connector was given (config, catalog, state); b"" where there is none."""
+        """Return one of the connector's files (config, catalog, state); b"" if there is none; raise SettingsError."""
         try:
             for folder in filter(None, (self.resume_folder, self.config_folder)):
                 plain = Path(folder) / f"{name}.json"
@@ -108,7 +108,7 @@ def _is_address(url: str) -> bool:
 
 
 def _unix(stamp: str) -> int:
-    """STARTED_AT as Unix seconds; 0 where it cannot be read (the rows then say 1970, not a wrong "now")."""
+    """Return STARTED_AT as Unix seconds; 0 if it cannot be read (the rows then show 1970, not a wrong "now")."""
     try:
         return int(datetime.fromisoformat(stamp).timestamp())
     except ValueError:

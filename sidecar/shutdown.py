@@ -6,14 +6,14 @@ import socket
 import time
 from types import FrameType
 
-_READING, _SENDING, _STORING = 0.5, 0.7, 0.9
-"""Which part of the grace period may be over when reading, Bulker's last answers and the final row are done."""
-_READING_SECONDS = 10.0
-"""A connector's last words need no longer."""
+_READ_SHARE, _SEND_SHARE, _STORE_SHARE = 0.5, 0.7, 0.9
+"""The part of the grace period after which reading, Bulker's last answers and the final row are done."""
+_READ_SECONDS = 10.0
+"""A connector's last lines need no longer."""
 
 
 class Shutdown:
-    """The one thing that SIGTERM changes. `woken` is readable once it has come."""
+    """The request to end the task. `woken` is readable once it has come."""
 
     def __init__(self, grace_seconds: float) -> None:
         self._grace_seconds = grace_seconds
@@ -23,18 +23,18 @@ class Shutdown:
             end.setblocking(False)  # noqa: FBT003 - the standard library's own
 
     def listen(self) -> None:
-        """Takes SIGTERM over; from the main thread only."""
+        """Take over SIGTERM; from the main thread only."""
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._on_signal)
 
     def request(self) -> None:
-        """The same from inside, as where nobody waits for this run any more; from any thread."""
+        """Act as on SIGTERM, such as for a superseded attempt; from any thread."""
         self._on_signal(0, None)
         with contextlib.suppress(OSError):
             self._wake.send(b"x")
 
     def close(self) -> None:
-        """Lets go of the sockets, not of the signal: a late SIGTERM must not cut the last words off."""
+        """Close the sockets but keep the handler: a late SIGTERM must not cut the last log lines off."""
         signal.set_wakeup_fd(-1)
         self._wake.close()
         self.woken.close()
@@ -46,19 +46,19 @@ class Shutdown:
 
     @property
     def reading_over(self) -> bool:
-        """Whether the connector has had its time for last words."""
-        limit = min(self._grace_seconds * _READING, _READING_SECONDS)
+        """Whether the connector has had its time for last lines."""
+        limit = min(self._grace_seconds * _READ_SHARE, _READ_SECONDS)
         return self._at is not None and time.monotonic() >= self._at + limit
 
     def send_deadline(self, deadline: float) -> float:
-        """A deadline for Bulker (as time.monotonic tells), drawn nearer by a stop."""
-        return deadline if self._at is None else min(deadline, self._at + self._grace_seconds * _SENDING)
+        """Return a deadline for Bulker (by time.monotonic), earlier once the shutdown is requested."""
+        return deadline if self._at is None else min(deadline, self._at + self._grace_seconds * _SEND_SHARE)
 
     def store_budget(self, wanted: float) -> float:
-        """How long Postgres may be waited for, of the seconds wanted."""
+        """Return how many of the wanted seconds Postgres may be waited for."""
         if self._at is None:
             return wanted
-        return max(min(wanted, self._at + self._grace_seconds * _STORING - time.monotonic()), 0.0)
+        return max(min(wanted, self._at + self._grace_seconds * _STORE_SHARE - time.monotonic()), 0.0)
 
     def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
         if self._at is None:

@@ -1,4 +1,4 @@
-"""spec, check and discover: the last result the connector prints is what the task came to."""
+"""spec, check and discover: the last result that the connector prints is the task's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,14 +26,14 @@ _CONTENTS: dict[str, msgspec.json.Decoder[Any]] = {
     "CATALOG": msgspec.json.Decoder(Discovered),
     "CONNECTION_STATUS": msgspec.json.Decoder(ConnectionStatus),
 }
-"""What each result must have to be one."""
+"""The content without which a result is unusable."""
 _PASSED, _SHOWN_PASS = "SUCCEEDED", "SUCCESS"
-"""A check's good word in the protocol, and in the caller's table."""
-_SAID_CHARACTERS = 2000
+"""A passed check in the protocol, and in the caller's table."""
+_TEXT_CHARACTERS = 2000
 
 
 class SingleResult:
-    """Collects the one result of a command."""
+    """Collect the one result of a command."""
 
     def __init__(
         self, command: Command, diagnostics: SourceDiagnostics, redactor: Redactor, keep_config: KeepConfig
@@ -45,30 +45,30 @@ class SingleResult:
         self._found: Raw = MISSING
 
     def progress(self) -> dict[str, Any] | None:
-        """There are no streams to report on."""
+        """Return None: there are no streams."""
         return None
 
     def on_stdout(self, data: bytes) -> None:
-        """Takes a chunk of the connector's output."""
+        """Take a chunk of the connector's output."""
         self._take(self._lines.feed(data))
 
     def tick(self) -> None:
-        """Time has passed."""
+        """Log what has waited long enough."""
         self._diagnostics.tick()
 
     def settle(self, end: End, insist: Callable[[], None]) -> Outcome:
-        """What the command came to: a result counts whatever else was printed before or after it.
+        """Return the outcome: a result counts whatever else was printed before or after it.
 
-        `insist` brings a changed configuration to Postgres, or says why it cannot.
+        `insist` brings a changed configuration to Postgres, or tells why it cannot.
         """
         self._take(self._lines.flush())
         self._diagnostics.drain_logs()
         insist()
         if self._found == MISSING:
-            return self._nothing(end)
+            return self._without_result(end)
         if self._command is Command.CHECK:
             return self._checked()
-        # Names of streams and columns must not be masked; what a spec says was there before any secret.
+        # Names of streams and columns must stay; a spec is older than any secret.
         return Outcome(TaskState.SUCCESS, result=self._redactor.redact_json(bytes(self._found), words=False))
 
     def _take(self, blocks: list[bytes | TooLong]) -> None:
@@ -105,28 +105,28 @@ class SingleResult:
 
     def _on_control(self, raw: Raw) -> None:
         config = self._diagnostics.on_control(raw)
-        # A spec is given none that could be changed.
+        # A spec has no configuration that could change.
         if config is not None and self._command is not Command.SPEC:
             self._keep_config(config)
 
     def _on_result(self, kind: str, payload: Raw) -> None:
-        """One without its content is none: it must take the place of nothing that was found, now or earlier."""
+        """Keep a result; an unusable one never replaces one that was found, now or earlier."""
         payload = Raw(lenient.readable(payload))
         try:
             _CONTENTS[kind].decode(payload)
         except DECODE_ERRORS as error:
             self._diagnostics.count_malformed(f"a {kind} message without usable content ({error})")
-            said = self._redactor.redact(_message_in(payload))[:_SAID_CHARACTERS]
-            told = f"The connector's {kind} message has no usable content ({error})."
-            self._diagnostics.unusable_result(f"{told} It says: {said}" if said else told)
+            text = self._redactor.redact(_message_in(payload))[:_TEXT_CHARACTERS]
+            why = f"The connector's {kind} message has no usable content ({error})."
+            self._diagnostics.unusable_result(f"{why} It says: {text}" if text else why)
             return
         self._found = payload
 
-    def _nothing(self, end: End) -> Outcome:
+    def _without_result(self, end: End) -> Outcome:
         reason, kind = self._diagnostics.reason(end.exit_code), self._diagnostics.kind(end)
         if end.stalled_seconds:
-            said = f"; it last said: {self._diagnostics.last_line}" if self._diagnostics.last_line else ""
-            reason = f"The connector sent nothing for {end.stalled_seconds:.0f} s and was stopped{said}"
+            last = f"; it last said: {self._diagnostics.last_line}" if self._diagnostics.last_line else ""
+            reason = f"The connector sent nothing for {end.stalled_seconds:.0f} s and was stopped{last}"
         elif end.stopped:
             reason = "The task was stopped from outside (SIGTERM) before the connector had answered."
         elif end.exit_code == 0 and not self._diagnostics.error and not self._diagnostics.fatal:
@@ -144,27 +144,27 @@ class SingleResult:
     def _checked(self) -> Outcome:
         passed = msgspec.json.decode(self._found, type=ConnectionStatus).status == _PASSED
         status = msgspec.json.decode(self._redactor.redact_json(bytes(self._found)), type=ConnectionStatus)
-        said = status.text or ("" if passed else self._why_refused(status.status))
+        text = status.text or ("" if passed else self._why_refused(status.status))
         return Outcome(
             TaskState.SUCCESS if passed else TaskState.FAILED,
-            reason="" if passed else said,
-            description=said,
+            reason="" if passed else text,
+            description=text,
             result=self._redactor.redact_json(bytes(self._found)),
-            # The table's own word for a pass is none of the protocol's: from a connector it is no pass.
+            # The table's word for a pass is unknown to the protocol: from a connector it does not mean one.
             check_status=_SHOWN_PASS if passed else status.status if status.status != _SHOWN_PASS else "FAILED",
-            failure=None if passed else Failure(FailureKind.CONFIG_ERROR, said),
+            failure=None if passed else Failure(FailureKind.CONFIG_ERROR, text),
         )
 
     def _why_refused(self, status: str) -> str:
-        """The best words there are for a check that names no reason."""
+        """Return a reason for a check that gives none."""
         if status != "FAILED":
             return f"The connector answered with the status {status[:40]!r}, which is neither SUCCEEDED nor FAILED."
-        told = self._diagnostics.error or self._diagnostics.fatal
-        return told or "The connector refused the configuration and gave no reason."
+        known = self._diagnostics.error or self._diagnostics.fatal
+        return known or "The connector refused the configuration and gave no reason."
 
 
 def _message_in(payload: Raw) -> str:
-    """The words of a result that is none otherwise; "" where it has none."""
+    """Return the message of an unusable result; "" if it has none."""
     try:
         message = msgspec.json.decode(payload, type=dict[str, Any]).get("message")
     except DECODE_ERRORS:

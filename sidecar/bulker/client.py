@@ -1,4 +1,4 @@
-"""Bulker's `/bulk`: a request that is written as its rows are produced, and what Bulker says to it."""
+"""Bulker's `/bulk`: a request that is written as its rows are produced, and its answer."""
 
 import http.client
 import time
@@ -22,19 +22,19 @@ _ANSWER_SECONDS = 1800.0
 _CONNECT_TRIES = 4
 _SERVER_ERROR = 500
 _PASSING = frozenset({408, 429})
-"""Answers, beside all from 500 on, that say nothing against the rows."""
+"""Answers, beside all from 500 on, that are not about the rows."""
 _REDIRECTS = range(300, 400)
 
 
 class WriteMode(StrEnum):
-    """How rows meet the table: `replace_table` swaps it whole at the end of the request, `batch` adds."""
+    """`replace_table` swaps the table whole at the end of the request, `batch` adds rows."""
 
     REPLACE_TABLE = "replace_table"
     BATCH = "batch"
 
 
 class Target(Struct, frozen=True):
-    """Where one stream's rows go. `schema` is the X-Jitsu-Schema header's value, "" for none."""
+    """The table of one stream's rows. `schema` is the X-Jitsu-Schema header, "" for none."""
 
     table: str
     mode: WriteMode
@@ -43,7 +43,7 @@ class Target(Struct, frozen=True):
 
 
 class Ack(Struct, frozen=True):
-    """Bulker's 200: how many rows it read, how many it kept, how many it says that it refused, and why the first."""
+    """Bulker's 200: rows read, rows stored, rows refused by name, and why the first of these was."""
 
     processed: int
     stored: int
@@ -64,7 +64,7 @@ class _Body(Struct, frozen=True):
     error: str | None = None
 
 
-def _as_it_is(deadline: float) -> float:
+def _uncapped(deadline: float) -> float:
     return deadline
 
 
@@ -75,11 +75,11 @@ class Bulker(Struct, frozen=True):
     token: str
     sync_id: str
     task_id: str = ""
-    cap_deadline: CapDeadline = _as_it_is
+    cap_deadline: CapDeadline = _uncapped
     pause_seconds: float = 0.5
 
     def open(self, target: Target) -> "BulkRequest":
-        """Begins a request; raises BulkerError. Connecting is tried again: nothing has been sent yet."""
+        """Begin a request, retrying the connection; raise BulkerError."""
         attempt = 0
         while True:
             attempt += 1
@@ -94,7 +94,7 @@ class Bulker(Struct, frozen=True):
 
 
 class BulkRequest:
-    """An open request. `send` rows, then `finish` for Bulker's word, or `abort` to leave the table as it was."""
+    """An open request: `send` rows, then `finish` for the acknowledgement, or `abort` to leave the table as it was."""
 
     def __init__(self, bulker: Bulker, target: Target) -> None:
         self.rows = 0
@@ -113,14 +113,14 @@ class BulkRequest:
             raise _broken(urlsplit(bulker.url).netloc.rpartition("@")[2], "begun", error) from error
 
     def send(self, blocks: list[bytes], rows: int) -> None:
-        """Sends blocks of whole lines (without their last line feed); raises BulkerError with Bulker's words."""
+        """Send blocks of whole lines (without their last line feed); raise BulkerError with Bulker's answer."""
         size = sum(map(len, blocks)) + len(blocks)
         self._write((b"%x\r\n" % size, *chain.from_iterable(zip(blocks, repeat(b"\n"), strict=False)), b"\r\n"), "sent")
         self.rows += rows
         self.bytes += size
 
     def finish(self) -> Ack:
-        """Ends the body and waits for Bulker's 200; raises BulkerError for anything else."""
+        """End the body and wait for Bulker's 200; raise BulkerError for anything else."""
         self._write((b"0\r\n\r\n",), "finished")
         try:
             answer = self._upload.answer(_ANSWER_SECONDS)
@@ -133,7 +133,7 @@ class BulkRequest:
         if answer.status != http.HTTPStatus.OK or body is None or body.error or state.status != "COMPLETED":
             raise self._refusal(answer)
         if state.processedRows is None or state.successfulRows is None:
-            # So it answers an empty body: the rows may have got lost on the way, at a proxy for one.
+            # The answer to an empty body: the rows may have been lost on the way, such as at a proxy.
             raise BulkerError(
                 f"Bulker at {self._upload.where} answered 200 without counting the {self.rows} rows that were sent, as "
                 "it does where none arrives; check what stands between."
@@ -141,7 +141,7 @@ class BulkRequest:
         return Ack(state.processedRows, state.successfulRows, state.refusedRows, state.refusal)
 
     def abort(self) -> None:
-        """Tells Bulker to forget what was sent: by word, and by breaking the body off. Never raises."""
+        """Make Bulker roll back: by its ABORT word, and by breaking the body off. Never raises."""
         self._upload.abort(b"6\r\nABORT\n\r\n")
 
     def _write(self, parts: Iterable[bytes], what: str) -> None:
@@ -162,7 +162,7 @@ class BulkRequest:
             text += (
                 f" (it redirects to {answer.location}, which is not followed: set SYNCCTL_BULKER_URL to that server)"
             )
-        # Whole: the caller redacts it before it is cut, since half a secret would not be found.
+        # Not cut: the caller redacts it first, since half a secret would not be found.
         return kind(f"Bulker at {self._upload.where} answered {answer.status}: {text}")
 
 

@@ -1,4 +1,4 @@
-"""What Bulker would refuse a whole request for, found before it is sent."""
+"""Find rows for which Bulker would refuse the whole request, before they are sent."""
 
 import struct
 from operator import countOf
@@ -11,15 +11,15 @@ _FIRST_BYTE = struct.Struct("c").unpack_from
 
 
 def is_clean(rows: list[Raw], block: bytes) -> bool:
-    """Whether every row of a block can be sent, at the speed of memory; the block is the rows, joined by line feeds.
+    """Return whether every row of a block can be sent; `block` is the rows, joined by line feeds.
 
-    That they are JSON, and each on a line of its own, is the decoder's work.
+    The decoder has checked that each is JSON on a line of its own.
     """
     return len(block) <= LINE_BYTES and _are_objects(rows) and _is_utf8(block)
 
 
 def fault(row: bytes) -> str:
-    """Why one row cannot be sent; "" if it can."""
+    """Return why one row cannot be sent; "" if it can."""
     if not row:
         return "it has no data"
     if row[:1] != b"{":

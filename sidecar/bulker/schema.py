@@ -1,4 +1,4 @@
-"""What Bulker is told about a stream: its key columns and its columns' types (docs/reference/contract.md D)."""
+"""A stream's key columns and column types as Bulker expects them (docs/reference/contract.md D)."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _TYPES = {"boolean": _BOOLEAN, "integer": _INTEGER, "number": _NUMBER, "string":
 
 
 def keys(stream: ConfiguredStream) -> tuple[str, ...]:
-    """The key's columns. A nested field is one column: Bulker names it by its path, joined with _."""
+    """Return the key's columns. A nested field is one column: Bulker names it by its path, joined with _."""
     return _columns(stream.stream.source_defined_primary_key) or _columns(stream.primary_key)
 
 
@@ -23,7 +23,7 @@ def _columns(paths: list[list[str]] | None) -> tuple[str, ...]:
 
 
 def header(stream: ConfiguredStream, table: str) -> str:
-    """The X-Jitsu-Schema header's value; "" where the catalog tells no properties (or far too many)."""
+    """Return the X-Jitsu-Schema header; "" if the catalog has no properties, or too many for a header."""
     try:
         schema = msgspec.json.decode(stream.stream.json_schema or b"null")
     except DECODE_ERRORS:
@@ -44,7 +44,7 @@ def _escaped(character: str) -> str:
 
 
 def _type(spec: Any) -> int:
-    """A column's type by its first JSON type that is not null; 4 (string) where nothing is said."""
+    """Return a column's type by its first JSON type that is not null; 4 (string) without one."""
     if not isinstance(spec, dict):
         return _STRING
     kinds = spec.get("type")

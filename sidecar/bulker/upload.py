@@ -1,7 +1,7 @@
-"""One HTTP request whose body is written by hand, and whose answer is heard whenever it comes.
+"""Write one HTTP request's body without blocking, and read its answer whenever it comes.
 
-http.client with a writer of our own that never blocks: it always gets the text of an early refusal, where the
-usual clients report a broken pipe (and it is twice as fast as the next one).
+http.client parses, but the body is written here: that gets the text of an early refusal, where the usual clients
+report a broken pipe, at twice the speed of the next one.
 """
 
 import contextlib
@@ -21,18 +21,18 @@ from msgspec import Struct
 
 _CONNECT_SECONDS = 10.0
 _LOOK_SECONDS = 0.5
-_LAST_WORDS_SECONDS = 10.0
+_EARLY_ANSWER_SECONDS = 10.0
 _ANSWER_BYTES = 64 * 1024
 _MOST_PARTS = 512
 """The kernel takes 1,024 pieces at once."""
 _NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 CapDeadline = Callable[[float], float]
-"""Draws a deadline (as time.monotonic tells) nearer where the task is to stop."""
+"""Return a deadline (by time.monotonic), earlier if the task is to stop."""
 
 
 class Answer(Struct, frozen=True):
-    """Status and (the first 64 KiB of) the body; of a redirect, where it leads."""
+    """Status and (the first 64 KiB of) the body; the location of a redirect."""
 
     status: int
     body: bytes
@@ -40,7 +40,7 @@ class Answer(Struct, frozen=True):
 
 
 class Upload:
-    """A POST to `path` with a body of unknown length. Everything raises OSError or http.client.HTTPException."""
+    """A POST to `path` with a body of unknown length. All methods raise OSError or http.client.HTTPException."""
 
     def __init__(self, url: str, path: str, headers: Mapping[str, str], cap_deadline: CapDeadline) -> None:
         parts = urlsplit(url)
@@ -66,16 +66,16 @@ class Upload:
         self._ready.register(self._socket, select.POLLIN | select.POLLOUT)
 
     def write(self, parts: Iterable[bytes], seconds: float) -> Answer | None:
-        """Sends it all, or as much as the other side lets us before it answers; then its answer.
+        """Send all parts and return None; stop at an early answer and return that.
 
         `seconds` is how long no byte may move.
         """
-        # Encryption copies anyway, and knows no pieces.
+        # TLS copies anyway, and takes one piece at a time.
         left = deque(memoryview(part) for part in ((b"".join(parts),) if self._secure else parts))
         deadline = time.monotonic() + seconds
         while left:
             if self._has_answer():
-                return self.answer(_LAST_WORDS_SECONDS)
+                return self.answer(_EARLY_ANSWER_SECONDS)
             try:
                 sent = self._socket.send(left[0]) if self._secure else self._socket.sendmsg(islice(left, _MOST_PARTS))
             except ssl.SSLWantReadError:
@@ -83,15 +83,15 @@ class Upload:
             except _NOT_NOW:
                 self._wait(self._ready, deadline)
             except ConnectionError:
-                # It hung up; what it said before that is still there.
-                return self.answer(_LAST_WORDS_SECONDS)
+                # It hung up; an answer before that is still there.
+                return self.answer(_EARLY_ANSWER_SECONDS)
             else:
                 _drop(left, sent)
                 deadline = time.monotonic() + seconds
         return None
 
     def answer(self, seconds: float) -> Answer:
-        """Waits for the answer, and reads it to its end."""
+        """Wait for the answer and read it to its end."""
         incoming = cast(socket.socket, _Incoming(self._receive, time.monotonic() + seconds))
         while True:
             response = http.client.HTTPResponse(incoming, method="POST")
@@ -106,17 +106,17 @@ class Upload:
         return Answer(response.status, body, response.getheader("Location") or "")
 
     def abort(self, data: bytes) -> None:
-        """A last word that nobody waits for; never raises."""
+        """Send a last piece without waiting for its effect, and close; never raises."""
         with contextlib.suppress(OSError, http.client.HTTPException):
             self._socket.send(data)
         self.close()
 
     def close(self) -> None:
-        """Ends the connection, in whatever state it is."""
+        """Close the connection in any state."""
         self._connection.close()
 
     def _has_answer(self) -> bool:
-        """Whether more came than an interim answer (100 Continue); reads what is there."""
+        """Return whether more came than an interim answer (100 Continue)."""
         try:
             while data := self._socket.recv(_ANSWER_BYTES):
                 self._received += data
@@ -129,7 +129,7 @@ class Upload:
         raise ConnectionResetError("it hung up")
 
     def _receive(self, size: int, deadline: float) -> bytes:
-        """What has come, or comes before the deadline; b"" at the end."""
+        """Return bytes of the answer, waiting up to the deadline; b"" at the end."""
         while not self._received:
             if time.monotonic() >= self._cap_deadline(deadline):
                 raise TimeoutError
@@ -148,14 +148,14 @@ class Upload:
         return data
 
     def _wait(self, poll: select.poll, deadline: float) -> None:
-        """In short naps, so that a stop is noticed."""
+        """Wait in short naps, to notice a shutdown."""
         while not poll.poll(_LOOK_SECONDS * 1000):
             if time.monotonic() >= self._cap_deadline(deadline):
                 raise TimeoutError
 
 
 def _drop(parts: deque[memoryview], size: int) -> None:
-    """Takes so many bytes away from the front."""
+    """Remove so many bytes from the front."""
     while parts and size >= len(parts[0]):
         size -= len(parts.popleft())
     if size:
@@ -163,7 +163,7 @@ def _drop(parts: deque[memoryview], size: int) -> None:
 
 
 class _Incoming(io.RawIOBase):
-    """What http.client takes for the socket that it parses an answer from."""
+    """Stand in for the socket from which http.client parses an answer."""
 
     def __init__(self, receive: Callable[[int, float], bytes], deadline: float) -> None:
         self._receive, self._deadline = receive, deadline

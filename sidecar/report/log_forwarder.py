@@ -1,4 +1,4 @@
-"""Log lines to Bulker's /post too, where the deployment wants it. Best effort: it never holds anything up."""
+"""Forward log lines to Bulker's /post, if the deployment wants it. Best effort: it never holds anything up."""
 
 import http.client
 import logging
@@ -21,10 +21,10 @@ _log = logging.getLogger(__name__)
 
 
 class LogForwarder(threading.Thread):
-    """Sends lines in a thread of its own, one event each over one connection; pauses where Bulker refuses."""
+    """Send lines by a thread of its own, one event each over one connection; pause if Bulker refuses."""
 
     def __init__(self, settings: SidecarSettings) -> None:
-        super().__init__(name="post", daemon=True)
+        super().__init__(name="log-forwarder", daemon=True)
         self._parts = urlsplit(settings.bulker_url)
         self._headers = {
             "Authorization": f"Bearer {settings.bulker_auth_token}",
@@ -40,29 +40,29 @@ class LogForwarder(threading.Thread):
         self._over = False
 
     def send(self, lines: Iterable[LogLines]) -> None:
-        """Takes lines without blocking; the oldest go where too many wait."""
+        """Take lines without blocking; drop the oldest if too many wait."""
         self._lines.extend(line for together in lines for line in together)
         self._more.set()
 
     def close(self) -> None:
-        """Waits a moment for what is left."""
+        """End the thread; wait a moment for the lines left."""
         self._over = True
         self._more.set()
         self.join(_CLOSE_SECONDS)
 
     def run(self) -> None:
-        """Until `close`."""
+        """Send until `close`."""
         while not self._over or self._lines:
             self._more.wait()
             self._more.clear()
             try:
-                self._drain()
+                self._send_all()
             except (OSError, http.client.HTTPException, ValueError) as error:
                 _log.warning("Log lines could not be posted to Bulker: %s", str(error) or type(error).__name__)
                 self._lines.clear()
-                self._rest()
+                self._pause()
 
-    def _drain(self) -> None:
+    def _send_all(self) -> None:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(self._parts.hostname or "", self._parts.port, timeout=_ANSWER_SECONDS)
         try:
@@ -77,8 +77,8 @@ class LogForwarder(threading.Thread):
         finally:
             connection.close()
 
-    def _rest(self) -> None:
-        """Lines that come while Bulker is away from its log are let go."""
+    def _pause(self) -> None:
+        """Drop the lines that come during the pause."""
         until = time.monotonic() + _PAUSE_SECONDS
         while not self._over and time.monotonic() < until:
             self._more.wait(max(until - time.monotonic(), 0))

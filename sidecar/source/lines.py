@@ -1,4 +1,4 @@
-"""Splits a byte stream into whole lines with bounded memory: `feed(chunk)` and `flush()`, nothing else."""
+"""Split a byte stream into whole lines with bounded memory."""
 
 from msgspec import Struct
 
@@ -11,30 +11,29 @@ LINE_BYTES = 64 * 1024 * 1024
 
 
 class TooLong(Struct, frozen=True):
-    """A line that was passed over: its first bytes and its whole length (without the line feed)."""
+    """A line that was skipped: its first bytes and its whole length (without the line feed)."""
 
     head: bytes
     size: int
 
 
 class LineReader:
-    """Feed it chunks; get blocks of whole lines (each ends in a line feed), and notes on what was too long.
+    """Turn chunks into blocks of whole lines (each ends in a line feed), and notes on lines that are too long.
 
-    However the stream is cut into chunks, the lines are the same. One that ends in the chunk it began in is not
+    However the stream is cut into chunks, the lines are the same. A line that ends in the chunk it began in is not
     measured: chunks are shorter than any limit.
     """
 
     def __init__(self, record_bytes: int = RECORD_BYTES, line_bytes: int = LINE_BYTES) -> None:
-        self._record_bytes = record_bytes
-        self._line_bytes = line_bytes
+        self._record_bytes, self._line_bytes = record_bytes, line_bytes
         self._rest = bytearray()
+        self._allowed = record_bytes
         self._head = b""
         self._skipped = 0
         self._skipping = False
-        self._allowed = record_bytes
 
     def feed(self, chunk: bytes) -> list[bytes | TooLong]:
-        """The lines that this chunk completes, in order."""
+        """Return the lines that this chunk completes, in order."""
         out: list[bytes | TooLong] = []
         while len(chunk) > self._record_bytes:
             out += self._feed(chunk[: self._record_bytes])
@@ -42,18 +41,18 @@ class LineReader:
         return out + self._feed(chunk)
 
     def flush(self) -> list[bytes | TooLong]:
-        """What is left at the end of the stream: a last line without its line feed."""
+        """Return the rest at the end of the stream: a last line without its line feed."""
         if self._skipping:
             return [self._end_skip(0)]
         rest = bytes(self._rest)
-        self._forget()
+        self._start_line()
         return [rest + b"\n"] if rest.strip() else []
 
     def _feed(self, chunk: bytes) -> list[bytes | TooLong]:
         out: list[bytes | TooLong] = []
         if self._rest and not self._skipping:
             first = chunk.find(b"\n")
-            self._judge(memoryview(chunk)[: first if first >= 0 else len(chunk)])
+            self._check_length(memoryview(chunk)[: first if first >= 0 else len(chunk)])
         if self._skipping:
             end = chunk.find(b"\n")
             if end < 0:
@@ -63,15 +62,15 @@ class LineReader:
             chunk = chunk[end + 1 :]
         cut = chunk.rfind(b"\n") + 1
         if cut:
-            # One copy, whether a line goes on from the chunk before or not.
+            # One copy, whether or not a line began in the chunk before.
             out.append(b"".join((self._rest, memoryview(chunk)[:cut])))
-            self._forget()
+            self._start_line()
         if cut < len(chunk):
             self._rest += memoryview(chunk)[cut:]
         return out
 
-    def _judge(self, more: memoryview) -> None:
-        """Where a line grows over its limit: a record (or noise) is passed over, others may grow further."""
+    def _check_length(self, more: memoryview) -> None:
+        """Skip a record (or noise) that grows over its limit; let other messages grow further."""
         if len(self._rest) + len(more) <= self._allowed:
             return
         head = bytes(self._rest[: scan.SCAN_BYTES])
@@ -89,6 +88,6 @@ class LineReader:
         self._allowed = self._record_bytes
         return line
 
-    def _forget(self) -> None:
-        # A new one: clearing would keep a long line's memory.
+    def _start_line(self) -> None:
+        # A new bytearray: clearing would keep a long line's memory.
         self._rest, self._allowed = bytearray(), self._record_bytes

@@ -1,8 +1,7 @@
-"""LOG messages, kept as they came until there are many to look at: in the midst of rows each look costs most."""
+"""Collect LOG messages undecoded until there are many: decoding each among rows costs most."""
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -13,14 +12,12 @@ from sidecar.source import lenient
 LEVELS = frozenset({"INFO", "WARN", "ERROR", "DEBUG", "FATAL", "TRACE"})
 _TEXT = frozenset({str})
 _SEAM = b",\n"
-"""Between two of them: no line has a line feed, so that they come apart without a decoder. It might not take, with more
-of a stack in use, what it took when they came.
-"""
+"""Between two messages: a line holds no line feed, so they come apart without a decoder."""
 _ENOUGH_BYTES, _ENOUGH_SECONDS = 256 * 1024, 0.25
 
 
 class LogBuffer:
-    """In order; `due` says when they have waited long enough."""
+    """LOG messages in order; `due` once they have waited long enough."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -28,10 +25,10 @@ class LogBuffer:
         self._since = 0.0
 
     def add(self, raws: Sequence[Raw]) -> None:
-        """The contents of messages that came together (at least one)."""
+        """Add the contents of messages that came together (at least one)."""
         if not self._parts:
             self._since = time.monotonic()
-        # One object for all of them: small ones that live on make what is dropped around them slow to make anew.
+        # One object for all of them: many small ones that live on slow down all later allocations.
         self._parts.append(_SEAM.join(raws))
         self._bytes += len(self._parts[-1])
 
@@ -41,14 +38,14 @@ class LogBuffer:
         return self._bytes > _ENOUGH_BYTES or (bool(self._parts) and time.monotonic() - self._since > _ENOUGH_SECONDS)
 
     def take(self) -> Iterator[tuple[list[str], list[str]]]:
-        """Levels and messages of all that came since the last time; empty ones stand for one that says nothing."""
+        """Yield levels and messages since the last time; a pair of empty lists stands for an empty message."""
         if not self._parts:
             return
         together = _SEAM.join(self._parts)
         self._parts, self._bytes = [], 0
         try:
-            said: list[Any] = _decoder.decode(b"[%b]" % together)
-            levels, messages = [log.level for log in said], [log.message for log in said]
+            logs = _decoder.decode(b"[%b]" % together)
+            levels, messages = [log.level for log in logs], [log.message for log in logs]
             usual = _TEXT.issuperset(map(type, levels)) and _TEXT.issuperset(map(type, messages))
         except (*DECODE_ERRORS, AttributeError):
             usual = False
@@ -60,10 +57,11 @@ class LogBuffer:
 
 
 def _one_by_one(raws: list[bytes]) -> Iterator[tuple[list[str], list[str]]]:
-    """Where one of them is odd; those between two that say nothing stay together."""
-    levels, messages = [], []
+    """Decode messages of which one is unusual; those between two empty ones stay together."""
+    levels: list[str] = []
+    messages: list[str] = []
     for raw in raws:
-        if (log := _odd(raw)) is not None:
+        if (log := _decode(raw)) is not None:
             levels.append(log.level)
             messages.append(log.message)
             continue
@@ -75,8 +73,8 @@ def _one_by_one(raws: list[bytes]) -> Iterator[tuple[list[str], list[str]]]:
         yield levels, messages
 
 
-def _odd(raw: bytes) -> Log | None:
-    """One of them, with bytes that are no text or members of unexpected types; None where it says nothing."""
+def _decode(raw: bytes) -> Log | None:
+    """Return a message with bytes that are no text, or members of unexpected types; None if it is empty."""
     try:
         log = msgspec.json.decode(lenient.readable(raw), type=Log)
     except DECODE_ERRORS:

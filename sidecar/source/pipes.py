@@ -1,4 +1,4 @@
-"""Reads the connector's two pipes without ever blocking on either, until the connector is really done."""
+"""Read the connector's two pipes without blocking on either, until the connector is really done."""
 
 import fcntl
 import os
@@ -14,18 +14,18 @@ from sidecar.settings import SidecarSettings
 from sidecar.shutdown import Shutdown
 
 READ_BYTES = 256 * 1024
-"""What is made of a larger chunk no longer fits into memory that is at hand: its pages are asked for anew each time."""
+"""Larger reads outgrow malloc's retained heap and page-fault on every chunk."""
 _PIPE_BYTES = 1024 * 1024
 _TICK_SECONDS = 0.5
 _LOOK_SECONDS = 0.1
 _CODE_PAUSE_SECONDS = 0.02
 _CODE_BYTES = 16
 _HELD_OPEN_SECONDS = 60.0
-"""How long whatever a connector left behind may go on talking, not counting the time we need to listen."""
+"""How long processes that a connector left behind may keep writing, not counting the time spent on what they write."""
 
 
 class PipeEvent(StrEnum):
-    """Where bytes came from; TICK is only time passing."""
+    """The pipe that bytes came from; TICK is only time passing."""
 
     STDOUT = "stdout"
     STDERR = "stderr"
@@ -33,17 +33,16 @@ class PipeEvent(StrEnum):
 
 
 class End(Struct, frozen=True):
-    """Why reading ended."""
+    """Why reading ended; `held_open`: something kept a pipe open after the connector had exited."""
 
     exit_code: int | None = None
     stopped: bool = False
     stalled_seconds: float = 0.0
     held_open: bool = False
-    """Something kept a pipe open after the connector had exited."""
 
 
 class Pipes:
-    """Both pipes of one connector. Iterate `chunks`, then look at `end`.
+    """Both pipes of one connector: iterate `chunks`, then read `end`.
 
     Opened with O_NONBLOCK: a FIFO is silent before its first writer and at EOF after its last; both open in
     whatever order the connector opens them.
@@ -77,11 +76,11 @@ class Pipes:
         self._selector.close()
 
     def chunks(self) -> Iterator[tuple[PipeEvent, bytes]]:
-        """Whatever comes, as it comes; (TICK, b"") at least twice a second. Sets `end` when done."""
+        """Yield data as it comes, and (TICK, b"") at least twice a second; set `end` when done."""
         while self._open:
             before = time.monotonic()
             ready = self._selector.select(_TICK_SECONDS)
-            # Only time spent waiting is the connector's silence: what the consumer takes is ours.
+            # Only time spent waiting counts as the connector's silence, not the consumer's work.
             self._wait(time.monotonic() - before)
             for key, _ in ready:
                 if key.data is PipeEvent.TICK:
@@ -117,7 +116,7 @@ class Pipes:
         return False
 
     def _read(self, descriptor: int) -> bytes:
-        """Up to READ_BYTES; closes the pipe at its EOF."""
+        """Return up to READ_BYTES; close the pipe at its EOF."""
         try:
             data = os.read(descriptor, READ_BYTES)
         except BlockingIOError:
@@ -129,7 +128,7 @@ class Pipes:
         return data
 
     def _await_exit_code(self) -> int | None:
-        """The code is written a moment after the pipes close."""
+        """Wait for the exit code, which is written a moment after the pipes close."""
         deadline = time.monotonic() + self._settings.drain_seconds
         while (code := self._exit_code()) is None and self._settings.exit_code_file:
             if time.monotonic() > deadline or self._shutdown.reading_over:
@@ -141,7 +140,7 @@ class Pipes:
         if not self._settings.exit_code_file:
             return None
         try:
-            # The connector may write there too: a link or a pipe in its place must not hold us up.
+            # The connector may write there too: a link or a pipe in its place must not block.
             flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(self._settings.exit_code_file, flags)
         except OSError:
@@ -155,7 +154,7 @@ class Pipes:
 
 
 def _widen(descriptor: int) -> None:
-    """A larger pipe means fewer switches between the two processes; not every kernel allows it."""
+    """Enlarge a pipe, for fewer switches between the two processes; not every kernel allows it."""
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     except OSError:

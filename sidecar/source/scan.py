@@ -1,4 +1,4 @@
-"""What a line that cannot be decoded says about itself: its type and its stream. Never builds or recurses."""
+"""Find type and stream of a line that cannot be decoded, without objects and recursion."""
 
 import re
 
@@ -9,13 +9,13 @@ SCAN_BYTES = 64 * 1024
 """How far into a line to look: connectors write type and stream first."""
 _BOM = b"\xef\xbb\xbf"
 
-# A string without its end takes the rest of the line: starting anew at each of its quotes would take for ever.
+# An unclosed string takes the rest of the line: another try at each of its quotes would be quadratic.
 _TOKEN = re.compile(rb'"((?:[^"\\]++|\\.)*+)("?)|([{}\[\],:])', re.DOTALL)
 
 
 class Envelope(Struct, frozen=True):
-    """The outside of a message; "" for what was not found. `data`: whether it has a record's data. `trace`: the type
-    of a trace.
+    """The outside of a message, "" for each part that was not found. `data`: whether it has a record's data; `trace`:
+    the type of a trace.
     """
 
     type: str = ""
@@ -31,17 +31,17 @@ class Envelope(Struct, frozen=True):
 
 
 def bare(line: bytes) -> bytes:
-    """A line without white space around it, and without the byte order mark that a first line may have."""
+    """Return a line without white space around it and without the byte order mark of a first line."""
     return line.strip().removeprefix(_BOM).lstrip()
 
 
 def opens(line: bytes) -> bool:
-    """Whether a line begins as a message does."""
+    """Return whether a line begins like a message."""
     return bare(line)[:1] == b"{"
 
 
 def read(line: bytes) -> Envelope:
-    """Looks at the keys of the two outer levels only, up to a record's data."""
+    """Read the keys of the two outer levels, up to a record's data."""
     found: dict[tuple[str, str], str] = {}
     depth, parent, key, expects_value = 0, "", "", False
     for token in _TOKEN.finditer(line[:SCAN_BYTES]):
@@ -78,7 +78,7 @@ def _of(found: dict[tuple[str, str], str]) -> Envelope:
 
 
 def _text(raw: bytes) -> str:
-    """A JSON string's text; as it stands where its escapes are broken."""
+    """Return a JSON string's text, undecoded if its escapes are broken."""
     try:
         return msgspec.json.decode(b'"' + raw + b'"', type=str)
     except (msgspec.MsgspecError, UnicodeDecodeError):

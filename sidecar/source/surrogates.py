@@ -1,7 +1,7 @@
-"""Halves of surrogate pairs: JSON may hold them, our decoder takes none, and a state must come back as it came.
+"""Unpaired surrogates: JSON may hold them, msgspec refuses them, and a state must come back as it came.
 
-They are stood in for while a message is decoded, each by an escape of the same length that the message does not
-hold, and put back into what is kept of it.
+While a message is decoded each is replaced by an escape of the same length that the message does not hold
+(`\ud83d` by `\ue53d`), and put back into the part that is kept.
 """
 
 import re
@@ -13,19 +13,19 @@ _ESCAPES = re.compile(
 _STAND_INS = re.compile(rb"\\u([eE][0-9a-d])([0-9a-fA-F]{2})|\\.")
 _HALVES = b"89abcdefABCDEF"
 _TAKEN = b"0123456789abcd"
-"""The second digit of a half, and of what stands in for it: its case has to come back too."""
+"""The second digit of a half, and of its stand-in: its case has to come back too."""
 _THERE, _BACK = bytes.maketrans(b"dD", b"eE"), bytes.maketrans(b"eE", b"dD")
 
 
 def stand_in(text: bytes) -> bytes:
-    """JSON with a stand-in for each half; the same bytes where there is none, or where a stand-in is in use."""
+    """Return JSON with a stand-in for each half; unchanged without halves, or if the text holds a stand-in."""
     if any(found[1] for found in _STAND_INS.finditer(text)):
         return text
     return _ESCAPES.sub(lambda found: _swap(found, _THERE, _HALVES, _TAKEN), text)
 
 
 def restore(text: bytes) -> bytes:
-    """What `stand_in` was given, or a part of that."""
+    """Return the text that `stand_in` got, or a part of it."""
     return _STAND_INS.sub(lambda found: _swap(found, _BACK, _TAKEN, _HALVES), text)
 
 
