@@ -1,4 +1,4 @@
-"""Hides the configuration's secrets in whatever the connector prints."""
+"""Redact the configuration's secrets in the connector's output."""
 
 import json
 import logging
@@ -24,15 +24,15 @@ _PUBLIC_KEY = re.compile(
     r"|^(?:primary|partition|sort|cursor|foreign|unique|group)_?keys?$",
     re.IGNORECASE,
 )
-"""Keys such as auth_type or primary_key: what they hold is a word, unless it does not look like one."""
+"""Keys such as auth_type or primary_key: their values are words, unless they do not look like words."""
 _OPEN_KEY = re.compile(
     r"user|host|port|mail|ur[il]|endpoint|region|account|database|schema|path|date|version", re.IGNORECASE
 )
-"""What a group of secrets, such as credentials, holds beside them."""
+"""Keys beside the secrets in a group such as credentials."""
 _NUMBER_KEY = re.compile(r"pass|pwd|secret|(?:api|access|account|private)_?(?:key|token)$|^token$", re.IGNORECASE)
 _SHORTEST_NUMBER = 6
 _MOST_DIGITS = 4300
-"""Of an integer: Python's own limit, unless it is set lower."""
+"""Python's default limit for integers."""
 _WORDS = re.compile(r"[A-Za-z]+(?:[ .:/_-][A-Za-z]+)*(?:[0-9](?:\.[0-9])?)?")
 _PUBLIC_VALUES = frozenset({"true", "false", "null", "none", "oauth2.0", "oauth", "bearer", "basic", "client"})
 _VALUES = ("value", "val")
@@ -42,7 +42,7 @@ _ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 _IN_URL = re.compile(r"//[^/@:\s]*:([^/\s]+)@")
-_TOLD = (
+_WEAK_SIGNS = (
     re.compile(
         r"(?:passw(?:or)?d|passphrase|pwd|secret|token|auth(?:orization)?|key|sig(?:nature)?)[\"']?\s*[=:]\s*[\"']?"
         r"(?:(?:bearer|basic|token)\s+)?([^;&\s\"',]+)",
@@ -50,39 +50,39 @@ _TOLD = (
     ),
     re.compile(r"//([^/@:\s]+)@|jdbc:[^@\s]*/([^/@\s]+)@"),
 )
-"""Less sure signs: what they point at counts unless it looks like a word."""
+"""Their values count unless they look like words."""
 _SCHEME = re.compile(r"(?:bearer|basic|token)\s+(\S+)", re.IGNORECASE)
 
 
 class Redactor:
-    """Replaces every form in which a secret may show up: as it is, in JSON, Python, HTML or a URL, in base64."""
+    """Replace every form of a secret: as it is, in JSON, Python, HTML or a URL, in base64."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets: frozenset[str] = frozenset()
         self._marked: frozenset[str] = frozenset()
         self._forms: list[str] = []
-        self._odd_forms: list[str] = []
+        self._wordless_forms: list[str] = []
         self._add(secrets)
 
     def redact(self, text: str) -> str:
-        """The text with every secret replaced."""
+        """Return the text with every secret replaced."""
         return _replace(self._forms, text)
 
     def redact_json(self, document: bytes, *, words: bool = True) -> bytes:
-        """The same for a document's strings; the very bytes that came where nothing is to be hidden.
+        """Return the document with secrets replaced in its strings; the same bytes if it holds none.
 
         `words=False` leaves secrets alone that look like words: in a catalog they are names of streams and columns.
         """
-        forms = self._forms if words else self._odd_forms
+        forms = self._forms if words else self._wordless_forms
         text = document.decode("utf-8", "replace")
         if any(form in text for form in forms):
             text = json.dumps(_walk(forms, _decoded(text.encode())), ensure_ascii=False)
         return text.encode("utf-8", "replace")
 
     def learn(self, config: bytes, marked: Iterable[str] = ()) -> None:
-        """Hides a (changed) configuration's secrets too: connectors renew tokens while they run.
+        """Redact a (changed) configuration's secrets too: connectors renew tokens while they run.
 
-        `marked`: properties that are secrets whatever they are called, from now on.
+        `marked`: properties that are secrets from now on, whatever their names.
         """
         self._marked |= frozenset(marked)
         self._add(_leaves(_decoded(config), marked=self._marked))
@@ -91,11 +91,11 @@ class Redactor:
         # Replaced as a whole: another thread may be reading.
         self._secrets = self._secrets | set(secrets)
         self._forms = _ordered(self._secrets)
-        self._odd_forms = _ordered(secret for secret in self._secrets if not _looks_like_a_word(secret))
+        self._wordless_forms = _ordered(secret for secret in self._secrets if not _looks_like_a_word(secret))
 
 
 class RedactingFormatter(logging.Formatter):
-    """For our own log: tracebacks may repeat what a connector sent."""
+    """Redact the sidecar's own log: tracebacks may repeat a connector's data."""
 
     def __init__(self, pattern: str, redactor: Redactor) -> None:
         super().__init__(pattern)
@@ -106,7 +106,7 @@ class RedactingFormatter(logging.Formatter):
 
 
 def of_config(raw: bytes, *others: str) -> Redactor:
-    """The secrets of a connector's configuration, and others we hold ourselves (URLs give their password)."""
+    """Return a redactor of a configuration's secrets and of others (the passwords of URLs)."""
     found = set(_leaves(_decoded(raw)))
     for other in others:
         found.update(list(_within(other)) or [other])
@@ -114,12 +114,12 @@ def of_config(raw: bytes, *others: str) -> Redactor:
 
 
 def _ordered(secrets: Iterable[str]) -> list[str]:
-    """All forms of all secrets, the longest first: one may be a part of another."""
+    """Return all forms of all secrets, the longest first: one may be a part of another."""
     return sorted({form for secret in secrets for form in forms_of(secret) if len(form) >= SHORTEST}, key=len)[::-1]
 
 
 def _replace(forms: list[str], text: str) -> str:
-    # A search for each is many times faster than one expression for all.
+    # One search each is many times faster than one regular expression for all.
     for form in forms:
         if form in text:
             text = text.replace(form, MASK)
@@ -150,50 +150,49 @@ def _decoded(raw: bytes) -> Any:
 
 
 def _load(text: bytes | str) -> Any:
-    """Reads what a strict decoder refuses; an integer with more digits than Python makes a number of stays a text."""
+    """Decode leniently; an integer with more digits than Python converts stays a text."""
     return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) <= _MOST_DIGITS else digits)
 
 
-class _Found(IntEnum):
-    """What a string's place says of it."""
+class _Place(IntEnum):
+    """Whether a string is a secret by its place; AMONG_SECRETS: unless it looks like a word."""
 
-    NOTHING = 0
-    IF_ODD = 1
-    """Among secrets: it counts unless it looks like a word."""
+    PUBLIC = 0
+    AMONG_SECRETS = 1
     SECRET = 2
 
 
-def _leaves(value: Any, place: _Found = _Found.NOTHING, *, marked: frozenset[str] = frozenset()) -> Iterator[str]:
-    """Strings under a key that sounds secret, odd ones beside them, and passwords within strings anywhere."""
+def _leaves(value: Any, place: _Place = _Place.PUBLIC, *, marked: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Yield strings under a secret-sounding key, odd ones beside them, and passwords within strings anywhere."""
     if isinstance(value, dict):
         labelled = any(isinstance(value.get(label), str) and _SECRET_KEY.search(value[label]) for label in _LABELS)
         for key, inner in value.items():
-            told = (labelled and key in _VALUES) or key in marked
-            yield from _leaves(inner, _Found.SECRET if told else _place(str(key), inner, place), marked=marked)
+            named = (labelled and key in _VALUES) or key in marked
+            yield from _leaves(inner, _Place.SECRET if named else _place(str(key), inner, place), marked=marked)
     elif isinstance(value, list):
         for inner in value:
             yield from _leaves(inner, place, marked=marked)
     elif isinstance(value, str):
-        if place is _Found.SECRET and value.lower() not in _PUBLIC_VALUES:
+        if place is _Place.SECRET and value.lower() not in _PUBLIC_VALUES:
             yield value
             yield from _SCHEME.findall(value)
-        elif place is _Found.IF_ODD and not _looks_like_a_word(value):
+        elif place is _Place.AMONG_SECRETS and not _looks_like_a_word(value):
             yield value
         yield from _within(value)
         if value.lstrip().startswith(("{", "[")):
             yield from _embedded(value)
-    elif place is _Found.SECRET and type(value) is int and len(str(value)) >= _SHORTEST_NUMBER:
+    elif place is _Place.SECRET and type(value) is int and len(str(value)) >= _SHORTEST_NUMBER:
         yield str(value)
 
 
-def _place(key: str, value: Any, around: _Found) -> _Found:
+def _place(key: str, value: Any, around: _Place) -> _Place:
     if isinstance(value, int | float):
         # Numbers under most such keys are limits and times.
-        return _Found.SECRET if _NUMBER_KEY.search(key) else _Found.NOTHING
+        return _Place.SECRET if _NUMBER_KEY.search(key) else _Place.PUBLIC
     if _SECRET_KEY.search(key) and not _is_public(key, value):
         # A group such as "credentials" holds public words too.
-        return _Found.IF_ODD if isinstance(value, dict) else _Found.SECRET
-    return _Found.NOTHING if _PUBLIC_KEY.search(key) or _OPEN_KEY.search(key) else min(around, _Found.IF_ODD)
+        return _Place.AMONG_SECRETS if isinstance(value, dict) else _Place.SECRET
+    return _Place.PUBLIC if _PUBLIC_KEY.search(key) or _OPEN_KEY.search(key) else min(around, _Place.AMONG_SECRETS)
 
 
 def _is_public(key: str, value: Any) -> bool:
@@ -201,7 +200,7 @@ def _is_public(key: str, value: Any) -> bool:
 
 
 def _embedded(text: str) -> Iterator[str]:
-    """Service accounts and the like: JSON in a string."""
+    """Yield the secrets of JSON in a string, such as a service account."""
     try:
         nesting.check(text.encode("utf-8", "replace"))
         yield from _leaves(_load(text))
@@ -210,13 +209,13 @@ def _embedded(text: str) -> Iterator[str]:
 
 
 def _within(text: str) -> Iterator[str]:
-    """Passwords and keys inside of URLs and connection strings."""
+    """Yield passwords and keys in URLs and connection strings."""
     try:
         password = urlsplit(text).password
     except ValueError:
         password = None
     sure = [*([password] if password else []), *_IN_URL.findall(text), *_ASSIGNED.findall(text)]
-    told = (found[found.lastindex or 0] for sign in _TOLD for found in sign.finditer(text))
-    for one in (*sure, *(one for one in told if not _looks_like_a_word(one))):
+    likely = (found[found.lastindex or 0] for sign in _WEAK_SIGNS for found in sign.finditer(text))
+    for one in (*sure, *(one for one in likely if not _looks_like_a_word(one))):
         yield one
         yield unquote(one)

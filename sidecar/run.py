@@ -194,16 +194,15 @@ class _Task:
         with self._patient() as db:
             try:
                 self._write(db, outcome)
-            except StoreError as error:
-                # Postgres cannot hold something in it. The row must not stay RUNNING for that.
-                _log.exception("The outcome could not be written.")
-                return self._write_plain(db, f"what the connector answered cannot be stored: {error.message}")
-            except SyncError as error:
-                _log.exception("The outcome could not be written.")
-                return POSTGRES_AWAY_EXIT if is_away(error) else 2
             except Exception as error:  # noqa: BLE001 - as above
                 _log.exception("The outcome could not be written.")
-                return self._write_plain(db, f"the sidecar itself failed ({type(error).__name__})")
+                if isinstance(error, SyncError) and not isinstance(error, StoreError):
+                    return POSTGRES_AWAY_EXIT if is_away(error) else 2
+                # Postgres cannot hold something in it. The row must not stay RUNNING for that.
+                reason = f"the sidecar itself failed ({type(error).__name__})"
+                if isinstance(error, StoreError):
+                    reason = f"what the connector answered cannot be stored: {error.message}"
+                return self._write_plain(db, reason)
         return 0
 
     def _write(self, db: Database, outcome: Outcome) -> None:
