@@ -2,7 +2,8 @@
 
 import http.client
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from itertools import chain, repeat
 from urllib.parse import quote, urlencode, urlsplit
@@ -107,10 +108,8 @@ class BulkRequest:
         headers |= {"X-Jitsu-Schema": target.schema} if target.schema else {}
         headers |= {"Transfer-Encoding": "chunked"}
         path = f"/bulk/{quote(bulker.sync_id, safe='')}?{urlencode(query)}"
-        try:
+        with _named_errors(urlsplit(bulker.url).netloc.rpartition("@")[2], "begun"):
             self._upload = Upload(bulker.url, path, headers, bulker.cap_deadline)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise _broken(urlsplit(bulker.url).netloc.rpartition("@")[2], "begun", error) from error
 
     def send(self, blocks: list[bytes], rows: int) -> None:
         """Send blocks of whole lines (without their last line feed); raise BulkerError with Bulker's answer."""
@@ -122,12 +121,8 @@ class BulkRequest:
     def finish(self) -> Ack:
         """End the body and wait for Bulker's 200; raise BulkerError for anything else."""
         self._write((b"0\r\n\r\n",), "finished")
-        try:
+        with closing(self._upload), _named_errors(self._upload.where, "finished"):
             answer = self._upload.answer(_ANSWER_SECONDS)
-        except (OSError, http.client.HTTPException) as error:
-            raise _broken(self._upload.where, "finished", error) from error
-        finally:
-            self._upload.close()
         body = _parse(answer.body)
         state = (body and body.state) or _State()
         if answer.status != http.HTTPStatus.OK or body is None or body.error or state.status != "COMPLETED":
@@ -146,13 +141,13 @@ class BulkRequest:
 
     def _write(self, parts: Iterable[bytes], what: str) -> None:
         try:
-            early = self._upload.write(parts, _WRITE_SECONDS)
-        except (OSError, http.client.HTTPException) as error:
+            with _named_errors(self._upload.where, what):
+                early = self._upload.write(parts, _WRITE_SECONDS)
+            if early is not None:
+                raise self._refusal(early)
+        except BulkerError:
             self._upload.close()
-            raise _broken(self._upload.where, what, error) from error
-        if early is not None:
-            self._upload.close()
-            raise self._refusal(early)
+            raise
 
     def _refusal(self, answer: Answer) -> BulkerError:
         parsed = _parse(answer.body)
@@ -166,18 +161,24 @@ class BulkRequest:
         return kind(f"Bulker at {self._upload.where} answered {answer.status}: {text}")
 
 
-def _broken(where: str, what: str, error: Exception) -> BulkerError:
+@contextmanager
+def _named_errors(where: str, what: str) -> Iterator[None]:
+    """Raise BulkerAway for a connection that broke; BulkerError for a request that can never be sent."""
+    try:
+        yield
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        # Such as a token that no header holds, or a certificate that is not trusted.
+        kind = BulkerError if isinstance(error, ValueError) else BulkerAway
+        raise kind(f"The request to Bulker at {where} could not be {what}: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        reason = "it did not answer in time"
-    elif isinstance(error, ConnectionError):
-        reason = error.strerror or "it hung up"
-    elif isinstance(error, http.client.HTTPException):
-        reason = "its answer was cut off, or is no HTTP"
-    else:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-    # What cannot be sent at all (a token that no header holds, a certificate that is not trusted) stays so.
-    kind = BulkerError if isinstance(error, ValueError) else BulkerAway
-    return kind(f"The request to Bulker at {where} could not be {what}: {reason}.")
+        return "it did not answer in time"
+    if isinstance(error, http.client.HTTPException) and not isinstance(error, ConnectionError):
+        return "its answer was cut off, or is not HTTP"
+    default = "it hung up" if isinstance(error, ConnectionError) else type(error).__name__
+    return getattr(error, "strerror", None) or default
 
 
 def _parse(body: bytes) -> _Body | None:

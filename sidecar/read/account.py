@@ -45,14 +45,10 @@ class StreamAccount:
         self.sent += rows
         self.bytes += size
 
-    def count_acked(self, stored: int, refused: int) -> None:
-        """Count rows that Bulker answered for."""
+    def count_settled(self, stored: int, refused: int) -> None:
+        """Count rows that Bulker answered for, or that cannot be sent."""
         self.stored += stored
         self.refused += refused
-
-    def count_refused(self) -> None:
-        """Count a record that cannot be sent."""
-        self.refused += 1
 
     def count_gap(self) -> None:
         """Count records, however many, that the source had sent and that did not arrive."""

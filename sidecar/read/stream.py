@@ -138,7 +138,7 @@ class StreamWriter:
         if number is None:
             self.account.count_emitted(1)
             number = self.account.emitted
-        self.account.count_refused()
+        self.account.count_settled(0, 1)
         self.last_refusal = f"record {number} of stream {self.id.key} was refused: {why}"
         self.fail(self.last_refusal, FailureKind.ROWS_REFUSED)
 
@@ -208,7 +208,7 @@ class StreamWriter:
             return False
         self.replaced = self.replaced or self.replaces
         self._mode = WriteMode.BATCH
-        self.account.count_acked(ack.stored, max(request.rows - ack.stored, 0))
+        self.account.count_settled(ack.stored, max(request.rows - ack.stored, 0))
         if ack != Ack(request.rows, request.rows):
             self._on_difference(request.rows, ack)
         return True

@@ -144,8 +144,8 @@ def test_a_refusal_of_a_small_request_gives_its_text() -> None:
         (answer(429, b""), "answered 429: no text"),
         (answer(502, b"<html>Bad Gateway</html>"), "answered 502: <html>Bad Gateway"),
         (answer(500, b"x" * 10_000), "answered 500: " + "x" * 10_000),
-        (b"SSH-2.0-OpenSSH\r\n", "is no HTTP"),
-        (b"HTTP/1.1 200", "answered 200|cut off|no HTTP"),
+        (b"SSH-2.0-OpenSSH\r\n", "is not HTTP"),
+        (b"HTTP/1.1 200", "answered 200|cut off|not HTTP"),
         (b"", "hung up"),
     ],
 )
