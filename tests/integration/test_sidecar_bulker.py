@@ -219,7 +219,7 @@ def test_a_connection_that_breaks_is_an_error(hard: bool) -> None:
 
 @pytest.mark.fault(58)
 def test_a_bulker_that_stops_reading_is_given_up_in_time() -> None:
-    """A half-open connection: the upload stalls, and the deadline ends it; no deadline is for ever."""
+    """A half-open connection: the upload stalls, and the deadline ends it; no deadline is endless."""
     over = threading.Event()
 
     def handler(connection: socket.socket) -> None:
@@ -376,7 +376,7 @@ def test_over_tls_an_early_refusal_gives_its_text(trusted: ssl.SSLContext) -> No
 
 
 def test_a_certificate_that_is_not_trusted_is_an_error(tls: tuple[ssl.SSLContext, Path]) -> None:
-    """No row is sent to whoever it may be."""
+    """No row is sent to an unknown server."""
     with odd_server(lambda _: None, tls[0]) as url, pytest.raises(BulkerError, match="could not be begun"):
         BulkRequest(_bulker(url), TARGET)
 

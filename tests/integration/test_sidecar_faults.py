@@ -48,7 +48,7 @@ TABLES = ("source_spec", "source_check", "source_catalog", "source_state", "sour
 
 
 def _everything(sidecar: SidecarProcess) -> str:
-    """All that is in the database, and all that the container said."""
+    """Everything in the database and in the container's output."""
     rows = [row for table in TABLES for row in sidecar.database.rows(f"SELECT t::text AS t FROM {table} t")]
     return "\n".join(row["t"] for row in rows) + sidecar.output.decode()
 
@@ -196,7 +196,7 @@ def test_a_result_is_kept_letter_for_letter(sidecar: SidecarProcess) -> None:
 def test_a_result_that_postgres_cannot_hold_still_ends_in_a_row(
     sidecar: SidecarProcess, spec: bytes, command: str
 ) -> None:
-    """Kept with replacements, or FAILED with the reason; never RUNNING for ever."""
+    """Kept with replacements, or FAILED with the reason; never left RUNNING."""
     sidecar.database.rows("UPDATE syncctl_task SET command = :c", c=command)
     sidecar.give(config={})
     kind, name = (b"SPEC", b"spec") if command == "spec" else (b"CATALOG", b"catalog")
@@ -349,7 +349,7 @@ def _logged(database: TestDatabase) -> list[str]:
 
 
 def test_a_hundred_thousand_lines_neither_block_nor_grow(database: TestDatabase, capfd: Any) -> None:
-    """The newest wait, within a bound; how many were dropped is told, exactly, in their place; all are printed."""
+    """The newest wait, within a bound; the number of dropped lines stands in their place, exactly; all are printed."""
     busy = _shipper(database.url)
     for number in range(100_000):
         busy.log("INFO", f"line {number} 100%s")
@@ -510,7 +510,7 @@ def test_a_line_that_postgres_refuses_does_not_stop_the_others(database: TestDat
 
 
 def test_lines_around_one_that_postgres_refuses_stay_in_order(database: TestDatabase) -> None:
-    """They were said in one moment, and are written by halves."""
+    """They have one timestamp, and are written by halves."""
     database.rows("ALTER TABLE task_log ADD CHECK (message <> 'poison')")
     busy = _shipper(database.url)
     texts = [f"line {number}" for number in range(9)]
@@ -521,7 +521,7 @@ def test_lines_around_one_that_postgres_refuses_stay_in_order(database: TestData
 
 
 def test_where_postgres_refuses_our_own_lines_none_is_told_without_end(database: TestDatabase) -> None:
-    """The line that tells what was dropped is refused too: that is not told again."""
+    """The notice of dropped lines is refused too, without another notice."""
     database.rows("ALTER TABLE task_log ADD CHECK (logger <> 'jitsu')")
     busy = _shipper(database.url)
     busy.start()
@@ -593,7 +593,7 @@ def test_log_lines_do_not_part_the_rows(tmp_path: Path, bulker: FakeBulker) -> N
 
 
 def test_log_lines_do_not_wait_for_bulker(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
-    """What was said before the end of a stream is there while a slow warehouse still takes its rows."""
+    """Lines before the end of a stream are there while a slow warehouse still takes its rows."""
     sidecar.give(catalog=catalog("plants"))
     seen: list[str] = []
 
@@ -608,7 +608,7 @@ def test_log_lines_do_not_wait_for_bulker(sidecar: SidecarProcess, bulker: FakeB
 
 
 def test_a_changed_configuration_is_told_where_it_was_changed(sidecar: SidecarProcess) -> None:
-    """Behind what the connector said before it."""
+    """Behind the connector's lines before it."""
     sidecar.give(catalog=catalog("plants"), config={"token": "old-token-1"})
     control = {"type": "CONNECTOR_CONFIG", "connectorConfig": {"config": {"token": "new-token-2"}}}
     messages = [log("renewing"), {"type": "CONTROL", "control": control}, log("renewed")]

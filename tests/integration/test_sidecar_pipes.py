@@ -58,7 +58,7 @@ def _read(settings: SidecarSettings, stop: Shutdown, slow: float = 0.0) -> tuple
 
 @pytest.mark.parametrize("odd", ["pipe", "link", "folder"])
 def test_what_is_no_exit_code_is_none(plants: SidecarProcess, odd: str) -> None:
-    """A connector that puts something else in its place holds nothing up, and is no success."""
+    """A connector that puts something else in its place holds nothing up, and does not succeed."""
     code, other = plants.exit_code_file, plants.folder / "other"
     other.write_text("0\n")
     with plants.start(DRAIN_SECONDS="1") as sidecar:

@@ -55,7 +55,7 @@ def test_log_lines_are_stored_in_order_with_their_levels(sidecar: SidecarProcess
 
 
 def test_log_messages_that_come_together_are_logged_one_by_one(tmp_path: Path, bulker: FakeBulker) -> None:
-    """In order, with what is said between them; one that cannot be read costs itself, and secrets are hidden."""
+    """In order with the messages between them; one that cannot be read costs itself, and secrets are hidden."""
     reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants"), config={"password": "planted-1"})
     broken: list[object] = [{"type": "LOG", "log": {"level": 1}}, {"type": "LOG"}]
     reading.feed(log("one"), record("plants", {"id": 1}), log("two planted-1", "DEBUG"), "noise", log("three", "ODD"))

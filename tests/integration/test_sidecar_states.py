@@ -96,7 +96,7 @@ def test_a_raw_state_is_one_of_its_kind(db: Database, database: TestDatabase, va
 
 
 def test_of_a_state_in_both_tables_the_newer_one_counts(db: Database, database: TestDatabase) -> None:
-    """Another sidecar on the same database does not know of ours."""
+    """Another sidecar on the same database does not know this one."""
     db.transact(_save("plants", RAW[0]))
     database.rows("INSERT INTO source_state (sync_id, stream, state) VALUES (:s, 'plants', '{\"c\": 2}')", s=SYNC)
     assert db.transact(lambda db: states.load(db, SYNC)) == [("plants", b'{"c": 2}')]
@@ -199,7 +199,7 @@ def test_a_flood_of_states_is_not_written_one_by_one(
 def test_the_keeper_insists_at_the_end_and_then_tells(
     gate: Proxy, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With patience it waits for Postgres; where that stays away every state's owner is told."""
+    """With patience it waits for Postgres; if that stays away every state's owner gets the reason."""
     reasons: list[str] = []
     monkeypatch.setattr(outbox, "_PAUSE_SECONDS", 1000.0)
     with Database(gate.url) as db:
@@ -221,7 +221,7 @@ def test_the_keeper_insists_at_the_end_and_then_tells(
 
 
 def test_what_postgres_will_never_take_does_not_keep_others_waiting(db: Database, database: TestDatabase) -> None:
-    """Its owner is told why; the next one is saved. So with a table that is not there."""
+    """Its owner gets the reason; the next one is saved. So with a table that is not there."""
     reasons: list[str] = []
     keep = Outbox(db)
     keep.put("plants", _save("plants", b"{"), _refused(reasons))
@@ -270,7 +270,7 @@ def test_postgres_away_in_the_middle_holds_no_row_up(
 def test_postgres_away_for_good_ends_the_run_without_a_row(
     sidecar: SidecarProcess, bulker: FakeBulker, gate: Proxy
 ) -> None:
-    """Exit code 3 in time: the sweep concludes, and knows why; nothing waits for ever."""
+    """Exit code 3 in time: the sweep concludes, and knows why; nothing waits without end."""
     sidecar.environment["DATABASE_URL"] = gate.url
     sidecar.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
     with sidecar.start(STORE_PATIENCE_SECONDS="1", GRACE_SECONDS="2") as process:

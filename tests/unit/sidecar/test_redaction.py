@@ -187,7 +187,7 @@ def test_a_number_longer_than_python_s_own_hides_no_secret_from_us(digits: int) 
 
 
 def test_marked_properties_are_secrets_whatever_their_name() -> None:
-    """At any depth, in lists too; and in a changed configuration as well, without being told again."""
+    """At any depth, in lists too; and in a changed configuration as well, without being marked again."""
     hiding = _of({})
     hiding.learn(
         b'{"colour":{"shade":"planted"},"rose":["thorny-1"],"leaf":12345678,"size":"large-one"}',
@@ -210,7 +210,7 @@ def test_documents_stay_json() -> None:
 
 
 def test_names_in_a_catalog_are_not_words_to_hide() -> None:
-    """A password that is a word must not rename a stream or column; one that is no word is hidden."""
+    """A password that is a word must not rename a stream or column; any other is hidden."""
     catalog = b'{"streams":[{"name":"orders","json_schema":{"default":"s3cr3t-t0ken"}}]}'
     assert _of({"password": "orders"}).redact_json(catalog, words=False) == catalog
     assert b"s3cr3t" not in _of({"password": "s3cr3t-t0ken"}).redact_json(catalog, words=False)

@@ -18,7 +18,7 @@ NEEDED = {
 
 
 def test_the_original_controllers_environment_is_enough() -> None:
-    """Its variables (docs/reference/contract.md C14, C15) and none of ours."""
+    """Its variables (docs/reference/contract.md C14, C15) and no others."""
     settings = SidecarSettings.load(
         NEEDED | {"SYNC_ID": "s", "TASK_ID": "t", "STARTED_AT": "2024-04-19T10:00:00Z", "STARTED_BY": "{}"}
     )
@@ -75,7 +75,7 @@ def test_a_file_that_is_not_there_is_empty(tmp_path: Path) -> None:
 
 
 def test_a_packed_file_is_unpacked(tmp_path: Path) -> None:
-    """What does not fit a Secret otherwise is in it as gzip; what is no gzip is named."""
+    """Files too large for a Secret are gzipped in it; a broken one is named."""
     settings = SidecarSettings.load(NEEDED | {"CONFIG_FOLDER": str(tmp_path)})
     (tmp_path / "catalog.json.gz").write_bytes(gzip.compress(b'{"streams":[]}'))
     assert settings.file("catalog") == b'{"streams":[]}'

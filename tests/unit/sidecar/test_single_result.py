@@ -120,7 +120,7 @@ def test_a_secret_that_reads_like_the_status_changes_no_outcome(tmp_path: Path) 
     ("bad", "encoding"), [pytest.param("\udcfc", "ascii", id="half a pair"), pytest.param("ü", "latin-1", id="Latin-1")]
 )
 def test_a_check_is_heard_whatever_bytes_its_message_has(tmp_path: Path, status: str, bad: str, encoding: str) -> None:
-    """What is no text is shown as U+FFFD."""
+    """Bytes that are not text become U+FFFD."""
     message = _result(Command.CHECK, {"status": status, "message": f"Schl{bad}ssel"})
     line = json.dumps(message, ensure_ascii=encoding == "ascii").encode(encoding)
     outcome = _settle(tmp_path, Command.CHECK, line)
@@ -138,7 +138,7 @@ def test_nothing_usable_is_not_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("malformed_lines", [0, 30])
 def test_a_broken_result_is_the_reason_before_a_fatal_line_ahead_of_it(tmp_path: Path, malformed_lines: int) -> None:
-    """The later word counts; however many odd lines were told before."""
+    """The later one counts, however many malformed lines were logged before."""
     before = [*({"type": "odd"} for _ in range(malformed_lines)), log("boom", "FATAL")]
     found = _settle(tmp_path, Command.DISCOVER, *before, _result(Command.DISCOVER, {"streams": None}))
     assert "has no usable content" in found.reason

@@ -1,4 +1,4 @@
-"""What Bulker is told about a stream: never wrong, and never what a header cannot hold."""
+"""A stream's schema for Bulker: never wrong, and never more than a header can hold."""
 
 import json
 from typing import Any

@@ -296,7 +296,7 @@ def test_counts_that_make_no_sense_are_told_and_the_state_goes_on(
 
 @pytest.mark.parametrize("count", [1, 1.5, 0, -1, 3, 3.0, 2.5, 9007199254740993])
 def test_a_source_that_counted_otherwise_is_no_plain_success(make: Make, bulker: FakeBulker, count: float) -> None:
-    """Both numbers are told, for a stream's state and for a shared one; a state that counts more is not saved."""
+    """Both numbers are reported, for a stream's state and for a shared one; a state that counts more is not saved."""
     reading = make(catalog("plants", incremental=True), state=STARTED)
     reading.feed(*_rows("plants", 1, 2), state("plants", {"c": 2}, count), status("plants", "COMPLETE"))
     assert reading.end().state == "PARTIAL"
@@ -353,7 +353,7 @@ def test_a_streams_gap_holds_back_its_own_states_alone(make: Make, bulker: FakeB
 
 
 def test_refused_and_unselected_records_count_as_arrived(make: Make, bulker: FakeBulker) -> None:
-    """They came, and are told by name: the source's count, of a stream or of all, is right."""
+    """They arrived, and are reported by name: the source's count, of a stream or of all, is right."""
     reading = make(catalog("plants", incremental=True), state=STARTED)
     reading.feed(*_rows("plants", 1), record("plants", []), state("plants", {"c": 2}, 2), *_rows("plants", 3))
     reading.feed(*_rows("weeds", 1), shared({"c": 3}, 2), status("plants", "COMPLETE")).end()
@@ -428,7 +428,7 @@ def test_states_of_streams_that_the_catalog_lacks_are_not_saved(make: Make, bulk
 
 
 def test_records_after_complete_are_stored_and_told(make: Make, bulker: FakeBulker) -> None:
-    """They are added to what was there already; the stream is no plain success."""
+    """They are added to what was there already; the stream is not a plain success."""
     reading = make(catalog("plants"))
     reading.feed(*_rows("plants", 1), status("plants", "COMPLETE"), *_rows("plants", 2, 3)).end()
     assert [row["id"] for row in bulker.rows("plants")] == [1, 2, 3]
@@ -438,7 +438,7 @@ def test_records_after_complete_are_stored_and_told(make: Make, bulker: FakeBulk
 
 @pytest.mark.parametrize("exit_code", [0, 1])
 def test_a_stranger_that_is_given_up_stops_no_shared_state(make: Make, bulker: FakeBulker, exit_code: int) -> None:
-    """A stream that nobody selected may be told INCOMPLETE while a state of all streams waits."""
+    """An unselected stream may report INCOMPLETE while a state of all streams waits."""
     reading = make(catalog("plants", incremental=True), state=STARTED)
     reading.feed(*_rows("plants", 1), shared({"c": 1}), status("weeds", "INCOMPLETE"), *_rows("plants", 2))
     outcome = reading.feed(status("plants", "COMPLETE")).end(exit_code)
@@ -528,7 +528,7 @@ def _global(parts: dict[str, Any], value: Any = None) -> bytes:
 )
 @pytest.mark.fault(78)
 def test_what_is_handed_back_on_a_resume(saved: list[tuple[str, bytes]], handed: list[str] | None) -> None:
-    """Nothing for a stream that begins anew, no null, no "done" marker, in a GLOBAL state either."""
+    """Nothing for a stream that starts over, no null, no "done" marker, in a GLOBAL state either."""
     given = resume_states(_CATALOG, saved)
     if handed is None:
         assert given is None

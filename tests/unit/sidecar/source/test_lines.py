@@ -57,7 +57,7 @@ def test_without_limits_in_reach_nothing_is_lost_or_added(lines: list[bytes], cu
 
 @pytest.mark.parametrize("chunk", [4096, 65536, 1024 * 1024])
 def test_a_record_over_its_limit_is_passed_over_with_its_size(chunk: int) -> None:
-    """The neighbours are whole; the head still tells the stream; the size is the line's, exactly."""
+    """The neighbours are whole; the head still names the stream; the size is the line's, exactly."""
     long = RECORD + b"x" * (RECORD_BYTES + 5000) + b'"}}}'
     data = b'{"a":1}\n' + long + b'\n{"b":2}\n'
     got = _read(LineReader(), [data[at : at + chunk] for at in range(0, len(data), chunk)])
@@ -113,7 +113,7 @@ def test_a_long_line_in_tiny_pieces_costs_its_size() -> None:
 
 
 def test_a_last_line_needs_no_line_feed() -> None:
-    """It is given with one; blanks alone are no line."""
+    """It is given with one; blanks alone do not count."""
     reader = LineReader()
     assert reader.feed(b'{"a":1}\n{"b":2}') == [b'{"a":1}\n']
     assert reader.flush() == [b'{"b":2}\n']

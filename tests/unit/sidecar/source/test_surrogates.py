@@ -1,4 +1,4 @@
-"""Halves of surrogate pairs: whatever a state holds, it is decoded and comes back as it was."""
+"""Unpaired surrogates: whatever a state holds, it is decoded and comes back as it was."""
 
 import json
 
@@ -29,7 +29,7 @@ _PIECES = st.sampled_from(
 
 @given(st.lists(_PIECES, max_size=12))
 def test_any_text_is_decoded_and_restored(pieces: list[str]) -> None:
-    """Case and all; what is no half is left alone."""
+    """Case and all; everything else stays."""
     text = ('{"c":"' + "".join(pieces) + '"}').encode()
     changed = surrogates.stand_in(text)
     assert len(changed) == len(text)
@@ -41,6 +41,6 @@ def test_any_text_is_decoded_and_restored(pieces: list[str]) -> None:
 
 @pytest.mark.parametrize("taken", [rb"\ue000", rb"\uEdff"])
 def test_where_a_stand_in_is_in_use_nothing_is_changed(taken: bytes) -> None:
-    """It could not be told from a half afterwards: such a state is not read, and that is told."""
+    """It could not be distinguished afterwards: such a state is reported as unreadable."""
     text = b'{"c":"\\ud800 ' + taken + b'"}'
     assert surrogates.stand_in(text) == text
