@@ -1,4 +1,4 @@
-"""The sidecar's environment: the variables of the original sidecar and a few more (docs/reference/contract.md C14, C15)."""
+"""The sidecar's environment: the original sidecar's variables and a few more (docs/reference/contract.md C14, C15)."""
 
 import gzip
 import os
