@@ -145,34 +145,26 @@ class _Pool(ThreadPool):
         super().put(obj)
 
 
-class _Server(ClosingServer):
-    ConnectionClass = _Connection
-
-    def __init__(self, port: int, app: Any, request_seconds: float) -> None:
-        super().__init__(("127.0.0.1", port), app, request_queue_size=_BACKLOG, timeout=_IDLE_SECONDS)
-        self.gateway = _Gateway
-        self.requests = _Pool(self, min=_THREADS, max=_MOST_THREADS)
-        self.shutdown_timeout = _STOP_SECONDS
-        self.expiration_interval = _TICK_SECONDS
-        self.request_seconds = request_seconds
-
-    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002 - cheroot's own signature
-        _log.log(level, "The warehouse's server: %s", msg, exc_info=traceback)
-
-
-class WarehouseServer:
+class WarehouseServer(ClosingServer):
     """A context manager that serves the warehouse at `url`, on this machine alone. Port 0 takes any free one.
 
     On exit a commit ends, while requests whose body is incomplete break off and store nothing.
     """
 
+    ConnectionClass = _Connection
+
     def __init__(self, warehouse: Warehouse, port: int = 0, request_seconds: float = REQUEST_SECONDS) -> None:
-        self._server = _Server(port, warehouse.wsgi, request_seconds)
-        self._thread = threading.Thread(target=self._server.serve, name="warehouse", daemon=True)
+        super().__init__(("127.0.0.1", port), warehouse.wsgi, request_queue_size=_BACKLOG, timeout=_IDLE_SECONDS)
+        self.gateway = _Gateway
+        self.requests = _Pool(self, min=_THREADS, max=_MOST_THREADS)
+        self.shutdown_timeout = _STOP_SECONDS
+        self.expiration_interval = _TICK_SECONDS
+        self.request_seconds = request_seconds
+        self._thread = threading.Thread(target=self.serve, name="warehouse", daemon=True)
 
     def __enter__(self) -> Self:
         try:
-            self._server.prepare()
+            self.prepare()
         except OSError as exc:
             raise SyncError(f"The warehouse cannot listen on its port: {exc.strerror or exc}; choose another.") from exc
         self._thread.start()
@@ -184,7 +176,7 @@ class WarehouseServer:
     @property
     def port(self) -> int:
         """The port it listens on."""
-        port: int = self._server.bind_addr[1]
+        port: int = self.bind_addr[1]
         return port
 
     @property
@@ -194,5 +186,8 @@ class WarehouseServer:
 
     def close(self) -> None:
         """Stop listening, and return when all requests have ended."""
-        self._server.stop()
+        self.stop()
         self._thread.join()
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002 - cheroot's own signature
+        _log.log(level, "The warehouse's server: %s", msg, exc_info=traceback)
