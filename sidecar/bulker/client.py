@@ -52,7 +52,7 @@ class Ack(Struct, frozen=True):
     why: str = ""
 
 
-class _State(Struct, frozen=True):
+class _BulkState(Struct, frozen=True):
     status: str = "COMPLETED"
     processedRows: int | None = None  # noqa: N815 - the wire's spelling
     successfulRows: int | None = None  # noqa: N815 - the wire's spelling
@@ -61,7 +61,7 @@ class _State(Struct, frozen=True):
 
 
 class _Body(Struct, frozen=True):
-    state: _State | None = None
+    state: _BulkState | None = None
     error: str | None = None
 
 
@@ -81,17 +81,16 @@ class Bulker(Struct, frozen=True):
 
     def open(self, target: Target) -> "BulkRequest":
         """Begin a request, retrying the connection; raise BulkerError."""
-        attempt = 0
-        while True:
-            attempt += 1
-            pause = self.pause_seconds * 2**attempt
+        for attempt in range(1, _CONNECT_TRIES):
             try:
                 return BulkRequest(self, target)
             except BulkerAway:
+                pause = self.pause_seconds * 2**attempt
                 wakes = time.monotonic() + pause
-                if attempt == _CONNECT_TRIES or self.cap_deadline(wakes) < wakes:
+                if self.cap_deadline(wakes) < wakes:
                     raise
             time.sleep(pause)
+        return BulkRequest(self, target)
 
 
 class BulkRequest:
@@ -124,7 +123,7 @@ class BulkRequest:
         with closing(self._upload), _named_errors(self._upload.where, "finished"):
             answer = self._upload.answer(_ANSWER_SECONDS)
         body = _parse(answer.body)
-        state = (body and body.state) or _State()
+        state = (body and body.state) or _BulkState()
         if answer.status != http.HTTPStatus.OK or body is None or body.error or state.status != "COMPLETED":
             raise self._refusal(answer)
         if state.processedRows is None or state.successfulRows is None:

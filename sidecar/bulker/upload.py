@@ -61,9 +61,7 @@ class Upload:
         # http.client opens the socket with the headers; it is typed Any.
         self._socket = cast(socket.socket, self._connection.sock)
         self._socket.settimeout(0)
-        self._readable, self._ready = select.poll(), select.poll()
-        self._readable.register(self._socket, select.POLLIN)
-        self._ready.register(self._socket, select.POLLIN | select.POLLOUT)
+        self._poll = select.poll()
 
     def write(self, parts: Iterable[bytes], seconds: float) -> Answer | None:
         """Send all parts and return None; stop at an early answer and return that.
@@ -79,9 +77,9 @@ class Upload:
             try:
                 sent = self._socket.send(left[0]) if self._secure else self._socket.sendmsg(islice(left, _MOST_PARTS))
             except ssl.SSLWantReadError:
-                self._wait(self._readable, deadline)
+                self._wait(select.POLLIN, deadline)
             except _NOT_NOW:
-                self._wait(self._ready, deadline)
+                self._wait(select.POLLIN | select.POLLOUT, deadline)
             except ConnectionError:
                 # It hung up; an answer before that is still there.
                 return self.answer(_EARLY_ANSWER_SECONDS)
@@ -136,9 +134,9 @@ class Upload:
             try:
                 data = self._socket.recv(_ANSWER_BYTES)
             except ssl.SSLWantWriteError:
-                self._wait(self._ready, deadline)
+                self._wait(select.POLLIN | select.POLLOUT, deadline)
             except _NOT_NOW:
-                self._wait(self._readable, deadline)
+                self._wait(select.POLLIN, deadline)
             else:
                 if not data:
                     return b""
@@ -147,9 +145,10 @@ class Upload:
         del self._received[:size]
         return data
 
-    def _wait(self, poll: select.poll, deadline: float) -> None:
+    def _wait(self, events: int, deadline: float) -> None:
         """Wait in short naps, to notice a shutdown."""
-        while not poll.poll(_LOOK_SECONDS * 1000):
+        self._poll.register(self._socket, events)
+        while not self._poll.poll(_LOOK_SECONDS * 1000):
             if time.monotonic() >= self._cap_deadline(deadline):
                 raise TimeoutError
 
