@@ -38,11 +38,13 @@ class LogForwarder(threading.Thread):
         self._lines: deque[LogLine] = deque(maxlen=_HOLD_LINES)
         self._more = threading.Event()
         self._over = False
+        self._resume_at = 0.0
 
     def send(self, lines: Iterable[LogLines]) -> None:
-        """Take lines without blocking; drop the oldest if too many wait."""
-        self._lines.extend(line for together in lines for line in together)
-        self._more.set()
+        """Take lines without blocking; drop the oldest if too many wait, and all during a pause."""
+        if time.monotonic() >= self._resume_at:
+            self._lines.extend(line for together in lines for line in together)
+            self._more.set()
 
     def close(self) -> None:
         """End the thread; wait a moment for the lines left."""
@@ -59,8 +61,8 @@ class LogForwarder(threading.Thread):
                 self._send_all()
             except (OSError, http.client.HTTPException, ValueError) as error:
                 _log.warning("Log lines could not be posted to Bulker: %s", str(error) or type(error).__name__)
+                self._resume_at = time.monotonic() + _PAUSE_SECONDS
                 self._lines.clear()
-                self._pause()
 
     def _send_all(self) -> None:
         kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
@@ -76,11 +78,3 @@ class LogForwarder(threading.Thread):
                     raise http.client.HTTPException(f"it answered {answer.status}")
         finally:
             connection.close()
-
-    def _pause(self) -> None:
-        """Drop the lines that come during the pause."""
-        until = time.monotonic() + _PAUSE_SECONDS
-        while not self._over and time.monotonic() < until:
-            self._more.wait(max(until - time.monotonic(), 0))
-            self._more.clear()
-            self._lines.clear()
