@@ -45,8 +45,7 @@ for part in sys.argv[4:]:
 os.chdir("/")
 for name in ("initdb", "postgres"):
     program = os.path.join(sys.argv[3], name)
-    pid = os.posix_spawn(program, [program, "--version"], os.environ)
-    if code := os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+    if code := os.spawnv(os.P_WAIT, program, [program, "--version"]):
         sys.exit(f"{program} ended with code {code}")
 """
 
@@ -126,8 +125,7 @@ def _on(shelf: Path, site: Path, account: tuple[int, int]) -> Path:
     try:
         room.chmod(0o711)
         _make(room / "copy", site)
-        if trouble := _trouble(room / "copy", account):
-            raise StoreUnavailable(trouble)
+        _try(room, account)
         if copy.exists():
             copy.rename(room / "damaged")  # removed with the room; a server that runs from it keeps its open files
         (room / "copy").rename(copy)
@@ -138,8 +136,8 @@ def _on(shelf: Path, site: Path, account: tuple[int, int]) -> Path:
 
 def _is_whole(site: Path, copy: Path) -> bool:
     """Tell whether every file has the same content: a crash of the machine may have cut some."""
-    paths = (path.relative_to(site) for part in _parts(site) for path in (site / part).rglob("*") if path.is_file())
-    return all((copy / path).is_file() and (copy / path).read_bytes() == (site / path).read_bytes() for path in paths)
+    files = (path.relative_to(site) for part in _parts(site) for path in (site / part).rglob("*") if path.is_file())
+    return all((copy / file).is_file() and (copy / file).read_bytes() == (site / file).read_bytes() for file in files)
 
 
 def _make(copy: Path, site: Path) -> None:
@@ -149,5 +147,17 @@ def _make(copy: Path, site: Path) -> None:
         path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)  # the umask may have taken it away
 
 
+def _try(room: Path, account: tuple[int, int]) -> None:
+    """Make a trial cluster with the copy, as the account. Raise StoreUnavailable if that fails."""
+    programs = Programs(room / "copy" / BIN, room / "log", account)
+    data = room / "data"
+    data.mkdir(mode=0o700)
+    os.chown(data, *account)
+    programs.initialise(data, "trial", "--no-sync")
+    programs.execute(data, "SELECT 1")
+
+
 def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or [""])[-1]
+    """Return the last line of a program's output, without those of initdb about its clean-up."""
+    lines = [line for line in text.strip().splitlines() if not line.startswith("initdb: removing")]
+    return lines[-1] if lines else ""
