@@ -106,7 +106,7 @@ class Edition:
         self._serve(stack, self._settings(bulker.url, token))
 
     def _lock_home(self, stack: ExitStack) -> None:
-        self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        files.own_folder(self.home)
         try:
             stack.enter_context(files.lock(self.home / "lock"))
         except BlockingIOError as error:

@@ -77,8 +77,8 @@ def demo(home: Home) -> None:
     set_up_process()
     output, home = Output(), home / "demo"
     with exit_on_error(output, interrupted="Interrupted; everything that the demo started has been stopped."):
+        log_to(home / LOG_FILE)
         try:
-            log_to(home / LOG_FILE)
             with (
                 edition(home, _port(), {}, output.note) as running,
                 Deployment(running.url, running.token) as deployment,

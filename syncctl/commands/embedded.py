@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common.errors import SettingsError
+from common.errors import SettingsError, SyncError
 from syncctl import settings
 
 if TYPE_CHECKING:
@@ -54,8 +54,15 @@ def set_up_process() -> None:
 
 
 def log_to(file: Path) -> None:
-    """Send the edition's log lines to a file: they would break a live display."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch()
-    file.chmod(0o600)  # one of an earlier version
-    logging.basicConfig(filename=file, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    """Send the edition's log lines to a file: they would break a live display.
+
+    Raise SyncError if it cannot be written, or if another account could misuse its folder.
+    """
+    from embedded import files
+
+    try:
+        files.own_folder(file.parent)
+        stream = os.fdopen(files.open_log(file), "a", encoding="utf-8")
+    except OSError as error:
+        raise SyncError(f"{file} cannot be written ({error.strerror}). {files.HOME_ADVICE}") from error
+    logging.basicConfig(stream=stream, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

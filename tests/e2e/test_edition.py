@@ -3,6 +3,8 @@
 import os
 import signal
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -113,6 +115,28 @@ def test_an_empty_token_file_opens_nothing(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
         up.process.send_signal(signal.SIGTERM)
         assert up.process.wait(60) == 0, "stopped as by Ctrl-C"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder to another account")
+@pytest.mark.parametrize("command", [["demo"], ["serve", "--port", "0"]])
+def test_a_home_of_another_account_is_refused(tmp_path: Path, command: list[str]) -> None:
+    """Root follows no link there and takes no token: it would write where the other account wants."""
+    victim, home = tmp_path / "victim", tmp_path / "home"
+    victim.write_text("precious")
+    victim.chmod(0o644)
+    (home / "demo").mkdir(parents=True)
+    for path in (home / "demo" / "edition.log", home / "lock"):
+        path.symlink_to(victim)
+    (home / "token").write_text("planted")
+    for path in (home, *home.rglob("*")):
+        os.chown(path, 54321, 54321, follow_symlinks=False)
+    program, variables = Path(sys.executable).with_name("syncctl"), {"SYNCCTL_HOME": str(home), "PATH": os.defpath}
+    done = subprocess.run([program, *command], check=False, env=variables, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "belongs to another account (54321), which could misuse this one. Choose a folder" in " ".join(
+        done.stderr.split()
+    )
+    assert (victim.read_text(), victim.stat().st_mode & 0o777) == ("precious", 0o644)
 
 
 def test_a_task_id_with_a_slash_is_found_however_it_is_encoded(edition: EditionProcess) -> None:
