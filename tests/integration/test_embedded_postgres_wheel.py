@@ -1,6 +1,7 @@
 """The wheel's programs where the account that runs them as root cannot reach them: copies, whole and tried."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from common.errors import StoreUnavailable
 from embedded.postgres import wheel
 from embedded.postgres.server import Postgres
 
@@ -112,6 +114,87 @@ def test_a_copy_of_an_earlier_version_is_not_used(tmp_path: Path, closed_wheel: 
     assert len([*shelf.iterdir()]) == 2
 
 
+def make_file(folder: Path) -> None:
+    folder.write_text("a note")
+
+
+def make_link(folder: Path) -> None:
+    folder.symlink_to("/nowhere")
+
+
+@pytest.mark.parametrize("leftover", [make_file, make_link])
+def test_any_leftover_is_removed(
+    tmp_path: Path, closed_wheel: Path, shelf: Path, leftover: Callable[[Path], None]
+) -> None:
+    """Also what no version of this project leaves."""
+    shelf.mkdir()
+    leftover(shelf / "new-x")
+    assert serve(tmp_path / "database").is_relative_to(shelf)
+    assert len([*shelf.iterdir()]) == 1
+
+
+def test_a_place_of_another_account_is_not_used(tmp_path: Path, closed_wheel: Path, shelf: Path) -> None:
+    """That account could swap the copy that root uses."""
+    shelf.mkdir()
+    os.chown(shelf, 54321, 54321)
+    with pytest.raises(StoreUnavailable, match=re.escape(f"{shelf} belongs to another account (54321)")):
+        serve(tmp_path / "database")
+    assert [*shelf.iterdir()] == []
+
+
+def test_a_place_behind_a_link_of_another_account_stays_as_it_is(
+    tmp_path: Path, closed_wheel: Path, shelf: Path
+) -> None:
+    """Its mode, too."""
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    shelf.symlink_to(private)
+    os.chown(shelf, 54321, 54321, follow_symlinks=False)
+    with pytest.raises(StoreUnavailable, match="belongs to another account"):
+        serve(tmp_path / "database")
+    assert private.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_link_of_root_is_not_opened_either(tmp_path: Path, closed_wheel: Path, shelf: Path) -> None:
+    """chmod would follow it."""
+    private = tmp_path / "private"
+    private.mkdir(mode=0o700)
+    shelf.symlink_to(private)
+    with pytest.raises(StoreUnavailable, match="there is no place"):
+        serve(tmp_path / "database")
+    assert private.stat().st_mode & 0o777 == 0o700
+
+
+def replace_by_link(copy: Path) -> None:
+    copy.rename(copy.parent / "elsewhere")
+    copy.symlink_to(copy.parent / "elsewhere")
+
+
+def give_program_away(copy: Path) -> None:
+    os.chown(copy / PROGRAMS / "bin" / "postgres", 54321, 54321)
+
+
+def open_program(copy: Path) -> None:
+    (copy / PROGRAMS / "bin" / "postgres").chmod(0o777)
+
+
+def open_library_folder(copy: Path) -> None:
+    (copy / LIBRARIES).chmod(0o777)
+
+
+@pytest.mark.parametrize("change", [replace_by_link, give_program_away, open_program, open_library_folder])
+def test_a_copy_that_others_may_change_is_made_again(
+    tmp_path: Path, closed_wheel: Path, shelf: Path, change: Callable[[Path], None]
+) -> None:
+    """Although its content is right now."""
+    copy = serve(tmp_path / "first").parents[3]
+    change(copy)
+    assert serve(tmp_path / "second").is_relative_to(copy)
+    for path in (copy, *copy.rglob("*")):
+        found = path.lstat()
+        assert (found.st_uid, found.st_mode & 0o022, path.is_symlink()) == (0, 0, False)
+
+
 def empty(path: Path) -> None:
     path.write_bytes(bytes(path.stat().st_size))
 
@@ -175,7 +258,7 @@ def test_several_processes_at_once_share_one_copy(tmp_path: Path, closed_wheel: 
 
 def without_execution(*folders: Path) -> tuple[str, ...]:
     """A command that runs another one where these folders are mounted noexec, for itself alone."""
-    mounts = " && ".join(f"mkdir -p '{folder}' && mount -t tmpfs -o noexec none '{folder}'" for folder in folders)
+    mounts = " && ".join(f"mkdir -p '{folder}' && mount -t tmpfs -o noexec,mode=755 none '{folder}'" for folder in folders)
     command = ("unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh")
     if subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
         pytest.skip("this root may not mount")
