@@ -19,6 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+from embedded.connectors import package_settings  # noqa: E402 - found by the line above; no packages are there yet
+
 OLDEST, NEWEST = (3, 11), (3, 14)
 OLDEST_GLIBC = (2, 28)
 PROCESSORS = ("x86_64", "aarch64", "amd64", "arm64")
@@ -146,8 +149,11 @@ def disk(options: argparse.Namespace) -> "Iterator[str]":
 
 
 def existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above that exists."""
-    return folder if folder.exists() else existing(folder.parent)
+    """Return the folder, or the nearest one above that exists and may be reached."""
+    try:
+        return folder if folder.exists() else existing(folder.parent)
+    except PermissionError:
+        return existing(folder.parent)
 
 
 def memory(options: argparse.Namespace) -> "Iterator[str]":
@@ -195,6 +201,9 @@ def index(options: argparse.Namespace) -> "Iterator[str]":
         pip += ["--retries", "1", "--timeout", "15", "--dest", folder, "--requirement", str(wanted)]
         trouble = run(pip, options.index_seconds)
     if trouble:
+        environment = dict(os.environ)  # noqa: TID251 - with pip's own settings
+        settings = package_settings.of_pip(environment, pip_command()).values()
+        trouble = package_settings.redact(trouble, [*package_settings.addresses(environment), *settings])
         yield (
             f"{MISSING}a package index that pip can reach. Check the network, the variables HTTPS_PROXY and "
             f"PIP_INDEX_URL, and pip.conf: python3 -m pip config list. pip: {trouble}"
@@ -226,11 +235,10 @@ def run(pip: "list[str]", seconds: int) -> str:
 
 
 def reason(output: str) -> str:
-    """Return pip's line about the connection, without passwords; its last line only says that no package was found."""
+    """Return pip's line about the connection (its last one only tells that it found no package)."""
     lines = [line for line in output.splitlines() if line.strip()] or ["nothing."]
     chosen = ([line for line in lines if line.startswith("WARNING: ")] or lines)[-1]
-    chosen = re.sub(r"\(Retry\(.*?\)\) |<[^<>]* object at \w+>: ", "", chosen)
-    return re.sub(r"(\w+://)[^/\s'\"]*@", r"\1", chosen)
+    return re.sub(r"\(Retry\(.*?\)\) |<[^<>]* object at \w+>: ", "", chosen)
 
 
 def command(what: str, options: argparse.Namespace) -> str:

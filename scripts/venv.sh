@@ -84,29 +84,26 @@ if ! fits; then
     rm -rf .venv
     "$python" -m venv .venv
 fi
+# Malformed addresses of an index are shown by pip and uv as they are.
+without_passwords() {
+    .venv/bin/python -I embedded/connectors/package_settings.py "$@"
+}
+
 # A stamp of an earlier run must not count if this one is interrupted.
 rm -f .venv/ready
 # uv installs the rest eight times faster than pip. Its own line of the lock pins it.
 awk '/^[a-z0-9]/ {keep = ($0 ~ /^uv==/)} keep' requirements.lock > .venv/uv.lock
 echo "Installing the pinned packages into .venv ..."
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
+without_passwords .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
 
-
-# uv reads neither pip's variables nor its files, so pass on a package index that pip is configured for.
-of_pip() {
-    .venv/bin/python -m pip config list 2>/dev/null | sed -n "s/^[a-z:]*\.$1='\(.*\)'\$/\1/p" | head -1
-}
-UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-$(of_pip index-url)}
-UV_INDEX=${UV_INDEX:-$(of_pip extra-index-url | sed 's/\\n/ /g')}
-SSL_CERT_FILE=${SSL_CERT_FILE:-$(of_pip cert)}
-[ -z "$UV_DEFAULT_INDEX" ] || export UV_DEFAULT_INDEX
-[ -z "$UV_INDEX" ] || export UV_INDEX
-[ -z "$SSL_CERT_FILE" ] || export SSL_CERT_FILE
+# uv reads neither pip's variables nor its files, so that a package index of one's own has to be handed on.
+settings=$(.venv/bin/python -I embedded/connectors/package_settings.py)
+eval "$settings"
 
 # Copies, not links: a cache on another file system, or one that is cleaned, must not matter.
-.venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes --compile-bytecode --link-mode copy requirements.lock
-.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
-# Every task starts two of our processes; if Python may not write bytecode, each of them would compile again.
+without_passwords .venv/bin/uv pip sync --quiet --python .venv/bin/python --require-hashes --compile-bytecode --link-mode copy requirements.lock
+without_passwords .venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+# Every task starts two processes of ours; where Python may not write bytecode, each would compile them again.
 .venv/bin/python -m compileall -q common embedded functions sidecar syncctl
 .venv/bin/python -c 'import syncctl'
 pwd > .venv/folder

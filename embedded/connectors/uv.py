@@ -11,6 +11,7 @@ import psutil
 from uv import find_uv_bin
 
 from common.errors import Refused, Unavailable
+from embedded.connectors import package_settings
 
 log = logging.getLogger(__name__)
 
@@ -24,35 +25,22 @@ _INSTALL_VARIABLES = re.compile(
 )
 """The variables that an install gets: never our settings, virtual environment or PYTHONPATH."""
 
-_PIP_VARIABLES = {
-    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
-    "PIP_EXTRA_INDEX_URL": "UV_INDEX",
-    "PIP_FIND_LINKS": "UV_FIND_LINKS",
-    "PIP_CERT": "SSL_CERT_FILE",
-}
-"""uv's names for pip's variables, which it does not read."""
-
 _PERMANENT = re.compile(
     r"no solution found|failed to (download and )?build|failed to parse|invalid|incompatible", re.IGNORECASE
 )
 _TRANSIENT = re.compile(
     r"error sending request|failed to fetch|request failed|network (was|is) disabled|timed? ?out|dns error"
     r"|connect(ion)? (error|refused|reset)|could not be queried|unauthorized|forbidden|too many requests"
-    r"|no space left|permission denied",
+    r"|no space left|permission denied"
+    r"|invalid value '|environment variable|uv\.toml|failed to open file|`--find-links`|relative paths passed to",
     re.IGNORECASE,
 )
 """In uv's output: a retry, or a change of the machine, can help. Outweighs _PERMANENT."""
 
-_UV_LINE = re.compile(r"error: |\s+cause: |hint: ")
-_INCOMPATIBLE = (
-    (
-        re.compile(r"[Ff]ailed to (?:download and )?build[^`\n]*`([\w.-]+)==([^`\s]+)`"),
-        "{} {} has no wheel for this Python",
-    ),
-    (re.compile(r"Wheels are required for `([\w.-]+)`"), "no newer release of {} has a wheel for this Python"),
-    (re.compile(r"does not satisfy Python\s*([<>=!~,.*\d]+)"), "its packages need Python {}"),
-)
-"""In uv's output: another Python, or other packages, can help."""
+_UV_LINE = re.compile(r"error: |warning: |\s+cause: |hint: ")
+_UNBUILDABLE = re.compile(r"[Ff]ailed to (?:download and )?build[^`\n]*`([\w.-]+)==([^`\s]+)`")
+_WHEELLESS = re.compile(r"Wheels are required for `([\w.-]+)`")
+_PYTHON_NEEDED = re.compile(r"does not satisfy Python\s*([<>=!~,.*\d]+)")
 
 IMPATIENT = {"UV_HTTP_TIMEOUT": "20", "UV_HTTP_RETRIES": "1"}
 """For downloads that are optional: the network may have a package index and nothing else."""
@@ -81,7 +69,7 @@ def run(arguments: Sequence[str], environment: Mapping[str, str], held: int) -> 
 def run_program(command: Sequence[str], environment: Mapping[str, str], held: int, seconds: float) -> tuple[int, str]:
     """Run a program in an empty folder, so that no project's settings or files apply; return exit code and output.
 
-    It inherits the descriptor `held`, and is killed with its children after `seconds`.
+    The output has no passwords. It inherits the descriptor `held`, and is killed with its children after `seconds`.
     """
     with tempfile.TemporaryDirectory() as empty, tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
@@ -99,7 +87,8 @@ def run_program(command: Sequence[str], environment: Mapping[str, str], held: in
         finally:
             _kill(process)
         output.seek(0)
-        return process.returncode, output.read().decode(errors="replace")
+        text = output.read().decode(errors="replace")
+        return process.returncode, package_settings.redact(text, package_settings.addresses(environment))
 
 
 def _is_transient(output: str) -> bool:
@@ -120,7 +109,7 @@ def failure(title: str, advice: str, code: int, output: str) -> Incompatible | R
         return Refused(f"{title} cannot be installed: {why}. {advice}")
     return Unavailable(
         f"{title} cannot be installed now: {why}. Check this machine's network, disk and settings "
-        f"for packages (uv reads UV_DEFAULT_INDEX or its uv.toml, not pip.conf), and try again."
+        f"for packages (variables PIP_* and UV_*, pip.conf, uv.toml), and try again."
     )
 
 
@@ -149,18 +138,13 @@ def install_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def uv_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the same, with pip's variables under uv's names too."""
+    """Return the same, with pip's settings (variables and files) under uv's names too."""
     passed = install_variables(environment)
-    for name, ours in _PIP_VARIABLES.items():
-        if name in passed:
-            # Lists have blanks in pip and in UV_INDEX, but commas in UV_FIND_LINKS.
-            value = ",".join(passed[name].split()) if ours == "UV_FIND_LINKS" else passed[name]
-            passed.setdefault(ours, value)
-    return passed
+    return passed | package_settings.for_uv(passed)
 
 
 def summary(output: str) -> str:
-    """Return uv's reason in one line, without paths and without addresses, which may hold passwords."""
+    """Return uv's reason in one line, without paths and addresses."""
     reason = output[max(output.find("error: "), 0) :].removeprefix("error: ")
     reason = re.sub(r"[\w+.-]+://[^\s)`]+", "the package index", reason)
     reason = reason.removeprefix("No solution found when resolving dependencies")

@@ -207,6 +207,60 @@ def test_index_out_of_order_is_no_verdict_on_the_package(status: int, broken_ind
     assert broken_index not in unavailable.value.message
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"PIP_INDEX_URL": "http://me:hidden@127.0.0.1:99999/simple"},
+        {"PIP_FIND_LINKS": "me:hidden@127.0.0.1/wheels"},
+    ],
+)
+def test_a_malformed_address_shows_no_password(setting: dict[str, str], shop: Shop) -> None:
+    """uv repeats what it cannot parse."""
+    with pytest.raises((Unavailable, Refused)) as failed:
+        shop.connectors(**setting).install("airbyte/source-tiny:1.0.0rc1", lambda _: None)
+    assert "hidden" not in failed.value.message
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"PIP_INDEX_URL": "http://127.0.0.1:99999/simple"},
+        {"PIP_INDEX_URL": "127.0.0.1:9/simple"},
+        {"PIP_FIND_LINKS": "/not/there"},
+        {"UV_INDEX_STRATEGY": "bogus"},
+        {"UV_CONCURRENT_BUILDS": "0"},
+        {"UV_CONFIG_FILE": "/not/there/uv.toml"},
+    ],
+)
+def test_a_setting_that_uv_cannot_read_is_no_verdict_on_the_package(setting: dict[str, str], shop: Shop) -> None:
+    """It can be mended."""
+    with pytest.raises(Unavailable, match=r"cannot be installed now: .* and settings for packages .*, and try again\."):
+        shop.connectors(**setting).install("airbyte/source-absent:1.0", lambda _: None)
+
+
+def test_an_index_that_only_pip_conf_names_is_used(shop: Shop) -> None:
+    """As for .venv."""
+    shop.add_wheel("airbyte-source-good", "1.0", "print('I am good')")
+    folder = shop.place / "simple" / "airbyte-source-good"
+    folder.mkdir(parents=True)
+    for wheel in shop.place.glob("airbyte_source_good*.whl"):
+        wheel.rename(folder / wheel.name)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=shop.place)) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        conf = shop.place / ".config" / "pip" / "pip.conf"
+        conf.parent.mkdir(parents=True)
+        conf.write_text(f"[global]\nindex-url = http://127.0.0.1:{server.server_port}/simple/\n")
+        variables = {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1", "UV_HTTP_RETRIES": "0"}
+        try:
+            shop.connectors(UV_OFFLINE="0", PIP_FIND_LINKS="", **variables).install(
+                "airbyte/source-good:1.0", lambda _: None
+            )
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_network_out_of_order_can_be_tried_again(tmp_path: Path) -> None:
     """A proxy that is not there makes the install unavailable, not refused."""
     proxy = "http://127.0.0.1:9"

@@ -52,7 +52,8 @@ def test_a_good_machine_gives_no_line() -> None:
 
 def test_it_parses_under_old_pythons() -> None:
     """Else they would answer with a SyntaxError."""
-    ast.parse(PREFLIGHT.read_text(), feature_version=(3, 6))
+    for script in (PREFLIGHT, ROOT / "embedded" / "connectors" / "package_settings.py"):
+        ast.parse(script.read_text(), feature_version=(3, 6))
 
 
 def old_pythons() -> Iterator[str]:
@@ -190,6 +191,39 @@ def test_an_address_that_pip_repeats_shows_no_password() -> None:
     assert code == 1
     assert text.count("\n") == 1
     assert "hidden" not in text
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PIP_INDEX_URL": "me:hidden@127.0.0.1:9/simple"},
+        {"PIP_INDEX_URL": "http://me:hidden/x@127.0.0.1:9/simple"},
+        {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "me:hidden@127.0.0.1/wheels"},
+    ],
+    ids=["no scheme", "slash in the password", "find-links"],
+)
+def test_a_malformed_address_shows_no_password(variables: dict[str, str]) -> None:
+    """pip repeats what it cannot parse, in whole or in part."""
+    code, text = preflight("index", environment=variables)
+    assert code == 1
+    assert text.count("\n") == 1
+    assert "hidden" not in text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another account")
+def test_a_home_that_may_not_be_entered_gives_no_traceback(tmp_path: Path) -> None:
+    """As with `su -m`, or `docker run --user`: HOME stays root's."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    become = f"import os, sys; sys.path.insert(0, {str(PREFLIGHT.parent)!r}); import preflight; os.setuid(65534); "
+    done = subprocess.run(
+        [sys.executable, "-c", f"{become} preflight.main(['disk', '--venv-mib', '0', '--home-mib', '0'])"],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"XDG_CACHE_HOME": str(closed / "cache")},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_index_that_never_answers_is_not_waited_for() -> None:
