@@ -56,6 +56,8 @@ def find(folder: Path) -> Programs:
     account = _account(folder / "data") if os.geteuid() == 0 else None
     if account and (trouble := _trouble(site, account)):
         site = _copied(site, account, trouble)
+    elif trouble := _trouble_of_path(site):
+        raise StoreUnavailable(f"Postgres cannot run from {site}: {trouble}. Move this project to a path without them.")
     return Programs(site / BIN, folder / "postgres.log", account)
 
 
@@ -82,11 +84,19 @@ def _account(data: Path) -> tuple[int, int]:
 
 def _trouble(site: Path, account: tuple[int, int]) -> str:
     """Return why the account cannot run these programs; "" if it can."""
+    if trouble := _trouble_of_path(site):
+        return trouble
     parts = [str(site / part) for part in _parts(site)]
     arguments = [*map(str, account), str(site / BIN), *parts]
     command = [sys.executable, "-I", "-S", "-c", CHECK, *arguments]
     tried = subprocess.run(command, check=False, capture_output=True, text=True, errors="replace", env={"LC_ALL": "C"})
     return (_last_line(tried.stderr) or f"code {tried.returncode}") if tried.returncode else ""
+
+
+def _trouble_of_path(site: Path) -> str:
+    """Return why initdb cannot run the server from this path; it does so by a shell, with the path in double quotes."""
+    found = [character for character in '"$`\\' if character in str(site)]
+    return f"initdb does not support the characters {' '.join(found)} in its path" if found else ""
 
 
 def _parts(site: Path) -> list[Path]:

