@@ -1,6 +1,8 @@
 # `make` alone lists the targets.
 PYTHON ?=
 export PYTHON
+# A package called `common` there would hide this project's.
+unexport PYTHONPATH
 BIN := .venv/bin
 # Two workers at least: tests wait for processes and sockets more than they compute.
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); [ $$n -gt 2 ] && echo $$n || echo 3)

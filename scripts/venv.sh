@@ -4,16 +4,23 @@
 # With --fits, exit 0 if .venv has the requested Python and was created in this folder.
 set -eu
 cd "$(dirname "$0")/.."
+cd -P .  # what is installed names this folder, which may be reached through a link
+unset PYTHONPATH
 release=${OS_RELEASE:-/etc/os-release}
 
+# What a Python says about itself. One that hangs, such as a wrapper that waits for a network, counts as none.
 identity() {
-    "$1" -c 'import sys; print(sys.version, sys.base_prefix)' 2>/dev/null
+    limit=
+    ! command -v timeout >/dev/null 2>&1 || limit="timeout -k 1 10"
+    said=$($limit "$1" -c 'import sys; print(sys.version, sys.base_prefix)' 2>/dev/null </dev/null) && [ -n "$said" ] &&
+        echo "$said"
 }
 
-# Files in .venv name this folder, so it is useless after a move.
+# What is in .venv names this folder, so it does not outlive a move; nor a Python of the system that became another one.
 fits() {
-    [ "$(cat .venv/folder 2>/dev/null)" = "$PWD" ] && identity .venv/bin/python >/dev/null || return 1
-    [ -z "${PYTHON:-}" ] || [ "$(identity "$PYTHON")" = "$(identity .venv/bin/python)" ]
+    [ "$(cat .venv/folder 2>/dev/null)" = "$PWD" ] && ours=$(identity .venv/bin/python) || return 1
+    grep -qF "version = $(echo "$ours" | cut -d. -f1,2)." .venv/pyvenv.cfg 2>/dev/null || return 1
+    [ -z "${PYTHON:-}" ] || [ "$(identity "$PYTHON")" = "$ours" ]
 }
 
 if [ "${1-}" = --fits ]; then

@@ -2,6 +2,9 @@
 
 import os
 import sys
+from pathlib import Path
+
+import syncctl
 
 _INTERRUPTED = 130
 
@@ -10,6 +13,7 @@ def main() -> None:
     """Run the command line, without a traceback if Ctrl-C comes early or standard output fails."""
     _open_streams()
     try:
+        _check_packages()
         from syncctl.cli import app
 
         try:
@@ -22,6 +26,15 @@ def main() -> None:
         # Python would write the rest again at its end, and exit with code 120.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(f"syncctl: {error.strerror or error}")
+
+
+def _check_packages() -> None:
+    """Exit with a sentence if PYTHONPATH has another package called `common`."""
+    import common
+
+    found, ours = (Path(package.__file__ or "").resolve().parent for package in (common, syncctl))
+    if found.parent != ours.parent:
+        sys.exit(f"syncctl: {found} hides this program's own package. Unset PYTHONPATH, and try again.")
 
 
 def _open_streams() -> None:

@@ -31,7 +31,7 @@ def no_python(tmp_path: Path) -> str:
     """A PATH with all programs that venv.sh needs, and no Python."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("sh", "dirname", "cat", "id", "sed", "tr", "rm", "awk"):
+    for name in ("sh", "dirname", "cat", "id", "sed", "tr", "rm", "awk", "timeout", "grep", "cut"):
         (folder / name).symlink_to(str(shutil.which(name)))
     return str(folder)
 
@@ -78,3 +78,20 @@ def test_another_python_or_folder_makes_venv_again(project: Path, tmp_path: Path
     assert would_make(project, "PYTHON=/not/there")
     moved = project.rename(tmp_path / "moved")
     assert would_make(moved)
+    (tmp_path / "link").symlink_to(moved)
+    (moved / ".venv" / "folder").write_text(f"{moved}\n")
+    assert not would_make(tmp_path / "link")
+    settings = moved / ".venv" / "pyvenv.cfg"
+    settings.write_text(settings.read_text().replace(f"version = {VERSION}.", "version = 3.9."))
+    assert would_make(moved), "the system's Python was upgraded"
+
+
+@pytest.mark.parametrize("code", ["exec sleep 1000", "exit 0"])
+def test_a_python_that_hangs_or_says_nothing_is_none(project: Path, tmp_path: Path, code: str) -> None:
+    """Instead of a wait without a word, or an error of the shell."""
+    python = tmp_path / "python3"
+    python.write_text(f"#!/bin/sh\n{code}\n")
+    python.chmod(0o755)
+    done = run_venv(project, PATH=os.defpath, PYTHON=str(python))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"missing: {python} is no Python that runs. ")
