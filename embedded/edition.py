@@ -18,6 +18,7 @@ from common.settings import Settings
 from common.store import Database, states
 from embedded import files, settings
 from embedded.connectors import uv
+from embedded.listener import listen
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images, resolver
 from embedded.postgres.server import Postgres
@@ -33,8 +34,10 @@ Report = Callable[[str], None]
 class Edition:
     """A context manager that starts all parts in order, and stops them in reverse. One per home folder."""
 
-    def __init__(self, home: Path, port: int, images: Mapping[str, str], report: Report) -> None:
-        self._port, self._report = port, report
+    def __init__(
+        self, home: Path, port: int, images: Mapping[str, str], report: Report, *, or_any_port: bool = False
+    ) -> None:
+        self._port, self._or_any_port, self._report = port, or_any_port, report
         self._images = Images(
             cache=str(settings.connectors_folder()),
             local_images=dict(images),
@@ -91,6 +94,7 @@ class Edition:
 
     def _start(self, stack: ExitStack) -> None:
         self._lock_home(stack)
+        listener = stack.enter_context(listen(self._port, or_any=self._or_any_port))
         with ThreadPoolExecutor(1, "database") as background:
             opening = background.submit(self._open_database, stack.enter_context(ExitStack()))
             # Meanwhile: Flask and DuckDB take as long to import as Postgres takes to start.
@@ -103,7 +107,7 @@ class Edition:
         stack.callback(self._warehouse.close)
         bulker = stack.enter_context(WarehouseServer(self._warehouse))
         self.token = _read_or_make(self.home / "token", lambda: secrets.token_urlsafe(24))
-        self._serve(stack, self._settings(bulker.url, token))
+        self._serve(stack, listener, self._settings(bulker.url, token))
 
     def _lock_home(self, stack: ExitStack) -> None:
         files.own_folder(self.home)
@@ -133,7 +137,7 @@ class Edition:
             },
         )
 
-    def _serve(self, stack: ExitStack, given: Settings) -> None:
+    def _serve(self, stack: ExitStack, listener: socket.socket, given: Settings) -> None:
         from embedded.gateway import Gateway
 
         timer = SweepTimer(given, _SWEEP_SECONDS)
@@ -144,7 +148,7 @@ class Edition:
         stack.callback(function_settings.use, None)
         function_settings.use(given)
         timer.remember()
-        gateway = Gateway(self._port)
+        gateway = Gateway(listener)
         stack.callback(timer.close)
         stack.callback(gateway.close)
         timer.start()

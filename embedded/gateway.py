@@ -1,7 +1,7 @@
 """All functions behind one port, by path (`/read`, `/tasks/<id>`), as the gateway of a cluster routes them."""
 
 import logging
-import re
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -13,7 +13,6 @@ import functions_framework
 import msgspec
 from cheroot.server import HTTPRequest
 
-from common.errors import SyncError
 from embedded.serving import ClosedConnection, ClosingServer
 
 FUNCTIONS = ("spec", "check", "discover", "read", "tasks", "cancel", "sweeper")
@@ -47,17 +46,20 @@ class _Server(ClosingServer):
     ConnectionClass = _Connection
     max_request_header_size = _MAX_HEADER_BYTES
 
+    def __init__(self, listener: socket.socket, wsgi: Wsgi) -> None:
+        super().__init__(listener.getsockname(), wsgi, numthreads=_THREADS)
+        self._listener = listener
 
-def _cause(error: OSError) -> str:
-    """Return the system's message, which cheroot wraps into one of its own without an errno."""
-    found = re.search(r"\[Errno -?\d+\] ([^)\]]+)", str(error))
-    return found[1] if found else error.strerror or str(error)
+    def bind(self, *_: object) -> socket.socket:
+        """Use the socket that is bound already."""
+        self.socket = self._listener
+        return self._listener
 
 
 class Gateway:
-    """A running server. Each function is an application of its own, as functions-framework loads it."""
+    """A running server, which closes `listener`. Each function is an application, as functions-framework loads it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, listener: socket.socket) -> None:
         folder = Path(__file__).parent.parent / "functions"
         self._applications = {
             name: functions_framework.create_app(  # type: ignore[no-untyped-call] # it ships no types
@@ -65,16 +67,10 @@ class Gateway:
             )
             for name in FUNCTIONS
         }
-        self._server = _Server(("127.0.0.1", port), self._route, numthreads=_THREADS)
+        self._server = _Server(listener, self._route)
         self._server.shutdown_timeout = _CLOSE_SECONDS
-        try:
-            self._server.prepare()
-        except OSError as error:
-            raise SyncError(
-                f"Port {port} of this machine cannot be used ({_cause(error)}); stop what listens there, or choose "
-                "another with --port."
-            ) from error
-        self.port: int = self._server.bind_addr[1]
+        self._server.prepare()
+        self.port: int = listener.getsockname()[1]
         self._thread = threading.Thread(target=self._server.serve, name="gateway", daemon=True)
         self._thread.start()
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -174,6 +175,22 @@ def test_an_unusable_home_is_a_sentence(home: str) -> None:
     """It names the folder and the option."""
     with pytest.raises(SyncError, match="--home"), Edition(Path(home), 0, {}, lambda _: None):
         pass
+
+
+@pytest.mark.parametrize(("or_any", "says"), [(False, "Port "), (True, "too late")])
+def test_a_taken_port_is_found_before_postgres_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, or_any: bool, says: str
+) -> None:
+    """A refusal comes at once; a demo goes on with another port."""
+
+    def make(_: object) -> str:
+        raise SyncError("too late")
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        edition = Edition(tmp_path, taken.getsockname()[1], {}, lambda _: None, or_any_port=or_any)
+        monkeypatch.setattr(edition, "_open_database", make)
+        with pytest.raises(SyncError, match=says), edition:
+            pass
 
 
 def test_a_pod_may_wait_as_long_as_an_install_may_take() -> None:

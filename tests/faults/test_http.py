@@ -19,6 +19,7 @@ from common.settings import Settings
 from common.store import Task
 from common.tasks.requests import parse_read
 from embedded.gateway import Gateway
+from embedded.listener import listen
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
 from tests.support.fake_kubernetes import NAMESPACE, FakeKubernetes
@@ -50,7 +51,7 @@ def test_no_request_outgrows_a_pod_s_annotations() -> None:
 def test_slow_senders_are_hung_up_on_and_others_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     """More half requests than the one-machine edition has threads: a good one is answered once their time is over."""
     monkeypatch.setattr("cheroot.server.HTTPServer.timeout", 1)
-    gateway, slow = Gateway(0), list[socket.socket]()
+    gateway, slow = Gateway(listen(0)), list[socket.socket]()
     try:
         for _ in range(40):
             slow.append(socket.create_connection(("127.0.0.1", gateway.port), 30))
@@ -71,7 +72,7 @@ def test_slow_senders_are_hung_up_on_and_others_are_answered(monkeypatch: pytest
 )
 def test_what_the_one_machine_gateway_refuses_itself_is_json_too(head: bytes, status: bytes) -> None:
     """Before any function or token is looked at; what was sent is not repeated."""
-    gateway = Gateway(0)
+    gateway = Gateway(listen(0))
     try:
         with socket.create_connection(("127.0.0.1", gateway.port), 30) as connection:
             with contextlib.suppress(ConnectionError):
@@ -87,7 +88,7 @@ def test_what_the_one_machine_gateway_refuses_itself_is_json_too(head: bytes, st
 
 def test_a_path_that_is_nobodys_is_no_task() -> None:
     """The one-machine gateway answers 404 to it."""
-    gateway = Gateway(0)
+    gateway = Gateway(listen(0))
     try:
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(f"http://127.0.0.1:{gateway.port}/api/tasks?limit=1", timeout=30)

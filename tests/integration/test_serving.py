@@ -11,6 +11,7 @@ import pytest
 
 from common.errors import SyncError
 from embedded.gateway import Gateway
+from embedded.listener import listen
 from embedded.warehouse.server import WarehouseServer
 from embedded.warehouse.warehouse import Warehouse
 from tests.support.odd_servers import reset
@@ -29,7 +30,7 @@ def _warehouse(folder: Path, port: int = 0) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _gateway(_: Path, port: int = 0) -> Iterator[int]:
-    with contextlib.closing(Gateway(port)) as gateway:
+    with contextlib.closing(Gateway(listen(port))) as gateway:
         yield gateway.port
 
 
