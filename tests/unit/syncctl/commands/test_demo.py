@@ -1,4 +1,4 @@
-"""syncctl.commands.demo: when its counts agree, and its port."""
+"""syncctl.commands.demo: its counts, port, home and last words."""
 
 from pathlib import Path
 from typing import NoReturn
@@ -8,7 +8,7 @@ import pytest
 from common.errors import SyncError
 from syncctl.commands import demo
 from syncctl.commands.demo import StreamCounts, count_table
-from tests.support.terminal import run
+from tests.support.terminal import run, running
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,14 @@ def test_the_demo_takes_another_port_if_its_first_choice_is_taken(
     monkeypatch.setattr(demo, "log_to", lambda _: None)
     monkeypatch.setattr(demo, "edition", edition)
     assert f"{port} True" in run("", "demo", env=variables).err
+
+
+@pytest.mark.parametrize("home", ["/proc/nowhere", "/etc/passwd/home"])
+def test_a_home_that_cannot_be_written_is_named(home: str) -> None:
+    """With both ways to choose another one, and without the path of a log that is not there."""
+    with running("", "demo", "--home", home) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.startswith(f"syncctl: Cannot write to {home}/demo (")
+    assert err.endswith("). Choose another folder with --home or SYNCCTL_HOME.\n")
+    assert err.count("\n") == 1
