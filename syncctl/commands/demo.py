@@ -3,10 +3,15 @@
 All goes through the deployment's HTTP endpoints, but for the rows of the tables, which are counted in the warehouse.
 """
 
+import json
+import shlex
+import sys
 import time
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
+from urllib.parse import urlsplit
 
 import typer
 from msgspec import Raw
@@ -20,7 +25,7 @@ from syncctl.api.poll import follow
 from syncctl.catalogs import configure, discovered_streams, incremental_streams
 from syncctl.commands.connector import show_check, show_spec, wait_with_status
 from syncctl.commands.embedded import Home, edition, log_to, program, set_up_process
-from syncctl.commands.options import DEFAULT_PORT
+from syncctl.commands.options import DEFAULT_PORT, DEFAULT_URL
 from syncctl.commands.read import STARTED_BY
 from syncctl.commands.session import exit_on_error
 from syncctl.display import formatting, tables
@@ -133,7 +138,7 @@ class _Demo:
         self._show_states()
         before = {count.stream: count.counted or 0 for count in first}
         second = self._follow(self._read(image, config, catalog), before, incremental_streams(catalog))
-        self._show_next()
+        self._show_next(PREFIX + next((count.stream for count in first), "users"))
         return self._verdict(first, second)
 
     def _prepare(self) -> str:
@@ -186,6 +191,11 @@ class _Demo:
             brief = state if len(state) <= _LONGEST_STATE else state[:_LONGEST_STATE] + "..."
             self._output.print(f"the connector is given, for {stream}: {brief}", "dim")
 
+    def _show_next(self, table: str) -> None:
+        self._output.print("\nTry next:", "bold")
+        for line in next_steps(self._running.home, self._running.warehouse_file, self._running.url, table):
+            self._output.print(f"  {line}")
+
     def _verdict(self, first: Sequence[StreamCounts], second: Sequence[StreamCounts]) -> bool:
         differing = [count.stream for count in [*first, *second] if not count.agrees]
         if differing or not first:
@@ -199,20 +209,22 @@ class _Demo:
         self._output.print(f"\n{rows} rows emitted, stored and counted; {then}", "green")
         return True
 
-    def _show_next(self) -> None:
-        """Show what to try next: the edition stops with the demo, its data stays."""
-        here, file = program(), self._running.warehouse_file
-        query = f"duckdb.connect('{file}', read_only=True).sql('from {PREFIX}users limit 5')"
-        self._output.print("\nTry next:", "bold")
-        self._output.print(
-            f'  {here.with_name("python")} -c "import duckdb; print({query})"  # look at the rows\n'
-            f"  SYNCCTL_HOME={self._running.home} {here} serve  # run it all again, to stay; it prints what to export\n"
-            f"  {here} tasks  # then, in another terminal: the runs of this demo\n"
-            f"  {here} read --help  # read a connector of your choice"
-        )
-
     def _step(self, number: int, what: str) -> None:
         self._output.print(f"\n{number}. {what}", "bold cyan")
+
+
+def next_steps(home: Path, warehouse: Path, url: str, table: str) -> list[str]:
+    """Return shell lines for any terminal: the edition stops with the demo, while its data and token stay in `home`."""
+    command, variable = program(), f"SYNCCTL_HOME={shlex.quote(str(home))}"
+    file = json.dumps(str(warehouse), ensure_ascii=False)
+    query = f'import duckdb; print(duckdb.connect({file}, read_only=True).sql("FROM {table} LIMIT 5"))'
+    port, address = ("", "") if url == DEFAULT_URL else (f" --port {urlsplit(url).port}", f" --url {url}")
+    return [
+        f"{shlex.quote(sys.executable)} -c {shlex.quote(query)}  # look at the rows",
+        f"{variable} {command} serve{port}  # run it all again, to stay",
+        f"{variable} {command} tasks{address}  # then, in another terminal: the runs of this demo",
+        f"{command} read --help  # read a connector of your choice",
+    ]
 
 
 def count_table(counts: Sequence[StreamCounts]) -> Grid:

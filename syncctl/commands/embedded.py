@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -43,10 +44,9 @@ def edition(
     return embedded.Edition(home, port, images, report, or_any_port=or_any_port)
 
 
-def program() -> Path:
-    """Return the path of this program, relative if that is possible."""
-    found = Path(sys.executable).with_name("syncctl")
-    return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
+def program() -> str:
+    """Return this program's path as a word of the shell, absolute: another terminal begins in another folder."""
+    return shlex.quote(str(Path(sys.executable).with_name("syncctl")))
 
 
 def set_up_process() -> None:

@@ -26,6 +26,9 @@ def test_the_demo_counts_what_it_read(tmp_path: Path) -> None:
         assert warehouse.sql("SELECT count(*), count(DISTINCT id) FROM demo_users").fetchall() == [(1000, 1000)]
     assert (tmp_path / "demo" / "edition.log").stat().st_mode & 0o777 == 0o600
     assert not _left(tmp_path)
+    look, serve, *_ = (line.strip() for line in out.partition("Try next:\n")[2].splitlines())
+    assert "updated_at" in subprocess.run(["sh", "-c", look], check=True, capture_output=True, text=True).stdout
+    assert f"SYNCCTL_HOME={tmp_path / 'demo'} " in serve
 
 
 def test_another_connector_does_where_the_first_cannot_be_had(tmp_path: Path) -> None:
