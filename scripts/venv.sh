@@ -12,8 +12,8 @@ release=${OS_RELEASE:-/etc/os-release}
 identity() {
     limit=
     ! command -v timeout >/dev/null 2>&1 || limit="timeout -k 1 10"
-    said=$($limit "$1" -c 'import sys; print(sys.version, sys.base_prefix)' 2>/dev/null </dev/null) && [ -n "$said" ] &&
-        echo "$said"
+    known=$($limit "$1" -c 'import sys; print(sys.version, sys.base_prefix)' 2>/dev/null </dev/null) && [ -n "$known" ] &&
+        echo "$known"
 }
 
 # What is in .venv names this folder, so it does not outlive a move; nor a Python of the system that became another one.

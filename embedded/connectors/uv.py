@@ -38,9 +38,15 @@ _TRANSIENT = re.compile(
 """In uv's output: a retry, or a change of the machine, can help. Outweighs _PERMANENT."""
 
 _UV_LINE = re.compile(r"error: |warning: |\s+cause: |hint: ")
-_UNBUILDABLE = re.compile(r"[Ff]ailed to (?:download and )?build[^`\n]*`([\w.-]+)==([^`\s]+)`")
-_WHEELLESS = re.compile(r"Wheels are required for `([\w.-]+)`")
-_PYTHON_NEEDED = re.compile(r"does not satisfy Python\s*([<>=!~,.*\d]+)")
+_INCOMPATIBLE = (
+    (
+        re.compile(r"[Ff]ailed to (?:download and )?build[^`\n]*`([\w.-]+)==([^`\s]+)`"),
+        "{} {} has no wheel for this Python",
+    ),
+    (re.compile(r"Wheels are required for `([\w.-]+)`"), "no newer release of {} has a wheel for this Python"),
+    (re.compile(r"does not satisfy Python\s*([<>=!~,.*\d]+)"), "its packages need Python {}"),
+)
+"""In uv's output: another Python, or other packages, can help."""
 
 IMPATIENT = {"UV_HTTP_TIMEOUT": "20", "UV_HTTP_RETRIES": "1"}
 """For downloads that are optional: the network may have a package index and nothing else."""

@@ -56,13 +56,15 @@ def set_up_process() -> None:
 
 
 def log_to(file: Path) -> None:
-    """Send the edition's log lines to a file, or raise SyncError: they would break a live display."""
+    """Send the edition's log lines to a file: they would break a live display.
+
+    Raise SyncError if it cannot be written, or if another account could misuse its folder.
+    """
+    from embedded import files
+
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch()
-        file.chmod(0o600)  # one of an earlier version
+        files.own_folder(file.parent)
+        stream = os.fdopen(files.open_log(file), "a", encoding="utf-8")
     except OSError as error:
-        raise SyncError(
-            f"Cannot write to {file.parent} ({error.strerror}). Choose another folder with --home or SYNCCTL_HOME."
-        ) from error
-    logging.basicConfig(filename=file, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        raise SyncError(f"Cannot write to {file.parent} ({error.strerror}). {files.HOME_ADVICE}") from error
+    logging.basicConfig(stream=stream, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")

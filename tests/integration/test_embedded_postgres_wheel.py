@@ -276,7 +276,9 @@ def test_several_processes_at_once_share_one_copy(tmp_path: Path, closed_wheel: 
 
 def without_execution(*folders: Path) -> tuple[str, ...]:
     """A command that runs another one where these folders are mounted noexec, for itself alone."""
-    mounts = " && ".join(f"mkdir -p '{folder}' && mount -t tmpfs -o noexec,mode=755 none '{folder}'" for folder in folders)
+    mounts = " && ".join(
+        f"mkdir -p '{folder}' && mount -t tmpfs -o noexec,mode=755 none '{folder}'" for folder in folders
+    )
     command = ("unshare", "--mount", "sh", "-c", f'{mounts} && exec "$@"', "sh")
     if subprocess.run([*command, "true"], check=False, capture_output=True).returncode:
         pytest.skip("this root may not mount")
