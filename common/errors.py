@@ -14,7 +14,7 @@ SyncError                    500
 ├── Unavailable              503  Kubernetes or Postgres cannot be reached
 │   ├── ClusterUnavailable
 │   └── StoreUnavailable
-│       └── TablesMissing         the database lacks tables (never leaves common.store)
+│       └── TablesMissing         the database lacks tables, and we do not make them here
 ├── TimedOut                 504
 │   └── Locked                   another session holds a row or a table for too long
 └── BulkerError              502  the destination refused rows

@@ -154,7 +154,7 @@ def _resume_payload(db: Database, task: Task, first: Payload | None) -> Payload 
     try:
         manifest.check_size(payload)
     except TooLarge as error:  # a state grows
-        return Failure(FailureKind.NOT_CONFIGURED, f"{_CANNOT}: {error.message}")
+        return Failure(FailureKind.CREATE_FAILED, f"{_CANNOT}: {error.message}")
     return payload
 
 

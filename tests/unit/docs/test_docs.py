@@ -214,6 +214,12 @@ def test_documents_that_the_code_names_exist() -> None:
                 assert (ROOT / page).is_file(), f"{path} names {page}"
 
 
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_no_document_holds_a_conflict(document: str) -> None:
+    """A merge leaves its markers where nothing but a reader would notice."""
+    assert not re.findall(r"^(?:<{7}|>{7}|={7}$).*", (ROOT / document).read_text(encoding="utf-8"), re.MULTILINE)
+
+
 def _rooms() -> Iterator[str]:
     """The paths that architecture.md's tree names."""
     tree = code(section(ARCHITECTURE, "Rooms"), "")[0]
