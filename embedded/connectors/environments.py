@@ -10,8 +10,9 @@ imported. So an environment counts only once the connector has answered `spec` i
 3. our Python, with the compilers of this machine.
 """
 
+import os
+import re
 import shlex
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,7 @@ from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from common.errors import Refused
+from embedded import files
 from embedded.connectors import pythons, uv
 from embedded.connectors.uv import Incompatible
 
@@ -80,15 +82,38 @@ class Connector(Struct, frozen=True):
         return self.home / "ready"
 
     def is_ready(self) -> bool:
-        """Tell whether it is finished, and its Python, a link to one of this machine, is still there."""
-        return all(part.exists() for part in (self.ready, self.home / "bin" / "python", self.executable))
+        """Tell whether it is finished, this account's own, and not damaged as far as a cheap look can tell."""
+        try:
+            made = self.made()
+            return files.is_own(self.home) and self._is_whole(made.python)
+        except OSError:
+            return False
 
     def note(self) -> str:
         """Return how the environment differs from what the connector asks for; "" if it does not, or is missing."""
         try:
-            return msgspec.json.decode(self.ready.read_bytes(), type=Environment).note
-        except (OSError, msgspec.DecodeError):
+            return self.made().note
+        except OSError:
             return ""
+
+    def made(self) -> Environment:
+        """Return the finished environment. Raise OSError if there is none."""
+        try:
+            return msgspec.json.decode(self.ready.read_bytes(), type=Environment)
+        except msgspec.DecodeError as exc:
+            raise FileNotFoundError(f"{self.ready} is damaged") from exc
+
+    def _is_whole(self, version: str) -> bool:
+        """Tell whether program, packages and Python are there; the latter is a link to one of this machine."""
+        python = self.home / "bin" / "python"
+        named = re.fullmatch(r"python(\d+\.\d+)", python.resolve().name)
+        packages = self.home / "lib" / f"python{'.'.join(version.split('.')[:2])}" / "site-packages"
+        return (
+            (self.home / "pyvenv.cfg").exists()
+            and all(os.access(program, os.X_OK) and program.stat().st_size for program in (self.executable, python))
+            and (named is None or pythons.same(named[1], version))
+            and any(packages.glob(f"{self.name.replace('-', '_')}-*.dist-info"))
+        )
 
 
 class EnvironmentBuilder:
@@ -190,7 +215,7 @@ class EnvironmentBuilder:
     def _make_venv(self, python: str, *, download: bool) -> bool:
         """Make an empty environment; return False if there is no such Python."""
         connector = self._connector
-        shutil.rmtree(connector.home, ignore_errors=True)
+        files.remove(connector.home)
         if download:
             self._report(f"downloading {python.replace('cpython@', 'Python ')} for {connector.title} ...")
         options = ["--no-project", *([] if download else ["--no-python-downloads"]), "--python", python]

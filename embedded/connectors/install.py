@@ -9,9 +9,9 @@ cache/airbyte-source-faker-7.2.1.lock   held while it is made
 
 import re
 import shlex
-import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -28,6 +28,8 @@ VERSION = re.compile(r"\d+(\.\d+)*([-.]?(a|b|rc|alpha|beta|post|dev)[-.]?\d*)?")
 
 _WITH_NOTE = """sh -c 'printf "%s\\n" "$0" >&2; exec "$@"'"""
 
+_OTHER_FOLDER = "Choose a folder of this account's own with SYNCCTL_CONNECTORS."
+
 MAP_IT = "map the image to a command of this machine (--image IMAGE=COMMAND)"
 
 
@@ -40,7 +42,7 @@ class Connectors:
     def __init__(self, cache: Path, local_images: Mapping[str, str], environment: Mapping[str, str]) -> None:
         self._home = cache.absolute()
         self._local = {_split(image): command.strip() for image, command in local_images.items()}
-        self._variables = uv.uv_variables(environment)
+        self._environment = environment
         if without := [image for image, command in local_images.items() if not command.strip()]:
             raise SettingsError(f"No command is given for image {', '.join(without)}. Give a command line.")
 
@@ -66,21 +68,21 @@ class Connectors:
         """Make the image's command ready, unless it is; `report` gets sentences on the progress.
 
         Safe to call from several threads and processes, and after one of them was killed. Raise Refused if a retry
-        cannot help (no such package or version), Unavailable if it can (network, disk).
+        cannot help (no such package or version), Unavailable if it can (network, disk), SyncError if another account
+        may change the cache.
         """
         if self.is_ready(image):
             return
         connector = self._parse(image)
         waiting = f"waiting for another install of {connector.title} ..."
         try:
-            self._home.mkdir(parents=True, exist_ok=True)
+            files.own_folder(self._home, _OTHER_FOLDER)
             with files.lock(connector.home.with_name(f"{connector.home.name}.lock"), lambda: report(waiting)) as lock:
                 if not connector.is_ready():
                     self._install(connector, report, lock)
         except OSError as exc:
-            raise Unavailable(
-                f"{connector.title} cannot be installed: {exc.strerror}. Check the folder for connectors."
-            ) from exc
+            why = f"{exc.strerror} ({exc.filename})" if exc.filename else exc
+            raise Unavailable(f"{connector.title} cannot be installed in {self._home}: {why}. {_OTHER_FOLDER}") from exc
 
     def _mapped(self, image: str) -> str | None:
         repository, tag = _split(image)
@@ -113,11 +115,12 @@ class Connectors:
         began = time.monotonic()
         report(f"installing {connector.title}, which may take a minute or more ...")
         try:
-            made = EnvironmentBuilder(connector, self._variables, lock, report).build()
+            made = EnvironmentBuilder(connector, uv.uv_variables(self._environment), lock, report).build()
             files.write_atomic(connector.ready, msgspec.json.encode(made))
         finally:
             if not connector.is_ready():
-                shutil.rmtree(connector.home, ignore_errors=True)
+                with suppress(OSError):
+                    files.remove(connector.home)
         note = made.note and f"; it {made.note}"
         report(f"installed {connector.title} in {time.monotonic() - began:.0f} s{note}")
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from common.errors import Refused, Unavailable
+from common.errors import Refused, SyncError, Unavailable
 from embedded import settings
 from embedded.connectors import pythons
 from embedded.connectors.environments import Environment
@@ -363,6 +363,92 @@ def test_lost_python_means_not_ready(shop: Shop) -> None:
     assert not shop.connectors().is_ready(image)
     shop.connectors().install(image, lambda _: None)
     assert shop.connectors().is_ready(image)
+
+
+def cut_stamp(home: Path) -> None:
+    (home / "ready").write_bytes(b"")
+
+
+def remove_packages(home: Path) -> None:
+    shutil.rmtree(next(home.glob("lib/python*/site-packages")))
+
+
+def remove_settings(home: Path) -> None:
+    (home / "pyvenv.cfg").unlink()
+
+
+def empty_program(home: Path) -> None:
+    (home / "bin" / "source-good").write_bytes(b"")
+
+
+def forbid_program(home: Path) -> None:
+    (home / "bin" / "source-good").chmod(0o644)
+
+
+def replace_python(home: Path) -> None:
+    other = home.parent.parent / "python3.99"
+    other.write_text("#!/bin/sh\n")
+    other.chmod(0o755)
+    (home / "bin" / "python").unlink()
+    (home / "bin" / "python").symlink_to(other)
+
+
+def replace_by_file(home: Path) -> None:
+    shutil.rmtree(home)
+    home.write_text("a note")
+
+
+def replace_by_link(home: Path) -> None:
+    shutil.rmtree(home)
+    home.symlink_to("/nowhere/x")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut_stamp,
+        remove_packages,
+        remove_settings,
+        empty_program,
+        forbid_program,
+        replace_python,
+        replace_by_file,
+        replace_by_link,
+    ],
+)
+def test_a_damaged_environment_is_made_again(shop: Shop, damage: Callable[[Path], None]) -> None:
+    """Whatever stands in its place."""
+    image = "airbyte/source-good:1.0"
+    shop.add_wheel("airbyte-source-good", "1.0", "print('I am good')")
+    shop.connectors().install(image, lambda _: None)
+    damage(shop.cache / "airbyte-source-good-1.0")
+    assert not shop.connectors().is_ready(image)
+    shop.connectors().install(image, lambda _: None)
+    assert shop.connectors().is_ready(image)
+    assert run(shop.connectors().command(image), shop.place) == "I am good\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another account")
+def test_a_connector_of_another_account_does_not_run(shop: Shop) -> None:
+    """It could be any program; the sentence names it and what to do."""
+    image = "airbyte/source-good:1.0"
+    shop.add_wheel("airbyte-source-good", "1.0", "print('I am good')")
+    shop.connectors().install(image, lambda _: None)
+    home = shop.cache / "airbyte-source-good-1.0"
+    os.chown(home, 54321, 54321)
+    assert not shop.connectors().is_ready(image)
+    with pytest.raises(SyncError, match=rf"{home} belongs to another account \(54321\).*SYNCCTL_CONNECTORS"):
+        shop.connectors().install(image, lambda _: None)
+
+
+def test_a_cache_that_cannot_be_used_is_named(shop: Shop) -> None:
+    """With the way out."""
+    cache = shop.place / "file"
+    cache.touch()
+    connectors = Connectors(cache / "connectors", {}, shop.environment)
+    assert not connectors.is_ready("airbyte/source-good:1.0")
+    with pytest.raises(Unavailable, match=rf"in {cache}/connectors: Not a directory.*SYNCCTL_CONNECTORS"):
+        connectors.install("airbyte/source-good:1.0", lambda _: None)
 
 
 def made(shop: Shop, image: str) -> Environment:
