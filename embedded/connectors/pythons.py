@@ -11,6 +11,12 @@ VERSIONS = ("3.11", "3.12", "3.10", "3.13", "3.14", "3.9")
 """To try in this order: Airbyte's own images have 3.11 now, and had 3.10 and 3.9 before."""
 DOWNLOADED = VERSIONS[:3]
 """To download, too."""
+ASK = (
+    "import platform, sys; sys.exit(platform.python_implementation() != 'CPython' or print(platform.python_version()))"
+)
+"""Prints the version of a CPython."""
+ANSWER_SECONDS = 5
+"""For an interpreter to say its version: wrappers may wait for a network."""
 
 
 def newest() -> str:

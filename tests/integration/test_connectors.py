@@ -22,7 +22,7 @@ import pytest
 
 from common.errors import Refused, SyncError, Unavailable
 from embedded import settings
-from embedded.connectors import pythons
+from embedded.connectors import pythons, uv
 from embedded.connectors.environments import Environment
 from embedded.connectors.install import Connectors
 
@@ -57,7 +57,7 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 INSTALLER = """
 import json, sys
 from pathlib import Path
-from embedded.connectors import pythons
+from embedded.connectors import pythons, uv
 from embedded.connectors.environments import Environment
 from embedded.connectors.install import Connectors
 Connectors(Path(sys.argv[1]), {}, json.loads(sys.argv[2])).install(sys.argv[3], print)
@@ -236,6 +236,23 @@ def test_a_setting_that_uv_cannot_read_is_no_verdict_on_the_package(setting: dic
     """It can be mended."""
     with pytest.raises(Unavailable, match=r"cannot be installed now: .* and settings for packages .*, and try again\."):
         shop.connectors(**setting).install("airbyte/source-absent:1.0", lambda _: None)
+
+
+def test_an_interpreter_that_hangs_is_left_out(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """uv would wait for it until the time of a whole install is over, and that for each version."""
+    monkeypatch.setattr(uv, "INSTALL_SECONDS", 30)
+    monkeypatch.setattr(pythons, "ANSWER_SECONDS", 1)
+    shop.add_wheel("airbyte-source-picky", "1.0", OLDER)
+    folder = shop.place / "hanging"
+    folder.mkdir()
+    for version in pythons.VERSIONS:
+        program = folder / f"python{version}"
+        program.write_text("#!/bin/sh\nexec /bin/sleep 1000\n")
+        program.chmod(0o755)
+    began = time.monotonic()
+    with pytest.raises(Refused):
+        shop.connectors(PATH=str(folder)).install("airbyte/source-picky:1.0", lambda _: None)
+    assert time.monotonic() - began < 30
 
 
 def test_an_index_that_only_pip_conf_names_is_used(shop: Shop) -> None:
