@@ -128,7 +128,7 @@ class EnvironmentBuilder:
         self._connector, self._variables, self._lock, self._report = connector, dict(variables), lock, report
         self._requirement = f"{connector.name}=={connector.version}"
         self._requires = ""
-        self._versions: dict[str, str] = {}
+        self._interpreters = pythons.Interpreters(self._variables, lock)
 
     def build(self) -> Environment:
         """Make the first environment that works.
@@ -176,30 +176,10 @@ class EnvironmentBuilder:
             yield ours, sys.executable, False
         others = [one for one in self._allowed() if not pythons.same(one, ours)]
         for one in others:
-            if found := self._find(one):
+            if found := self._interpreters.find(one):
                 yield one, found, False
             yield one, f"cpython@{one}", False
         yield from ((one, f"cpython@{one}", True) for one in others if one in pythons.DOWNLOADED)
-
-    def _find(self, version: str) -> str:
-        """Return an interpreter on PATH; "" without one. Left to look itself, uv would wait for one that hangs."""
-        for folder in filter(os.path.isabs, self._variables.get("PATH", os.defpath).split(os.pathsep)):
-            for name in (f"python{version}", "python3", "python"):
-                program = str(Path(folder, name))
-                if os.access(program, os.X_OK) and pythons.same(self._version_of(program), version):
-                    return program
-        return ""
-
-    def _version_of(self, program: str) -> str:
-        """Return the version of a CPython; "" if it gives no answer in time."""
-        if program not in self._versions:
-            try:
-                command = [program, "-I", "-S", "-c", pythons.ASK]
-                code, output = uv.run_program(command, self._variables, self._lock, pythons.ANSWER_SECONDS)
-            except OSError:
-                code, output = 1, ""
-            self._versions[program] = "" if code else output.strip()
-        return self._versions[program]
 
     def _allowed(self) -> list[str]:
         return [one for one in pythons.VERSIONS if pythons.allows(self._requires, one)]
@@ -244,7 +224,7 @@ class EnvironmentBuilder:
             self._report(f"downloading {python.replace('cpython@', 'Python ')} for {connector.title} ...")
         options = ["--no-project", *([] if download else ["--no-python-downloads"]), "--python", python]
         if not Path(python).is_absolute():
-            options.append("--managed-python")  # those on PATH are found by _find
+            options.append("--managed-python")  # those on PATH are found by Interpreters
         code, output = uv.run(["venv", *options, str(connector.home)], uv.IMPATIENT | self._variables, self._lock)
         if code and python == sys.executable:
             raise uv.failure(connector.title, connector.advice, code, output)

@@ -1,9 +1,13 @@
 """Versions of Python: ours, those to try for a connector, and those that a Requires-Python allows."""
 
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from embedded.connectors import uv
 
 OURS = ".".join(map(str, sys.version_info[:3]))
 """Our own version, such as 3.13.1."""
@@ -11,12 +15,11 @@ VERSIONS = ("3.11", "3.12", "3.10", "3.13", "3.14", "3.9")
 """To try in this order: Airbyte's own images have 3.11 now, and had 3.10 and 3.9 before."""
 DOWNLOADED = VERSIONS[:3]
 """To download, too."""
-ASK = (
+ANSWER_SECONDS = 5
+"""For an interpreter to give its version: wrappers may wait for a network."""
+_ASK = (
     "import platform, sys; sys.exit(platform.python_implementation() != 'CPython' or print(platform.python_version()))"
 )
-"""Prints the version of a CPython."""
-ANSWER_SECONDS = 5
-"""For an interpreter to say its version: wrappers may wait for a network."""
 
 
 def newest() -> str:
@@ -46,3 +49,31 @@ def version_of(environment: Path) -> str:
     lines = (environment / "pyvenv.cfg").read_text().splitlines()
     keys = dict(line.split(" = ", 1) for line in lines if " = " in line)
     return keys.get("version_info") or keys["version"]
+
+
+class Interpreters:
+    """The CPythons on PATH. Left to look itself, uv would wait for one that hangs."""
+
+    def __init__(self, variables: Mapping[str, str], lock: int) -> None:
+        self._variables, self._lock = variables, lock
+        self._versions: dict[str, str] = {}
+
+    def find(self, version: str) -> str:
+        """Return the path of an interpreter; "" without one."""
+        for folder in filter(os.path.isabs, self._variables.get("PATH", os.defpath).split(os.pathsep)):
+            for name in (f"python{version}", "python3", "python"):
+                program = str(Path(folder, name))
+                if os.access(program, os.X_OK) and same(self._version_of(program), version):
+                    return program
+        return ""
+
+    def _version_of(self, program: str) -> str:
+        """Return the version of a CPython; "" if it gives no answer in time."""
+        if program not in self._versions:
+            try:
+                command = [program, "-I", "-S", "-c", _ASK]
+                code, output = uv.run_program(command, self._variables, self._lock, ANSWER_SECONDS)
+            except OSError:
+                code, output = 1, ""
+            self._versions[program] = "" if code else output.strip()
+        return self._versions[program]
