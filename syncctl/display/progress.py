@@ -12,7 +12,7 @@ from syncctl.api.models import StreamProgress, Task, decode_log_line
 from syncctl.api.poll import LOG_LINES, TaskSnapshot
 from syncctl.display import formatting, tables
 from syncctl.display.console import Output, rich_table, visible
-from syncctl.exit_codes import is_final
+from syncctl.exit_codes import TaskState, is_final
 
 
 def show_progress(output: Output, snapshots: Iterable[TaskSnapshot], *, logs: bool = True) -> Task:
@@ -43,11 +43,14 @@ def show_outcome(output: Output, task: Task) -> None:
 
 
 def _redraw(output: Output, snapshots: Iterable[TaskSnapshot], *, logs: bool) -> Task:
+    failed: set[str] = set()
     with Live(console=output.out, auto_refresh=False, transient=True) as display:
         for snapshot in snapshots:
             task = snapshot.task
             if logs:
                 _print_logs(output, snapshot)
+            for name in _new_failures(task, failed):
+                output.print(_stream_line(name, task, with_error=True), "red")
             reason = Text(visible(task.reason or ""), "dim")
             parts = Group(rich_table(tables.stream_table(task)), tables.task_heading(task), reason)
             display.update(parts, refresh=True)
@@ -57,6 +60,7 @@ def _redraw(output: Output, snapshots: Iterable[TaskSnapshot], *, logs: bool) ->
 def _print_changes(output: Output, snapshots: Iterable[TaskSnapshot], *, logs: bool) -> Task:
     shown = ("", 1)
     streams: dict[str, StreamProgress] = {}
+    failed: set[str] = set()
     for snapshot in snapshots:
         task = snapshot.task
         if logs:
@@ -69,21 +73,32 @@ def _print_changes(output: Output, snapshots: Iterable[TaskSnapshot], *, logs: b
             if task.attempts and not task.reason:
                 line += f", attempt {task.attempt} after {visible(task.attempts[-1].kind)}"
             output.print(line)
+        new = _new_failures(task, failed)
         for name, progress in (task.streams or {}).items():
-            if streams.get(name) != progress and (progress.emitted or name in streams):
-                output.print(_stream_line(name, progress, task))
+            if name in new or (streams.get(name) != progress and (progress.emitted or name in streams)):
+                output.print(_stream_line(name, task, with_error=name in new))
             streams[name] = progress
     return task
 
 
-def _stream_line(name: str, progress: StreamProgress, task: Task) -> str:
+def _new_failures(task: Task, failed: set[str]) -> list[str]:
+    """Return the streams that have failed while the task runs, and add them to `failed`, which had none of them."""
+    streams = {} if is_final(task) else task.streams or {}
+    new = [name for name, one in streams.items() if one.status == TaskState.FAILED and name not in failed]
+    failed.update(new)
+    return new
+
+
+def _stream_line(name: str, task: Task, *, with_error: bool = False) -> str:
+    progress = (task.streams or {})[name]
     parts = [
         f"{formatting.count(progress.emitted)} emitted",
         f"{formatting.count(progress.stored)} stored",
         formatting.size(progress.size),
         f"{formatting.rate(progress, task)} rows/s" if progress.stored else "",
     ]
-    return f"{visible(name)}: {visible(progress.status)}, {', '.join(filter(None, parts))}"
+    error = f": {visible(progress.error)}" if with_error and progress.error else ""
+    return f"{visible(name)}: {visible(progress.status)}, {', '.join(filter(None, parts))}{error}"
 
 
 def _print_events(output: Output, snapshots: Iterable[TaskSnapshot]) -> Task:

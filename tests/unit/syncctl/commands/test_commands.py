@@ -452,3 +452,18 @@ def test_following_tells_of_another_attempt(server: FakeDeployment, config: str,
     files = ("-c", config, "--catalog", str(tmp_path / "c.json"))
     out = run(server.url, "read", IMAGE, *files, "--task", "t1", "-f").out
     assert "task t1 is PENDING, attempt 2 after node_lost\n" in out
+
+
+def test_a_stream_that_has_failed_is_shown_while_the_read_goes_on(
+    server: FakeDeployment, config: str, tmp_path: Path
+) -> None:
+    """Once, with its error, also if the connector has emitted none of its rows."""
+    (tmp_path / "c.json").write_text(json.dumps({"streams": [USERS]}))
+    streams = {"users": stream("RUNNING", 1000), "[/]": stream("FAILED", error="no access to\n[/]")}
+    busy = task(state="RUNNING", streams=streams)
+    server.courses["t1"] = [busy, busy, task(state="PARTIAL", streams=streams | {"users": stream(rows=2000)})]
+    files = ("-c", config, "--catalog", str(tmp_path / "c.json"))
+    out = run(server.url, "read", IMAGE, *files, "--task", "t1", "-f").out
+    line = "[/]: FAILED, 0 emitted, 0 stored, 0 bytes: no access to␊[/]\n"
+    assert out.count(line) == 1
+    assert out.index(line) < out.index("users: SUCCESS")

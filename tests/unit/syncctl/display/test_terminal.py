@@ -99,3 +99,12 @@ def test_json_holds_the_original_texts(server: FakeDeployment, command: str) -> 
     values = [json.loads(text) for text in done.out.splitlines()]
     lines = values if command == "logs" else values[0]["logs"]
     assert [entry["message"] for entry in lines] == list(TEXTS)
+
+
+def test_a_stream_that_has_failed_is_shown_above_the_table(server: FakeDeployment, follow: tuple[str, ...]) -> None:
+    """As soon as it fails: the table may be taller than the screen."""
+    failed = {"a[/b]": stream("RUNNING"), "z[/]": stream("FAILED", error=ERROR)}
+    server.courses["t1"].insert(1, task(state="RUNNING", streams=failed))
+    done = run_in_terminal(server.url, *follow)
+    unharmed(done.out)
+    assert f"z[/]: FAILED, 0 emitted, 0 stored, 0 bytes: {ERROR}" in done.out
