@@ -162,8 +162,10 @@ class Failure(Struct, frozen=True):
     @property
     def sentence(self) -> str:
         """What happened and what to do, where there is room for one text only."""
-        advice = self.policy.advice
-        return f"{self.message.rstrip('. ')}; {advice[:1].lower()}{advice[1:]}"
+        message, advice = self.message.rstrip(". "), self.policy.advice
+        if advice.rstrip(".").lower() in message.lower():  # an installer knows more, and gave it
+            return f"{message}."
+        return f"{message}; {advice[:1].lower()}{advice[1:]}"
 
     def as_json(self) -> dict[str, Any]:
         """Return the failure as stored in syncctl_task and shown by GET /tasks."""

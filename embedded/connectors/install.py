@@ -28,9 +28,7 @@ VERSION = re.compile(r"\d+(\.\d+)*([-.]?(a|b|rc|alpha|beta|post|dev)[-.]?\d*)?")
 
 _WITH_NOTE = """sh -c 'printf "%s\\n" "$0" >&2; exec "$@"'"""
 
-_OTHER_FOLDER = "Choose a folder of this account's own with SYNCCTL_CONNECTORS."
-
-MAP_IT = "map the image to a command of this machine (--image IMAGE=COMMAND)"
+MAP_IT = "map it to a command of this machine (`syncctl serve --image IMAGE=COMMAND`)"
 
 
 class Connectors:
@@ -108,7 +106,7 @@ class Connectors:
                 f"Image {image} cannot be installed: its tag must be a version such as 1.2.3, not "
                 f'"{tag or "latest"}". Give one, or {MAP_IT}.'
             )
-        advice = f"Check name and tag of image {image}, or {MAP_IT}."
+        advice = f"Check the image's name and tag, or {MAP_IT}."
         return Connector(f"airbyte-{name[1]}", tag, name[1], advice, self._home / f"airbyte-{name[1]}-{tag}")
 
     def _install(self, connector: Connector, report: Callable[[str], None], lock: int) -> None:

@@ -125,7 +125,6 @@ def _require_result(output: Output, task: Task) -> None:
     reason = (task.reason or "The task gave no reason").rstrip()
     # A connector's own words rarely end as a sentence does.
     stop = "" if reason.endswith((".", "!", "?")) else "."
-    output.error(
-        f"{task.command} {task.image} ended {task.state}: {reason}{stop} `syncctl logs {task.task_id}` shows its log."
-    )
+    log = f" `syncctl logs {task.task_id}` shows its log." if task.logs else ""
+    output.error(f"{task.command} {task.image} ended {task.state}: {reason}{stop}{log}")
     raise typer.Exit(exit_code(task) or ExitCode.FAILED)

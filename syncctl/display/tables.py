@@ -12,6 +12,13 @@ from syncctl.display import formatting
 from syncctl.display.console import STATE_STYLES, Grid, visible
 from syncctl.exit_codes import TaskState
 
+_ORIGINS = {
+    "source": "the connector",
+    "destination": "Bulker or the warehouse",
+    "platform": "Kubernetes or the deployment",
+    "user": "the request or the settings",
+}
+"""Whose fault a failure is."""
 _LEVEL_STYLES = {"ERROR": "red", "FATAL": "bold red", "ERRSTD": "yellow", "WARN": "yellow", "DEBUG": "dim"}
 
 
@@ -73,8 +80,10 @@ def failure_lines(task: Task) -> list[str]:
         for earlier in task.attempts
     ]
     if failure := task.failure:
-        known = failure.advice.lower() in (task.reason or "").lower()
-        lines.append(_kind(failure) + ("" if known else f": {failure.advice}"))
+        known = failure.advice.rstrip(".").lower() in (task.reason or "").lower()
+        meaning = f" ({_ORIGINS[failure.origin]})" if failure.origin in _ORIGINS else ""
+        advice = "" if known else f" {failure.advice}"
+        lines.append(f"K{_kind(failure)[1:]}{meaning}.{advice}")
     unfinished = {TaskState.PENDING, TaskState.RUNNING}
     if task.state == TaskState.CANCELLED and any(one.status in unfinished for one in (task.streams or {}).values()):
         # The cancel made the row final: only the log shows what the pod stores after it.
@@ -137,7 +146,7 @@ def _field_type(field: Mapping[str, Any]) -> str:
 
 
 def _kind(failure: TaskFailure) -> str:
-    return f"{failure.origin}, {failure.kind}"
+    return f"kind of failure: {failure.kind}, origin: {failure.origin}"
 
 
 def _took(task: Task) -> str:

@@ -168,7 +168,10 @@ def test_unknown_package_or_version_is_refused(image: str, tmp_path: Path) -> No
     with pytest.raises(Refused, match=f"^airbyte-{name} {version} cannot be installed: ") as refused:
         connectors.install(image, lambda _: None)
     assert "no version of" in refused.value.message or "not found" in refused.value.message
-    assert f"Check name and tag of image {image}, or map the image" in refused.value.message
+    assert (
+        "Check the image's name and tag, or map it to a command of this machine (`syncctl serve --image"
+        in refused.value.message
+    )
     assert "//" not in refused.value.message
     assert str(tmp_path) not in refused.value.message
     assert not connectors.is_ready(image)

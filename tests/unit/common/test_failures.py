@@ -25,6 +25,14 @@ def test_every_kind_says_whose_fault_it_is_and_what_to_do(kind: FailureKind) -> 
     assert all(value not in {"", None} for value in shown.values())
 
 
+def test_a_sentence_gives_its_advice_once() -> None:
+    """An installer's message may have it already, and more than it."""
+    name, advice = FailureKind.IMAGE_NAME, "heck the image's name and tag"
+    assert Failure(name, "No such package").sentence == f"No such package; c{advice}."
+    longer = f"No such package. C{advice}, or map it."
+    assert Failure(name, longer).sentence == longer
+
+
 def test_the_contract_lists_the_kinds_by_their_origin() -> None:
     """A47, kind by kind."""
     listed: dict[str, set[str]] = {}

@@ -79,7 +79,9 @@ def test_mapped_image_runs_its_command(image: str, command: str) -> None:
 )
 def test_other_image_says_how_to_run_it(image: str) -> None:
     """An image with no Python package is refused by name, with the way out."""
-    with pytest.raises(Refused, match=r"map the image to a command of this machine \(--image") as refused:
+    with pytest.raises(
+        Refused, match=r"map it to a command of this machine \(`syncctl serve --image IMAGE=COMMAND`"
+    ) as refused:
         connectors({"own/thing:1": "run"}).command(image)
     assert image in refused.value.message
 

@@ -89,8 +89,11 @@ def test_spec_json_is_the_spec_itself(server: FakeDeployment) -> None:
 
 
 def test_a_spec_that_fails_says_why(server: FakeDeployment) -> None:
-    """The reason and the next command; with --json an object as well."""
-    server.courses["spec"] = [task("spec", "FAILED", "spec", reason="The image cannot be pulled.", result=None)]
+    """The reason and, if there is a log, the next command; with --json an object as well."""
+    members: dict[str, Any] = {"reason": "The image cannot be pulled.", "result": None}
+    server.courses["spec"] = [task("spec", "FAILED", "spec", **members)]
+    assert run(server.url, "spec", IMAGE).err.endswith("ended FAILED: The image cannot be pulled.\n")
+    server.courses["spec"] = [task("spec", "FAILED", "spec", logs=[line("hello")], **members)]
     done = run(server.url, "spec", IMAGE, "--json")
     assert done.code == 1
     assert "The image cannot be pulled. `syncctl logs spec` shows its log." in done.err
@@ -99,7 +102,8 @@ def test_a_spec_that_fails_says_why(server: FakeDeployment) -> None:
 
 def test_words_of_a_connector_end_before_ours_begin(server: FakeDeployment) -> None:
     """They rarely end as a sentence does."""
-    server.courses["spec"] = [task("spec", "FAILED", "spec", reason="'many' is not of type 'integer'", result=None)]
+    members: dict[str, Any] = {"reason": "'many' is not of type 'integer'", "result": None, "logs": [line("hello")]}
+    server.courses["spec"] = [task("spec", "FAILED", "spec", **members)]
     assert "of type 'integer'. `syncctl logs spec` shows its log." in run(server.url, "spec", IMAGE).err
 
 
@@ -438,10 +442,10 @@ def test_a_task_shows_what_ended_it_and_its_attempts(server: FakeDeployment) -> 
     }
     server.courses["t1"] = [task(state="FAILED", reason="silent for 9 s", **members)]
     shown = run(server.url, "tasks", "t1").out
-    assert "attempt 1 ended 2026-11-24 10:05:02 (platform, evicted): no disk [/]\n" in shown
-    assert "source, stalled: Raise the limit.\n" in shown
-    server.courses["t1"] = [task(state="FAILED", reason="silent; raise the limit.", **members)]
-    assert "source, stalled\n" in run(server.url, "tasks", "t1").out
+    assert "attempt 1 ended 2026-11-24 10:05:02 (kind of failure: evicted, origin: platform): no disk [/]\n" in shown
+    assert "Kind of failure: stalled, origin: source (the connector). Raise the limit.\n" in shown
+    server.courses["t1"] = [task(state="FAILED", reason="silent; raise the limit, or wait.", **members)]
+    assert "Kind of failure: stalled, origin: source (the connector).\n" in run(server.url, "tasks", "t1").out
 
 
 def test_following_tells_of_another_attempt(server: FakeDeployment, config: str, tmp_path: Path) -> None:
