@@ -229,8 +229,9 @@ def run(pip: "list[str]", seconds: int) -> str:
     try:
         output = process.communicate(timeout=seconds)[0].decode(errors="replace")
     except subprocess.TimeoutExpired:
-        process.kill()
         return f"no answer within {seconds} seconds."
+    finally:
+        process.kill()
     return reason(output) if process.returncode else ""
 
 
@@ -252,4 +253,8 @@ def command(what: str, options: argparse.Namespace) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(130)

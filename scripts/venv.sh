@@ -8,12 +8,16 @@ cd -P .  # what is installed names this folder, which may be reached through a l
 unset PYTHONPATH
 release=${OS_RELEASE:-/etc/os-release}
 
-# What a Python says about itself. One that hangs, such as a wrapper that waits for a network, counts as none.
-identity() {
+# Print the value of an expression in a Python. One that hangs, such as a wrapper that waits for a network, has none.
+ask() {
     limit=
     ! command -v timeout >/dev/null 2>&1 || limit="timeout -k 1 10"
-    known=$($limit "$1" -c 'import sys; print(sys.version, sys.base_prefix)' 2>/dev/null </dev/null) && [ -n "$known" ] &&
-        echo "$known"
+    known=$($limit "$1" -c "import sys; print($2)" 2>/dev/null </dev/null) && [ -n "$known" ] && echo "$known"
+}
+
+# What a Python says about itself. Python 2, which has no base_prefix, says nothing.
+identity() {
+    ask "$1" "sys.version, sys.base_prefix"
 }
 
 # What is in .venv names this folder, so it does not outlive a move; nor a Python of the system that became another one.
@@ -28,7 +32,9 @@ if [ "${1-}" = --fits ]; then
     exit
 fi
 
-# Print the first Python that is new enough; else exit 1, and print one that is too old, if there is any.
+echo "Checking this machine, and then installing the packages into .venv (a minute or more) ..."
+
+# Print the first Python that is new enough; else exit 1, and print one that can at least run scripts/preflight.py.
 choose() {
     old=
     for candidate in "$@"; do
@@ -39,7 +45,9 @@ choose() {
             echo "$candidate"
             return
         fi
-        old=${old:-$candidate}
+        if [ -z "$old" ] && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 6))'; then
+            old=$candidate
+        fi
     done
     echo "$old"
     return 1
@@ -58,8 +66,11 @@ no_python() {
         *" arch "*) install=$pacman ;;
         *) install="$apt, or $dnf, or $pacman" ;;
     esac
-    if [ -n "${PYTHON:-}" ]; then
-        echo "missing: $PYTHON is no Python that runs. Name another: make PYTHON=/path/to/python3 demo" >&2
+    another="Name another: make PYTHON=/path/to/python3 demo"
+    if [ -n "${PYTHON:-}" ] && version=$(ask "$PYTHON" '"%d.%d.%d" % sys.version_info[:3]'); then
+        echo "missing: Python 3.11 or newer; $PYTHON is $version. $another" >&2
+    elif [ -n "${PYTHON:-}" ]; then
+        echo "missing: $PYTHON is no Python that runs. $another" >&2
     else
         echo "missing: Python 3.11 or newer. Install it: $install" >&2
     fi

@@ -6,6 +6,7 @@ What this machine has cannot be taken away: other systems' names come by options
 import ast
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from types import MappingProxyType
 import pytest
 
 from syncctl.commands.options import DEFAULT_PORT
-from tests.support.machines import ROOT, SUDO, SYSTEMS, named, project, release
+from tests.support.machines import BEGIN, ROOT, SUDO, SYSTEMS, named, project, release
 
 __all__ = ["project", "release"]  # found here by pytest
 
@@ -84,7 +85,7 @@ def test_an_old_python_is_told_politely(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (1, BEGIN)
     assert "missing: Python 3.11 or newer; " in done.stderr
 
 
@@ -233,6 +234,22 @@ def test_an_index_that_never_answers_is_not_waited_for() -> None:
         code, text = preflight("index", "--index-seconds", 2, environment={"PIP_INDEX_URL": address})
     assert code == 1
     assert text.endswith(" pip: no answer within 2 seconds.\n")
+
+
+def test_ctrl_c_is_no_traceback() -> None:
+    """One word, the usual exit code, and no pip that waits on."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        environment = {**PLAIN, "PIP_INDEX_URL": f"http://127.0.0.1:{silent.getsockname()[1]}/simple"}
+        command = [sys.executable, str(PREFLIGHT), "index"]
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+            silent.settimeout(60)
+            with silent.accept()[0] as pip:
+                process.send_signal(signal.SIGINT)
+                _, err = process.communicate(timeout=30)
+                pip.settimeout(30)
+                while pip.recv(65536):
+                    pass
+    assert (process.returncode, err) == (130, "Interrupted.\n")
 
 
 def test_everything_is_told_at_once(refused: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.machines import SYSTEMS, named, project, release
+from tests.support.machines import BEGIN, SYSTEMS, named, project, release
 
 __all__ = ["project", "release"]  # found here by pytest
 
@@ -40,7 +40,7 @@ def no_python(tmp_path: Path) -> str:
 def test_no_python_at_all_is_told(project: Path, no_python: str, release: tuple[Path, str]) -> None:
     """By the shell, with the command of this system."""
     done = run_venv(project, PATH=no_python, OS_RELEASE=str(release[0]))
-    assert (done.returncode, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (1, BEGIN)
     assert done.stderr.startswith("missing: Python 3.11 or newer. Install it: ")
     assert done.stderr.count("\n") == 1
     assert named(done.stderr) == release[1]
@@ -52,6 +52,28 @@ def test_a_named_python_that_is_not_there_is_told(project: Path, no_python: str)
     assert done.returncode == 1
     assert done.stderr.startswith("missing: /not/there/python3 is no Python that runs. Name another: make PYTHON=")
     assert not (project / ".venv").exists()
+
+
+OLD = """#!/bin/sh
+exec {python} -c 'import sys; sys.version_info = {version}; del sys.base_prefix; exec(sys.argv[1])' "$2"
+"""
+"""Stands for a Python that has no virtual environments and cannot parse scripts/preflight.py."""
+
+
+@pytest.mark.parametrize("version", [(2, 7, 18), (3, 5, 1)])
+def test_a_named_python_that_is_too_old_for_the_preflight_is_told(
+    project: Path, tmp_path: Path, version: tuple[int, int, int]
+) -> None:
+    """It runs, so the message says what is wrong with it."""
+    python = tmp_path / "python-old"
+    python.write_text(OLD.format(python=sys.executable, version=version))
+    python.chmod(0o755)
+    done = run_venv(project, PATH=os.defpath, PYTHON=str(python))
+    number = ".".join(map(str, version))
+    assert (done.returncode, done.stdout) == (1, BEGIN)
+    assert done.stderr == (
+        f"missing: Python 3.11 or newer; {python} is {number}. Name another: make PYTHON=/path/to/python3 demo\n"
+    )
 
 
 def would_make(project: Path, *arguments: str) -> bool:

@@ -18,6 +18,8 @@ SYSTEMS = {
     "manjaro": ("ID=manjaro\nID_LIKE=arch\n", "pacman"),
     "unknown": ("ID=slackware\nHOME_URL=https://debian.example.org\n", "apt dnf pacman"),
 }
+BEGIN = "Checking this machine, and then installing the packages into .venv (a minute or more) ...\n"
+"""The first words of scripts/venv.sh."""
 PACKAGE_MANAGERS = ("apt", "dnf", "pacman")
 
 
