@@ -42,7 +42,9 @@ class Reader:
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
-    """Serves as the section on a connector of one's own says, from the home folder that is the default."""
+    """Serves as the section on a connector of one's own says, from the default home folder; its path has blanks."""
+    tmp_path = tmp_path / "a home"
+    tmp_path.mkdir()
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     [serve] = [command for command in console(TUTORIAL) if command.startswith(_ELSEWHERE[1])]
     words = shlex.split(serve.replace("$PWD", str(tmp_path)))

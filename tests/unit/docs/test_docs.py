@@ -154,6 +154,21 @@ def test_every_command_line_parses(words: list[str]) -> None:
     group.commands[words[0]].make_context(words[0], words[1:])
 
 
+def test_the_tutorial_leaves_nothing_for_git() -> None:
+    """Every file that its commands write in the clone is ignored."""
+    written = {file for command in console(TUTORIAL) for file in re.findall(r" > ([\w./-]+)", command)}
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {f"/{file}" for file in written} <= set(ignored)
+    assert written
+
+
+def test_a_command_of_the_tutorial_works_in_a_folder_with_blanks() -> None:
+    """The command of --image is split once more, by the shell that runs it."""
+    [serve] = [command for command in console(TUTORIAL) if "--image" in command]
+    [image] = [word for word in shlex.split(serve.replace("$PWD", "/a folder")) if "=" in word]
+    assert shlex.split(image.partition("=")[2]) == ["python3", "/a folder/examples/source_plants.py"]
+
+
 def test_commands_that_are_only_mentioned_exist() -> None:
     """`syncctl read --help` and the like in running text, in all documents."""
     group: Any = get_command(app)
