@@ -28,6 +28,8 @@ VERSION = re.compile(r"\d+(\.\d+)*([-.]?(a|b|rc|alpha|beta|post|dev)[-.]?\d*)?")
 
 _WITH_NOTE = """sh -c 'printf "%s\\n" "$0" >&2; exec "$@"'"""
 
+_OTHER_FOLDER = "Choose a folder of this account's own with SYNCCTL_CONNECTORS."
+
 MAP_IT = "map it to a command of this machine (`syncctl serve --image IMAGE=COMMAND`)"
 
 
