@@ -170,7 +170,9 @@ def test_a_log_is_bytes(verbs: KubernetesCluster, namespace: str):
 
     found = kube.wait_for("the pod ends", ended, 60)
     assert verbs.read_log(name, "source", 1) == b"two caf\xe9 \x00\n"
-    assert dict(found.states())["source"].terminated == Terminated(0, reason="Completed", finished_at=ANY)
+    assert dict(found.states())["source"].terminated == Terminated(
+        0, reason="Completed", started_at=ANY, finished_at=ANY
+    )
 
 
 @pytest.mark.parametrize(
