@@ -65,7 +65,7 @@ class Verdict(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """Time limits in seconds; a `silence_seconds` of 0 is no limit."""
+    """Time limits in seconds; a `silence_seconds` of 0 means without limit."""
 
     init_seconds: float
     task_seconds: float

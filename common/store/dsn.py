@@ -48,7 +48,7 @@ def parse(url: str) -> dict[str, Any]:
 
 
 def _seconds(text: str) -> float:
-    """Return a connect_timeout; 0 is no limit to libpq, but a function must not wait without one."""
+    """Return a connect_timeout; 0 means without limit to libpq, but a function must not wait without one."""
     try:
         seconds = float(text or 0)
     except ValueError:
