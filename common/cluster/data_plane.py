@@ -16,7 +16,7 @@ _AUTHORITY = Path("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
 """Every cluster has an authority of its own (as a rule), whatever its namespaces and addresses are called."""
 _UNUSABLE = (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, StopIteration,
              msgspec.MsgspecError)  # fmt: skip
-"""What missing files, and files that hold anything at all, raise; RuntimeError: there is no home folder."""
+"""Raised for a missing or malformed kubeconfig or authority; RuntimeError for an account without a home folder."""
 
 
 def of(settings: Settings, authority: Path = _AUTHORITY) -> str:

@@ -74,7 +74,7 @@ class TraceError(Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """The message for users; the internal one only if there is no other."""
+        """Return the message for users, or the internal message if it is empty."""
         texts = [text for text in (_text(self.message), _text(self.internal_message)) if text not in {"", "null"}]
         return texts[0] if texts else "The connector reported an error without a text."
 
