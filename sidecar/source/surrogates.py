@@ -1,4 +1,4 @@
-"""Unpaired surrogates: JSON may hold them, msgspec refuses them, and a state must come back as it came.
+r"""Unpaired surrogates: JSON may hold them, msgspec refuses them, and a state must come back as it came.
 
 While a message is decoded each is replaced by an escape of the same length that the message does not hold
 (`\ud83d` by `\ue53d`), and put back into the part that is kept.

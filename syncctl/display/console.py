@@ -42,7 +42,7 @@ class Grid(NamedTuple):
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    """Replace characters that move the cursor, reorder letters or hide by pictures: ␛, ␍, \\u202e.
+    r"""Replace characters that move the cursor, reorder letters or hide by pictures: ␛, ␍, \u202e.
 
     `lines` keeps line breaks and tabs, for a text that is shown as a block.
     """

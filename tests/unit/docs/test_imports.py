@@ -89,3 +89,12 @@ def test_the_command_line_loads_the_edition_only_when_asked() -> None:
     """`syncctl tasks` works where only its own packages are installed."""
     loaded = _loaded_by("import syncctl.cli")
     assert not loaded & {"embedded", "flask", "functions_framework", "duckdb", "kubernetes", "pydantic", "pg8000"}
+
+
+@pytest.mark.parametrize("package", ["common", "embedded", "functions", "scripts", "sidecar", "syncctl", "tools"])
+def test_docstrings_can_be_encoded(package: str) -> None:
+    r"""From 3.13 on, half a surrogate pair in a docstring (`\ud83d`) cannot even be compiled: write it raw."""
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                (ast.get_docstring(node, clean=False) or "").encode()
