@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from common.errors import ClusterUnavailable, Conflict, QuotaExceeded, Refused, SyncError, TimedOut, TooLarge
 
-_SETTING = "SYNCCTL_KUBERNETES_CLIENT_CONFIG"
+SETTING = "SYNCCTL_KUBERNETES_CLIENT_CONFIG"
 
 
 class OutcomeUnknown(ClusterUnavailable):
@@ -36,7 +36,7 @@ def of_answer(status: int, body: bytes, doing: str) -> SyncError:
     match status:
         case 401:
             return ClusterUnavailable(
-                f"Kubernetes does not accept our credentials while {doing}; check {_SETTING}, or the function's "
+                f"Kubernetes does not accept our credentials while {doing}; check {SETTING}, or the function's "
                 "service account."
             )
         case 403:
@@ -65,6 +65,11 @@ def _forbidden(text: str, doing: str) -> SyncError:
     """403 means one of four things: a quota, our own rights, an ending namespace, or a policy on pods."""
     if "exceeded quota" in text:
         return QuotaExceeded(f"The namespace's quota is used up ({text}); repeat the same request later.")
+    if 'User "system:anonymous"' in text:
+        return ClusterUnavailable(
+            f"No credentials were sent to Kubernetes while {doing}: the user in {SETTING} has neither a token nor a "
+            "certificate that can be used."
+        )
     if 'User "' in text and " cannot " in text:
         return ClusterUnavailable(
             f"The function's service account lacks a right in the cluster while {doing} ({text}); apply the roles in "
@@ -103,17 +108,23 @@ def translated(doing: str) -> Iterator[None]:
     except ApiException as error:
         # Here raised for TLS alone.
         reason = first_line(str(error.reason).removeprefix("SSLError").strip())
-        raise ClusterUnavailable(f"No secure connection to Kubernetes while {doing} ({reason}).") from error
+        raise _insecure(reason, doing) from error
     except OSError as error:
         # The service account's token is read every minute.
         raise ClusterUnavailable(f"The credentials for Kubernetes cannot be read ({error.strerror}).") from error
+
+
+def _insecure(reason: str, doing: str) -> SyncError:
+    return ClusterUnavailable(
+        f"No secure connection to Kubernetes while {doing} ({reason}); check the certificates in {SETTING}."
+    )
 
 
 def _of_transport(error: Exception, doing: str) -> SyncError:
     from urllib3 import exceptions as transport
 
     if isinstance(error, transport.SSLError):
-        return ClusterUnavailable(f"No secure connection to Kubernetes while {doing} ({first_line(str(error))}).")
+        return _insecure(first_line(str(error)), doing)
     if isinstance(error, transport.ConnectTimeoutError | transport.NewConnectionError | transport.ProxyError):
         return ClusterUnavailable(f"Kubernetes cannot be reached while {doing}; check that its API server runs.")
     if isinstance(error, transport.ReadTimeoutError):

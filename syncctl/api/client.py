@@ -4,6 +4,7 @@ A GET of tasks is always retried. A start is retried where nothing was started (
 of a read in any case: a read with the same taskId and the same request is answered as the first time.
 """
 
+import ssl
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ import httpx
 import msgspec
 from msgspec import Raw
 
+from common import proxies
 from common.images import Image
 from syncctl.api import models
 from syncctl.api.errors import DeploymentError, NoSuchTask, RequestRefused, Unreachable
@@ -45,14 +47,19 @@ class Deployment:
         self.url = without_password(url).rstrip("/")
         self._report = report
         self._check_host(url)
-        # Without TLS there is no certificate to check, and loading the authorities takes a tenth of a second;
-        # a proxy for the outside world cannot reach this machine.
+        # A proxy for the outside world cannot reach this machine.
+        self._proxy = None if is_local(url) else proxies.used_for(url)
+        if self._proxy and (problem := self._proxy.problem()):
+            raise RequestRefused(problem)
         self._http = httpx.Client(
             base_url=url.rstrip("/"),
             headers=_headers(token),
             timeout=TIMEOUT,
-            verify=url.startswith("https:"),
-            trust_env=not is_local(url),
+            # Without TLS there is no certificate to check, and loading the authorities takes a tenth of a second.
+            verify=_authorities() if url.startswith("https:") else False,
+            proxy=self._proxy.url if self._proxy else None,
+            # httpx fails on entries of NO_PROXY that other programs take, such as [::1].
+            trust_env=False,
         )
 
     def __enter__(self) -> Self:
@@ -210,6 +217,12 @@ class Deployment:
         cause = str(exc) or type(exc).__name__
         if "WRONG_VERSION_NUMBER" in cause:
             return Unreachable(f"The server at {self.url} does not speak TLS; write the address with http://.")
+        if self._proxy and isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+            return Unreachable(
+                f"{self.url} cannot be reached through the proxy that {self._proxy.name} names ({cause}). Correct that "
+                "variable, or list the host in NO_PROXY.",
+                repeatable=True,
+            )
         if isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout):
             return Unreachable(
                 f"Nothing answers at {self.url} ({cause}). Start the embedded edition with `syncctl serve`, or name "
@@ -223,6 +236,16 @@ class Deployment:
             "the same --task is safe.",
             repeatable=repeat,
         )
+
+
+def _authorities() -> ssl.SSLContext:
+    try:
+        return httpx.create_ssl_context(trust_env=True)
+    except OSError as exc:
+        raise RequestRefused(
+            f"SSL_CERT_FILE or SSL_CERT_DIR names certificates that cannot be read ({exc.strerror or exc}). Correct or "
+            "unset it."
+        ) from exc
 
 
 def _headers(token: str) -> dict[str, str]:

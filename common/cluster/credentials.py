@@ -1,0 +1,140 @@
+"""Reads credentials for Kubernetes, each time they may have changed, into the client library's Configuration."""
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from common import proxies
+from common.cluster import errors
+from common.cluster.errors import SETTING
+from common.errors import SettingsError
+from common.proxies import Proxy
+from common.settings import Settings
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient, Configuration  # noqa: TID251 - the one place
+
+Opener = Callable[["Configuration"], "ApiClient"]
+
+
+class Clients:
+    """One ApiClient at a time, replaced when its credentials are; usable from several threads."""
+
+    def __init__(self, settings: Settings, opener: Opener) -> None:
+        self._settings, self._opener = settings, opener
+        self._lock = threading.Lock()
+        self._version = _version(settings)
+        self._client = self._open()
+
+    def current(self) -> "ApiClient":
+        """Return the client; a new one if the kubeconfig was replaced, as the kubelet replaces mounted Secrets."""
+        version = _version(self._settings)
+        with self._lock:
+            if version != self._version:
+                self._client, self._version = self._open(), version
+            return self._client
+
+    def after_refusal(self, refused: "ApiClient") -> "ApiClient":
+        """Return a client whose token file was read, or whose plugin was run, after a 401."""
+        with self._lock:
+            if self._client is refused:
+                self._client = self._open()
+            return self._client
+
+    def _open(self) -> "ApiClient":
+        return self._opener(_load(self._settings))
+
+
+def _version(settings: Settings) -> tuple[tuple[int, int, int] | None, ...]:
+    """Return what changes when a kubeconfig's file does; nothing for the service account and for text."""
+    given = settings.kubernetes_client_config
+    return () if given == "local" or "\n" in given else tuple(map(_identity, given.split(os.pathsep)))
+
+
+def _identity(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(os.path.expanduser(path))  # noqa: PTH111, PTH116 - several per request, and pathlib is slower
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _load(settings: Settings) -> "Configuration":
+    """Read the credentials: `local` is the pod's service account, several lines a kubeconfig, else its path."""
+    from kubernetes.client import Configuration  # noqa: TID251 - the one place
+
+    configuration = Configuration()
+    given = settings.kubernetes_client_config
+    with _reading(given):
+        if given == "local":
+            from kubernetes.config.incluster_config import load_incluster_config  # noqa: TID251 - the one place
+
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call] # the client ships no types
+        else:
+            from common.cluster import kubeconfig
+
+            kubeconfig.load(configuration, given, settings.kubernetes_context or None)
+        _use_proxy(configuration)
+    _send_clean_tokens(configuration)
+    return configuration
+
+
+@contextmanager
+def _reading(given: str) -> Iterator[None]:
+    from kubernetes.config.config_exception import ConfigException  # noqa: TID251 - the one place
+
+    try:
+        yield
+    except ConfigException as error:
+        hint = "outside of a cluster, name a kubeconfig" if given == "local" else "correct the file or the context"
+        raise SettingsError(f"{SETTING} cannot be used ({errors.first_line(str(error))}); {hint}.") from error
+    except OSError as error:
+        raise SettingsError(f"{SETTING} names a file that cannot be read ({error.strerror}).") from error
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # Not the error's text, nor a traceback: they may quote the document, which holds credentials.
+        raise SettingsError(
+            f"{SETTING} is not a kubeconfig, or a value in it has another form than it should."
+        ) from None
+
+
+def _use_proxy(configuration: "Configuration") -> None:
+    """Refuse a proxy that urllib3 cannot use; give its password to the library, which takes it from headers alone."""
+    from kubernetes.client.rest import should_bypass_proxies  # noqa: TID251 - the one place
+    from urllib3.util import make_headers
+
+    if not configuration.proxy or should_bypass_proxies(configuration.host, configuration.no_proxy or ""):
+        return
+    named = proxies.named_for(configuration.host)
+    # The library took the same variable, unless the kubeconfig names a proxy.
+    ours = named is not None and named.url.endswith(configuration.proxy)
+    proxy = named if named and ours else Proxy(f"{SETTING}: proxy-url", configuration.proxy)
+    if problem := proxy.problem():
+        raise SettingsError(problem)
+    configuration.proxy = proxy.url
+    if password := urlsplit(proxy.url).password:
+        user = urlsplit(proxy.url).username or ""
+        configuration.proxy_headers = make_headers(proxy_basic_auth=f"{unquote(user)}:{unquote(password)}")
+
+
+def _send_clean_tokens(configuration: "Configuration") -> None:
+    """Drop white space around each token, also around later ones; refuse one that no header can carry."""
+    renew = vars(configuration)["refresh_api_key_hook"]
+
+    def clean(configuration: "Configuration") -> None:
+        if renew is not None:
+            renew(configuration)  # which puts the library's hook in the place of this one
+        vars(configuration)["refresh_api_key_hook"] = clean
+        scheme, separator, token = configuration.api_key.get("BearerToken", "").partition(" ")
+        token = token.strip(" \t\r\n\ufeff")
+        if not (token.isascii() and token.isprintable()):
+            raise SettingsError(
+                f"{SETTING}: the token holds a line break or a character that no HTTP header can carry; write it in "
+                "one line of ASCII."
+            )
+        if separator:
+            configuration.api_key["BearerToken"] = f"{scheme} {token}"
+
+    clean(configuration)
