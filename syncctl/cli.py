@@ -1,11 +1,16 @@
 """The commands of `syncctl`, and its help."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from syncctl.commands import connector, demo, read, serve, tasks
+from syncctl.display.console import Output
 
 ABOUT = """
 Run Airbyte-protocol connectors through sync-functions, and follow what they do.
@@ -29,7 +34,31 @@ def _add(panel: str, *commands: Callable[..., None]) -> None:
         app.command(rich_help_panel=panel, help=_help(command.__doc__ or ""))(command)
 
 
+class _Commands(TyperGroup):
+    """With --json, errors of usage are objects too: the options of a wrong command line are never parsed."""
+
+    as_json = False
+
+    def make_context(self, info_name: Any, args: list[str], *rest: Any, **more: Any) -> Any:
+        self.as_json = "--json" in args
+        with self._shown_as_json():
+            return super().make_context(info_name, args, *rest, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        with self._shown_as_json():
+            return super().invoke(ctx)
+
+    @contextmanager
+    def _shown_as_json(self) -> Iterator[None]:
+        try:
+            yield
+        except TyperException as error:
+            Output(as_json=self.as_json).refusal(error.format_message())
+            raise
+
+
 app = typer.Typer(
+    cls=_Commands,
     help=_help(ABOUT),
     no_args_is_help=True,
     pretty_exceptions_enable=False,

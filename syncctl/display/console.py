@@ -93,8 +93,12 @@ class Output:
 
     def error(self, text: str) -> None:
         """Print an error to standard error, and with --json as an object to standard output too."""
-        self.json(Raw(msgspec.json.encode({"ok": False, "error": text})))
+        self.refusal(text)
         self.err.print(Text("syncctl: ", "bold red").append(visible(text, lines=True), "default"), soft_wrap=True)
+
+    def refusal(self, text: str) -> None:
+        """Print an error as an object to standard output, if --json is given."""
+        self.json(Raw(msgspec.json.encode({"ok": False, "error": text})))
 
     def json(self, raw: Raw) -> None:
         """Print a JSON value on one line if --json is given; characters that could disturb a terminal as escapes."""

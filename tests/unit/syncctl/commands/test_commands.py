@@ -350,6 +350,11 @@ def test_wrong_usage_exits_2(server: FakeDeployment, arguments: tuple[str, ...],
     done = run(server.url, *arguments, stdin='{"a": 1,\n}', env={"COLUMNS": "500"})
     assert done.code == 2
     assert says in " ".join(done.err.split())
+    assert not done.out
+    as_json = run(server.url, *arguments, "--json", stdin='{"a": 1,\n}', env={"COLUMNS": "500"})
+    assert as_json.code == 2
+    answer = json.loads(as_json.out)
+    assert (answer["ok"], says in answer["error"] or "No such option" in answer["error"]) == (False, True)
     assert not server.requests
 
 
