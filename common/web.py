@@ -182,7 +182,8 @@ def _read_body(request: flask.Request, limit: int) -> bytes:
     except Exception as error:  # of a type of the server's own; the sender is the cause
         raise BadRequest("The body cannot be read: it broke off, or its chunks are malformed.") from error
     if max(len(body), length or 0) > limit:
-        raise TooLarge(f"The body is larger than {limit} bytes (SYNCCTL_MAX_BODY_BYTES).")
+        size = f"{length:,} bytes" if length else "more bytes than fit"
+        raise TooLarge(f"The body has {size}; {limit:,} are allowed (SYNCCTL_MAX_BODY_BYTES). Select fewer streams.")
     if len(body) < (length or 0):
         raise BadRequest(f"The body broke off after {len(body)} of {length} bytes.")
     return bytes(body)

@@ -238,6 +238,8 @@ def test_a_body_up_to_the_limit_is_read_whole(post: _Function):
         assert post.client.post("/", data=b"x" * size).status_code == status
         assert _stream(post, io.BytesIO(b"x" * size)).status_code == status  # type: ignore[arg-type] # any stream will do
     assert [len(call.body) for call in post.calls] == [LIMIT, LIMIT]
+    refused = post.client.post("/", data=b"x" * (LIMIT + 1)).text
+    assert f"{LIMIT + 1:,} bytes; {LIMIT:,} are allowed" in refused
 
 
 def test_an_endless_body_ends_at_a_bound(post: _Function, get: _Function):
