@@ -3,18 +3,16 @@
 import hashlib
 import hmac
 import re
-from base64 import b64decode
 from typing import TYPE_CHECKING
 
 from common.errors import Unauthorized
+from common.setting_types import HEX_LENGTH, token_digest
 
 if TYPE_CHECKING:
     from common.settings import Settings
 
 # The original's public default: it keeps tokens out of sight, not safe from guessing.
 DEFAULT_SECRET = "dea42a58-acf4-45af-85bb-e77e94bd5025"  # noqa: S105 - public on purpose, see above
-_HEX_LENGTH = 128
-_BASE64_LENGTH = 86
 _SCHEME = re.compile(rb"bearer(\s+|$)", re.IGNORECASE)
 
 
@@ -47,25 +45,13 @@ def _bytes(header: str) -> bytes:
 
 def _matches(given: bytes, token: str, secrets: list[bytes]) -> bool:
     """Compare with a plain token, or with `salt.hash`: the SHA-512 of token + salt + secret, in hex or base64."""
-    salt, _, text = token.partition(".")
-    digest = _digest(text)
-    if digest is None:
+    salt, dot, text = token.partition(".")
+    if not dot:
         return hmac.compare_digest(given, token.encode())
-    default = DEFAULT_SECRET.encode() if len(text) == _HEX_LENGTH else b""
+    default = DEFAULT_SECRET.encode() if len(text) == HEX_LENGTH else b""
+    digest = token_digest(text) or b""
     hashes = [hashlib.sha512(given + salt.encode() + secret).digest() for secret in secrets or [default]]
     return True in [hmac.compare_digest(found, digest) for found in hashes]
-
-
-def _digest(text: str) -> bytes | None:
-    """Decode a SHA-512; None if the text cannot be one: then it is part of a plain token."""
-    try:
-        if len(text) == _HEX_LENGTH:
-            return bytes.fromhex(text)
-        if len(text) == _BASE64_LENGTH:
-            return b64decode(text.replace("-", "+").replace("_", "/") + "==", validate=True)
-    except ValueError:  # binascii.Error is one
-        pass
-    return None
 
 
 def _split(text: str) -> list[str]:

@@ -1,12 +1,15 @@
 """The types of settings; their errors name what is expected, and never repeat the value."""
 
 import re
+from base64 import b64decode
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 _LEAST_SOURCE_MI = 512  # the memory request of the pod (common/pods/containers.py)
+HEX_LENGTH = 128
+_BASE64_LENGTH = 86
 _IMAGE_PATTERN = re.compile(r"(?:[\w.:\[\]*-]+/)?[\w.*-]+(?:/[\w.*-]+)*", re.ASCII)
 
 
@@ -45,6 +48,30 @@ def _tokens(value: SecretStr) -> SecretStr:
     return value
 
 
+def token_digest(text: str) -> bytes | None:
+    """Decode a SHA-512, in hex or unpadded base64; None if the text is none."""
+    try:
+        if len(text) == HEX_LENGTH:
+            return bytes.fromhex(text)
+        if len(text) == _BASE64_LENGTH:
+            return b64decode(text.replace("-", "+").replace("_", "/") + "==", validate=True)
+    except ValueError:  # binascii.Error is one
+        pass
+    return None
+
+
+def _hashed_tokens(value: SecretStr) -> SecretStr:
+    for token in plain(value).split(","):
+        _, dot, digest = token.strip().partition(".")
+        if dot and token_digest(digest) is None:
+            # Taken for a plain token, a hash that was cut would be one that everyone may read.
+            raise ValueError(
+                "expected salt.hash with a whole SHA-512 where an entry has a dot; a plain token with a dot goes into "
+                "SYNCCTL_RAW_AUTH_TOKENS"
+            )
+    return value
+
+
 def _memory_limit(value: str) -> str:
     number, unit = value[:-2], {"Mi": 1, "Gi": 1024}.get(value[-2:], 0)
     if not (number.isascii() and number.isdecimal()) or int(number) * unit < _LEAST_SOURCE_MI:
@@ -77,5 +104,6 @@ DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
 HttpUrl = Annotated[str, _url("http", "https"), AfterValidator(_without_password)]
 MemoryLimit = Annotated[str, AfterValidator(_memory_limit)]
 Tokens = Annotated[SecretStr, AfterValidator(_tokens)]
+HashedTokens = Annotated[SecretStr, AfterValidator(_tokens), AfterValidator(_hashed_tokens)]
 ImagePatterns = Annotated[str, AfterValidator(_image_patterns)]
 Labels = Annotated[dict[str, str], BeforeValidator(_labels)]

@@ -1,4 +1,4 @@
-"""The functions' settings: SYNCCTL_* variables, and syncctl.env in the folder of SYNCCTL_CONFIG_PATH.
+"""The functions' settings: SYNCCTL_* variables, and syncctl.env in the folder of SYNCCTLCONFIG_PATH.
 
 Imported by the first request, not at start-up: pydantic costs a cold start 50 ms. pydantic-settings would cost 140 ms
 more, and reads no mapping.
@@ -11,15 +11,22 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
-from common import VERSION
+from common import VERSION, setting_sources
 from common.errors import SettingsError
-from common.setting_types import DatabaseUrl, HttpUrl, ImagePatterns, Labels, MemoryLimit, Tokens, plain
+from common.setting_sources import CONFIG_FILE, CONFIG_PATH, PREFIX
+from common.setting_types import DatabaseUrl, HashedTokens, HttpUrl, ImagePatterns, Labels, MemoryLimit, Tokens, plain
 
-PREFIX = "SYNCCTL_"
-CONFIG_FILE = "syncctl.env"
-_CONFIG_PATH = f"{PREFIX}CONFIG_PATH"
 _MULTILINE = ("kubernetes_client_config", "kubernetes_node_selector")
 _OTHER_NAMES = {"http_port": "PORT"}
 """Second names, for settings that are not set under their own."""
@@ -41,6 +48,8 @@ class Settings(BaseModel):
     Values are stripped: Secrets made with `echo` end in a line break, which HTTP clients refuse in a header.
     """
 
+    _warnings: list[str] = PrivateAttr(default_factory=list)
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, str_strip_whitespace=True)
 
     database_url: DatabaseUrl | None = Field(
@@ -52,10 +61,10 @@ class Settings(BaseModel):
     http_port: int = Field(
         3043, ge=0, le=65535, description="Port of the one-machine edition, else $PORT. Functions use $PORT."
     )
-    auth_tokens: Tokens = Field(
+    auth_tokens: HashedTokens = Field(
         _EMPTY,
-        description="Tokens of callers, separated by commas: plain, or salt.hash with the hex SHA-512 of token + salt "
-        "+ secret. Without any token everyone may call.",
+        description="Tokens of callers, separated by commas: salt.hash with the hex SHA-512 of token + salt + secret, "
+        "or plain and without a dot. Without any token everyone may call.",
     )
     raw_auth_tokens: Tokens = Field(_EMPTY, description="More tokens, separated by commas, all plain.")
     events_without_token: bool = Field(
@@ -141,13 +150,31 @@ class Settings(BaseModel):
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read the environment (or a mapping like it); raise one SettingsError that names every problem."""
         environ = os.environ if environ is None else environ  # noqa: TID251 - the one place
-        file = _config_file(environ.get(_CONFIG_PATH, "").strip())
-        given = {name: value.strip() for source in (file, environ) for name, value in source.items() if value.strip()}
+        given, unknown = setting_sources.read(environ, [variable(field) for field in cls.model_fields])
         names = ((field, name) for field in cls.model_fields for name in (_OTHER_NAMES.get(field), variable(field)))
         try:
-            return cls.model_validate({field: given[name] for field, name in names if name in given})
+            values = {field: given[name] for field, name in names if name in given}
+            return cls.model_validate(values, context=unknown)
         except ValidationError as error:
             raise SettingsError(_explain(error)) from None
+
+    def model_post_init(self, context: Any) -> None:
+        """Note what an operator should know; `context`: names that are no setting."""
+        self._warnings = [f"{name} is not a setting, and has no effect." for name in context or ()]
+        if self.is_open:
+            self._warnings.append(
+                "No tokens are configured (SYNCCTL_AUTH_TOKENS): whoever can reach this function may use it."
+            )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether everyone may call, as no token is configured."""
+        return not plain(self.auth_tokens) and not plain(self.raw_auth_tokens)
+
+    def take_warnings(self) -> list[str]:
+        """Return the sentences for the log, the first time; then nothing."""
+        taken, self._warnings = self._warnings, []
+        return taken
 
     @field_validator("*")
     @classmethod
@@ -177,19 +204,6 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def _config_file(folder: str) -> dict[str, str]:
-    if not folder:
-        return {}
-    from dotenv import dotenv_values
-
-    try:
-        with (Path(folder) / CONFIG_FILE).open(encoding="utf-8") as file:
-            return {name: value for name, value in dotenv_values(stream=file, interpolate=False).items() if value}
-    except (OSError, ValueError):
-        # Without the file's tokens everyone could call.
-        raise SettingsError(f"{_CONFIG_PATH}: expected a folder with a readable file {CONFIG_FILE}.") from None
-
-
 def _explain(error: ValidationError) -> str:
     """Return all problems, a sentence each; pydantic's texts for these types never repeat a value."""
     problems = []
@@ -217,13 +231,18 @@ def current() -> Settings:
     """
     global _current, _version
     if _current is None or (_version and _version != _file_version()):
-        version = _file_version()
-        _current, _version = Settings.load(), version
+        version, loaded = _file_version(), Settings.load()
+        if _current is not None and loaded.is_open and not _current.is_open:
+            raise SettingsError(
+                f"The tokens are gone from {CONFIG_FILE} while this process runs; put them back, or start it again to "
+                "let everyone call."
+            )
+        _current, _version = loaded, version
     return _current
 
 
 def _file_version() -> tuple[int, ...]:
-    folder = os.environ.get(_CONFIG_PATH, "").strip()  # noqa: TID251 - the one place
+    folder = os.environ.get(CONFIG_PATH, "").strip()  # noqa: TID251 - the one place
     try:
         found = (Path(folder) / CONFIG_FILE).stat() if folder else None
     except OSError:

@@ -130,6 +130,8 @@ def _run(request: flask.Request, route: Route, use_case: Callable[[Request], Pay
 
     current = settings.current()
     logs.set_up(current.log_format, current.instance_id)
+    for text in current.take_warnings():
+        _log.warning(text)
     headers = {name.lower(): value for name, value in request.headers.items()}
     _authenticate(headers, route, current)
     subpath = route.subpath(request.path)

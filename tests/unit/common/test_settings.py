@@ -37,11 +37,76 @@ def test_every_setting_has_a_description():
 
 
 def test_variables_are_read_with_their_prefix_only():
-    """Other programs' variables, and empty ones, change nothing."""
-    loaded = Settings.load(
-        {"SYNCCTL_TASK_TIMEOUT_HOURS": "0.5", "TASK_TIMEOUT_HOURS": "9", "SYNCCTL_BULKER_URL": "  ", "SYNCCTL_X": "y"}
-    )
-    assert (loaded.task_timeout_hours, loaded.bulker_url) == (0.5, "http://localhost:3042")
+    """Other programs' variables change nothing; a name of ours that is no setting is told in the log, once."""
+    loaded = Settings.load({"SYNCCTL_TASK_TIMEOUT_HOURS": "0.5", "TASK_TIMEOUT_HOURS": "9", "SYNCCTL_X": "y"})
+    assert loaded.task_timeout_hours == 0.5
+    assert [text.split()[0] for text in loaded.take_warnings()] == ["SYNCCTL_X", "No"]
+    assert loaded.take_warnings() == []
+
+
+def test_no_tokens_at_all_is_told():
+    """The installation stays open, as its README promises."""
+    assert "No tokens are configured" in Settings.load({}).take_warnings()[0]
+    assert Settings.load({"SYNCCTL_RAW_AUTH_TOKENS": "t"}).take_warnings() == []
+
+
+OPEN_BY_MISTAKE = [
+    ({"SYNCCTL_AUTH_TOKENS": ""}, "SYNCCTL_AUTH_TOKENS: is blank"),
+    ({"SYNCCTL_BULKER_URL": " \n"}, "SYNCCTL_BULKER_URL: is blank"),
+    ({"SYNCCTL_AUTH_TOKEN": "t"}, "SYNCCTL_AUTH_TOKEN: is not a setting; SYNCCTL_AUTH_TOKENS is"),
+    ({"SYNCCTL_AUTHTOKENS": "t"}, "SYNCCTL_AUTH_TOKENS is"),
+    ({"SYNCCTL_ALLOWED_IMAGE": "a/*"}, "SYNCCTL_ALLOWED_IMAGES is"),
+    ({"SYNCCTL_AUTH_TOKENS": "salt." + "a" * 127}, "SYNCCTL_AUTH_TOKENS: expected salt.hash"),
+    ({"SYNCCTL_AUTH_TOKENS": "t,salt." + "z" * 128}, "SYNCCTL_AUTH_TOKENS: expected salt.hash"),
+    ({"SYNCCTL_AUTH_TOKENS": "a."}, "SYNCCTL_RAW_AUTH_TOKENS"),
+]
+
+
+@pytest.mark.parametrize(("given", "words"), OPEN_BY_MISTAKE)
+def test_what_would_open_an_installation_by_mistake_is_refused(given: dict[str, str], words: str):
+    """Blank, misspelt, or a hash that was cut, which anyone who reads it could send."""
+    with pytest.raises(SettingsError, match=words) as caught:
+        Settings.load(given)
+    assert "aaaa" not in str(caught.value)
+
+
+FILES = [
+    ("", "empty or cut off"),
+    ("# nothing yet\n", "holds no setting"),
+    ("SYNCCTL_BULKER_URL=http://b:1\nSYNCCTL_AUTH_TOK", "cut off"),
+    ("SYNCCTL_BULKER_URL=http://b:1\nSYNCCTL_AUTH_TOKENS\n", "line 2 of syncctl.env is not NAME=VALUE"),
+    ("SYNCCTL_AUTH_TOKENS='hunter2\n", "line 1 of syncctl.env is not NAME=VALUE"),
+    ("SYNCCTL AUTH_TOKENS=hunter2\n", "line 1 of syncctl.env is not NAME=VALUE"),
+    ("SYNCCTL_AUTH_TOKENS=\n", "SYNCCTL_AUTH_TOKENS: is blank"),
+    ("SYNCCTL_AUTH_TOKEN=hunter2\n", "SYNCCTL_AUTH_TOKENS is"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), FILES)
+def test_a_file_that_is_cut_or_misspelt_opens_nothing(tmp_path: Path, text: str, words: str):
+    """Neither at the start nor in its middle, nor by a line that nobody can read."""
+    (tmp_path / "syncctl.env").write_text(text)
+    with pytest.raises(SettingsError, match=words) as caught:
+        Settings.load({"SYNCCTL_CONFIG_PATH": str(tmp_path)})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_file_that_loses_its_tokens_closes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """While a process lives: cut between two lines it looks whole."""
+    file = tmp_path / "syncctl.env"
+    monkeypatch.setenv("SYNCCTL_CONFIG_PATH", str(tmp_path))
+    settings.use(None)
+    try:
+        file.write_text("SYNCCTL_BULKER_URL=http://b:1\nSYNCCTL_AUTH_TOKENS=t\n")
+        assert not settings.current().is_open
+        file.write_text("SYNCCTL_BULKER_URL=http://b:1\n")
+        for _ in range(2):
+            with pytest.raises(SettingsError, match="tokens are gone"):
+                settings.current()
+        file.write_text("SYNCCTL_AUTH_TOKENS=other\n")
+        assert settings.current().auth_tokens.get_secret_value() == "other"
+    finally:
+        settings.use(None)
 
 
 def test_port_is_the_platforms_unless_set():
@@ -171,7 +236,7 @@ def test_a_kubeconfig_may_have_lines():
 
 
 def test_the_config_file_fills_in_what_the_environment_leaves_out(tmp_path: Path):
-    """The real environment wins, also over the file's quotes and dollars; an empty variable does not."""
+    """The real environment wins, also over the file's quotes and dollars."""
     (tmp_path / "syncctl.env").write_text(
         "# ours\nSYNCCTL_BULKER_URL=http://file:1\n"
         "export SYNCCTL_BULKER_AUTH_TOKEN='a$B'\nSYNCCTL_KUBERNETES_CONTEXT=x\n"
@@ -180,7 +245,6 @@ def test_the_config_file_fills_in_what_the_environment_leaves_out(tmp_path: Path
         {
             "SYNCCTL_CONFIG_PATH": str(tmp_path),
             "SYNCCTL_BULKER_URL": "http://environment:1",
-            "SYNCCTL_KUBERNETES_CONTEXT": "",
         }
     )
     assert loaded.bulker_url == "http://environment:1"
