@@ -16,7 +16,8 @@ from flask import Response
 from msgspec import Struct
 from werkzeug.exceptions import HTTPException
 
-from common.errors import BadRequest, MethodNotAllowed, NotFound, SyncError, TooLarge, Unavailable, UriTooLong
+from common.errors import BadRequest, MethodNotAllowed, NotFound, SyncError, Unavailable, UriTooLong
+from common.request_body import Body
 
 if TYPE_CHECKING:
     from common.settings import Settings
@@ -27,8 +28,6 @@ _log = logging.getLogger(__name__)
 MAX_QUERY_BYTES = 64 * 1024
 """Of the query as sent: the longest accepted startedBy, percent-encoded, fits."""
 
-_CHUNK_BYTES = 64 * 1024
-_DISCARD_BYTES = 16 * 1024 * 1024
 _INTERNAL = "The function failed for a reason that is not in the request; its log has the details. Try again later."
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
@@ -42,7 +41,7 @@ class Route(Struct, frozen=True):
 
     `methods`: the first is the main one; only if that is POST is the body read. `safe`: the request changes nothing,
     so HEAD is answered too (GET /spec starts a task). `anonymous_events`: CloudEvents need no token if
-    SYNCCTL_EVENTS_WITHOUT_TOKEN is set.
+    SYNCCTL_EVENTS_WITHOUT_TOKEN is set; a body is an event's, and small.
     """
 
     name: str
@@ -93,8 +92,9 @@ def answer(request: flask.Request, route: Route, use_case: Callable[[Request], P
     """Authenticate and check a request, run the use case, and answer JSON whatever happens."""
     if request.path.removesuffix("/") == "/health":
         route = _HEALTH
+    body = Body(request.stream, request.content_length, request.environ)
     try:
-        response = _json(_run(request, route, use_case))
+        response = _json(_run(request, body, route, use_case))
     except SyncError as error:
         response = _sync_error(error, route)
     except HTTPException as error:
@@ -102,7 +102,9 @@ def answer(request: flask.Request, route: Route, use_case: Callable[[Request], P
     except Exception:  # noqa: BLE001 - the caller gets JSON, the log the traceback
         _log.exception("A request failed unexpectedly.", extra={"action": route.name})
         response = _json({"ok": False, "error": _INTERNAL}, HTTPStatus.INTERNAL_SERVER_ERROR)
-    _discard_body(request)
+    # functions-framework would read the rest into memory, whatever its size.
+    request.stream = io.BytesIO()
+    response.call_on_close(body.discard)
     return response
 
 
@@ -121,7 +123,7 @@ def start(request: flask.Request, route: Route, parse: "Callable[[Query, bytes],
     return answer(request, route, use_case)
 
 
-def _run(request: flask.Request, route: Route, use_case: Callable[[Request], Payload]) -> Payload:
+def _run(request: flask.Request, body: Body, route: Route, use_case: Callable[[Request], Payload]) -> Payload:
     """Check in the order of the original: health, token, path, method, and only then the content."""
     if route is _HEALTH:
         _check_method(request, route)
@@ -139,8 +141,8 @@ def _run(request: flask.Request, route: Route, use_case: Callable[[Request], Pay
         raise NotFound(f"There is nothing at this path; this function answers at /{route.name} and /health.")
     _check_method(request, route)
     _check_query(request.query_string)
-    body = _read_body(request, current.max_body_bytes) if route.methods[0] == "POST" else b""
-    return use_case(Request(request.args, body, subpath, current, headers))
+    content = _read(body, headers, route, current) if route.methods[0] == "POST" else b""
+    return use_case(Request(request.args, content, subpath, current, headers))
 
 
 def _authenticate(headers: Mapping[str, str], route: Route, settings: "Settings") -> None:
@@ -152,6 +154,14 @@ def _authenticate(headers: Mapping[str, str], route: Route, settings: "Settings"
         if events.is_event(headers):
             return
     auth.authenticate(headers.get("authorization"), settings)
+
+
+def _read(body: Body, headers: Mapping[str, str], route: Route, settings: "Settings") -> bytes:
+    if not route.anonymous_events:
+        return body.read(settings.max_body_bytes, "Select fewer streams, or raise SYNCCTL_MAX_BODY_BYTES.")
+    from common.sweep import events
+
+    return body.read(events.MAX_BYTES, "Send a CloudEvent by reference.") if events.has_body(headers) else b""
 
 
 def _check_method(request: flask.Request, route: Route) -> None:
@@ -169,40 +179,6 @@ def _check_query(query: bytes) -> None:
         except UnicodeDecodeError:
             name = parameter.partition(b"=")[0].decode("ascii", "backslashreplace")[:40]
             raise BadRequest(f"{name}: is not UTF-8; percent-encode the bytes of UTF-8 text.") from None
-
-
-def _read_body(request: flask.Request, limit: int) -> bytes:
-    """Return the whole body, chunked or not.
-
-    Not by Flask's MAX_CONTENT_LENGTH: under functions-framework it truncates chunked bodies silently.
-    """
-    length = request.content_length
-    body = bytearray()
-    try:
-        while max(len(body), length or 0) <= limit and (chunk := request.stream.read(_CHUNK_BYTES)):
-            body += chunk
-    except Exception as error:  # of a type of the server's own; the sender is the cause
-        raise BadRequest("The body cannot be read: it broke off, or its chunks are malformed.") from error
-    if max(len(body), length or 0) > limit:
-        size = f"{length:,} bytes" if length else "more bytes than fit"
-        raise TooLarge(f"The body has {size}; {limit:,} are allowed (SYNCCTL_MAX_BODY_BYTES). Select fewer streams.")
-    if len(body) < (length or 0):
-        raise BadRequest(f"The body broke off after {len(body)} of {length} bytes.")
-    return bytes(body)
-
-
-def _discard_body(request: flask.Request) -> None:
-    """Read what is left of a body, within bounds: a sender that is still writing does not read the answer.
-
-    Leave none behind: functions-framework reads the rest into memory, whatever its size.
-    """
-    left = _DISCARD_BYTES
-    try:
-        while left > 0 and (chunk := request.stream.read(_CHUNK_BYTES)):
-            left -= len(chunk)
-    except Exception:  # noqa: BLE001 - as in _read_body; the answer is settled
-        _log.debug("A body could not be read to its end.", exc_info=True)
-    request.stream = io.BytesIO()
 
 
 def _sync_error(error: SyncError, route: Route) -> Response:

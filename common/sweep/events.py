@@ -20,6 +20,9 @@ from common.settings import Settings
 from common.store.sweeps import SweepStats
 from common.sweep.sweep import keep_sweeping, sweep_pod
 
+MAX_BYTES = 64 * 1024
+"""Of a structured event: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#size-limits"""
+
 _STRUCTURED, _BATCH = "application/cloudevents+json", "application/cloudevents-batch+json"
 _SUBJECT = re.compile(r"/?(?:apis|api)/v1/namespaces/(?P<namespace>[^/]+)/pods/(?P<name>[^/]+)")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
@@ -46,6 +49,11 @@ def sweep_on_request(headers: Mapping[str, str], body: bytes, settings: Settings
 def is_event(headers: Mapping[str, str]) -> bool:
     """Return whether a request is meant as a CloudEvent, by its headers (names in lower case)."""
     return _content_type(headers) in {_STRUCTURED, _BATCH} or any(name.startswith("ce-") for name in headers)
+
+
+def has_body(headers: Mapping[str, str]) -> bool:
+    """Return whether the body matters: in binary mode it is the event's data, which nobody reads."""
+    return not is_event(headers) or _content_type(headers) in {_STRUCTURED, _BATCH}
 
 
 def _content_type(headers: Mapping[str, str]) -> str:

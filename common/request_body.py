@@ -1,0 +1,88 @@
+"""Reads a request's body within bounds of size and time, whatever its sender does."""
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+from common.errors import BadRequest, TooLarge
+
+SECONDS = 30.0
+"""For a whole body; a proxy in front of the function may allow less."""
+_REST_SECONDS, _REST_BYTES = 2.0, 16 * 1024 * 1024
+_SILENCE_SECONDS = 0.25
+_CHUNK_BYTES = 64 * 1024
+
+_log = logging.getLogger(__name__)
+
+
+class Body:
+    """A body that has not been read. Time limits need gunicorn's socket; other servers have their own."""
+
+    def __init__(self, stream: IO[bytes], length: int | None, environ: Mapping[str, Any]) -> None:
+        self._stream, self._length = stream, length
+        self._socket: socket.socket | None = environ.get("gunicorn.socket")
+        self._late = False
+        self._rest = bool(length) or "HTTP_TRANSFER_ENCODING" in environ
+
+    def read(self, limit: int, advice: str) -> bytes:
+        """Return the whole body, chunked or not; `advice` follows TooLarge's sentence.
+
+        Raise BadRequest if it breaks off or takes too long. Not by Flask's MAX_CONTENT_LENGTH: under
+        functions-framework it truncates chunked bodies silently.
+        """
+        announced, body = self._length or 0, bytearray()
+        try:
+            with self._within(SECONDS):
+                while max(len(body), announced) <= limit and (chunk := self._stream.read(_CHUNK_BYTES)):
+                    body += chunk
+        except Exception as error:  # of a type of the server's own; the sender is the cause
+            self._check_time(error)
+            raise BadRequest("The body cannot be read: it broke off, or its chunks are malformed.") from error
+        if max(len(body), announced) > limit:
+            size = f"{announced:,} bytes" if announced else "more bytes than fit"
+            raise TooLarge(f"The body has {size}; {limit:,} are allowed. {advice}")
+        self._check_time()
+        if len(body) < announced:
+            raise BadRequest(f"The body broke off after {len(body)} of {announced} bytes.")
+        self._rest = False
+        return bytes(body)
+
+    def discard(self) -> None:
+        """Receive what is on its way, for a moment: a sender that is still writing does not read the answer."""
+        if not self._rest:
+            return
+        left = _REST_BYTES
+        try:
+            with self._within(_REST_SECONDS):
+                if self._socket is not None:
+                    self._socket.settimeout(_SILENCE_SECONDS)
+                while left > 0 and (chunk := self._stream.read(_CHUNK_BYTES)):
+                    left -= len(chunk)
+        except Exception:  # noqa: BLE001 - as above; the answer is sent
+            _log.debug("A body could not be read to its end.", exc_info=True)
+            self._cut()  # the server would wait for the rest
+
+    @contextmanager
+    def _within(self, seconds: float) -> Iterator[None]:
+        """Cut the connection's other direction after a time: a limit for each receipt would be moved by every byte."""
+        timer = threading.Timer(seconds, self._cut)
+        timer.daemon = True
+        if self._socket is not None:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        self._late = True
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RD)
+
+    def _check_time(self, cause: Exception | None = None) -> None:
+        if self._late:
+            raise BadRequest(f"The body did not come within {SECONDS:g} seconds.") from cause

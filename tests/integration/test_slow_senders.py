@@ -1,0 +1,103 @@
+"""Senders that hold a function: half requests and large bodies, before the server that is deployed."""
+
+import itertools
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.functions import ROOT, Server, running
+
+THREADS = "8"  # of functions-framework's server; those of a cluster are in knative/functions
+HALF = "POST / HTTP/1.1\r\nHost: f\r\nContent-Length: 500\r\n{}\r\n"
+
+
+def _impatient(folder: Path, name: str) -> Path:
+    """The function, which waits a second for a body instead of half a minute."""
+    source = (ROOT / "functions" / name / "main.py").read_text()
+    (folder / "main.py").write_text(source + "\nfrom common import request_body\nrequest_body.SECONDS = 1.0\n")
+    return folder / "main.py"
+
+
+@pytest.fixture(params=["read", "sweeper"])
+def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    source = _impatient(tmp_path, request.param)
+    settings = {"SYNCCTL_EVENTS_WITHOUT_TOKEN": "true", "THREADS": THREADS}
+    with running(request.param, token="right", source=source, **settings) as process:
+        yield process
+
+
+def _open(server: Server, stack: ExitStack, *headers: str) -> socket.socket:
+    connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 20))
+    connection.sendall(HALF.format("".join(f"{line}\r\n" for line in headers)).encode())
+    return connection
+
+
+def test_a_refusal_does_not_wait_for_the_body(server: Server) -> None:
+    """As many half requests as threads: each is refused, and the next caller is answered."""
+    with ExitStack() as stack:
+        held = [_open(server, stack) for _ in range(int(THREADS))]
+        for connection in held:
+            assert connection.recv(100).startswith(b"HTTP/1.1 401")
+        assert server.ask("GET", "/health").status == 200
+
+
+def test_a_body_has_a_deadline(server: Server) -> None:
+    """With a token too: the threads are free again, and each sender is answered."""
+    with ExitStack() as stack:
+        held = [_open(server, stack, "Authorization: Bearer right") for _ in range(int(THREADS))]
+        assert server.ask("GET", "/health").status == 200
+        for connection in held:
+            head = connection.recv(10_000)
+            assert head.startswith(b"HTTP/1.1 400")
+            assert b"did not come within 1 seconds" in head
+
+
+def test_dripping_does_not_move_the_deadline(server: Server) -> None:
+    """Senders of a byte from time to time lose their threads to the next caller."""
+    with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+        held = [_open(server, stack, "Authorization: Bearer right") for _ in range(int(THREADS))]
+        health = pool.submit(server.ask, "GET", "/health")
+        for connection in itertools.cycle(held):
+            if health.done():
+                break
+            with suppress(OSError):  # answered by now
+                connection.sendall(b"x")
+            time.sleep(0.05)
+    assert health.result().status == 200
+
+
+def test_events_without_a_token_are_small(tmp_path: Path) -> None:
+    """Twenty events of 4 MiB at once: refused by their size, whatever their form, and little is held in memory."""
+    settings = {"SYNCCTL_EVENTS_WITHOUT_TOKEN": "true", "THREADS": "20"}
+    event = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t", "data": ["x" * 100] * 40_000}
+    body = json.dumps(event).encode()
+    with running("sweeper", token="right", source=_impatient(tmp_path, "sweeper"), **settings) as server:
+        assert server.ask("GET", "/health").status == 200
+        before = _peak(server)
+        with ThreadPoolExecutor(20) as pool:
+            answers = list(
+                pool.map(
+                    lambda _: (
+                        server.ask(
+                            "POST", "/sweeper", body, token="", Content_Type="application/cloudevents+json"
+                        ).status
+                    ),
+                    range(20),
+                )
+            )
+        grown = _peak(server) - before
+    assert answers == [413] * 20
+    assert grown < 64 * 1024, f"{grown} KiB more"
+
+
+def _peak(server: Server) -> int:
+    """The largest resident memory of the worker, in KiB."""
+    [worker] = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return int(re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{worker}/status").read_text())[0])
