@@ -49,7 +49,8 @@ class EditionProcess:
             with urllib.request.urlopen(request, timeout=60) as answer:
                 status, said = answer.status, answer.read()
         except urllib.error.HTTPError as refused:
-            status, said = refused.code, refused.read()
+            with refused:  # Python 3.14 warns of one that is left to the finalizer
+                status, said = refused.code, refused.read()
         canaries.refuse("an answer", said)
         self.answers.append(said)
         return status, json.loads(said)

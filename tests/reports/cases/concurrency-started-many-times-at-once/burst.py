@@ -18,7 +18,8 @@ def start(task, results):
         with urllib.request.urlopen(request, timeout=60) as answer:
             results.append((answer.status, task, answer.read().decode()))
     except urllib.error.HTTPError as refused:
-        results.append((refused.code, task, refused.read().decode()))
+        with refused:
+            results.append((refused.code, task, refused.read().decode()))
 
 
 def together(tasks):
