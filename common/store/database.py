@@ -4,7 +4,6 @@ A connection belongs to one thread (pg8000's threadsafety is 1), so each thread 
 """
 
 import contextlib
-import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,6 @@ from common.store import dsn, queries
 Row = dict[str, Any]
 T = TypeVar("T")
 
-_log = logging.getLogger(__name__)
 _RETRIED = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 _RECONNECT = frozenset({"25006", "57P01", "57P02", "57P03"})  # read-only after a failover, shutdowns
 _MISSING = frozenset({"42P01", "42703", "3F000"})  # undefined table or column, no schema to create in
@@ -91,7 +89,9 @@ class Database:
 
     def install(self) -> None:
         """Create missing tables and migrate the syncctl_ ones to the newest version."""
-        self._once(_install)
+        from common.store.install import install
+
+        self._once(install)
 
     def close(self) -> None:
         """Close the connection; the Database reconnects when it is used again."""
@@ -131,33 +131,6 @@ class Database:
             rows = self._connection.run(sql, **parameters)
             columns = [column["name"] for column in self._connection.columns or ()]
             return [dict(zip(columns, row, strict=True)) for row in rows or ()]
-
-
-def _install(database: Database) -> None:
-    statements = queries.load("install.sql")
-
-    def run(name: str, **parameters: Any) -> list[Row]:
-        return database.execute(statements[name], **parameters)
-
-    run("lock")
-    [schema] = run("current_schema")
-    if schema["name"] is None:
-        # Postgres itself has quoted the name.
-        database.execute(f"CREATE SCHEMA IF NOT EXISTS {schema['wanted']}")
-    tables = queries.load("tables.sql")
-    created = [table for table in tables if run("find_table", table=table)[0]["oid"] is None]
-    for table in created:
-        database.execute(tables[table])
-    if created:
-        _log.info("Made the missing tables %s.", ", ".join(created))
-    run("make_migration_table")
-    applied = {row["version"] for row in run("applied")}
-    missing = {version: sql for version, sql in queries.migrations().items() if version not in applied}
-    for version, sql in missing.items():
-        database.execute(sql)
-        run("mark_applied", version=version)
-    if missing:
-        _log.info("Brought our tables to version %d.", max(missing))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
--- Statements that create missing tables: see common/store/database.py.
+-- Statements that create missing tables: see common/store/install.py.
 
 -- name: lock
 -- An arbitrary constant: functions that start at the same time create the tables once.
