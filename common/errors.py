@@ -2,6 +2,7 @@
 
 SyncError                    500
 ├── SettingsError            500  a setting is missing or unusable
+├── StoreRefused             500  Postgres refuses, and waiting cannot help: a right is missing, a name is wrong
 ├── BadRequest               400  the caller sent something unusable; names the field
 ├── Unauthorized             401
 ├── NotFound                 404
@@ -41,6 +42,10 @@ class SyncError(Exception):
 
 class SettingsError(SyncError):
     """Settings are missing or unusable; the message names all of them."""
+
+
+class StoreRefused(SyncError):
+    """Postgres refuses what no waiting mends; quotes it, and names the setting or the right to change."""
 
 
 class BadRequest(SyncError):

@@ -22,7 +22,7 @@ from pydantic import (
     field_validator,
 )
 
-from common import VERSION, setting_sources
+from common import DATABASE_SCHEMA, VERSION, setting_sources
 from common.errors import SettingsError
 from common.setting_sources import CONFIG_FILE, CONFIG_PATH, PREFIX
 from common.setting_types import DatabaseUrl, HashedTokens, HttpUrl, ImagePatterns, Labels, MemoryLimit, Tokens, plain
@@ -54,6 +54,12 @@ class Settings(BaseModel):
 
     database_url: DatabaseUrl | None = Field(
         None, description="Postgres, as postgresql://user:password@host:5432/database?search_path=newjitsu."
+    )
+    database_schema: str = Field(
+        DATABASE_SCHEMA,
+        pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$",
+        description="Schema of that database for our own tables, made if missing; a console's schema push drops tables "
+        "that it finds in its own. Another name begins with empty tables.",
     )
     sidecar_database_url: DatabaseUrl | None = Field(
         None, description="Postgres as task pods reach it; default: SYNCCTL_DATABASE_URL."

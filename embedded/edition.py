@@ -84,7 +84,7 @@ class Edition:
 
     def states(self, sync_id: str) -> dict[str, str]:
         """Return the saved states of a sync, as JSON by state key."""
-        with Database(self.database_url) as db:
+        with Database(self.database_url, settings.database_schema()) as db:
             return {key: state.decode() for key, state in db.transact(lambda db: states.load(db, sync_id))}
 
     def prepare(self, image: str) -> None:
@@ -161,7 +161,7 @@ class Edition:
             if not (self.home / "postgres").exists():
                 self._report("Making a Postgres database ...")
             url = stack.enter_context(Postgres.start(self.home / "postgres")).url
-        with Database(url, patience_seconds=10) as db:
+        with Database(url, settings.database_schema(), patience_seconds=10) as db:
             db.install()
         return url
 

@@ -27,6 +27,11 @@ def own_database_url() -> str:
     return environment().get("SYNCCTL_DATABASE_URL", "").strip()
 
 
+def database_schema() -> str:
+    """Return the schema of our own tables; raise SettingsError if a setting is unusable."""
+    return settings({}, defaults={}).database_schema
+
+
 def settings(
     overrides: Mapping[str, str], environ: Mapping[str, str] | None = None, *, defaults: Mapping[str, str]
 ) -> Settings:

@@ -40,7 +40,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
             stream.reconfigure(encoding="utf-8", errors="replace")
     try:
         settings = SidecarSettings.load(environ)
-        with Database(settings.database_url, make_tables=False) as db:
+        with Database(settings.database_url, settings.database_schema, make_tables=False) as db:
             redactor = redaction.of_config(b"", settings.database_url, settings.bulker_auth_token)
             output.setFormatter(RedactingFormatter("%(levelname)s : %(message)s", redactor))
             _raise_limits()
@@ -146,7 +146,8 @@ class _Task:
     def _patient(self) -> Database:
         """Return a database that waits for Postgres as long as there is time."""
         patience = self._shutdown.store_budget(self._settings.store_patience_seconds)
-        return Database(self._settings.database_url, patience_seconds=patience, make_tables=False)
+        url, schema = self._settings.database_url, self._settings.database_schema
+        return Database(url, schema, patience_seconds=patience, make_tables=False)
 
     def _insist(self) -> None:
         with self._patient() as db:

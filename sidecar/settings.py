@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Struct
 
+from common import DATABASE_SCHEMA
 from common.errors import SettingsError
 from common.protocol.commands import Command
 from common.store import Task
@@ -24,6 +25,8 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
     package: str
     package_version: str
     database_url: str
+    database_schema: str = DATABASE_SCHEMA
+    """The schema of our own tables, if there are some."""
     stdout_pipe_file: str = "/pipes/stdout"
     stderr_pipe_file: str = "/pipes/stderr"
     exit_code_file: str = ""

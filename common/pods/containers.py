@@ -77,6 +77,7 @@ def sidecar(
         "STDERR_PIPE_FILE": _STDERR,
         "EXIT_CODE_FILE": _EXIT_CODE,
         "CONFIG_FOLDER": "/configmap",
+        "DATABASE_SCHEMA": settings.database_schema,
         "BULKER_URL": settings.bulker_url,
         "PACKAGE": task.package,
         "PACKAGE_VERSION": task.version,

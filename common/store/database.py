@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from common.errors import Locked, StoreUnavailable, SyncError, TablesMissing, TimedOut
+from common import DATABASE_SCHEMA
+from common.errors import Locked, StoreRefused, StoreUnavailable, SyncError, TablesMissing, TimedOut
 from common.store import dsn, queries
 
 Row = dict[str, Any]
@@ -21,6 +22,10 @@ _RECONNECT = frozenset({"25006", "57P01", "57P02", "57P03"})  # read-only after 
 _MISSING = frozenset({"42P01", "42703", "3F000"})  # undefined table or column, no schema to create in
 _NETWORK_WORDS = ("network error", "communication error", "create a connection", "closed", "SSL")
 _UNSTORABLE = ("22", "54")  # data exceptions, and program limits such as depth and size
+_RIGHTS = (
+    "Grant the database user what docs/how-to/operate.md lists, or use another one (SYNCCTL_DATABASE_URL; task pods: "
+    "SYNCCTL_SIDECAR_DATABASE_URL)."
+)
 _PAUSE_SECONDS = 0.5
 _LOCK_SECONDS = 5.0
 """Less than the connection's timeout: a server process without a client would go on waiting, and keep its locks."""
@@ -36,7 +41,11 @@ class Database:
     Everything in queries.sql may be repeated: after a COMMIT with an unknown outcome the transaction runs again.
     """
 
-    def __init__(self, url: str, *, patience_seconds: float = 0.0, make_tables: bool = True) -> None:
+    def __init__(
+        self, url: str, schema: str = DATABASE_SCHEMA, *, patience_seconds: float = 0.0, make_tables: bool = True
+    ) -> None:
+        self.schema = schema
+        """The schema of our own tables; the URL's search_path finds the caller's."""
         self._arguments = dsn.parse(url)
         self._patience_seconds = patience_seconds
         self._make_tables = make_tables
@@ -46,15 +55,17 @@ class Database:
     def transact(self, work: Callable[["Database"], T]) -> T:
         """Run `work` in one transaction; raise StoreUnavailable or TimedOut if Postgres stays away."""
         deadline = time.monotonic() + self._patience_seconds
-        attempts = 0
+        attempts, installs = 0, False
         while True:
             attempts += 1
             try:
+                if installs:
+                    self.install()
                 return self._once(work)
             except TablesMissing:
-                if not self._make_tables or attempts > 1:
+                if not self._make_tables or installs:
                     raise
-                self.install()
+                installs = True
             except (StoreUnavailable, TimedOut) as error:
                 again = isinstance(error, _TryAgain) and attempts <= 3
                 if not again and time.monotonic() >= deadline:
@@ -63,7 +74,7 @@ class Database:
 
     def run(self, name: str, **parameters: Any) -> list[Row]:
         """Run a named query; texts must not hold NUL, which Postgres cannot store."""
-        return self.execute(queries.load("queries.sql")[name], **parameters)
+        return self.execute(queries.load("queries.sql", self.schema)[name], **parameters)
 
     def refusal(self, name: str, **parameters: Any) -> "StoreError | None":
         """Run a named query; return the error if Postgres cannot store a value. The transaction goes on either way."""
@@ -88,7 +99,7 @@ class Database:
             self._lock_seconds = before
 
     def install(self) -> None:
-        """Create missing tables and migrate the syncctl_ ones to the newest version."""
+        """Create missing tables, move our own into their schema, and migrate them to the newest version."""
         from common.store.install import install
 
         self._once(install)
@@ -176,7 +187,9 @@ def _from_server(fields: object) -> SyncError:
         return TimedOut(f"Postgres gave up on a statement: {message}.")
     if code.startswith("28"):
         return StoreUnavailable(f"Postgres refuses our login ({message}); check SYNCCTL_DATABASE_URL.")
-    if code.startswith(("08", "53", "3D", "42501", "57", "58")):
+    if code == "42501":
+        return StoreRefused(f"Postgres refuses it: {message}. {_RIGHTS}")
+    if code.startswith(("08", "53", "3D", "57", "58")):
         advice = "; check SYNCCTL_DATABASE_URL" if code.startswith("3D") else ""
         return StoreUnavailable(f"Postgres cannot serve us: {message}{advice}.")
     return StoreError(code, message)

@@ -1,10 +1,11 @@
 -- Every statement this project runs, one block each: `-- name: NAME`, then comment lines, then the SQL.
--- Parameters are :name. Times are the database's own (now()), so clocks of pods and functions do not matter.
+-- Parameters are :name. $schema is the one of our own tables; the search_path finds the caller's.
+-- Times are the database's own (now()), so clocks of pods and functions do not matter.
 
 -- name: create_task
 -- Does nothing if the task exists, or if another active task holds the same slot
 -- (syncctl_task_active: one read per sync, one discovery per key).
-INSERT INTO syncctl_task (task_id, command, sync_id, storage_key, package, version, pod_name, request_hash,
+INSERT INTO $schema.syncctl_task (task_id, command, sync_id, storage_key, package, version, pod_name, request_hash,
                           started_by, table_name_prefix, data_plane, created_at)
 VALUES (:task_id, :command, :sync_id, :storage_key, :package, :version, :pod_name, :request_hash,
         :started_by, :table_name_prefix, :data_plane, date_trunc('second', now()))
@@ -16,14 +17,14 @@ RETURNING task_id, state, request_hash, pod_name, reason, extract(epoch FROM cre
 SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran, attempt,
        data_plane
-FROM syncctl_task WHERE task_id = :task_id;
+FROM $schema.syncctl_task WHERE task_id = :task_id;
 
 -- name: find_active
 -- The task that holds the slot of a request.
 SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran, attempt,
        data_plane
-FROM syncctl_task
+FROM $schema.syncctl_task
 WHERE state IN ('PENDING', 'RUNNING') AND command = :command
   AND sync_id = :sync_id AND package = :package AND version = :version AND storage_key = :storage_key;
 
@@ -31,7 +32,7 @@ WHERE state IN ('PENDING', 'RUNNING') AND command = :command
 SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::bigint AS age_seconds, started_at IS NOT NULL AS ran, attempt,
        data_plane
-FROM syncctl_task
+FROM $schema.syncctl_task
 WHERE state IN ('PENDING', 'RUNNING') AND command = 'read' AND sync_id = :sync_id;
 
 -- name: announce_read
@@ -49,7 +50,8 @@ DO UPDATE SET status = excluded.status, description = excluded.description, time
 
 -- name: mark_running
 -- What the pods waited for is over.
-UPDATE syncctl_task SET state = 'RUNNING', reason = '', started_at = coalesce(started_at, now()), updated_at = now()
+UPDATE $schema.syncctl_task
+SET state = 'RUNNING', reason = '', started_at = coalesce(started_at, now()), updated_at = now()
 WHERE task_id = ANY(:task_ids::text[]) AND state = 'PENDING';
 
 -- name: finish_tasks
@@ -60,13 +62,13 @@ WITH ended AS (
     SELECT * FROM unnest(:task_ids::text[], :attempts::int[], :states::text[], :reasons::text[], :failures::text[],
                          :streams::text[]) AS e (task_id, attempt, state, reason, failure, streams)
 ), mine AS (
-    SELECT e.* FROM syncctl_task t JOIN ended e ON e.task_id = t.task_id
+    SELECT e.* FROM $schema.syncctl_task t JOIN ended e ON e.task_id = t.task_id
     WHERE t.state IN ('PENDING', 'RUNNING')
       AND (e.attempt IN (0, t.attempt)
            OR (e.state = 'SUCCESS' AND t.attempt = e.attempt + 1 AND t.resume_at IS NOT NULL))
     ORDER BY t.task_id FOR UPDATE OF t
 )
-UPDATE syncctl_task t
+UPDATE $schema.syncctl_task t
 SET state = mine.state, reason = mine.reason, failure = mine.failure::jsonb,
     streams = coalesce(mine.streams::jsonb, t.streams),
     proposal = NULL, resume_at = NULL, updated_at = now(), finished_at = now()
@@ -75,14 +77,14 @@ RETURNING t.task_id;
 
 -- name: propose
 -- The outcome of an attempt, for the sweep to conclude once it has seen how the pod ended.
-UPDATE syncctl_task SET proposal = :proposal, streams = coalesce(:streams::jsonb, streams), updated_at = now()
+UPDATE $schema.syncctl_task SET proposal = :proposal, streams = coalesce(:streams::jsonb, streams), updated_at = now()
 WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :attempt
 RETURNING task_id;
 
 -- name: begin_attempt
 -- One of several sweepers wins, in the data plane of the new pod. The counts start from zero; the pod waits until
 -- resume_at.
-UPDATE syncctl_task
+UPDATE $schema.syncctl_task
 SET attempt = attempt + 1, pod_name = :pod_name, data_plane = :data_plane, state = 'PENDING', reason = :reason,
     streams = '{}', proposal = NULL,
     attempts = attempts || jsonb_build_array(:failure::jsonb || jsonb_build_object(
@@ -93,26 +95,26 @@ RETURNING task_id;
 
 -- name: release_attempts
 -- They have got their states: from now on their pods are judged like any other.
-UPDATE syncctl_task t SET resume_at = NULL, attempt_at = now(), updated_at = now()
+UPDATE $schema.syncctl_task t SET resume_at = NULL, attempt_at = now(), updated_at = now()
 FROM unnest(:task_ids::text[], :attempts::int[]) AS released (task_id, attempt)
 WHERE t.task_id = released.task_id AND t.attempt = released.attempt
   AND t.state IN ('PENDING', 'RUNNING') AND t.resume_at IS NOT NULL;
 
 -- name: report_progress
-UPDATE syncctl_task
+UPDATE $schema.syncctl_task
 SET state = 'RUNNING', started_at = coalesce(started_at, now()), updated_at = now(),
     streams = coalesce(:streams::jsonb, streams), reason = CASE state WHEN 'PENDING' THEN '' ELSE reason END
 WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :attempt;
 
 -- name: note_troubles
 -- Why pending tasks have no pod yet, or what their pods wait for.
-UPDATE syncctl_task t SET reason = noted.reason, updated_at = now()
+UPDATE $schema.syncctl_task t SET reason = noted.reason, updated_at = now()
 FROM unnest(:task_ids::text[], :reasons::text[]) AS noted (task_id, reason)
 WHERE t.task_id = noted.task_id AND t.state = 'PENDING';
 
 -- name: tasks_over
 -- Of these, the ones that are over: for this attempt (0 stands for any), or as a whole.
-SELECT t.task_id FROM syncctl_task t
+SELECT t.task_id FROM $schema.syncctl_task t
 JOIN unnest(:task_ids::text[], :attempts::int[]) AS asked (task_id, attempt) ON asked.task_id = t.task_id
 WHERE t.state NOT IN ('PENDING', 'RUNNING') OR (asked.attempt > 0 AND t.attempt > asked.attempt);
 
@@ -192,17 +194,17 @@ WHERE sync_id = :sync_id
 
 -- name: raw_states_exist
 -- Another controller's database has only the caller's tables.
-SELECT to_regclass('syncctl_state') IS NOT NULL AS exist;
+SELECT to_regclass('$schema.syncctl_state') IS NOT NULL AS exist;
 
 -- name: save_raw_state
-INSERT INTO syncctl_state (sync_id, stream, state) VALUES (:sync_id, :state_key, :state::json);
+INSERT INTO $schema.syncctl_state (sync_id, stream, state) VALUES (:sync_id, :state_key, :state::json);
 
 -- name: drop_state
 DELETE FROM source_state WHERE sync_id = :sync_id AND stream = :state_key;
 
 -- name: drop_raw_states
 -- The older one of this key, and those of the other kinds.
-DELETE FROM syncctl_state
+DELETE FROM $schema.syncctl_state
 WHERE sync_id = :sync_id
   AND (stream = :state_key
        OR CASE WHEN stream IN ('_GLOBAL_STATE', '_LEGACY_STATE') THEN stream ELSE '' END <> :kind);
@@ -211,16 +213,16 @@ WHERE sync_id = :sync_id
 -- Should a key be in both tables (another sidecar does not know of ours), the newer one comes last.
 SELECT stream, state::text AS state, timestamp FROM source_state WHERE sync_id = :sync_id
 UNION ALL
-SELECT stream, state::text AS state, updated_at FROM syncctl_state WHERE sync_id = :sync_id
+SELECT stream, state::text AS state, updated_at FROM $schema.syncctl_state WHERE sync_id = :sync_id
 ORDER BY timestamp;
 
 -- name: load_states_of_task
 -- Those that were saved since the task was accepted.
-WITH task AS (SELECT accepted_at FROM syncctl_task WHERE task_id = :task_id)
+WITH task AS (SELECT accepted_at FROM $schema.syncctl_task WHERE task_id = :task_id)
 SELECT stream, state::text AS state, timestamp FROM source_state, task
 WHERE sync_id = :sync_id AND timestamp > accepted_at
 UNION ALL
-SELECT stream, state::text AS state, updated_at FROM syncctl_state, task
+SELECT stream, state::text AS state, updated_at FROM $schema.syncctl_state, task
 WHERE sync_id = :sync_id AND updated_at > accepted_at
 ORDER BY timestamp;
 
@@ -228,16 +230,16 @@ ORDER BY timestamp;
 DELETE FROM source_state WHERE sync_id = :sync_id;
 
 -- name: clear_raw_states
-DELETE FROM syncctl_state WHERE sync_id = :sync_id;
+DELETE FROM $schema.syncctl_state WHERE sync_id = :sync_id;
 
 -- name: find_given
 -- What the caller had sent to a task that was given this configuration: itself, if no connector made it.
-SELECT given_hash FROM syncctl_changed_config
+SELECT given_hash FROM $schema.syncctl_changed_config
 WHERE package = :package AND :config_hash = ANY(derived) ORDER BY used_at DESC LIMIT 1;
 
 -- name: keep_config
 -- The last one to change it has the newest; of its hashes, more than any task can still hold.
-INSERT INTO syncctl_changed_config (package, given_hash, config, derived)
+INSERT INTO $schema.syncctl_changed_config (package, given_hash, config, derived)
 VALUES (:package, :given_hash, :config, ARRAY[:config_hash::text])
 ON CONFLICT (package, given_hash) DO UPDATE
 SET config = excluded.config, used_at = now(),
@@ -249,17 +251,17 @@ SET config = excluded.config, used_at = now(),
 
 -- name: forget_unused_configs
 -- They hold secrets in the clear: those that nobody has sent the origin of for long are given up.
-DELETE FROM syncctl_changed_config WHERE used_at < now() - interval '90 days';
+DELETE FROM $schema.syncctl_changed_config WHERE used_at < now() - interval '90 days';
 
 -- name: find_config
 SELECT config, used_at < now() - interval '1 day' AS stale
-FROM syncctl_changed_config WHERE package = :package AND given_hash = :given_hash;
+FROM $schema.syncctl_changed_config WHERE package = :package AND given_hash = :given_hash;
 
 -- name: use_config
-UPDATE syncctl_changed_config SET used_at = now() WHERE package = :package AND given_hash = :given_hash;
+UPDATE $schema.syncctl_changed_config SET used_at = now() WHERE package = :package AND given_hash = :given_hash;
 
 -- name: save_result
-INSERT INTO syncctl_result (task_id, result) VALUES (:task_id, :result::json)
+INSERT INTO $schema.syncctl_result (task_id, result) VALUES (:task_id, :result::json)
 ON CONFLICT (task_id) DO UPDATE SET result = excluded.result;
 
 -- name: add_logs
@@ -285,7 +287,7 @@ ORDER BY timestamp DESC, id DESC LIMIT :limit;
 SELECT task_id, command, sync_id, storage_key, package, version, state, reason, streams::text AS streams, started_by,
        created_at, started_at, updated_at, finished_at, failure::text AS failure, attempt, attempts::text AS attempts,
        data_plane
-FROM syncctl_task
+FROM $schema.syncctl_task
 WHERE (:sync_id = '' OR sync_id = :sync_id) AND (:state = '' OR state = :state)
   AND (:command = '' OR command = :command)
   AND (:before_id = '' OR (created_at, task_id) < (:before_time::timestamptz, :before_id))
@@ -295,12 +297,12 @@ ORDER BY created_at DESC, task_id DESC LIMIT :limit;
 SELECT t.task_id, command, sync_id, storage_key, package, version, state, reason, streams::text AS streams,
        started_by, created_at, started_at, updated_at, finished_at, failure::text AS failure, attempt,
        attempts::text AS attempts, data_plane, r.result::text AS result
-FROM syncctl_task t LEFT JOIN syncctl_result r ON r.task_id = t.task_id
+FROM $schema.syncctl_task t LEFT JOIN $schema.syncctl_result r ON r.task_id = t.task_id
 WHERE t.task_id = :task_id;
 
 -- name: active_pods
 -- For the sweep: the pods that should be in this data plane. A row without a data plane may be anybody's.
-SELECT pod_name FROM syncctl_task
+SELECT pod_name FROM $schema.syncctl_task
 WHERE state IN ('PENDING', 'RUNNING') AND (data_plane = :data_plane OR data_plane IS NULL);
 
 -- name: active_tasks
@@ -309,7 +311,7 @@ SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state
        table_name_prefix, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::float AS age_seconds,
        extract(epoch FROM now() - updated_at)::float AS idle_seconds
-FROM syncctl_task
+FROM $schema.syncctl_task
 WHERE state IN ('PENDING', 'RUNNING') AND pod_name = ANY(:pod_names::text[])
   AND (data_plane = :data_plane OR data_plane IS NULL)
 ORDER BY created_at;
@@ -327,20 +329,20 @@ SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state
        CASE WHEN state = 'RUNNING' AND streams <> '{}'
             THEN extract(epoch FROM now() - updated_at)::float END AS silent_seconds,
        jsonb_path_exists(streams, '$.*.emitted ? (@ > 0)') AS heard
-FROM syncctl_task WHERE pod_name = ANY(:pod_names::text[]) OR task_id = ANY(:task_ids::text[]);
+FROM $schema.syncctl_task WHERE pod_name = ANY(:pod_names::text[]) OR task_id = ANY(:task_ids::text[]);
 
 -- name: task_to_cancel
 SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, started_by, data_plane,
        extract(epoch FROM created_at)::bigint AS started_at
-FROM syncctl_task WHERE task_id = :task_id;
+FROM $schema.syncctl_task WHERE task_id = :task_id;
 
 -- name: database_now
 SELECT extract(epoch FROM now())::float AS now;
 
 -- name: record_sweep
-INSERT INTO syncctl_sweep (id, data_plane, swept_at, seconds, pods, active, concluded, deleted, unreadable,
+INSERT INTO $schema.syncctl_sweep (id, data_plane, swept_at, seconds, pods, active, concluded, deleted, unreadable,
                            orphaned_rows)
-VALUES (nextval('syncctl_sweep_number'), :data_plane, now(), :seconds, :pods, :active, :concluded, :deleted,
+VALUES (nextval('$schema.syncctl_sweep_number'), :data_plane, now(), :seconds, :pods, :active, :concluded, :deleted,
         :unreadable, :orphaned_rows)
 ON CONFLICT (data_plane) DO UPDATE
 SET swept_at = excluded.swept_at, seconds = excluded.seconds, pods = excluded.pods, active = excluded.active,
@@ -349,23 +351,25 @@ SET swept_at = excluded.swept_at, seconds = excluded.seconds, pods = excluded.po
 
 -- name: last_sweep
 -- In this data plane: that another one reaches Postgres tells nothing of this one's sidecars.
-SELECT extract(epoch FROM now() - swept_at)::float AS age_seconds FROM syncctl_sweep WHERE data_plane = :data_plane;
+SELECT extract(epoch FROM now() - swept_at)::float AS age_seconds
+FROM $schema.syncctl_sweep WHERE data_plane = :data_plane;
 
 -- name: oldest_sweep
 -- When all active tasks were last looked at: of the data planes that have some, the one whose last sweep is the longest
 -- ago, or was never. Without any, the newest sweep of all.
 WITH busy AS (
-    SELECT DISTINCT data_plane FROM syncctl_task WHERE state IN ('PENDING', 'RUNNING') AND data_plane IS NOT NULL
+    SELECT DISTINCT data_plane FROM $schema.syncctl_task
+    WHERE state IN ('PENDING', 'RUNNING') AND data_plane IS NOT NULL
 )
 SELECT s.data_plane, swept_at, extract(epoch FROM now() - swept_at)::float AS age_seconds, seconds, pods, active,
        concluded, deleted, unreadable, orphaned_rows
-FROM busy FULL JOIN syncctl_sweep s ON s.data_plane = busy.data_plane
+FROM busy FULL JOIN $schema.syncctl_sweep s ON s.data_plane = busy.data_plane
 ORDER BY busy.data_plane IS NULL, CASE WHEN busy.data_plane IS NOT NULL THEN swept_at END NULLS FIRST, swept_at DESC
 LIMIT 1;
 
 -- name: ours_exist
 -- Another controller's database has only the caller's tables.
-SELECT to_regclass('syncctl_task') IS NOT NULL AS ours;
+SELECT to_regclass('$schema.syncctl_task') IS NOT NULL AS ours;
 
 -- name: secret_properties
 -- What a connector's specification marks as secret, at any depth.

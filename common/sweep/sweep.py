@@ -137,7 +137,8 @@ class _Sweeper:
 def _sweeper(settings: Settings, *, isolate: bool = True) -> Iterator[_Sweeper]:
     """With `isolate`, one pod's trouble is counted, not raised."""
     here = data_plane.of(settings)
-    with Database(settings.require_database_url()) as db, ThreadPoolExecutor(THREADS, "sweep") as threads:
+    database = Database(settings.require_database_url(), settings.database_schema)
+    with database as db, ThreadPoolExecutor(THREADS, "sweep") as threads:
         now, age = db.transact(lambda db: (sweeps.now(db), sweeps.seconds_since(db, here)))
         where = cluster.connect(settings)
         rules = _rules(settings, now, trust_silence=age is not None and age < _FRESH_SECONDS)

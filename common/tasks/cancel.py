@@ -43,7 +43,7 @@ def cancel(query: CancelQuery, settings: Settings) -> Cancelled:
 
     Raise NotFound.
     """
-    with Database(settings.require_database_url()) as db:
+    with Database(settings.require_database_url(), settings.database_schema) as db:
         stored = db.transact(lambda db: _conclude(db, query))
     if stored.state is not TaskState.CANCELLED:
         return Cancelled(query.task_id, stored.state)

@@ -22,7 +22,7 @@ def list_tasks(settings: Settings, query: TaskQuery) -> dict[str, Any]:
     """Return the newest tasks that match, and the cursor of the next page (null at the end)."""
     before, before_id = _position(query.cursor) if query.cursor else (None, "")
     wanted = {"sync_id": query.sync_id, "state": query.status, "command": query.command, "before_id": before_id}
-    with Database(settings.require_database_url()) as db:
+    with Database(settings.require_database_url(), settings.database_schema) as db:
         found, last = db.transact(
             lambda db: (task_list.newest(db, query.limit + 1, before_time=before, **wanted), sweeps.oldest(db))
         )
@@ -34,7 +34,7 @@ def list_tasks(settings: Settings, query: TaskQuery) -> dict[str, Any]:
 
 def get_task(settings: Settings, task_id: str, log_lines: int = LOG_LINES) -> dict[str, Any]:
     """Return one task with its result and last log lines; raise NotFound."""
-    with Database(settings.require_database_url()) as db:
+    with Database(settings.require_database_url(), settings.database_schema) as db:
         task, result, lines = db.transact(lambda db: _find(db, task_id, log_lines))
     raw = msgspec.Raw(result.encode()) if result else None
     return {"ok": True, "task": _wire(task) | {"result": raw, "logs": [_wire(line) for line in lines]}}

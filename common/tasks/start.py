@@ -43,7 +43,7 @@ def start(new: NewTask, settings: Settings) -> Started:
     """
     images.check_allowed(new.package, settings.allowed_images)
     task, here = _task_of(new), data_plane.of(settings)
-    with Database(settings.require_database_url()) as db:
+    with Database(settings.require_database_url(), settings.database_schema) as db:
         task, payload, row, created = db.transact(lambda db: _begin(db, task, new, here))
         answer = Started(row.task_id, row.started_at)
         if not created and not _may_lack_pod(row, here):

@@ -66,7 +66,7 @@ class LogShipper(threading.Thread):
 
     def __init__(self, settings: SidecarSettings, redactor: Redactor, heartbeat: Heartbeat) -> None:
         super().__init__(name="log-shipper", daemon=True)
-        self._database_url = settings.database_url
+        self._database = Database(settings.database_url, settings.database_schema, make_tables=False)
         self._task: Task = settings.task
         self._heartbeat = heartbeat
         self.redact = redactor.redact
@@ -107,7 +107,7 @@ class LogShipper(threading.Thread):
         """Write lines as they come, and beat, until `close`."""
         if self._forwarder:
             self._forwarder.start()
-        with Database(self._database_url, make_tables=False) as db:
+        with self._database as db:
             while not self._over:
                 self._wake.wait(_PAUSE_SECONDS)
                 self._wake.clear()

@@ -7,7 +7,7 @@ from tests.cluster.kube import FUNCTIONS, TASKS, CommandFailed
 from tests.cluster.stack import Stack
 from tests.support import canaries
 
-_OWNER = "syncctl_config"
+_OWNER = "syncctl.syncctl_changed_config"
 """A configuration that a connector changed is kept as it is."""
 
 
@@ -22,9 +22,9 @@ def refuse(deployed: Stack) -> None:
                     name = pod["metadata"]["name"]
                     log = kube.kubectl("logs", name, "-n", namespace, "-c", container["name"])
                     canaries.refuse(f"the log of {name}", log)
-    named = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'newjitsu'"
+    named = "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname IN ('newjitsu', 'syncctl')"
     for table in (row["name"] for row in deployed.rows(named)):
         if table != _OWNER:
             where = " OR ".join(f"t::text LIKE '%{one}%'" for one in canaries.spellings(canaries.MARK))
-            for row in deployed.rows(f'SELECT t::text AS line FROM newjitsu."{table}" t WHERE {where}'):
+            for row in deployed.rows(f"SELECT t::text AS line FROM {table} t WHERE {where}"):
                 canaries.refuse(f"the table {table}", row["line"])

@@ -139,7 +139,7 @@ def nothing_left(pod: dict[str, Any], seconds: float = 120) -> None:
 
 def started_again(deployed: Stack, task_id: str, pod: dict[str, Any], kind: str, *words: str) -> None:
     """The read runs once more in another pod, with what ended the first one beside it; both pods go with a cancel."""
-    query = f"SELECT attempt, attempts FROM newjitsu.syncctl_task WHERE task_id = '{task_id}' AND attempt = 2"
+    query = f"SELECT attempt, attempts FROM syncctl.syncctl_task WHERE task_id = '{task_id}' AND attempt = 2"
     [row] = kube.wait_for("another attempt", lambda: deployed.rows(query), 150)
     [first] = row["attempts"]
     assert first["kind"] == kind, first

@@ -37,8 +37,8 @@ def _user(database: TestDatabase, password: str, options: str = "") -> Iterator[
     database.rows(f"COPY (SELECT '{rule}') TO PROGRAM 'cat >> pg_hba.conf'")
     database.rows("SELECT pg_reload_conf()")
     database.rows(f"CREATE ROLE {name} LOGIN PASSWORD '{password}' {options}")
-    database.rows(f"GRANT USAGE ON SCHEMA newjitsu TO {name}")
-    database.rows(f"GRANT ALL ON ALL TABLES IN SCHEMA newjitsu TO {name}")
+    database.rows(f"GRANT USAGE ON SCHEMA newjitsu, syncctl TO {name}")
+    database.rows(f"GRANT ALL ON ALL TABLES IN SCHEMA newjitsu, syncctl TO {name}")
     url = _as(database.url, name, password)
     wait_for(lambda: _lets_in(url), 20, "the server knows the new login")
     yield name

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from common.protocol.messages import config_hash
-from common.store import Database, queries, states
+from common.store import Database, states
 from tests.support.databases import TestDatabase
 from tests.support.fake_bulker import FakeBulker
 from tests.support.local_system import PACKAGE, LocalSystem, connector, local_system, other_task, read_task
@@ -130,20 +130,18 @@ def test_what_nobody_uses_is_forgotten(db: Database, database: TestDatabase) -> 
     assert db.transact(lambda db: states.kept_config(db, "p", b'{"n":2}')) == b'{"n":2}'
 
 
-def test_what_was_kept_by_sync_is_taken_over(database: TestDatabase) -> None:
+def test_what_was_kept_by_sync_is_taken_over(empty_database: TestDatabase) -> None:
     """The migration finds the connector by the sync's last read."""
-    with Database(database.url) as db:
-        database.rows("DROP TABLE syncctl_changed_config")
-        database.rows("DELETE FROM syncctl_migration WHERE version = 6")
-        database.rows(queries.migrations()[3])
-        database.rows(
-            "INSERT INTO syncctl_config (sync_id, config, config_hash, given_hash) VALUES ('s', '{\"n\":1}', 'k', :h)",
-            h=config_hash(b'{"n":0}'),
-        )
-        database.rows(
-            "INSERT INTO syncctl_task (task_id, command, sync_id, package, version, pod_name, request_hash)"
-            " VALUES ('t', 'read', 's', 'p', '1', 'pod', 'h')"
-        )
+    empty_database.make_older(3)
+    empty_database.rows(
+        "INSERT INTO syncctl_config (sync_id, config, config_hash, given_hash) VALUES ('s', '{\"n\":1}', 'k', :h)",
+        h=config_hash(b'{"n":0}'),
+    )
+    empty_database.rows(
+        "INSERT INTO syncctl_task (task_id, command, sync_id, package, version, pod_name, request_hash)"
+        " VALUES ('t', 'read', 's', 'p', '1', 'pod', 'h')"
+    )
+    with Database(empty_database.url) as db:
         assert db.transact(lambda db: states.kept_config(db, "p", b'{"n":0}')) == b'{"n":1}'
 
 

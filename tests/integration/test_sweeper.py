@@ -12,7 +12,6 @@ from common import cluster
 from common.cluster.objects import Pod
 from common.errors import ClusterUnavailable
 from common.settings import Settings
-from common.store import Database
 from common.store.sweeps import SweepStats
 from common.sweep import events
 from common.sweep.sweep import keep_sweeping, sweep_pod
@@ -384,26 +383,10 @@ def test_a_database_of_an_older_version_is_brought_up(
     waiting: LocalSystem, database: TestDatabase, empty_database: TestDatabase
 ) -> None:
     """The first sweep after an upgrade makes the table that it needs."""
-    with Database(empty_database.url) as db:
-        db.install()
-    empty_database.rows("DROP TABLE newjitsu.syncctl_sweep")
-    empty_database.rows("DROP INDEX newjitsu.syncctl_task_pod")
-    empty_database.rows("DELETE FROM newjitsu.syncctl_migration WHERE version >= 2")
-    empty_database.rows("DROP TABLE newjitsu.syncctl_changed_config, newjitsu.syncctl_state")
-    for column in (
-        "attempt",
-        "failure",
-        "proposal",
-        "attempts",
-        "accepted_at",
-        "attempt_at",
-        "resume_at",
-        "data_plane",
-    ):
-        empty_database.rows(f"ALTER TABLE newjitsu.syncctl_task DROP COLUMN {column}")
+    empty_database.make_older(1)
     older = Settings.load({"SYNCCTL_DATABASE_URL": empty_database.url})
     assert keep_sweeping(older).sweeps == 1
-    assert empty_database.rows("SELECT data_plane FROM newjitsu.syncctl_sweep") == [{"data_plane": "default"}]
+    assert empty_database.rows("SELECT data_plane FROM syncctl.syncctl_sweep") == [{"data_plane": "default"}]
 
 
 def test_the_function_says_what_is_missing(database: TestDatabase) -> None:

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 from pg8000.native import Error  # noqa: TID251 - tests look past the product's own store
 
-from common.store import Database, dsn
+from common import DATABASE_SCHEMA
+from common.store import Database, dsn, queries
 from common.store.connections import Connection
 from tests.support import canaries
 
@@ -27,6 +28,7 @@ class TestDatabase:
     def __init__(self, server_url: str, name: str) -> None:
         self._server_url, self.name = server_url, name
         self.url = f"{_named(server_url, name)}?search_path=newjitsu&sslmode=disable"
+        self._both = self.url.replace("newjitsu", f"newjitsu,{DATABASE_SCHEMA}")
         self._kept: Connection | None = None
 
     @classmethod
@@ -43,9 +45,16 @@ class TestDatabase:
         _admin(server_url, f"CREATE DATABASE {name} TEMPLATE {template}")
         return cls(server_url, name)
 
+    def make_older(self, version: int) -> None:
+        """Makes our tables as that version had them, in the caller's schema, before they had their own."""
+        sql = [queries.load("install.sql", "newjitsu")["make_migration_table"]]
+        for number in range(1, version + 1):
+            sql += [queries.migrations()[number], f"INSERT INTO syncctl_migration (version) VALUES ({number})"]
+        self.rows(";\n".join(["CREATE SCHEMA IF NOT EXISTS newjitsu", *sql]))
+
     def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-        """Runs one statement on a connection of its own."""
-        with closing(Connection(**dsn.parse(self.url))) as connection:
+        """Runs one statement on a connection of its own, which finds our tables as well as the caller's."""
+        with closing(Connection(**dsn.parse(self._both))) as connection:
             return _rows(connection, sql, **parameters)
 
     def refuse_secrets(self, *secrets: str, owned: Mapping[str, str] = _OWNED) -> None:
@@ -65,7 +74,7 @@ class TestDatabase:
         """The same on a connection that is kept, for those who ask often; None while the server is away."""
         for _ in range(2):  # it may have been away and come back
             try:
-                self._kept = self._kept or Connection(**dsn.parse(self.url))
+                self._kept = self._kept or Connection(**dsn.parse(self._both))
                 return _rows(self._kept, sql, **parameters)
             except (Error, OSError):
                 self._let_go()

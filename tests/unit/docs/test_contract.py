@@ -155,8 +155,8 @@ def test_the_tables_are_those_that_are_made(row: str) -> None:
 
 def test_our_own_tables_are_named() -> None:
     """Every syncctl_ table of the migrations and of install.sql has its row."""
-    sql = "\n".join([*queries.migrations().values(), *queries.load("install.sql").values()])
-    made = set(re.findall(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)", sql)) - set(re.findall(r"DROP TABLE (\w+)", sql))
+    sql = "\n".join([*queries.migrations().values(), *queries.load("install.sql", "ours").values()])
+    made = set(re.findall(r"CREATE TABLE (?:\S+\.)?(\w+)", sql)) - set(re.findall(r"DROP TABLE (\w+)", sql))
     assert {row[0] for row in _ROWS.values() if row[0].startswith("syncctl_")} == made
 
 

@@ -93,6 +93,7 @@ def test_the_pod_is_exactly_this() -> None:
                         {"name": "STDERR_PIPE_FILE", "value": "/pipes/stderr"},
                         {"name": "EXIT_CODE_FILE", "value": "/pipes/exit-code"},
                         {"name": "CONFIG_FOLDER", "value": "/configmap"},
+                        {"name": "DATABASE_SCHEMA", "value": "syncctl"},
                         {"name": "BULKER_URL", "value": "http://bulker:3042"},
                         {"name": "PACKAGE", "value": "airbyte/source-garden"},
                         {"name": "PACKAGE_VERSION", "value": "1.4.0"},
