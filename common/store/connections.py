@@ -13,33 +13,56 @@ from typing import Any
 from pg8000.exceptions import InterfaceError  # noqa: TID251 - one of the two places
 from pg8000.native import Connection as _Driver  # noqa: TID251 - one of the two places
 
-from common.store import dsn
+from common.errors import SettingsError
+from common.store.dsn import Target
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 """Length and code of Postgres's SSLRequest message."""
+_OK, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 10, 11, 12
+_WITH_PASSWORD = frozenset({3, 5, _SASL})
+"""Codes of authentication requests (PostgreSQL's documentation, 53.7); 3 and 5 are passwords in the clear and MD5."""
+_BOUND = b"SCRAM-SHA-256-PLUS"
 
 
 class Connection(_Driver):  # type: ignore[misc] # the driver ships no types
-    """Connect with the arguments of `dsn.parse`; raise the driver's errors, or OSError if the server is unreachable."""
+    """Connect as `dsn.parse` and `tls.context` say.
 
-    def __init__(
-        self,
-        *,
-        host: str = "localhost",
-        port: int = 5432,
-        unix_sock: str | None = None,
-        timeout: float | None = None,
-        ssl_context: ssl.SSLContext | bool | None = None,
-        **arguments: Any,
-    ) -> None:
-        self._socket = _connect(unix_sock or (host, port), timeout)
+    Raise the driver's errors, OSError if the server is unreachable, SettingsError if it asks for another login.
+    """
+
+    def __init__(self, target: Target, context: ssl.SSLContext | None) -> None:
+        self._needs_binding, self._is_bound = target.tls.is_bound, False
+        self._socket = _connect(target.address, target.timeout)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            self._socket = _negotiate_tls(self._socket, host, context=ssl_context)
-            super().__init__(sock=self._socket, ssl_context=False, **arguments)
+            if context is not None:
+                self._socket = _negotiate_tls(self._socket, target, context)
+            super().__init__(sock=self._socket, ssl_context=False, **target.login)
         except BaseException:
             self._close_socket(getattr(self, "_sock", None))
             raise
+
+    def handle_AUTHENTICATION_REQUEST(self, data: bytes, context: Any) -> None:  # noqa: N802 - the driver's name
+        """Answer the server, unless the URL has no password, or wants another way to log in."""
+        method, *_ = struct.unpack_from("!i", data)
+        if self._needs_binding and not self._may_answer(method, data):
+            raise SettingsError(
+                "Postgres offers no login that is bound to its TLS certificate (SCRAM-SHA-256-PLUS), which the "
+                "database URL's channel_binding=require asks for. Check that sslmode and host lead to the server "
+                "itself; a proxy that ends TLS has no channel binding, and needs a URL without that option."
+            )
+        if method in _WITH_PASSWORD and not self.password:
+            raise SettingsError(
+                "Postgres asks for a password, and the database URL has none: write it as "
+                "postgresql://user:password@host (PGPASSWORD and password files are not read)."
+            )
+        super().handle_AUTHENTICATION_REQUEST(data, context)
+        self._is_bound = self._is_bound or method == _SASL_FINAL
+
+    def _may_answer(self, method: int, data: bytes) -> bool:
+        if method == _SASL:
+            return _BOUND in data[4:].split(b"\0") and isinstance(self._socket, ssl.SSLSocket)
+        return method in {_SASL_CONTINUE, _SASL_FINAL} or (method == _OK and self._is_bound)
 
     def close(self) -> None:
         """Terminate the session, and close the socket even if that fails."""
@@ -70,17 +93,15 @@ def _connect(address: str | tuple[str, int], timeout: float | None) -> socket.so
     return channel
 
 
-def _negotiate_tls(channel: socket.socket, host: str, *, context: ssl.SSLContext | bool | None) -> socket.socket:
-    """Return the channel, with TLS as `dsn.parse` maps sslmode."""
-    if context is False:
-        return channel
-    channel.sendall(_SSL_REQUEST)
-    answer = channel.recv(1)
-    if answer == b"S":
-        given = context if isinstance(context, ssl.SSLContext) else dsn.unverified()
-        return given.wrap_socket(channel, server_hostname=host)
-    if not answer:
-        raise InterfaceError("network error: the connection was closed")
-    if context is not None:
-        raise InterfaceError("Server refuses SSL")
-    return channel
+def _negotiate_tls(channel: socket.socket, target: Target, context: ssl.SSLContext) -> socket.socket:
+    """Return the channel, with TLS unless the server has none and the URL does not insist."""
+    if not target.tls.is_direct:
+        channel.sendall(_SSL_REQUEST)
+        answer = channel.recv(1)
+        if not answer:
+            raise InterfaceError("network error: the connection was closed")
+        if answer != b"S" and target.tls.is_required:
+            raise InterfaceError("Server refuses SSL")
+        if answer != b"S":
+            return channel
+    return context.wrap_socket(channel, server_hostname=target.host)

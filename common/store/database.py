@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from common import DATABASE_SCHEMA
-from common.errors import Locked, StoreRefused, StoreUnavailable, SyncError, TablesMissing, TimedOut
-from common.store import dsn, queries
+from common.errors import Locked, SettingsError, StoreRefused, StoreUnavailable, SyncError, TablesMissing, TimedOut
+from common.store import dsn, queries, session, tls
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -46,11 +46,13 @@ class Database:
     ) -> None:
         self.schema = schema
         """The schema of our own tables; the URL's search_path finds the caller's."""
-        self._arguments = dsn.parse(url)
+        self._target = dsn.parse(url)
+        self._context = tls.context(self._target.tls)
+        self._settings = session.first_statements(self._target.settings)
         self._patience_seconds = patience_seconds
         self._make_tables = make_tables
         self._connection: Any = None
-        self._lock_seconds = min(_LOCK_SECONDS, self._arguments["timeout"] / 2)
+        self._lock_seconds = min(_LOCK_SECONDS, self._target.timeout / 2)
 
     def transact(self, work: Callable[["Database"], T]) -> T:
         """Run `work` in one transaction; raise StoreUnavailable or TimedOut if Postgres stays away."""
@@ -119,12 +121,12 @@ class Database:
 
     def _once(self, work: Callable[["Database"], T]) -> T:
         try:
-            begin = queries.load("transaction.sql")["begin"]
-            self.execute(begin.format(milliseconds=math.ceil(1000 * self._lock_seconds)))
+            self._begin()
             result = work(self)
             self.execute("COMMIT")
         except BaseException as error:
-            if isinstance(error, SyncError) and not isinstance(error, StoreUnavailable | TimedOut):
+            known = isinstance(error, SyncError) and not isinstance(error, StoreUnavailable | TimedOut)
+            if known and self._connection is not None:
                 with contextlib.suppress(Exception):
                     self.execute("ROLLBACK")
             else:
@@ -132,13 +134,20 @@ class Database:
             raise
         return result
 
+    def _begin(self) -> None:
+        sql = queries.load("transaction.sql")["begin"]
+        try:
+            self.execute(sql.format(settings=self._settings, milliseconds=math.ceil(1000 * self._lock_seconds)))
+        except StoreError as error:
+            raise SettingsError(f"{error}; change or remove that option of the database URL.") from error
+
     def execute(self, sql: str, **parameters: Any) -> list[Row]:
         """Run one statement from a .sql file (or several, without parameters)."""
         with _translated():
             if self._connection is None:
                 from common.store.connections import Connection
 
-                self._connection = Connection(**self._arguments)
+                self._connection = Connection(self._target, self._context)
             rows = self._connection.run(sql, **parameters)
             columns = [column["name"] for column in self._connection.columns or ()]
             return [dict(zip(columns, row, strict=True)) for row in rows or ()]

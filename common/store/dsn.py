@@ -1,50 +1,116 @@
-"""Turn a Postgres URL, as libpq and Go drivers write it, into pg8000's connection arguments (pg8000 reads no URL)."""
+"""Read a Postgres URL as libpq does (pg8000 reads none), with what hosts, consoles and other drivers add to it."""
 
-import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from common.errors import SettingsError
+from common.store import session, tls, url_options
 
-_EXPECTED = "check SYNCCTL_DATABASE_URL, which is expected as postgresql://user:password@host:5432/database?search_path=...&sslmode=..."
+_EXPECTED = (
+    "expected postgresql://user:password@host:5432/database?search_path=...&sslmode=..., with special characters of "
+    "user and password percent-encoded (@ as %40, / as %2F)"
+)
 _CONNECT_TIMEOUT_SECONDS = 10.0
 _LONGEST_TIMEOUT_SECONDS = 24 * 3600.0
-_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-# Options of other drivers that have no meaning for pg8000, and that may be left out.
-_IGNORED = frozenset(
-    {"connection_limit", "pool_timeout", "pgbouncer", "schema", "pool_max_conns", "pool_min_conns"}
-    | {"default_query_exec_mode", "statement_cache_capacity", "sslcompression", "target_session_attrs"}
-)
-_STARTUP = frozenset({"search_path", "options", "timezone", "statement_timeout", "lock_timeout", "DateStyle"})
+_APPLICATION_NAME = "sync-functions"
 
 
-def parse(url: str) -> dict[str, Any]:
-    """Return arguments for `connections.Connection`; raise a SettingsError that never repeats the URL."""
+@dataclass(frozen=True)
+class Target:
+    """A server, and how to speak to it. `host` is the name that its certificate has to have."""
+
+    host: str
+    address: str | tuple[str, int]
+    login: Mapping[str, Any]
+    """The driver's arguments."""
+    settings: Mapping[str, str]
+    """Of the server, for each transaction."""
+    timeout: float
+    """Seconds, for connecting and for each answer."""
+    tls: tls.Tls
+
+
+def parse(url: str) -> Target:
+    """Return what a URL asks for, all of it; raise a SettingsError that never repeats the URL. Reads no file."""
     try:
-        parts = urlsplit(url)
-        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
-        port = int(options.pop("port", "") or parts.port or 5432)
-        host = options.pop("host", "") or unquote(parts.hostname or "localhost")
+        parts = urlsplit(url.replace("#", "%23"))
+        if parts.scheme not in {"postgres", "postgresql"}:
+            raise SettingsError(f"The database URL does not start with postgresql://; {_EXPECTED}.")
+        options = _options(parts.query)
+        host, port = _place(parts, options)
         if not host.startswith("/"):
             host.encode("idna")  # as the resolver does
     except ValueError:
         raise SettingsError(f"The database URL cannot be parsed; {_EXPECTED}.") from None
-    if parts.scheme not in {"postgres", "postgresql"}:
-        raise SettingsError(f"The database URL does not start with postgresql://; {_EXPECTED}.")
-    arguments: dict[str, Any] = {
-        "user": unquote(parts.username or options.pop("user", "postgres")),
-        "password": unquote(parts.password) if parts.password else options.pop("password", None),
-        "database": unquote(parts.path.lstrip("/")) or options.pop("dbname", None),
-        "application_name": options.pop("application_name", "sync-functions"),
-        "timeout": _seconds(options.pop("connect_timeout", "")),
-        "ssl_context": _ssl_context(options.pop("sslmode", "prefer"), options.pop("sslrootcert", None)),
-    }
-    arguments |= {"unix_sock": f"{host}/.s.PGSQL.{port}"} if host.startswith("/") else {"host": host, "port": port}
-    if startup := {name: options.pop(name) for name in _STARTUP & options.keys()}:
-        arguments["startup_params"] = startup
-    if unknown := options.keys() - _IGNORED:
-        raise SettingsError(f"The database URL has unknown options: {', '.join(sorted(unknown))}; remove them.")
-    return arguments
+    on_socket = host.startswith("/")
+    address = (options.pop("hostaddr", "") or host, port)
+    settings, routing = _settings(options)
+    name = options.pop("fallback_application_name", "") or _APPLICATION_NAME
+    return Target(
+        host=host,
+        address=f"{host}/.s.PGSQL.{port}" if on_socket else address,
+        login={
+            "user": unquote(parts.username or "") or options.pop("user", "postgres"),
+            "password": unquote(parts.password or "") or options.pop("password", None),
+            "database": unquote(parts.path.lstrip("/")) or options.pop("dbname", None),
+            "application_name": settings.get("application_name", name),
+            "startup_params": {"options": routing} if routing else {},
+        },
+        settings=settings,
+        timeout=_seconds(options.pop("connect_timeout", "")),
+        tls=tls.from_options(options, on_socket=on_socket),
+    )
+
+
+def _options(query: str) -> dict[str, str]:
+    """Return the options, decoded as libpq does: a plus sign is one, but in `options`, where drivers mean a space."""
+    options: dict[str, str] = {}
+    problems = []
+    for pair in filter(None, query.split("&")):
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ValueError("an option without a value")
+        name, value = unquote(name), unquote(value.replace("+", " ") if name == "options" else value)
+        name = name.lower() if name.lower() in url_options.SETTINGS else name
+        if options.setdefault(name, value) != value:
+            problems.append(f"{name} has two values: keep one")
+        problems.append(url_options.problem(name, value) or "")
+    if any(problems):
+        raise SettingsError(f"The database URL cannot be used: {'; '.join(filter(None, problems))}.")
+    return options
+
+
+def _place(parts: SplitResult, options: dict[str, str]) -> tuple[str, int]:
+    """Return host (or a socket's folder) and port; an option wins over its place in the URL, as in libpq."""
+    server = parts.netloc.rpartition("@")[2]
+    given = options.pop("host", "")
+    if "," in server + given + options.get("port", "") + options.get("hostaddr", ""):
+        raise SettingsError(
+            "The database URL names several hosts: write one, the primary's, or that of a proxy that follows it."
+        )
+    if "@" in parts.path or "/" in parts.path[1:]:
+        raise ValueError("a slash in user or password")
+    port = int(options.pop("port", "") or parts.port or 5432)
+    if not 0 < port < 65536:
+        raise ValueError("no port")
+    # urlsplit's `hostname` is in lower case, but a socket's folder may have capitals.
+    named = unquote(server[1:].partition("]")[0] if server.startswith("[") else server.partition(":")[0])
+    return given or named or options.get("hostaddr", "") or "localhost", port
+
+
+def _settings(options: dict[str, str]) -> tuple[dict[str, str], str]:
+    """Return the server's settings by name, and what of `options` is for a proxy."""
+    settings, routing = session.parse_options(options.pop("options", ""))
+    settings |= {name: options.pop(name) for name in (*url_options.SETTINGS, "application_name") if name in options}
+    if schema := options.pop("schema", ""):
+        path = '"{}"'.format(schema.replace('"', '""'))
+        if settings.setdefault("search_path", path).strip() not in {path, schema}:
+            raise SettingsError(
+                "The database URL cannot be used: schema and search_path name different schemas: keep one of them."
+            )
+    return settings, routing
 
 
 def _seconds(text: str) -> float:
@@ -56,34 +122,3 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= _LONGEST_TIMEOUT_SECONDS:
         raise SettingsError("The database URL's connect_timeout is not a number of seconds up to 86400.")
     return seconds or _CONNECT_TIMEOUT_SECONDS
-
-
-def unverified() -> ssl.SSLContext:
-    """Return a context for TLS without verification.
-
-    Python's default context loads all certificate authorities, which takes 40 ms of CPU per connection.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
-def _ssl_context(mode: str, root: str | None) -> ssl.SSLContext | bool | None:
-    """Map sslmode to pg8000's ssl_context.
-
-    False disables TLS, None falls back to plain, a context requires TLS and verifies it unless `require`.
-    """
-    if mode not in _SSL_MODES:
-        raise SettingsError(f"The database URL's sslmode must be one of {', '.join(_SSL_MODES)}.")
-    if mode == "disable":
-        return False
-    if mode in {"allow", "prefer"}:
-        return None
-    if mode == "require" and not root:
-        return unverified()
-    try:
-        context = ssl.create_default_context(cafile=root)
-    except OSError:
-        raise SettingsError("The database URL's sslrootcert names a file that cannot be read.") from None
-    context.check_hostname = mode == "verify-full"
-    return context

@@ -1,8 +1,10 @@
--- How each transaction begins (common/store/database.py). The lock timeout is the user's own (URL or role), else a
--- default that is less than half of a statement timeout: only a lock timeout tells that another session holds a row.
+-- How each transaction begins (common/store/database.py), with the settings of the URL (session.py). The lock timeout is
+-- the user's own (URL or role), else a default that is less than half of a statement timeout: only a lock timeout tells
+-- that another session holds a row.
 
 -- name: begin
 BEGIN;
+{settings}
 SELECT set_config('lock_timeout', coalesce(
     nullif(current_setting('lock_timeout'), '0'),
     ceil(least(

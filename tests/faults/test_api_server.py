@@ -206,7 +206,7 @@ def test_a_task_whose_row_somebody_holds_costs_itself_alone(
     )
     with Database(database.url) as console:
         console.execute("BEGIN")
-        console.execute("UPDATE source_task SET description = 'seen' WHERE task_id = '007'")
+        console.execute("UPDATE newjitsu.source_task SET description = 'seen' WHERE task_id = '007'")
         swept = sweep(settings)
         assert (swept.concluded, swept.deleted, swept.unreadable, swept.active) == (19, 19, 1, 1)
         assert (_states(database).count("RUNNING"), list(api.pods)) == (1, ["p007"])
@@ -276,7 +276,7 @@ def test_a_state_that_has_outgrown_its_secret_is_told(
     database.rows("UPDATE syncctl_task SET resume_at = now()")
     with Database(database.url) as console:
         console.execute("BEGIN")
-        console.execute("UPDATE source_task SET description = 'held'")
+        console.execute("UPDATE newjitsu.source_task SET description = 'held'")
         assert (sweep(settings).pods, _states(database)) == (1, ["PENDING"])  # and no sweep stops for it
         console.execute("ROLLBACK")
     sweep(settings)

@@ -154,7 +154,7 @@ def test_a_serialization_failure_is_run_again(database: TestDatabase) -> None:
 def test_a_row_that_somebody_holds_is_given_up_on_both_sides(database: TestDatabase, own: str, within: float) -> None:
     """Before the connection's time-out, or when the URL says: no server process goes on waiting, with locks of its own."""
     database.rows("INSERT INTO source_state VALUES ('s', 'x', '{}', now())")
-    change = "UPDATE source_state SET timestamp = now()"
+    change = "UPDATE newjitsu.source_state SET timestamp = now()"
     with Database(database.url) as holder, Database(f"{database.url}&connect_timeout=2{own}") as db:
         holder.execute("BEGIN")
         holder.execute(change)
@@ -175,7 +175,7 @@ def test_a_row_that_somebody_holds_is_given_up_on_both_sides(database: TestDatab
 def test_a_held_row_is_given_up_before_the_url_s_statement_timeout(database: TestDatabase, option: str) -> None:
     """Which would end the statement as one that takes too long: what waits is told from what does."""
     database.rows("INSERT INTO source_state VALUES ('s', 'x', '{}', now())")
-    change = "UPDATE source_state SET timestamp = now()"
+    change = "UPDATE newjitsu.source_state SET timestamp = now()"
     with Database(database.url) as holder, Database(f"{database.url}&{option}") as db:
         holder.execute("BEGIN")
         holder.execute(change)

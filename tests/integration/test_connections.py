@@ -1,11 +1,8 @@
 """Sockets to Postgres: closed by us, at once, however a connection ends; and what is agreed on before the first words."""
 
-import contextlib
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -14,6 +11,7 @@ from common.store import Database
 from tests.support.certificates import server_context
 from tests.support.databases import TestDatabase
 from tests.support.odd_servers import odd_server
+from tests.support.poolers import tls_relay
 from tests.support.sockets import no_socket_is_left
 
 _SSL_REQUEST_BYTES = 8
@@ -99,38 +97,12 @@ def test_a_connection_that_fails_in_its_first_words_leaves_no_socket(
 @pytest.mark.parametrize("mode", ["prefer", "require", "verify-full"])
 def test_a_query_over_tls_is_answered(database: TestDatabase, tmp_path: Path, mode: str) -> None:
     """Where the server has it; and `verify-full` takes no certificate but one of the authority that it is given."""
-    address = urlsplit(database.url)
-    assert address.hostname
-    assert address.port
     context, authority = server_context(tmp_path)
-
-    def relay(connection: socket.socket) -> None:
-        connection.recv(_SSL_REQUEST_BYTES)
-        connection.sendall(b"S")
-        with (
-            context.wrap_socket(connection, server_side=True) as secured,
-            socket.create_connection((address.hostname or "", address.port or 0)) as server,
-        ):
-            back = threading.Thread(target=_pump, args=(server, secured))
-            back.start()
-            _pump(secured, server)
-            back.join()
-
-    with no_socket_is_left(), odd_server(relay) as url:
-        port = urlsplit(url).port
-        secured = database.url.replace(f":{address.port}/", f":{port}/")
-        secured = secured.replace("sslmode=disable", f"sslmode={mode}")
+    with no_socket_is_left(), tls_relay(database.url, context) as url:
+        secured = url.replace("sslmode=disable", f"sslmode={mode}")
         assert _ask(f"{secured}&sslrootcert={authority}" if mode == "verify-full" else secured) is None
         if mode == "verify-full":
             assert isinstance(_ask(secured), StoreUnavailable)
-
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while piece := source.recv(65536):
-            sink.sendall(piece)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
 
 
 def test_a_unix_socket_is_closed_too(tmp_path: Path) -> None:

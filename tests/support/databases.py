@@ -54,13 +54,13 @@ class TestDatabase:
 
     def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         """Runs one statement on a connection of its own, which finds our tables as well as the caller's."""
-        with closing(Connection(**dsn.parse(self._both))) as connection:
+        with closing(_connect(self._both)) as connection:
             return _rows(connection, sql, **parameters)
 
     def refuse_secrets(self, *secrets: str, owned: Mapping[str, str] = _OWNED) -> None:
         """Fails if a table holds a secret (the planted one by default), in any column but those that own it."""
         wanted = canaries.pattern(*(secrets or (canaries.MARK,)))
-        with closing(Connection(**dsn.parse(self.url))) as connection:
+        with closing(_connect(self.url)) as connection:
             parts = [
                 f"SELECT '{name}' AS place, line FROM (SELECT {owned.get(name, 't::text')} AS line FROM "
                 f'"{schema}"."{name}" t) AS lines WHERE line ~ :wanted'
@@ -74,7 +74,7 @@ class TestDatabase:
         """The same on a connection that is kept, for those who ask often; None while the server is away."""
         for _ in range(2):  # it may have been away and come back
             try:
-                self._kept = self._kept or Connection(**dsn.parse(self._both))
+                self._kept = self._kept or _connect(self._both)
                 return _rows(self._kept, sql, **parameters)
             except (Error, OSError):
                 self._let_go()
@@ -91,6 +91,15 @@ class TestDatabase:
         self._let_go()
         self.refuse_secrets()
         _admin(self._server_url, f"DROP DATABASE {self.name} WITH (FORCE)")
+
+
+def _connect(url: str) -> Connection:
+    """A session with the URL's settings, as the product has them in each transaction."""
+    target = dsn.parse(url)
+    connection = Connection(target, None)
+    for name, value in target.settings.items():
+        connection.run("SELECT set_config(:name, :value, false)", name=name, value=value)
+    return connection
 
 
 def _named(url: str, name: str) -> str:
@@ -110,7 +119,7 @@ def _rows(connection: Connection, sql: str, **parameters: Any) -> list[dict[str,
 
 
 def _admin(server_url: str, sql: str) -> None:
-    connection = Connection(**dsn.parse(f"{_named(server_url, 'postgres')}?sslmode=disable"))
+    connection = _connect(f"{_named(server_url, 'postgres')}?sslmode=disable")
     try:
         connection.run(sql)
     finally:

@@ -1,0 +1,170 @@
+"""What a database URL asks for is in effect, behind poolers and over TLS, or refused by name before anything is made."""
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from common.errors import SettingsError
+from common.settings import Settings
+from common.store import Database
+from common.tasks.query import list_tasks
+from common.tasks.requests import TaskQuery
+from common.tasks.start import start
+from tests.reports.conftest import CASES
+from tests.support.databases import TestDatabase
+from tests.support.deployed import environment
+from tests.support.fake_bulker import FakeBulker
+from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes
+from tests.support.local_system import read_task
+from tests.support.poolers import dropping, pgbouncer
+from tests.support.sidecar_process import SidecarProcess
+
+_ESCAPED, _BACKSLASHED = re.compile(r"([\\\s])"), r"\\\1"
+POOLED = CASES / "postgres-pooler-that-drops-the-schema"
+_IGNORE = "ignore_startup_parameters = search_path, options"
+
+Pooler = Callable[[str], AbstractContextManager[str]]
+
+
+def _schemas(database: TestDatabase) -> dict[str, str]:
+    """By table of the caller's side: its schemas."""
+    rows = database.rows(
+        "SELECT table_name AS name, string_agg(table_schema, ',') AS schemas FROM information_schema.tables "
+        "WHERE table_name LIKE 'source_%' OR table_name = 'task_log' GROUP BY 1"
+    )
+    return {row["name"]: row["schemas"] for row in rows}
+
+
+def _plain(database: TestDatabase) -> str:
+    """The database's URL without a word about its schema."""
+    return database.url.replace("search_path=newjitsu&", "")
+
+
+@pytest.fixture
+def api() -> Iterator[FakeKubernetes]:
+    """A stand-in for the Kubernetes API."""
+    with fake_kubernetes() as running:
+        yield running
+
+
+@pytest.fixture(params=["drops", "refuses", "pgbouncer", "pgbouncer refuses"])
+def pooler(request: pytest.FixtureRequest, tmp_path: Path) -> Pooler:
+    """A pooler before a URL: what it does with start-up parameters."""
+    folder = tmp_path / "pooler"
+    folder.mkdir()
+    poolers: dict[str, Pooler] = {
+        "drops": dropping,
+        "refuses": partial(dropping, refuses=True),
+        "pgbouncer": lambda url: pgbouncer(url, folder, _IGNORE),
+        "pgbouncer refuses": lambda url: pgbouncer(url, folder),
+    }
+    return poolers[request.param]
+
+
+@pytest.mark.fault(94)
+def test_postgres_pooler_that_drops_the_schema(
+    empty_database: TestDatabase, bulker: FakeBulker, api: FakeKubernetes, pooler: Pooler, tmp_path: Path
+) -> None:
+    """Functions and sidecar write where the URL says, and nowhere else."""
+    with pooler(empty_database.url) as url:
+        start(read_task(), Settings.load(environment(url, api)))
+        sidecar = SidecarProcess(tmp_path, empty_database, bulker.url)
+        sidecar.environment["DATABASE_URL"] = url
+        sidecar.give(catalog=(POOLED / "catalog.json").read_bytes())
+        assert sidecar.play((POOLED / "read.jsonl").read_bytes()) == 0, sidecar.output
+        assert len(list_tasks(Settings.load(environment(url, api)), TaskQuery())["tasks"]) == 1
+    assert (sidecar.task["status"], sidecar.states) == ("SUCCESS", {"beds": {"last": 1}})
+    assert set(_schemas(empty_database).values()) == {"newjitsu"}
+
+
+@pytest.mark.fault(94)
+@pytest.mark.parametrize(
+    "option",
+    [
+        "options=-c%20search_path%3Dnewjitsu",
+        "options=--search-path%3Dnewjitsu",
+        "schema=newjitsu",
+        "SEARCH_PATH=newjitsu",
+    ],
+)
+def test_the_schema_is_that_of_the_url_however_it_is_written(empty_database: TestDatabase, option: str) -> None:
+    """As libpq's options, and as consoles write it."""
+    with dropping(_plain(empty_database)) as url, Database(f"{url}&{option}") as db:
+        db.install()
+    assert set(_schemas(empty_database).values()) == {"newjitsu"}
+
+
+@pytest.mark.fault(94)
+def test_settings_of_the_url_hold_in_each_transaction_and_for_nobody_else(
+    database: TestDatabase, tmp_path: Path
+) -> None:
+    """Several clients share two sessions of the server, each with settings of its own, one of them with none."""
+    asked: dict[str, dict[str, str]] = {
+        name: {"search_path": name, "statement_timeout": f"{n}s", "timezone": f"Etc/GMT-{n}", "work_mem": f"{n}MB"}
+        for n, name in enumerate(["newjitsu", "beds", '"it\'s \\ x"'], 1)
+    }
+    wrong: list[Any] = []
+
+    def ask(url: str, expected: dict[str, str]) -> None:
+        words = " ".join(f"-c {name}={_ESCAPED.sub(_BACKSLASHED, value)}" for name, value in expected.items())
+        with Database(f"{url}&options={quote(words)}&application_name=mine") as db:
+            for _ in range(20):
+                shown = {name: db.transact(partial(_show, name)) for name in (*expected, "application_name")}
+                if shown != expected | {"application_name": "mine"}:
+                    wrong.append(shown)
+
+    with pgbouncer(_plain(database), tmp_path, _IGNORE) as url:
+        threads = [threading.Thread(target=ask, args=(url, expected)) for expected in asked.values()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        with Database(url) as other:
+            assert other.transact(partial(_show, "search_path")) == '"$user", public'
+            assert other.transact(partial(_show, "statement_timeout")) == "0"
+    assert wrong == []
+
+
+def _show(name: str, db: Database) -> Any:
+    return db.execute("SELECT current_setting(:name) AS value", name=name)[0]["value"]
+
+
+@pytest.mark.fault(94)
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("timezone=Mars/Base", 'invalid value for parameter "TimeZone": "Mars/Base"'),
+        ("options=-c%20sesame%3D1", 'unrecognized configuration parameter "sesame"'),
+        ("options=-c%20jit_debugging_support%3Don", 'parameter "jit_debugging_support" cannot be set'),
+        ("options=-c%20shared_buffers%3D1GB", 'parameter "shared_buffers" cannot be changed'),
+        ("options=endpoint%3Dep-1", "endpoint=ep-1"),
+    ],
+)
+def test_a_setting_that_cannot_be_in_effect_is_refused_by_name(
+    empty_database: TestDatabase, api: FakeKubernetes, option: str, words: str
+) -> None:
+    """By the server's own words, and nothing is made."""
+    settings = Settings.load(environment(f"{empty_database.url}&{option}", api))
+    with pytest.raises(SettingsError) as caught:
+        start(read_task(), settings)
+    assert words in str(caught.value)
+    assert "change or remove that option of the database URL" in str(caught.value)
+    assert (_schemas(empty_database), api.pods) == ({}, {})
+
+
+def test_what_a_host_s_proxy_reads_goes_to_it(database: TestDatabase) -> None:
+    """Neon finds the endpoint of a client without SNI in `options`; settings beside it are none of its business."""
+    seen: list[dict[str, str]] = []
+    with (
+        dropping(database.url, seen=seen) as url,
+        Database(f"{url}&options=endpoint%3Dep-1%20-c%20work_mem%3D5MB") as db,
+    ):
+        assert db.transact(partial(_show, "work_mem")) == "5MB"
+    assert [parameters["options"] for parameters in seen] == ["endpoint=ep-1"]
