@@ -23,7 +23,7 @@ def _url(*schemes: str) -> AfterValidator:
         text = plain(value)
         try:
             parts = urlsplit(text)
-            usable = parts.scheme in schemes and parts.port != 0 and (bool(parts.netloc) or "host=" in parts.query)
+            usable = parts.scheme in schemes and parts.port != 0 and bool(parts.netloc)
         except ValueError:
             usable = False
         if not usable or " " in text:
@@ -31,6 +31,15 @@ def _url(*schemes: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    # common.store reads the rest, and says what is wrong with it.
+    text = plain(value)
+    parts = urlsplit(text.partition("#")[0])
+    if parts.scheme not in {"postgresql", "postgres"} or " " in text or not (parts.netloc or parts.query):
+        raise ValueError("expected a URL such as postgresql://host:port, with special characters percent-encoded")
+    return value
 
 
 def _without_password(value: str) -> str:
@@ -100,7 +109,7 @@ def _labels(value: Any) -> Any:
     return labels
 
 
-DatabaseUrl = Annotated[SecretStr, _url("postgresql", "postgres")]
+DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 HttpUrl = Annotated[str, _url("http", "https"), AfterValidator(_without_password)]
 MemoryLimit = Annotated[str, AfterValidator(_memory_limit)]
 Tokens = Annotated[SecretStr, AfterValidator(_tokens)]

@@ -64,6 +64,14 @@ def parse(url: str) -> Target:
     )
 
 
+def check(url: str, variable: str) -> None:
+    """Raise a SettingsError that names the variable if its URL cannot be used, wherever that will be."""
+    try:
+        parse(url)
+    except SettingsError as error:
+        raise SettingsError(f"{variable}: {error}") from None
+
+
 def _options(query: str) -> dict[str, str]:
     """Return the options, decoded as libpq does: a plus sign is one, but in `options`, where drivers mean a space."""
     options: dict[str, str] = {}

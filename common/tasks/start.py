@@ -16,7 +16,7 @@ from common.protocol import catalogs, resume
 from common.protocol.commands import Command
 from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.settings import Settings
-from common.store import Database, Outcome, Task, TaskRow, TaskState, outcomes, states, tasks
+from common.store import Database, Outcome, Task, TaskRow, TaskState, dsn, outcomes, states, tasks
 from common.tasks.requests import NewTask
 
 _log = logging.getLogger(__name__)
@@ -42,6 +42,8 @@ def start(new: NewTask, settings: Settings) -> Started:
     The same taskId with the same request is answered as the first time; raise Conflict for another request.
     """
     images.check_allowed(new.package, settings.allowed_images)
+    if settings.sidecar_database_url is not None:
+        dsn.check(settings.require_sidecar_database_url(), "SYNCCTL_SIDECAR_DATABASE_URL")
     task, here = _task_of(new), data_plane.of(settings)
     with Database(settings.require_database_url(), settings.database_schema) as db:
         task, payload, row, created = db.transact(lambda db: _begin(db, task, new, here))

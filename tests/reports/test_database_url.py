@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from typer.testing import CliRunner
 
 from common.errors import SettingsError
 from common.settings import Settings
@@ -17,6 +18,7 @@ from common.store import Database
 from common.tasks.query import list_tasks
 from common.tasks.requests import TaskQuery
 from common.tasks.start import start
+from syncctl.cli import app
 from tests.reports.conftest import CASES
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
@@ -157,6 +159,37 @@ def test_a_setting_that_cannot_be_in_effect_is_refused_by_name(
     assert words in str(caught.value)
     assert "change or remove that option of the database URL" in str(caught.value)
     assert (_schemas(empty_database), api.pods) == ({}, {})
+
+
+@pytest.mark.fault(89)
+@pytest.mark.parametrize("variable", ["SYNCCTL_DATABASE_URL", "SYNCCTL_SIDECAR_DATABASE_URL"])
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://u:planted@h:1,g:2/d", "several hosts: write one"),
+        ("postgresql://u:planted@h/d?currentSchema=x", "write search_path="),
+        ("postgresql://u:planted@h/d?sslmode=require&sslrootcert=system", "sslmode=verify-full alone"),
+    ],
+)
+def test_a_url_that_cannot_work_is_refused_before_anything_is_made(
+    database: TestDatabase, api: FakeKubernetes, variable: str, url: str, words: str
+) -> None:
+    """By the function, for the sidecar too: with the same sentence, and no pod that would find out."""
+    settings = Settings.load(environment(database.url, api) | {variable: url})
+    with pytest.raises(SettingsError) as caught:
+        start(read_task(), settings)
+    assert words in str(caught.value)
+    assert "planted" not in str(caught.value)
+    assert (database.rows("SELECT * FROM syncctl_task"), api.pods) == ([], {})
+
+
+def test_the_embedded_edition_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`syncctl serve` with such a URL ends with the sentence."""
+    monkeypatch.setenv("SYNCCTL_DATABASE_URL", "postgresql://u:planted@h:1,g:2/d")
+    result = CliRunner().invoke(app, ["serve", "--home", str(tmp_path)])
+    assert result.exit_code != 0
+    assert "several hosts: write one" in " ".join((result.stdout + result.stderr).split())
+    assert "planted" not in result.stdout + result.stderr
 
 
 def test_what_a_host_s_proxy_reads_goes_to_it(database: TestDatabase) -> None:

@@ -155,7 +155,7 @@ def test_all_problems_come_in_one_message_without_values():
         )
     message = caught.value.message
     for part in (
-        "SYNCCTL_DATABASE_URL: expected a URL such as postgresql://host:port.",
+        "SYNCCTL_DATABASE_URL: expected a URL such as postgresql://host:port, with special characters percent-encoded.",
         "SYNCCTL_BULKER_AUTH_TOKEN: expected one line",
         "SYNCCTL_AUTH_TOKENS: expected a comma-separated list of tokens",
         "SYNCCTL_BULKER_URL: expected a URL such as http://host:port.",
@@ -169,15 +169,16 @@ def test_all_problems_come_in_one_message_without_values():
         assert value not in message
 
 
-@pytest.mark.parametrize("url", ["postgres://h/d", "postgresql://u:p@h:5432/d", "postgresql:///d?host=/run/pg", URL])
+@pytest.mark.parametrize(
+    "url",
+    ["postgres://h/d", "postgresql://u:p@h:5432/d", "postgresql:///d?host=/run/pg", "postgresql://u:p#@h,g:1/d", URL],
+)
 def test_database_urls_of_all_forms_are_taken(url: str):
-    """Also a unix socket's folder as host."""
+    """Also a unix socket's folder as host; what is wrong with several hosts is for the store to say."""
     assert Settings.load({"SYNCCTL_DATABASE_URL": url}).require_database_url() == url
 
 
-@pytest.mark.parametrize(
-    "url", ["h:5432/d", "postgresql://", "postgresql://h:port/d", "postgresql://h/a b", "http://h"]
-)
+@pytest.mark.parametrize("url", ["h:5432/d", "postgresql://", "postgresql://h/a b", "http://h"])
 def test_database_urls_that_cannot_work_are_refused(url: str):
     """Before anything connects."""
     with pytest.raises(SettingsError, match="SYNCCTL_SIDECAR_DATABASE_URL"):
