@@ -12,6 +12,7 @@ from typing import Any
 
 from pg8000.exceptions import InterfaceError  # noqa: TID251 - one of the two places
 from pg8000.native import Connection as _Driver  # noqa: TID251 - one of the two places
+from scramp import ScramException  # type: ignore[import-untyped] # the driver's part that speaks SCRAM; no types
 
 from common.errors import SettingsError
 from common.store.dsn import Target
@@ -56,7 +57,15 @@ class Connection(_Driver):  # type: ignore[misc] # the driver ships no types
                 "Postgres asks for a password, and the database URL has none: write it as "
                 "postgresql://user:password@host (PGPASSWORD and password files are not read)."
             )
-        super().handle_AUTHENTICATION_REQUEST(data, context)
+        try:
+            super().handle_AUTHENTICATION_REQUEST(data, context)
+        except (ScramException, InterfaceError) as error:
+            if isinstance(error.__cause__, OSError):
+                raise
+            raise SettingsError(
+                f"Postgres and this program do not agree on a login ({error}); passwords by SCRAM and MD5, and client "
+                f"certificates, are supported."
+            ) from error
         self._is_bound = self._is_bound or method == _SASL_FINAL
 
     def _may_answer(self, method: int, data: bytes) -> bool:
