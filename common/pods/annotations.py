@@ -1,9 +1,36 @@
-"""A pod's annotations name its task: written with the pod, read by a sweep that finds no row."""
+"""A pod's annotations name its task, for a sweep that finds no row; its labels repeat that for people."""
 
-from common.cluster.objects import Pod
+import hashlib
+import re
+
+from common import VERSION
+from common.cluster.objects import LABELS, Pod
 from common.pods import explain, scripts
 from common.protocol.commands import Command
 from common.store.tasks import Task
+
+_LABEL_CHARACTERS = 63
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+
+
+def labels(task: Task) -> dict[str, str]:
+    """Return the labels of a task's pod and Secrets: ours, the standard ones, and what `kubectl get -l` looks for."""
+    own = {"command": str(task.command), "sync": task.sync_id, "task": task.task_id}
+    standard = {"name": "sync-functions", "component": "task", "part-of": "sync-functions", "version": VERSION}
+    return {
+        **LABELS,
+        **{f"app.kubernetes.io/{key}": value for key, value in (standard | {"managed-by": "sync-functions"}).items()},
+        **{f"sync-functions/{key}": label_value(value) for key, value in own.items() if value},
+    }
+
+
+def label_value(text: str) -> str:
+    """Return a text as a label's value: itself if that is legal, else the legal part of its start and a hash of it."""
+    if _LABEL.fullmatch(text):
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    words = re.sub(r"[^A-Za-z0-9._-]+", "-", text)[: _LABEL_CHARACTERS - len(digest) - 1].strip("-._")
+    return f"{words}-{digest}" if words else digest
 
 
 def build(task: Task, prefix: str) -> dict[str, str]:

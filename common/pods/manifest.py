@@ -10,7 +10,6 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from common.cluster.objects import LABELS
 from common.errors import TooLarge
 from common.pods import annotations, containers
 from common.pods.containers import CREDENTIALS, SIDECAR_USER
@@ -58,7 +57,7 @@ def secret(task: Task, payload: Payload, settings: Settings, owner_uid: str) -> 
     name = pod_name(task)
     credentials = (settings.require_sidecar_database_url(), settings.bulker_auth_token.get_secret_value())
     values = _files(payload, "") | dict(zip(CREDENTIALS, map(str.encode, credentials), strict=True))
-    return _secret(secret_name(name), settings, values, _reference(name, owner_uid))
+    return _secret(task, secret_name(name), settings, values, _reference(name, owner_uid))
 
 
 def resume_secret(task: Task, payload: Payload, settings: Settings, owner_uid: str) -> dict[str, Any]:
@@ -68,7 +67,7 @@ def resume_secret(task: Task, payload: Payload, settings: Settings, owner_uid: s
     """
     check_size(payload)
     name = pod_name(task)
-    return _secret(resume_secret_name(name), settings, _files(payload, ".json"), _reference(name, owner_uid))
+    return _secret(task, resume_secret_name(name), settings, _files(payload, ".json"), _reference(name, owner_uid))
 
 
 def payload_of_secret(values: Mapping[str, bytes]) -> Payload:
@@ -84,7 +83,9 @@ def _reference(name: str, uid: str) -> dict[str, str]:
     return {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid}
 
 
-def _secret(name: str, settings: Settings, values: Mapping[str, bytes], owner: dict[str, str]) -> dict[str, Any]:
+def _secret(
+    task: Task, name: str, settings: Settings, values: Mapping[str, bytes], owner: dict[str, str]
+) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -93,7 +94,7 @@ def _secret(name: str, settings: Settings, values: Mapping[str, bytes], owner: d
         "metadata": {
             "name": name,
             "namespace": settings.kubernetes_namespace,
-            "labels": dict(LABELS),
+            "labels": annotations.labels(task),
             "ownerReferences": [owner],
         },
         "data": {key: base64.b64encode(value).decode() for key, value in values.items()},
@@ -122,7 +123,7 @@ def pod(task: Task, payload: Payload, settings: Settings, *, prefix: str = "") -
         "metadata": {
             "name": name,
             "namespace": settings.kubernetes_namespace,
-            "labels": dict(LABELS),
+            "labels": annotations.labels(task),
             "annotations": annotations.build(task, prefix),
         },
         "spec": {

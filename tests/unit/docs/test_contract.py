@@ -200,9 +200,12 @@ def test_the_containers_resources_are_the_manifest_s(row: str, kind: str, name: 
 
 
 def test_annotations_and_environment_are_the_manifest_s() -> None:
-    """C3 and C14 name all of them, those of a later attempt included, and C2 the label."""
+    """C3 and C14 name all of them, those of a later attempt included, and C2 the labels."""
     pod = _pod(attempt=2)
-    assert all(f"{key}={value}" in _text("C2") for key, value in pod["metadata"]["labels"].items())
+    labels = pod["metadata"]["labels"]
+    assert set(labels) == set(re.findall(r"`([\w.-]+/[\w-]+)", _text("C2")))
+    given = dict(re.findall(r"`([\w.-]+/[\w-]+)=([\w-]+)`", _text("C2")))
+    assert given == {key: labels[key] for key in given}
     assert set(pod["metadata"]["annotations"]) <= set(re.findall(r"\w+", _text("C3")))
     [sidecar] = [container for container in pod["spec"]["containers"] if container["name"] == "sidecar"]
     named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", _text("C14"))) - {"A", "NAME", "S"}

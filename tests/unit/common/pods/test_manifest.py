@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import structs
 
+from common import VERSION
 from common.errors import TooLarge
-from common.pods import manifest, scripts
+from common.pods import annotations, manifest, scripts
 from common.pods.manifest import Payload
 from common.protocol.commands import Command
 from common.store import Task
@@ -28,6 +29,13 @@ SETTINGS = pod_settings(
 )  # fmt: skip
 PAYLOAD = Payload(b'{"api_key":"planted-key"}', b'{"streams":[]}', b"{}")
 NAME = manifest.pod_name(TASK)
+LABELS = {
+    "jitsu.com/creator": "bulker-sync-controller",
+    "app.kubernetes.io/name": "sync-functions", "app.kubernetes.io/component": "task",
+    "app.kubernetes.io/part-of": "sync-functions", "app.kubernetes.io/version": VERSION,
+    "app.kubernetes.io/managed-by": "sync-functions",
+    "sync-functions/command": "read", "sync-functions/sync": "sync-1", "sync-functions/task": "task-1",
+}  # fmt: skip
 
 
 def test_the_pod_is_exactly_this() -> None:
@@ -41,7 +49,7 @@ def test_the_pod_is_exactly_this() -> None:
         "metadata": {
             "name": NAME,
             "namespace": "sync-tasks",
-            "labels": {"jitsu.com/creator": "bulker-sync-controller"},
+            "labels": LABELS,
             "annotations": {
                 "TaskID": "task-1", "TaskType": "read", "SyncID": "sync-1", "Package": "airbyte/source-garden",
                 "PackageVersion": "1.4.0", "TableNamePrefix": "gar_", "StartedBy": "manual",
@@ -156,7 +164,7 @@ def test_the_secret_is_exactly_this() -> None:
         "metadata": {
             "name": f"{NAME}-config",
             "namespace": "sync-tasks",
-            "labels": {"jitsu.com/creator": "bulker-sync-controller"},
+            "labels": LABELS,
             "ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": NAME, "uid": "uid-1"}],
         },
     }
@@ -215,6 +223,21 @@ def test_names_are_always_legal(package: str, version: str, sync_id: str, task_i
     for name, longest in ((pod, 63), (manifest.secret_name(pod), 253), (manifest.resume_secret_name(pod), 253)):
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", name)
         assert len(name) <= longest
+
+
+@given(text=texts, other=texts)
+@example("cm0sync", "cm0sync ")
+@example("x" * 63, "x" * 64)
+@example("a/b", "a-b")
+@example("-", "🌱")
+@example("v1.0_rc", "v1.0_rc.")
+def test_labels_are_always_legal(text: str, other: str) -> None:
+    """Whatever the ids: 63 characters of a label's alphabet, the id itself where it is one, and no two ids share one."""
+    task = structs.replace(TASK, sync_id=text, task_id=other)
+    for value in annotations.labels(task).values():
+        assert re.fullmatch(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?", value)
+    assert ("sync-functions/sync" in annotations.labels(task)) == bool(text)
+    assert (annotations.label_value(text) == annotations.label_value(other)) == (text == other)
 
 
 @given(a=st.tuples(texts, texts, texts), b=st.tuples(texts, texts, texts))
