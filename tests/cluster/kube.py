@@ -20,10 +20,10 @@ class CommandFailed(AssertionError):
     """A command that had to succeed did not; the message has what it said."""
 
 
-def run(*command: str, given: str | None = None, seconds: float = 300) -> str:
-    """Runs a program; raises CommandFailed with its words."""
+def run(*command: str, given: str | None = None, seconds: float = 300, expected: int = 0) -> str:
+    """Runs a program; raises CommandFailed with its words if it ends with another status."""
     done = subprocess.run(command, input=given, text=True, capture_output=True, check=False, timeout=seconds)
-    if done.returncode:
+    if done.returncode != expected:
         raise CommandFailed(
             f"{' '.join(command)[:300]} ended with {done.returncode}:\n{done.stderr}{done.stdout[-2000:]}"
         )

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
 import shlex
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +26,8 @@ NAMES = ("spec", "check", "discover", "read", "tasks", "cancel", "sweeper")
 FAKER_VERSION, TEST_VERSION = "7.2.1", "2"
 FAKER, TEST = "dev.local/source-faker", "dev.local/source-test"
 _PREFIX = "dev.local/sync-functions"
+_FILE = f"{FUNCTIONS}_serving.knative.dev_v1_service_{{name}}.yaml"
+"""As `kubectl kustomize -o` names a function's file."""
 
 # What an image is made of: a change of any of it is another tag, and so another revision.
 _SOURCES = {
@@ -188,25 +192,49 @@ def deploy(settings: ClusterSettings) -> Stack:
     for name, tag in tags.items():
         _image(settings, f"{_PREFIX}/{name}:{tag}", f"images/{name}")
     _image(settings, f"{_PREFIX}/nginx:1", "tests/cluster/images/nginx")
-    rendered = kube.kubectl("kustomize", str(ROOT / "knative/overlays/development"))
-    for name, tag in tags.items():
-        rendered = rendered.replace(f"{_PREFIX}/{name}:dev", f"{_PREFIX}/{name}:{tag}")
-    rendered = rendered.replace("nginxinc/nginx-unprivileged:1.29-alpine", f"{_PREFIX}/nginx:1")
-    others, services = _split(rendered)
-    assert len(services) == len(NAMES)
-    kube.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", given=others)
-    kube.kubectl("wait", "--for=condition=Available", "deployment", "--all", "-n", BACKING, "--timeout=120s")
-    image = f"{_PREFIX}/functions:{tags['functions']}"
-    with ThreadPoolExecutor(len(NAMES)) as pool:
-        list(pool.map(lambda name: apply_function(name, image), NAMES))
+    with overlay(**tags) as folder, tempfile.TemporaryDirectory() as files:
+        kube.kubectl("kustomize", str(folder), "-o", files)
+        services = {name: Path(files, _FILE.format(name=name)) for name in NAMES}
+        others = [f"-f={path}" for path in sorted(Path(files).iterdir()) if path not in services.values()]
+        namespaces = [one for one in others if "_namespace_" in one]
+        for some in (namespaces, others):
+            kube.kubectl("apply", "--server-side", "--force-conflicts", *some)
+        kube.kubectl("wait", "--for=condition=Available", "deployment", "--all", "-n", BACKING, "--timeout=120s")
+        with ThreadPoolExecutor(len(NAMES)) as pool:
+            list(pool.map(lambda name: apply_function(name, services[name]), NAMES))
     kube.kubectl("wait", "--for=condition=Available", "deployment/gateway", "-n", FUNCTIONS, "--timeout=120s")
     return Stack(settings)
 
 
-def apply_function(name: str, image: str) -> None:
+@contextmanager
+def overlay(base: str = "overlays/development", component: str = "", more: str = "", **tags: str) -> Iterator[Path]:
+    """An overlay on folders of knative/, with the images of these tags (by default: of the present code), and more."""
+    tags = tags or {name: _digest(folders) for name, folders in _SOURCES.items()}
+    lines = [f"  - {{name: {_PREFIX}/{name}, newTag: {tag}}}" for name, tag in tags.items()]
+    lines.append(f"  - {{name: nginxinc/nginx-unprivileged, newName: {_PREFIX}/nginx, newTag: '1'}}")
+    with tempfile.TemporaryDirectory() as folder:
+        # kustomize takes relative paths alone.
+        knative = os.path.relpath(ROOT / "knative", Path(folder).resolve())
+        parts = [f"resources: [{knative}/{base}]", f"components: [{knative}/{component}]" if component else ""]
+        text = "\n".join([*parts, "images:", *lines, more, ""])
+        Path(folder, "kustomization.yaml").write_text(text, encoding="utf-8")
+        yield Path(folder)
+
+
+def apply_function(name: str, file: Path) -> None:
     """Deploys one function by its own file, as docs/how-to/deploy.md says, and waits until it is ready."""
-    file = str(ROOT / f"knative/functions/{name}.yaml")
-    kube.run("kn", "service", "apply", name, "-f", file, "-n", FUNCTIONS, "--image", image, "--wait-timeout=180")
+    kube.run("kn", "service", "apply", name, "-f", str(file), "-n", FUNCTIONS, "--wait-timeout=180")
+
+
+def deployed_settings() -> dict[str, str]:
+    """What the deployed functions read from their ConfigMap, whose name has a hash."""
+    read = kube.get("ksvc", "read", FUNCTIONS)
+    assert read is not None
+    (container,) = read["spec"]["template"]["spec"]["containers"]
+    [name] = [one["configMapRef"]["name"] for one in container["envFrom"] if "configMapRef" in one]
+    found = kube.get("configmap", name, FUNCTIONS)
+    assert found is not None
+    return dict(found["data"])
 
 
 def ensure_connectors(settings: ClusterSettings) -> None:
@@ -233,9 +261,3 @@ def _digest(folders: Iterable[str]) -> str:
             if path.is_file() and path.suffix != ".pyc":
                 total.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()[:12]
-
-
-def _split(rendered: str) -> tuple[str, list[str]]:
-    documents = rendered.split("\n---\n")
-    services = [document for document in documents if "apiVersion: serving.knative.dev" in document.split("kind:")[0]]
-    return "\n---\n".join(document for document in documents if document not in services), services

@@ -18,6 +18,7 @@ from tests.cluster.stack import (
     catalog,
     ids,
     nothing_left,
+    overlay,
     pod_of,
     replicas,
     variant,
@@ -146,7 +147,8 @@ def test_gateway_api_route(deployed: Stack):
     """The API server accepts the HTTPRoute, which leads to every function but the sweeper, by the host that Knative
     knows it by. (Nothing here implements a Gateway: the nginx variant is what carries requests.)
     """
-    accepted = kube.kubectl("apply", "--dry-run=server", "-o", "json", "-k", str(ROOT / "knative/gateway/httproute"))
+    with overlay("base", "gateway/httproute") as folder:
+        accepted = kube.kubectl("apply", "--dry-run=server", "-o", "json", "-k", str(folder))
     (route,) = [item for item in json.loads(accepted)["items"] if item["kind"] == "HTTPRoute"]
     hosts = {
         rule["matches"][0]["path"]["value"]: rule["filters"][0]["urlRewrite"]["hostname"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.cluster import kube
-from tests.cluster.stack import FAKER, FAKER_VERSION, TEST, TEST_VERSION, Stack, catalog, ids
+from tests.cluster.stack import FAKER, FAKER_VERSION, TEST, TEST_VERSION, Stack, catalog, deployed_settings, ids
 
 pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(300)]
 
@@ -27,8 +27,6 @@ def objects(
     deployed: Stack, package: str, version: str, config: object, stream: str
 ) -> tuple[dict[str, str], Any, Any]:
     """The task, its Secret and its pod; no security context, no exit code's file, credentials in plain env."""
-    settings = kube.get("configmap", "sync-settings", kube.FUNCTIONS)
-    assert settings is not None
     task = ids()
     name = f"airbyte-source-{task['syncId']}"
     labels = {"jitsu.com/creator": "bulker-sync-controller"}
@@ -58,7 +56,7 @@ def objects(
         "SYNC_ID": task["syncId"],
         "TASK_ID": task["taskId"],
     }
-    sidecar = settings["data"]["SYNCCTL_SIDECAR_IMAGE"]
+    sidecar = deployed_settings()["SYNCCTL_SIDECAR_IMAGE"]
     mounts = [{"name": "pipes", "mountPath": "/pipes"}, {"name": "config", "mountPath": "/config"}]
     items = [{"key": key, "path": f"{key}.json"} for key in data]
     pod = {

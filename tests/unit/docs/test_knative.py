@@ -16,12 +16,18 @@ KNATIVE = ROOT / "knative"
 
 def _documents(folder: str = "") -> Iterator[dict[str, Any]]:
     for path in sorted((KNATIVE / folder).rglob("*.yaml")):
-        if "overlays" not in path.parts and path.name != "image-fields.yaml":  # kustomize's own, no object
-            yield from filter(None, yaml.safe_load_all(path.read_text(encoding="utf-8")))
+        if "overlays" not in path.parts and path.name != "fields.yaml":  # kustomize's own, no object
+            found = filter(None, yaml.safe_load_all(path.read_text(encoding="utf-8")))
+            yield from (one for one in found if one["kind"] not in {"Kustomization", "Component"})
 
 
 def _of(kind: str, folder: str = "") -> list[dict[str, Any]]:
     return [one for one in _documents(folder) if one["kind"] == kind]
+
+
+def _namespace(folder: str) -> str:
+    """The namespace of all objects of a folder, which its kustomization.yaml alone names."""
+    return str(yaml.safe_load((KNATIVE / folder / "kustomization.yaml").read_text(encoding="utf-8"))["namespace"])
 
 
 def _pods(value: Any) -> Iterator[dict[str, Any]]:
@@ -40,7 +46,7 @@ def test_a_task_pod_is_called_by_nobody_and_calls_no_metadata_service() -> None:
     """One policy for the whole namespace: no way in, and out to everything but what hands out a node's credentials."""
     [policy] = _of("NetworkPolicy", "tasks")
     spec = policy["spec"]
-    assert (policy["metadata"]["namespace"], spec["podSelector"], spec["ingress"]) == ("sync-tasks", {}, [])
+    assert (spec["podSelector"], spec["ingress"]) == ({}, [])
     assert set(spec["policyTypes"]) == {"Ingress", "Egress"}
     everywhere, names = spec["egress"]
     blocked = {address for to in everywhere["to"] for address in to["ipBlock"]["except"]}
@@ -66,7 +72,7 @@ def test_only_the_sweeper_reads_a_secret_and_none_lists_them() -> None:
     assert not _of("ClusterRole")
     assert not _of("ClusterRoleBinding")
     roles = _of("Role")
-    assert {role["metadata"]["namespace"] for role in roles} == {"sync-tasks"}
+    assert roles == _of("Role", "tasks")
     for rule in (rule for role in roles for rule in role["rules"]):
         assert "*" not in [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
     verbs = {
@@ -130,13 +136,47 @@ def test_no_file_holds_a_secret() -> None:
             )
 
 
-def test_a_sweep_that_is_refused_says_why_in_the_job_s_log() -> None:
-    """docs/how-to/operate.md sends people there: the status alone would not tell Postgres from Kubernetes."""
+def test_each_namespace_is_named_once() -> None:
+    """Renaming one is a change of one line; tests/cluster renders the rest."""
+    functions, tasks = _namespace("base/functions"), _namespace("tasks")
+    texts = [path.read_text(encoding="utf-8") for path in KNATIVE.rglob("*") if path.is_file()]
+    assert sum(len(re.findall(rf"{tasks}(?!-)\b", text)) for text in texts) == 1
+    # It is the project's name too, in images and labels.
+    named = [rf"namespace: {functions}\b", rf"\.{functions}\.svc"]
+    assert [sum(len(re.findall(one, text)) for text in texts) for one in named] == [1, 0]
+    assert not [one for one in _documents() if one["metadata"].get("namespace", "kourier-system") != "kourier-system"]
+
+
+def test_every_object_and_pod_names_its_component() -> None:
+    """The other standard labels come from knative/labels."""
+    component = "app.kubernetes.io/component"
+    for document in _documents():
+        assert component in document["metadata"]["labels"], document
+    for document in (*_of("Service", "functions"), *_of("Deployment"), *_of("CronJob")):
+        spec = document["spec"].get("jobTemplate", document)["spec"]
+        assert component in spec["template"]["metadata"]["labels"], document
+
+
+def test_traffic_goes_to_the_newest_revision() -> None:
+    """Else `kn service update --traffic` would hold it where it is, and no later apply would have an effect."""
+    for service in _of("Service", "functions"):
+        assert service["spec"]["traffic"] == [{"latestRevision": True, "percent": 100}]
+
+
+def _sweep_job(url: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """What the CronJob's pod runs, against another address."""
     [job] = _of("CronJob")
     [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    program = container["args"][0].replace("http://sweeper.%s.svc.cluster.local", f"{url}/%s")
+    command = [sys.executable, "-c", program]
+    given = {"NAMESPACE": "functions", **environment}
+    return subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_sweep_that_is_refused_says_why_in_the_job_s_log() -> None:
+    """docs/how-to/operate.md sends people there: the status alone would not tell Postgres from Kubernetes."""
     with fake_deployment() as sweeper:
         sweeper.faults = [(503, {}, b'{"ok":false,"error":"Postgres cannot be reached."}')]
-        program = container["args"][0].replace("http://sweeper.sync-functions.svc.cluster.local", sweeper.url)
-        done = subprocess.run([sys.executable, "-c", program], env={}, capture_output=True, text=True, check=False)
+        done = _sweep_job(sweeper.url)
     assert done.returncode == 1
     assert done.stderr == '503 {"ok":false,"error":"Postgres cannot be reached."}\n'
