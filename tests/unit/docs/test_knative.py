@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import yaml  # type: ignore[import-untyped] # PyYAML ships no types
 
 from tests.support.docs import ROOT
-from tests.support.fake_deployment import fake_deployment
+from tests.support.fake_deployment import BROKEN, fake_deployment
 
 KNATIVE = ROOT / "knative"
 
@@ -173,10 +174,40 @@ def _sweep_job(url: str, **environment: str) -> "subprocess.CompletedProcess[str
     return subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_a_sweep_that_is_refused_says_why_in_the_job_s_log() -> None:
+@pytest.mark.parametrize(
+    ("status", "body", "line"),
+    [
+        (503, b'{"ok":false,"error":"Postgres cannot be reached."}', '503 {"ok":false,"error":"Postgres cannot be reached."}'),
+        (404, b"", "404 from Knative, not from the sweeper: is its service there and ready?"),
+        (502, b"<html>\n<h1>Bad \xff</h1>\n", "502 <html> <h1>Bad \ufffd</h1>"),
+    ],
+)  # fmt: skip
+def test_a_sweep_that_is_refused_says_why_in_one_line(status: int, body: bytes, line: str) -> None:
     """docs/how-to/operate.md sends people there: the status alone would not tell Postgres from Kubernetes."""
     with fake_deployment() as sweeper:
-        sweeper.faults = [(503, {}, b'{"ok":false,"error":"Postgres cannot be reached."}')]
+        sweeper.faults = [(status, {}, body)]
         done = _sweep_job(sweeper.url)
-    assert done.returncode == 1
-    assert done.stderr == '503 {"ok":false,"error":"Postgres cannot be reached."}\n'
+    assert (done.returncode, done.stderr) == (1, f"{line}\n")
+
+
+def test_a_sweep_that_finds_no_sweeper_says_so_in_one_line() -> None:
+    """Nobody listens, the connection breaks, or its token is no header: never a traceback, and never the token."""
+    with fake_deployment() as sweeper:
+        sweeper.faults = [(BROKEN, {}, b"")]
+        broken = _sweep_job(sweeper.url)
+    gone, unknown = _sweep_job(sweeper.url), _sweep_job("http://sweeper.invalid")
+    for done in (broken, gone, unknown):
+        assert done.returncode == 1
+        assert re.fullmatch(r"http://.*/functions/sweeper cannot be reached, or broke off: .+\n", done.stderr), (
+            done.stderr
+        )
+    odd = _sweep_job(sweeper.url, TOKEN="planted\ntoken")
+    assert odd.stderr.startswith("SWEEP_TOKEN: expected one line")
+    assert "planted" not in odd.stderr
+
+
+def test_a_failed_sweep_leaves_nothing_for_long() -> None:
+    """Also where no later one follows: the CronJob is suspended, or the sweeper is not there."""
+    [job] = _of("CronJob")
+    assert job["spec"]["failedJobsHistoryLimit"] == 1
+    assert job["spec"]["jobTemplate"]["spec"]["ttlSecondsAfterFinished"] <= 3600
