@@ -3,12 +3,13 @@
 import json
 import shutil
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from tests.cluster import kube
-from tests.cluster.kube import FUNCTIONS, TASKS
+from tests.cluster.kube import BACKING, FUNCTIONS, TASKS
 from tests.cluster.stack import (
     FAKER,
     FAKER_VERSION,
@@ -27,6 +28,15 @@ from tools.cluster import builds
 
 pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(600)]
 
+GATEWAY = f"http://gateway.{FUNCTIONS}.svc.cluster.local"
+_ASK = """\
+import json, sys, urllib.error, urllib.request
+try:
+    answer = urllib.request.urlopen(sys.argv[1], timeout=90)
+except urllib.error.HTTPError as error:
+    answer = error
+print(json.dumps([answer.status, answer.read().decode()]))
+"""
 CONFIG = {"count": 200, "seed": 7, "parallelism": 1, "always_updated": False}
 
 
@@ -122,6 +132,29 @@ def test_one_base_url(deployed: Stack):
     assert json.loads(kube.kubectl("get", "--raw", f"{proxy}/tasks"))["ok"] is True
     with pytest.raises(kube.CommandFailed, match="could not find the requested resource"):
         kube.kubectl("get", "--raw", f"{proxy}/sweeper")
+
+
+def test_a_missing_function_is_json_behind_the_gateway(deployed: Stack):
+    """Knative's ingress answers 404 without a word; a function's own 404 and 400 come through as they are."""
+
+    def ask(path: str) -> tuple[int, dict[str, Any]]:
+        command = ["exec", "-n", BACKING, "deploy/warehouse", "--", "python3", "-c", _ASK, f"{GATEWAY}{path}"]
+        status, body = json.loads(kube.kubectl(*command))
+        return status, json.loads(body)
+
+    service = kube.get("ksvc", "discover", FUNCTIONS)
+    assert service is not None
+    kube.kubectl("delete", "ksvc", "discover", "-n", FUNCTIONS)
+    try:
+        kube.wait_for("Knative has let go of it", lambda: ask("/discover")[0] == 404)
+        body = ask("/discover")[1]
+        assert body["error"].startswith("The function discover is not deployed"), body
+    finally:
+        kept = {key: service["metadata"][key] for key in ("name", "namespace", "labels", "annotations")}
+        kube.apply({**{key: service[key] for key in ("apiVersion", "kind", "spec")}, "metadata": kept})
+        kube.kubectl("wait", "--for=condition=Ready", "ksvc/discover", "-n", FUNCTIONS, "--timeout=120s")
+    assert "no task" in ask("/tasks/nobody")[1]["error"]
+    assert ask("/spec")[0] == 400
 
 
 @pytest.fixture
