@@ -102,10 +102,15 @@ test-cluster: .venv/ready ## run the tests that need a cluster: the one of KUBEC
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
   --no-header --python-version 3.11 pyproject.toml
 
+# Of the Kubernetes client's asynchronous twin, and of the framework's: the functions import none of them.
+LEFT_OUT := aiohappyeyeballs aiohttp aiohttp-retry aiosignal anyio attrs durationpy frozenlist h11 multidict propcache \
+  starlette uvicorn uvicorn-worker watchdog websocket-client yarl
+
 .PHONY: lock
 lock: .venv/ready ## resolve the newest allowed versions into requirements.lock, and each image's part of them
 	$(COMPILE) --upgrade --extra dev -o requirements.lock
-	$(COMPILE) --constraint requirements.lock --extra functions -o images/functions/requirements.lock
+	$(COMPILE) --constraint requirements.lock --extra functions $(addprefix --no-emit-package ,$(LEFT_OUT)) \
+	  -o images/functions/requirements.lock
 	$(COMPILE) --constraint requirements.lock -o images/sidecar/requirements.lock
 
 .PHONY: clean
