@@ -124,6 +124,12 @@ class Settings(BaseModel):
         description="How long one call of the sweeper repeats sweeps while pods are active; less than the timeouts of "
         "its function and its caller.",
     )
+    sweeper_url: HttpUrl = Field(
+        "",
+        description="URL of the sweeper, which calls itself there while anything is active. Default: it does not, and "
+        "goes on with its caller's next call.",
+    )
+    sweep_token: SecretStr = Field(_EMPTY, description="One of the tokens, plain, for those calls.")
     container_init_timeout_seconds: int = Field(180, ge=1, description="How long a task pod may take to start.")
     task_timeout_hours: float = Field(48, gt=0, description="How long a task may run.")
     task_retries: int = Field(

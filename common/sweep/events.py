@@ -18,7 +18,8 @@ from common import nesting
 from common.errors import BadRequest
 from common.settings import Settings
 from common.store.sweeps import SweepStats
-from common.sweep.sweep import keep_sweeping, sweep_pod
+from common.sweep.calls import calls
+from common.sweep.sweep import sweep_pod
 
 MAX_BYTES = 64 * 1024
 """Of a structured event: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#size-limits"""
@@ -41,8 +42,10 @@ def sweep_on_request(headers: Mapping[str, str], body: bytes, settings: Settings
     """Sweep everything on the CronJob's plain POST, one pod on an event; return the answer."""
     pod = parse(headers, body, settings.kubernetes_namespace)
     if pod is None:
-        return {"ok": True, "status": "ok", **msgspec.to_builtins(keep_sweeping(settings))}
+        return {"ok": True, "status": "ok", **msgspec.to_builtins(calls.sweep(settings))}
     stats = _pod_sweeps.run(settings, pod) if pod else None
+    if stats and stats.active:
+        calls.go_on(settings)
     return {"ok": True, "status": "ok", "pod": pod, **msgspec.to_builtins(stats or SweepStats())}
 
 
