@@ -92,6 +92,8 @@ cluster: .venv/ready ## start a Kubernetes and Knative of plain processes on thi
 
 .PHONY: cluster-down
 cluster-down: .venv/ready ## stop it and undo everything it changed; built programs stay in the cache
+	@eval "$$($(CLUSTER) env)"; look="kubectl --request-timeout=5s get cronjob leave -n sync-functions"; \
+	! $$look >/dev/null 2>&1 || sh knative/leave.sh || echo "Going down all the same."
 	@$(CLUSTER) down --purge
 
 .PHONY: test-cluster

@@ -43,7 +43,7 @@ def test_what_belongs_together_is_written_once(cluster: object, variant: str):
     [settings] = [one for one in _of("ConfigMap", objects) if one["metadata"]["name"].startswith("sync-settings-")]
     for service in functions.values():
         assert {"configMapRef": {"name": settings["metadata"]["name"]}} in _container(service)["envFrom"]
-    [job] = _of("CronJob", objects)
+    [job] = [one for one in _of("CronJob", objects) if one["metadata"]["name"] == "sweep"]
     [call] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert call["image"] == settings["data"]["SYNCCTL_SIDECAR_IMAGE"]
     assert settings["data"]["SYNCCTL_KUBERNETES_NAMESPACE"] == TASKS
@@ -84,6 +84,7 @@ def test_a_namespace_is_renamed_by_one_line(cluster: object, tmp_path: Path):
             assert {subject["namespace"] for subject in binding["subjects"]} == {"calls"}
 
 
+@pytest.mark.fault(97)
 @pytest.mark.parametrize(
     ("more", "changed"),
     [
@@ -120,6 +121,7 @@ def test_nothing_differs_after_an_apply(applied: Path):
     assert "configured" not in kube.kubectl("apply", "-k", str(applied))
 
 
+@pytest.mark.fault(97)
 def test_an_apply_ends_whatever_kn_has_set(applied: Path):
     """Traffic held at an old revision, a split, a tag: after an apply all of it goes to the newest revision again."""
     revisions = kube.items("revision", FUNCTIONS, "serving.knative.dev/service=tasks")

@@ -69,6 +69,7 @@ def plain_call(place: LocalSystem) -> dict[str, Any]:
     return events.sweep_on_request({}, b"", place.settings)
 
 
+@pytest.mark.fault(98)
 def test_an_event_about_an_active_pod_starts_a_call_that_goes_on(
     waiting: LocalSystem, shown: Shown, sweeper: Sweeper
 ) -> None:
@@ -96,6 +97,7 @@ def test_an_event_about_a_pod_that_has_ended_starts_none(waiting: LocalSystem, s
     assert (sweeper.tokens, sweeper.calls._calling) == ([], False)
 
 
+@pytest.mark.fault(98)
 def test_a_call_whose_time_is_over_is_followed_by_the_next(
     waiting: LocalSystem, shown: Shown, sweeper: Sweeper
 ) -> None:

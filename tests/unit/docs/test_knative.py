@@ -31,6 +31,11 @@ def _namespace(folder: str) -> str:
     return str(yaml.safe_load((KNATIVE / folder / "kustomization.yaml").read_text(encoding="utf-8"))["namespace"])
 
 
+def _job(name: str) -> dict[str, Any]:
+    [job] = [one for one in _of("CronJob") if one["metadata"]["name"] == name]
+    return job
+
+
 def _pods(value: Any) -> Iterator[dict[str, Any]]:
     """The specs of all pods within a document."""
     if isinstance(value, dict):
@@ -114,12 +119,12 @@ def test_every_pod_of_ours_is_restricted() -> None:
 
 
 def test_who_does_not_call_kubernetes_has_no_token_for_it() -> None:
-    """The account of the task pods, `tasks`, the CronJob's pods and the gateway's."""
+    """The account of the task pods, `tasks`, the pods of the CronJob that sweeps, and the gateway's."""
     closed = {
         one["metadata"]["name"] for one in _of("ServiceAccount") if one.get("automountServiceAccountToken") is False
     }
     assert closed == {"task", "tasks"}
-    for document in (*_of("CronJob"), *_of("Deployment")):
+    for document in (_job("sweep"), *_of("Deployment")):
         [pod] = _pods(document)
         assert pod["automountServiceAccountToken"] is False, document["metadata"]["name"]
 
@@ -158,6 +163,7 @@ def test_every_object_and_pod_names_its_component() -> None:
         assert component in spec["template"]["metadata"]["labels"], document
 
 
+@pytest.mark.fault(97)
 def test_traffic_goes_to_the_newest_revision() -> None:
     """Else `kn service update --traffic` would hold it where it is, and no later apply would have an effect."""
     for service in _of("Service", "functions"):
@@ -166,7 +172,7 @@ def test_traffic_goes_to_the_newest_revision() -> None:
 
 def _sweep_job(url: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """What the CronJob's pod runs, against another address."""
-    [job] = _of("CronJob")
+    job = _job("sweep")
     [container] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     program = container["args"][0].replace("http://sweeper.%s.svc.cluster.local", f"{url}/%s")
     command = [sys.executable, "-c", program]
@@ -190,6 +196,7 @@ def test_a_sweep_that_is_refused_says_why_in_one_line(status: int, body: bytes, 
     assert (done.returncode, done.stderr) == (1, f"{line}\n")
 
 
+@pytest.mark.fault(96)
 def test_a_sweep_that_finds_no_sweeper_says_so_in_one_line() -> None:
     """Nobody listens, the connection breaks, or its token is no header: never a traceback, and never the token."""
     with fake_deployment() as sweeper:
@@ -206,8 +213,22 @@ def test_a_sweep_that_finds_no_sweeper_says_so_in_one_line() -> None:
     assert "planted" not in odd.stderr
 
 
+@pytest.mark.fault(96)
 def test_a_failed_sweep_leaves_nothing_for_long() -> None:
     """Also where no later one follows: the CronJob is suspended, or the sweeper is not there."""
-    [job] = _of("CronJob")
+    job = _job("sweep")
     assert job["spec"]["failedJobsHistoryLimit"] == 1
     assert job["spec"]["jobTemplate"]["spec"]["ttlSecondsAfterFinished"] <= 3600
+
+
+def test_what_ends_everything_never_runs_by_itself() -> None:
+    """knative/leave.sh makes a Job of it, with the rights of the sweeper, whose work it does."""
+    leave = _job("leave")
+    [pod] = _pods(leave)
+    assert (leave["spec"]["suspend"], pod["serviceAccountName"]) == (True, "sweeper")
+    [container] = pod["containers"]
+    assert container["command"] == ["python3", "-m", "common.sweep.leave"]
+    text = (KNATIVE / "leave.sh").read_text(encoding="utf-8")
+    assert "--from=cronjob/leave" in text
+    starts = {one["metadata"]["name"] for one in _of("Service", "functions")} - {"tasks", "cancel", "sweeper"}
+    assert set(re.findall(r"--ignore-not-found (\w+(?: \w+)+)$", text, re.MULTILINE)[0].split()) == starts

@@ -225,6 +225,7 @@ def test_names_are_always_legal(package: str, version: str, sync_id: str, task_i
         assert len(name) <= longest
 
 
+@pytest.mark.fault(100)
 @given(text=texts, other=texts)
 @example("cm0sync", "cm0sync ")
 @example("x" * 63, "x" * 64)
