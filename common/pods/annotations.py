@@ -9,6 +9,8 @@ from common.pods import explain, scripts
 from common.protocol.commands import Command
 from common.store.tasks import Task
 
+_STAYS = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
+"""A node that is only half used is not given up while a task runs there: its pod would have to begin again."""
 _LABEL_CHARACTERS = 63
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
@@ -47,7 +49,7 @@ def build(task: Task, prefix: str) -> dict[str, str]:
         "StartedAt": scripts.rfc3339(task.started_at),
         "Attempt": str(task.attempt) if task.attempt > 1 else "",
     }
-    return {key: value for key, value in values.items() if value}
+    return {key: value for key, value in values.items() if value} | _STAYS
 
 
 def parse(pod: Pod) -> Task | None:

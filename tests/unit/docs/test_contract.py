@@ -206,7 +206,7 @@ def test_annotations_and_environment_are_the_manifest_s() -> None:
     assert set(labels) == set(re.findall(r"`([\w.-]+/[\w-]+)", _text("C2")))
     given = dict(re.findall(r"`([\w.-]+/[\w-]+)=([\w-]+)`", _text("C2")))
     assert given == {key: labels[key] for key in given}
-    assert set(pod["metadata"]["annotations"]) <= set(re.findall(r"\w+", _text("C3")))
+    assert set(pod["metadata"]["annotations"]) <= set(re.findall(r"[\w-]+(?:\.[\w-]+)*(?:/[\w-]+)?", _text("C3")))
     [sidecar] = [container for container in pod["spec"]["containers"] if container["name"] == "sidecar"]
     named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", _text("C14"))) - {"A", "NAME", "S"}
     assert {variable["name"] for variable in sidecar["env"]} == {

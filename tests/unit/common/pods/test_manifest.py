@@ -54,6 +54,7 @@ def test_the_pod_is_exactly_this() -> None:
                 "TaskID": "task-1", "TaskType": "read", "SyncID": "sync-1", "Package": "airbyte/source-garden",
                 "PackageVersion": "1.4.0", "TableNamePrefix": "gar_", "StartedBy": "manual",
                 "StartedAt": "2026-09-21T14:13:20Z",
+                "cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true",
             },
         },
         "spec": {
