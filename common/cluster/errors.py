@@ -7,6 +7,7 @@ from http import HTTPStatus
 import msgspec
 from msgspec import Struct
 
+from common.cluster import quotas
 from common.errors import ClusterUnavailable, Conflict, QuotaExceeded, Refused, SyncError, TimedOut, TooLarge
 
 SETTING = "SYNCCTL_KUBERNETES_CLIENT_CONFIG"
@@ -62,8 +63,13 @@ def is_its_own(body: bytes) -> bool:
 
 
 def _forbidden(text: str, doing: str) -> SyncError:
-    """403 means one of four things: a quota, our own rights, an ending namespace, or a policy on pods."""
+    """403 means one of five things: a full quota, one too small, our own rights, an ending namespace, a policy."""
     if "exceeded quota" in text:
+        if too_much := quotas.never_fits(text):
+            return Refused(
+                f"The namespace's quota is smaller than a single task needs of {too_much} ({text}); raise the quota, "
+                "or lower what a task may use."
+            )
         return QuotaExceeded(f"The namespace's quota is used up ({text}); repeat the same request later.")
     if 'User "system:anonymous"' in text:
         return ClusterUnavailable(

@@ -252,6 +252,11 @@ def test_a_contended_quota_is_asked_again(cluster: KubernetesCluster, api: FakeK
 FORBIDDEN = 'pods "p" is forbidden: '
 REFUSALS = [
     (403, FORBIDDEN + "exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2", QuotaExceeded, "quota"),
+    (403, FORBIDDEN + "exceeded quota: q, requested: limits.memory=2688Mi, used: limits.memory=0, limited: limits.memory=2Gi", Refused, "needs of limits.memory"),
+    (403, FORBIDDEN + "exceeded quota: q, requested: limits.cpu=4,pods=1, used: limits.cpu=0,pods=0, limited: limits.cpu=3500m,pods=9", Refused, "needs of limits.cpu"),
+    (403, FORBIDDEN + "exceeded quota: a, requested: pods=1, used: pods=2, limited: pods=2; exceeded quota: b, requested: requests.memory=688128Ki, used: requests.memory=0, limited: requests.memory=512Mi", Refused, "needs of requests.memory"),
+    (403, FORBIDDEN + "exceeded quota: q, requested: limits.memory=2688Mi, used: limits.memory=1Gi, limited: limits.memory=3G", QuotaExceeded, "used up"),
+    (403, FORBIDDEN + "exceeded quota: closed, requested: pods=1, used: pods=0, limited: pods=0", QuotaExceeded, "used up"),
     (403, FORBIDDEN + 'violates PodSecurity "restricted:latest": privileged', Refused, "violates PodSecurity"),
     (403, FORBIDDEN + "maximum memory usage per Container is 1Gi, but limit is 2Gi", Refused, "maximum memory"),
     (403, 'pods is forbidden: User "system:serviceaccount:a:b" cannot create resource "pods"', ClusterUnavailable, "roles.yaml"),
@@ -269,7 +274,7 @@ REFUSALS = [
 def test_refusals_are_told_apart(
     cluster: KubernetesCluster, api: FakeKubernetes, code: int, said: str, error: type[SyncError], words: str
 ) -> None:
-    """403 alone means five things; a refusal is final, a quota passes, our own rights are the operator's."""
+    """403 alone means six things; a refusal is final, a full quota passes, one too small for any task does not, our own rights are the operator's."""
     api.fail = lambda *_: status(code, "Forbidden", said)
     with pytest.raises(error, match=words) as raised:
         cluster.create_pod(pod())
