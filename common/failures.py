@@ -120,7 +120,11 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
     FailureKind.NO_REASON: _may_pass(_PLATFORM, _AGAIN),
     FailureKind.DELETED: _stays(_PLATFORM, _AGAIN),
     FailureKind.STOPPED: _stays(_PLATFORM, _AGAIN),
-    FailureKind.UNSCHEDULABLE: _stays(_PLATFORM, "Give the cluster a node with room for it, or change its selector."),
+    FailureKind.UNSCHEDULABLE: _may_pass(
+        _PLATFORM,
+        "Give the cluster a node with room for it, change SYNCCTL_KUBERNETES_NODE_SELECTOR, or raise "
+        "SYNCCTL_NODE_TIMEOUT_SECONDS if it only has to wait longer.",
+    ),
     FailureKind.NOT_STARTED: _stays(
         _PLATFORM, "Raise SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS if the image is large, and start it again."
     ),

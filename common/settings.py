@@ -130,7 +130,15 @@ class Settings(BaseModel):
         "goes on with its caller's next call.",
     )
     sweep_token: SecretStr = Field(_EMPTY, description="One of the tokens, plain, for those calls.")
-    container_init_timeout_seconds: int = Field(180, ge=1, description="How long a task pod may take to start.")
+    node_timeout_seconds: int = Field(
+        3600,
+        ge=1,
+        description="How long a task pod may wait for a node: until others end, or a node pool has grown. Only then "
+        "the time to start begins.",
+    )
+    container_init_timeout_seconds: int = Field(
+        180, ge=1, description="How long a task pod may take to start once it has a node."
+    )
     task_timeout_hours: float = Field(48, gt=0, description="How long a task may run.")
     task_retries: int = Field(
         2,

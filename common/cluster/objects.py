@@ -85,6 +85,7 @@ class Condition(Part, frozen=True):
     """True, False or Unknown."""
     reason: str = ""
     message: str = ""
+    last_transition_time: str | None = None
 
 
 class Status(Part, frozen=True):

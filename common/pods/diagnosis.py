@@ -68,8 +68,11 @@ class Limits(Struct, frozen=True):
     """Time limits in seconds; a `silence_seconds` of 0 means without limit."""
 
     init_seconds: float
+    """From the moment that a node has the pod."""
     task_seconds: float
     silence_seconds: float = 0.0
+    node_seconds: float = 3600.0
+    """Until a node has the pod."""
 
 
 class Clock(Struct, frozen=True):
@@ -113,7 +116,10 @@ def disruption_of(pod: Pod) -> Failure | None:
 
 
 def describe_waiting(pod: Pod) -> str:
-    """Return what a pod that has not started waits for; "" if nothing is known."""
+    """Return what a pod that has not started waits for; "" if nothing is known.
+
+    A container's trouble begins with its name and a colon, the lack of a node with NO_NODE.
+    """
     for name, state in _ours(pod).items():
         if state.waiting and (state.waiting.reason not in _BEING_MADE or state.waiting.message):
             return f"{name}: {explain.both(state.waiting)}"
@@ -243,6 +249,9 @@ def _is_stuck(waited: float, clock: Clock) -> bool:
 
 
 def _pending(pod: Pod, clock: Clock, age: float, limits: Limits) -> Verdict | None:
+    if not explain.has_node(pod):
+        waited_long = age > limits.node_seconds
+        return _late(FailureKind.UNSCHEDULABLE, explain.no_node(pod, limits.node_seconds)) if waited_long else None
     ours = _ours(pod)
     ends = _ends(ours)
     if verdict := _broken(pod, ends):
@@ -253,11 +262,15 @@ def _pending(pod: Pod, clock: Clock, age: float, limits: Limits) -> Verdict | No
     for name, state in ours.items():
         if state.waiting and (verdict := _waiting(pod, name, state.waiting, patient=patient)):
             return verdict
-    if age <= limits.init_seconds:
+    if min(age, clock.now - explain.has_node_since(pod, 0)) <= limits.init_seconds:
         return None
-    kind = FailureKind.UNSCHEDULABLE if explain.unschedulable(pod) else FailureKind.NOT_STARTED
-    text = explain.not_started(pod, limits.init_seconds, describe_waiting(pod))
-    return Verdict(Failure(kind, text), prefix="INIT_TIMEOUT")
+    if not pod.status.start_time and not ours:
+        return _late(FailureKind.NODE_LOST, explain.not_begun(pod, limits.init_seconds))
+    return _late(FailureKind.NOT_STARTED, explain.not_started(pod, limits.init_seconds, describe_waiting(pod)))
+
+
+def _late(kind: FailureKind, message: str) -> Verdict:
+    return Verdict(Failure(kind, message), prefix="INIT_TIMEOUT")
 
 
 def _waiting(pod: Pod, name: str, waiting: Waiting, *, patient: bool) -> Verdict | None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from common.cluster.objects import Condition, Pod, Terminated, Waiting
 from common.failures import FailureKind
 
+NO_NODE = "no node takes it"
 # By what the text of a registry or runtime says; the first match counts.
 _IMAGE_TROUBLE = (
     (r"unauthorized|denied|forbidden|401|403", FailureKind.IMAGE_ACCESS),
@@ -117,10 +118,32 @@ def not_started(pod: Pod, seconds: float, waits_for: str) -> str:
     return f"{text}: Kubernetes gave no reason."
 
 
+def no_node(pod: Pod, seconds: float) -> str:
+    """Explain that a pod exceeded its time to find a node."""
+    return f"The pod found no node within {span(seconds)}: {unschedulable(pod) or NO_NODE}."
+
+
+def not_begun(pod: Pod, seconds: float) -> str:
+    """Explain that the node of a pod never reported on it."""
+    return f"The node{_name(pod)} took the pod and did not begin with it within {span(seconds)}."
+
+
 def unschedulable(pod: Pod) -> str:
-    """Explain why no node takes a pod; "" if one did."""
+    """Explain why no node takes a pod; "" if one did, or if the scheduler gave no reason."""
     found = pod.condition("PodScheduled", "False")
-    return f"no node takes it ({found.message or found.reason})" if found else ""
+    return f"{NO_NODE} ({found.message or found.reason})" if found else ""
+
+
+def has_node(pod: Pod) -> bool:
+    """Return whether a node has taken the pod."""
+    known = pod.spec.node_name or pod.status.start_time or pod.condition("PodScheduled", "True")
+    return bool(known) or any(True for _ in pod.states())
+
+
+def has_node_since(pod: Pod, default: float) -> float:
+    """Return since when a node has the pod, in Unix seconds; `default` if that is not known."""
+    scheduled = pod.condition("PodScheduled", "True")
+    return unix_seconds((scheduled and scheduled.last_transition_time) or pod.status.start_time, default)
 
 
 def _name(pod: Pod) -> str:

@@ -52,7 +52,7 @@ DO UPDATE SET status = excluded.status, description = excluded.description, time
 -- What the pods waited for is over.
 UPDATE $schema.syncctl_task
 SET state = 'RUNNING', reason = '', started_at = coalesce(started_at, now()), updated_at = now()
-WHERE task_id = ANY(:task_ids::text[]) AND state = 'PENDING';
+WHERE task_id = ANY(:task_ids::text[]) AND (state = 'PENDING' OR state = 'RUNNING' AND reason <> '');
 
 -- name: finish_tasks
 -- The first terminal state wins; a terminal row never changes again. The end of an earlier attempt does not count (0: a
@@ -107,10 +107,10 @@ SET state = 'RUNNING', started_at = coalesce(started_at, now()), updated_at = no
 WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :attempt;
 
 -- name: note_troubles
--- Why pending tasks have no pod yet, or what their pods wait for.
+-- Why pending tasks have no pod yet, or what pods wait for: a container may wait while the sidecar reports.
 UPDATE $schema.syncctl_task t SET reason = noted.reason, updated_at = now()
 FROM unnest(:task_ids::text[], :reasons::text[]) AS noted (task_id, reason)
-WHERE t.task_id = noted.task_id AND t.state = 'PENDING';
+WHERE t.task_id = noted.task_id AND (t.state = 'PENDING' OR t.state = 'RUNNING' AND :running::bool);
 
 -- name: tasks_over
 -- Of these, the ones that are over: for this attempt (0 stands for any), or as a whole.

@@ -157,13 +157,17 @@ def over(db: Database, some: Sequence[Task]) -> set[str]:
 
 
 def mark_running(db: Database, task_ids: Sequence[str]) -> None:
-    """Mark pending tasks RUNNING."""
+    """Mark tasks RUNNING, and forget what their pods waited for."""
     db.run("mark_running", task_ids=task_ids)
 
 
-def note_troubles(db: Database, reasons: Mapping[str, str]) -> None:
-    """Note for pending tasks, by taskId, why they have no pod yet, or what their pods wait for."""
-    db.run("note_troubles", task_ids=list(reasons), reasons=[clean(reason) for reason in reasons.values()])
+def note_troubles(db: Database, reasons: Mapping[str, str], *, running: bool = False) -> None:
+    """Note by taskId why pending tasks have no pod yet, or what their pods wait for.
+
+    With `running`, also for tasks whose sidecar reports already.
+    """
+    texts = [clean(reason) for reason in reasons.values()]
+    db.run("note_troubles", task_ids=list(reasons), reasons=texts, running=running)
 
 
 def begin_attempt(

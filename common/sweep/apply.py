@@ -124,7 +124,7 @@ class Applier:
             if running:
                 tasks.mark_running(db, running)
             if waits:
-                tasks.note_troubles(db, waits)
+                tasks.note_troubles(db, waits, running=True)
             return concluded, advanced
 
         concluded, advanced = self._db.transact(write)

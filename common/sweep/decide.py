@@ -15,7 +15,7 @@ from msgspec import Struct, structs
 from common.cluster.objects import Pod
 from common.failures import Failure, FailureKind
 from common.pods import annotations, explain
-from common.pods.containers import SIDECAR
+from common.pods.containers import INIT, SIDECAR, SOURCE
 from common.pods.diagnosis import Clock, Limits, Verdict, describe_waiting, diagnose, disruption_of
 from common.protocol.commands import Command
 from common.store import Outcome, Task, TaskState, outcomes
@@ -145,15 +145,22 @@ def _going_on(pod: Pod, row: SweptTask, rules: Rules) -> Decision:
 def _running_or_waiting(pod: Pod, row: SweptTask) -> Decision:
     if row.waits_seconds is not None:
         return Keep() if row.waits_seconds > 0 else Release(row, pod.uid)
-    if row.state is not TaskState.PENDING:
-        return Keep()
+    noted = row.reason.removeprefix(WAITS) if row.reason.startswith(WAITS) else ""
     if pod.status.phase == "Running":
-        return MarkRunning(row.task.task_id)
+        return MarkRunning(row.task.task_id) if noted or row.state is TaskState.PENDING else Keep()
+    # A pod is Pending while one container waits, though its sidecar may run already, and report.
     waits = describe_waiting(pod)
-    # The first pull error says more than the back-off after it.
-    if waits and WAITS + waits != row.reason and not (row.reason and "BackOff" in waits):
-        return NoteWaiting(row.task.task_id, WAITS + waits)
-    return Keep()
+    if not waits and noted.startswith(explain.NO_NODE) and explain.has_node(pod):
+        waits = "a node has it and makes its containers"
+    if waits in {"", noted} or _is_back_off_of(noted, waits):
+        return Keep()
+    return NoteWaiting(row.task.task_id, WAITS + waits)
+
+
+def _is_back_off_of(noted: str, waits: str) -> bool:
+    """Whether it is the same container's first pull error that is noted: it says more than the back-off after it."""
+    container, colon, _ = waits.partition(":")
+    return "BackOff" in waits and noted.startswith(container + colon)
 
 
 def _clock(row: SweptTask, rules: Rules) -> Clock:
@@ -185,7 +192,8 @@ def _conclude(pod: Pod, task: Task, verdict: Verdict, first_reason: str, rules: 
     message = verdict.failure.message
     if verdict.clean_end:
         message = f"{message} The task ended without writing its result."
-    if "BackOff" in message and first_reason and first_reason not in message:
+    of_container = first_reason.partition(":")[0] in {INIT, SOURCE, SIDECAR}
+    if "BackOff" in message and of_container and first_reason not in message:
         message = f"{message} It began with {first_reason}."
     failure = Failure(verdict.failure.kind, message)
     description = _described(failure.sentence, task, verdict)

@@ -153,6 +153,7 @@ def _rules(settings: Settings, now: float, *, trust_silence: bool) -> Rules:
         task_seconds=settings.task_timeout_hours * 3600,
         # The sidecar itself comes first: this is for one that hangs.
         silence_seconds=stall + _SILENCE_MARGIN_SECONDS if stall else 0,
+        node_seconds=settings.node_timeout_seconds,
     )
     grace = settings.container_grace_shutdown_seconds
     return Rules(now, limits, settings.task_retries, grace, trust_silence=trust_silence)

@@ -285,6 +285,36 @@ def test_the_first_pull_error_is_kept(waiting: LocalSystem, shown: Shown, databa
     assert "It began with source: ErrImagePull: manifest unknown; " in row["reason"]
 
 
+@pytest.mark.fault(32, 35)
+def test_what_a_pod_waits_for_is_its_row_s_reason_while_it_lasts(
+    waiting: LocalSystem, shown: Shown, database: TestDatabase
+) -> None:
+    """A node, for longer than a start may take; then an image, though its sidecar reports already; then nothing."""
+    waiting.start(read_task(body={"catalog": catalog("plants")}))
+    pod = name_of(waiting, "task-1")
+    database.rows("UPDATE syncctl_task SET created_at = now() - interval '30 minutes'")
+    full = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}
+    bare: dict[str, Any] = {"phase": "Pending", "startTime": None, "initContainerStatuses": [], "containerStatuses": []}
+    shown.show = {
+        pod: {"metadata": {"creationTimestamp": "2020-01-01T00:00:00Z"}, "status": bare | {"conditions": [full]}}
+    }
+    database.rows("UPDATE syncctl_task SET state = 'PENDING'")
+
+    def swept() -> tuple[str, str]:
+        waiting.sweep()
+        [row] = database.rows("SELECT state, reason FROM syncctl_task")
+        return row["state"], row["reason"]
+
+    assert swept()[1] == "The pod waits: no node takes it (0/1 nodes are available)"
+    waits = [{"name": "source", "state": {"waiting": {"reason": "ErrImagePull", "message": "manifest unknown"}}}]
+    shown.show = {
+        pod: {"status": {"phase": "Pending", "startTime": "2999-01-01T00:00:00Z", "containerStatuses": waits}}
+    }
+    wait_for(lambda: swept() == ("RUNNING", "The pod waits: source: ErrImagePull: manifest unknown"), 30, "a report")
+    shown.show = {}
+    wait_for(lambda: swept() == ("RUNNING", ""), 30, "a pod that runs")
+
+
 def test_a_running_pod_that_is_stopped_gets_time_to_save(
     waiting: LocalSystem, shown: Shown, database: TestDatabase
 ) -> None:

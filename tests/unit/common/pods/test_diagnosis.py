@@ -361,18 +361,57 @@ def test_a_container_that_cannot_be_created():
 
 
 @pytest.mark.fault(35)
-def test_unschedulable_until_the_init_time_out():
-    """The scheduler's own message."""
+def test_waiting_for_a_node_has_a_limit_of_its_own():
+    """Far longer than a start may take, and then the platform's trouble, in the scheduler's words."""
     said = "0/3 nodes are available: 3 Insufficient memory."
-    scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}
-    made = copy.deepcopy(POD) | {"status": {"phase": "Pending", "conditions": [scheduled]}}
-    del made["spec"]["nodeName"]
-    assert goes_on(made, 179)
-    verdict = seen(made, 181)
-    assert verdict.prefix == "INIT_TIMEOUT"
-    assert verdict.failure.message == f"The pod did not start within 3 min: no node takes it ({said})."
-    assert verdict.failure.kind is FailureKind.UNSCHEDULABLE
+    made = _unscheduled({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said})
+    assert goes_on(made, LIMITS.node_seconds - 1)
+    verdict = seen(made, LIMITS.node_seconds + 1)
+    assert (verdict.prefix, verdict.failure.kind) == ("INIT_TIMEOUT", FailureKind.UNSCHEDULABLE)
+    assert verdict.failure.message == f"The pod found no node within 1 h: no node takes it ({said})."
+    assert verdict.failure.policy.retry
+    assert "SYNCCTL_NODE_TIMEOUT_SECONDS" in verdict.reason
     assert describe_waiting(as_pod(made)) == f"no node takes it ({said})"
+
+
+@pytest.mark.fault(35)
+def test_a_scheduler_that_is_silent_is_waited_for_too():
+    """No condition at all, or one that only names a gate: no image is to blame."""
+    gated = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
+    for conditions in ((), (gated,)):
+        made = _unscheduled(*conditions)
+        assert goes_on(made, LIMITS.node_seconds - 1)
+        verdict = seen(made, LIMITS.node_seconds + 1)
+        assert verdict.failure.kind is FailureKind.UNSCHEDULABLE
+        assert "image" not in verdict.reason
+
+
+def _unscheduled(*conditions: Part) -> dict[str, Any]:
+    made = copy.deepcopy(POD) | {"status": {"phase": "Pending", "conditions": list(conditions)}}
+    del made["spec"]["nodeName"]
+    return made
+
+
+@pytest.mark.fault(35)
+def test_the_time_to_start_begins_with_the_node():
+    """A pod that waited an hour for its node still gets the whole time for its images."""
+    creating = waits("PodInitializing")
+    made = pod("Pending", init=creating, source=creating, sidecar=creating, startTime=at(3001))
+    made["status"]["conditions"] = [{"type": "PodScheduled", "status": "True", "lastTransitionTime": at(3000)}]
+    assert goes_on(made, 3000 + LIMITS.init_seconds - 1)
+    assert seen(made, 3000 + LIMITS.init_seconds + 1).failure.kind is FailureKind.NOT_STARTED
+    del made["status"]["conditions"]
+    assert goes_on(made, 3000 + LIMITS.init_seconds - 1)
+
+
+@pytest.mark.fault(28)
+def test_a_node_that_takes_a_pod_and_never_begins():
+    """Its kubelet is gone: another node may do better."""
+    made = copy.deepcopy(POD) | {"status": {"phase": "Pending"}}
+    assert goes_on(made, LIMITS.init_seconds - 1)
+    failure = seen(made, LIMITS.init_seconds + 1).failure
+    assert (failure.kind, failure.policy.retry) == (FailureKind.NODE_LOST, True)
+    assert failure.message == "The node node-7 took the pod and did not begin with it within 3 min."
 
 
 def test_a_slow_start_names_the_setting():

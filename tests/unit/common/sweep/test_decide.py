@@ -237,7 +237,7 @@ def test_a_prepared_attempt_is_released_after_its_pause(seconds: float, expected
 def test_a_pause_does_not_count_as_time_to_start() -> None:
     """The limit begins when the attempt may."""
     second = row(TaskState.PENDING, attempt_seconds=1000.0, waits_seconds=1.0)
-    old = pod(Status(), creation_timestamp="2020-01-01T00:00:00Z")
+    old = pod(Status(start_time="2020-01-01T00:00:00Z"), creation_timestamp="2020-01-01T00:00:00Z")
     assert decide(old, second, RULES) == Keep()
     assert not isinstance(decide(old, structs.replace(second, waits_seconds=None), RULES), Keep)
 
@@ -254,12 +254,47 @@ def test_a_pending_task_whose_pod_runs_is_marked() -> None:
         (f"{WAITS}source: ErrImagePull", "ImagePullBackOff", Keep()),
         ("", "ImagePullBackOff", NoteWaiting("t1", f"{WAITS}source: ImagePullBackOff")),
         ("", "ContainerCreating", Keep()),
+        # Another thing that it waited for before does not hide it.
+        (f"{WAITS}no node takes it (full)", "ImagePullBackOff", NoteWaiting("t1", f"{WAITS}source: ImagePullBackOff")),
+        (f"{WAITS}init: ErrImagePull", "ImagePullBackOff", NoteWaiting("t1", f"{WAITS}source: ImagePullBackOff")),
+        (f"{WAITS}attempt 2 of 3, after: x", "ImagePullBackOff", NoteWaiting("t1", f"{WAITS}source: ImagePullBackOff")),
     ],
 )
 def test_what_a_pod_waits_for_is_noted_once(noted: str, reason: str, expected: Keep | NoteWaiting) -> None:
     """The first pull error says more than the back-off after it."""
     found = Status(container_statuses=(ContainerStatus("source", waits(reason)),))
     assert decide(pod(found), row(TaskState.PENDING, reason=noted, age_seconds=5.0), RULES) == expected
+
+
+@pytest.mark.fault(32)
+def test_an_image_that_cannot_be_pulled_is_noted_while_the_sidecar_runs() -> None:
+    """Its reports have made the row RUNNING; the pod is Pending as long as its source waits."""
+    waiting = status("Pending", waits("ErrImagePull", "unauthorized"), RUNS)
+    noted = f"{WAITS}source: ErrImagePull: unauthorized"
+    assert decide(pod(waiting), row(age_seconds=5.0), RULES) == NoteWaiting("t1", noted)
+    assert decide(pod(waiting), row(age_seconds=5.0, reason=noted), RULES) == Keep()
+    assert decide(pod(), row(reason=noted), RULES) == MarkRunning("t1")
+    assert decide(pod(), row(), RULES) == Keep()
+
+
+@pytest.mark.fault(35)
+def test_waiting_for_a_node_is_noted_until_one_has_the_pod() -> None:
+    """And is no reason to give up before its own time limit, which a later attempt has anew."""
+    full = PodCondition("PodScheduled", "False", "Unschedulable", "0/3 nodes are available")
+    unscheduled = Status(conditions=(full,))
+    noted = f"{WAITS}no node takes it (0/3 nodes are available)"
+    waiting = row(TaskState.PENDING, age_seconds=3000.0)
+    assert decide(pod(unscheduled), waiting, RULES) == NoteWaiting("t1", noted)
+    assert decide(pod(unscheduled), structs.replace(waiting, reason=noted), RULES) == Keep()
+    creating = Status(start_time="2999-01-01T00:00:00Z")
+    has_one = NoteWaiting("t1", f"{WAITS}a node has it and makes its containers")
+    assert decide(pod(creating), structs.replace(waiting, reason=noted), RULES) == has_one
+    old = pod(unscheduled, creation_timestamp="2020-01-01T00:00:00Z")
+    late = decide(old, structs.replace(waiting, age_seconds=3601.0), RULES)
+    assert isinstance(late, Retry)
+    assert late.failure.kind is FailureKind.UNSCHEDULABLE
+    second = structs.replace(waiting, age_seconds=7000.0, attempt_seconds=3000.0)
+    assert isinstance(decide(old, second, RULES), NoteWaiting)
 
 
 def test_silence_counts_only_while_postgres_was_there() -> None:
