@@ -71,12 +71,24 @@ def silent(seconds: float) -> str:
     )
 
 
-def out_of_memory(pod: Pod, name: str) -> str:
-    return f"{name} ran out of memory at {_memory_limit(pod, name)}."
+def out_of_memory(pod: Pod, name: str, end: Terminated) -> str:
+    """Explain the end of a container for want of memory; another sign than SIGKILL is named too."""
+    other = "" if end.exit_code == 137 else f" ({end.reason or 'no reason'}, with exit code {end.exit_code})"
+    return f"{name} ran out of memory at {_memory_limit(pod, name)}{other}{_said(end)}."
 
 
-def killed(pod: Pod, name: str) -> str:
-    return f"{name} was killed (signal 9; often memory: limit {_memory_limit(pod, name)})."
+def killed(pod: Pod, name: str, end: Terminated) -> str:
+    return f"{name} was killed (signal 9; often memory: limit {_memory_limit(pod, name)}){_said(end)}."
+
+
+def exit_code(name: str, end: Terminated) -> str:
+    return f"{name} ended with exit code {end.exit_code}{_said(end)}."
+
+
+def _said(end: Terminated) -> str:
+    """A container's own termination message, behind a colon."""
+    message = end.message.strip().rstrip(".")
+    return f": {message}" if message else ""
 
 
 def never_ran(name: str, ended: Terminated) -> str:

@@ -57,7 +57,8 @@ WHERE task_id = ANY(:task_ids::text[]) AND (state = 'PENDING' OR state = 'RUNNIN
 -- name: finish_tasks
 -- The first terminal state wins; a terminal row never changes again. The end of an earlier attempt does not count (0: a
 -- cancel's does), unless it is a SUCCESS and the next attempt has not begun. Rows are locked in one order, so that two
--- sweepers never wait for each other.
+-- sweepers never wait for each other. A stream that still counts as running, since its sidecar did not account for it,
+-- ends with its task.
 WITH ended AS (
     SELECT * FROM unnest(:task_ids::text[], :attempts::int[], :states::text[], :reasons::text[], :failures::text[],
                          :streams::text[]) AS e (task_id, attempt, state, reason, failure, streams)
@@ -70,7 +71,16 @@ WITH ended AS (
 )
 UPDATE $schema.syncctl_task t
 SET state = mine.state, reason = mine.reason, failure = mine.failure::jsonb,
-    streams = coalesce(mine.streams::jsonb, t.streams),
+    streams = (
+        SELECT coalesce(jsonb_object_agg(stream, CASE
+            WHEN coalesce(account ->> 'status', '') NOT IN ('PENDING', 'RUNNING') THEN account
+            WHEN mine.state = 'SUCCESS' THEN account || '{"status": "SUCCESS"}'
+            ELSE account || jsonb_build_object(
+                'status', CASE WHEN (account ->> 'stored')::numeric > 0 THEN 'PARTIAL' ELSE 'FAILED' END,
+                'error', coalesce(nullif(account ->> 'error', ''), mine.reason))
+        END), '{}')
+        FROM jsonb_each(coalesce(mine.streams::jsonb, t.streams)) AS accounts (stream, account)
+    ),
     proposal = NULL, resume_at = NULL, updated_at = now(), finished_at = now()
 FROM mine WHERE t.task_id = mine.task_id
 RETURNING t.task_id;

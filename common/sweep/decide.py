@@ -16,7 +16,8 @@ from common.cluster.objects import Pod
 from common.failures import Failure, FailureKind
 from common.pods import annotations, explain
 from common.pods.containers import INIT, SIDECAR, SOURCE
-from common.pods.diagnosis import Clock, Limits, Verdict, describe_waiting, diagnose, disruption_of
+from common.pods.diagnosis import Clock, Limits, describe_waiting, diagnose, disruption_of
+from common.pods.ends import Verdict
 from common.protocol.commands import Command
 from common.store import Outcome, Task, TaskState, outcomes
 from common.store.sweeps import SweptTask
@@ -40,6 +41,8 @@ _KNOWN_TO_SIDECAR = frozenset(
         FailureKind.POSTGRES_AWAY,
     }
 )
+_UNEXPLAINED = frozenset({FailureKind.SOURCE_KILLED, FailureKind.STOPPED})
+"""What a sidecar proposes that saw only the end, and no word of why."""
 _SAME_CHARACTERS = 200
 
 
@@ -177,8 +180,8 @@ def _ended(pod: Pod, row: SweptTask, verdict: Verdict, rules: Rules) -> Retry | 
     if row.proposal is None:
         conclude = _conclude(pod, row.task, verdict, row.reason.removeprefix(WAITS), rules)
     else:
-        known = verdict.clean_end or verdict.failure.kind in _KNOWN_TO_SIDECAR
-        outcome = row.proposal if known else _explained(row.proposal, row.task, verdict)
+        failure = _beside(row.proposal, verdict)
+        outcome = _explained(row.proposal, row.task, verdict, failure) if failure else row.proposal
         conclude = Conclude(row.task, outcome, deletion=_deletion(pod, rules))
     failure = conclude.outcome.failure
     if failure is None or not failure.policy.retry or not _has_attempts_left(row, rules):
@@ -206,15 +209,25 @@ def _described(text: str, task: Task, verdict: Verdict) -> str:
     return text if task.command is Command.DISCOVER else f"{verdict.prefix}: {text}"
 
 
-def _explained(proposal: Outcome, task: Task, verdict: Verdict) -> Outcome:
-    """The sidecar's account with the platform's reason: the sidecar does not know all of the cause."""
-    text, streams = verdict.reason, proposal.streams or {}
+def _beside(proposal: Outcome, verdict: Verdict) -> Failure | None:
+    """What the sidecar could not know, with what it reports; None if that is all."""
+    own, found, said = proposal.failure, verdict.failure, verdict.said
+    if verdict.clean_end or found.kind in _KNOWN_TO_SIDECAR:
+        if own is None or said in proposal.reason:
+            return None
+        return Failure(own.kind, f"{own.message.rstrip('.')}; the source's termination message: {said}")
+    if own is None or own.kind in _UNEXPLAINED:
+        return found
+    return Failure(found.kind, f"{found.message.rstrip('.')}; the sidecar reports: {own.message}")
+
+
+def _explained(proposal: Outcome, task: Task, verdict: Verdict, failure: Failure) -> Outcome:
+    """The sidecar's account with a better reason: the sidecar does not know all of the cause."""
+    text, streams = failure.sentence, proposal.streams or {}
     streams = {name: stream | _better_error(stream, proposal.cause, text) for name, stream in streams.items()}
     is_read = task.command is Command.READ
     description = outcomes.describe_read(streams, text) if is_read else _described(text, task, verdict)
-    return structs.replace(
-        proposal, reason=text, description=description, streams=streams or None, failure=verdict.failure
-    )
+    return structs.replace(proposal, reason=text, description=description, streams=streams or None, failure=failure)
 
 
 def _better_error(stream: dict[str, Any], cause: str, text: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from common import failures
 from common.failures import Failure, FailureKind
 from common.protocol.messages import StreamStatus
 from common.store import Outcome, TaskState
@@ -100,8 +99,11 @@ def of_stream(stream: StreamWriter, run: Run) -> StreamVerdict:
 
 
 def unexplained(end: End) -> bool:
-    """Return whether the platform may know better why the source ended: it was killed, or stopped from outside."""
-    return end.stopped or (not end.stalled_seconds and failures.of_exit(end.exit_code) is FailureKind.SOURCE_KILLED)
+    """Return whether the platform may know better why the source ended: stopped, or for want of memory.
+
+    The exit code does not tell: of a connector whose child was killed, it is often 1.
+    """
+    return end.stopped or (not end.stalled_seconds and end.exit_code != 0)
 
 
 def _with_failure(stream: StreamWriter, run: Run, *, done: bool) -> StreamVerdict:

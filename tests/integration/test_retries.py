@@ -448,9 +448,9 @@ def _proposal(sidecar: SidecarProcess) -> dict[str, Any]:
 
 
 @pytest.mark.fault(30)
-@pytest.mark.parametrize(("exit_code", "kind"), [(137, "source_killed"), (None, "source_killed")])
+@pytest.mark.parametrize(("exit_code", "kind"), [(137, "source_killed"), (None, "source_killed"), (1, "source_exit")])
 def test_a_killed_source_s_end_is_only_proposed(sidecar: SidecarProcess, exit_code: int | None, kind: str) -> None:
-    """The rows stay active: the pod's status will say whether it was memory."""
+    """The rows stay active: the pod's status will say whether it was memory, of which a child may have died alone."""
     sidecar.give(catalog=catalog("plants", incremental=True), config={}, state=[{}])
     with sidecar.start() as process:
         sidecar.stderr.open("wb").close()

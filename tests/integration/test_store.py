@@ -172,6 +172,27 @@ def test_a_final_row_never_changes(db: Database, database: TestDatabase) -> None
     assert database.rows("SELECT state FROM syncctl_task") == [{"state": "CANCELLED"}]
 
 
+@pytest.mark.parametrize(
+    ("state", "statuses"), [(TaskState.CANCELLED, "FAILED PARTIAL"), (TaskState.SUCCESS, "SUCCESS SUCCESS")]
+)
+def test_no_stream_of_a_concluded_task_runs(
+    db: Database, database: TestDatabase, state: TaskState, statuses: str
+) -> None:
+    """Whoever concludes it, with or without the sidecar's account; one that is over stays as it is."""
+    _begin(db, READ)
+    done = {"status": "PARTIAL", "stored": 3, "error": "refused"}
+    running = {"status": "RUNNING", "stored": 5, "error": ""}
+    streams = {"a": running | {"status": "PENDING", "stored": 0}, "b": running, "c": done}
+    db.transact(lambda db: tasks.progress(db, READ, streams))
+    assert _conclude(db, READ, state, reason="stopped")
+    [row] = database.rows("SELECT streams FROM syncctl_task")
+    ends = [row["streams"][name] for name in "ab"]
+    assert " ".join(end["status"] for end in ends) == statuses
+    assert {end["error"] for end in ends} == {"" if state is TaskState.SUCCESS else "stopped"}
+    assert row["streams"]["b"]["stored"] == 5
+    assert row["streams"]["c"] == done
+
+
 def test_several_ends_are_written_together(db: Database, database: TestDatabase) -> None:
     """Each as if it were alone: over before, of an earlier attempt, unknown to us, odd letters, other commands."""
     some = [structs.replace(READ, task_id=f"r{n}", sync_id=f"s{n}") for n in range(5)]

@@ -8,7 +8,8 @@ import pytest
 
 from common.failures import FailureOrigin
 from common.pods import explain
-from common.pods.diagnosis import Clock, Limits, Verdict, diagnose
+from common.pods.diagnosis import Clock, Limits, diagnose
+from common.pods.ends import Verdict
 from tests.reports.conftest import CASES
 from tests.support.fake_bulker import FakeBulker
 from tests.support.sidecar_process import SidecarProcess, catalog, record, state, status

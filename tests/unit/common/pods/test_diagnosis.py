@@ -13,11 +13,11 @@ from common.pods.diagnosis import (
     UNHEARD_SECONDS,
     Clock,
     Limits,
-    Verdict,
     describe_waiting,
     diagnose,
     disruption_of,
 )
+from common.pods.ends import Verdict
 from tests.support.wire import as_pod
 
 BORN = "2026-09-21T10:00:00Z"
@@ -214,14 +214,56 @@ def test_the_pod_s_own_deadline():
 
 @pytest.mark.fault(30)
 def test_source_out_of_memory():
-    """With its limit and what to do; at once, since the sidecar cannot know it."""
-    for phase, sidecar in (("Running", RUNS), ("Failed", ended(0, when=311)), ("Failed", ended(2, when=299))):
-        verdict = seen(pod(phase, source=ended(137, "OOMKilled"), sidecar=sidecar), 301)
+    """With its limit and what to do; a sidecar that runs accounts for its rows first, and is not waited for longer."""
+    oom = ended(137, "OOMKilled")
+    assert goes_on(pod("Running", source=oom, sidecar=RUNS), 301)
+    for phase, sidecar, after in (
+        ("Running", RUNS, 300 + DRAIN_SECONDS + 1),
+        ("Failed", ended(0, when=311), 311),
+        ("Failed", ended(2, when=299), 311),
+    ):
+        verdict = seen(pod(phase, source=oom, sidecar=sidecar), after)
         assert verdict.failure.policy.origin is FailureOrigin.SOURCE
         assert verdict.reason == (
             "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read fewer streams at once."
         )
         assert not verdict.clean_end
+
+
+EVICTION: Part = {"reason": "Evicted", "message": "The node was low on resource: memory."}
+DRAIN = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "drained"}
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (pod("Failed", source=ended(1, "OOMKilled"), sidecar=ended(0)), ["OOMKilled, with exit code 1"]),
+        (pod("Failed", source=ended(143, "OOMKilled"), sidecar=ended(0)), ["OOMKilled, with exit code 143"]),
+        (pod("Succeeded", source=ended(0, "OOMKilled"), sidecar=ended(0)), ["OOMKilled, with exit code 0"]),
+        (pod("Failed", source=ended(137, "OOMKilled"), sidecar=RUNS, **EVICTION), ["evicted", "low on resource"]),
+        (pod("Failed", source=ended(1, "OOMKilled"), conditions=[DRAIN]), ["exit code 1", "drained"]),
+        (pod("Failed", source=ended(137, "OOMKilled"), reason="DeadlineExceeded"), ["passed its deadline"]),
+        (pod("Unknown", source=ended(137, "OOMKilled"), sidecar=RUNS), ["node node-7", "is lost"]),
+        (
+            pod("Failed", source=ended(3, message="java.lang.OutOfMemoryError: Java heap space")),
+            ["exit code 3", "Java heap"],
+        ),
+        (pod("Failed", source=ended(137, "OOMKilled", message="worker 3 died")), ["worker 3 died"]),
+    ],
+)
+@pytest.mark.fault(30)
+def test_the_better_sign_is_memory_and_the_other_one_is_named(found: Part, words: list[str]):
+    """Whatever the exit code, the pod's phase or the pod's own reason says."""
+    verdict = seen(found)
+    assert verdict.failure.kind is FailureKind.OUT_OF_MEMORY
+    assert verdict.reason.startswith("source ran out of memory at 2Gi")
+    assert [word for word in words if word not in verdict.reason] == []
+
+
+@pytest.mark.fault(30)
+def test_a_child_that_was_killed_beside_a_source_that_ended_well_changes_no_report():
+    """The container's reason is the kernel's word on any process in it."""
+    assert seen(pod("Failed", source=ended(0, "OOMKilled"), sidecar=ended(0))).clean_end
 
 
 @pytest.mark.parametrize("code", [0, 120, 141])

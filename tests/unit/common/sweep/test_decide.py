@@ -181,6 +181,51 @@ def test_the_platform_s_reason_replaces_what_the_sidecar_took_for_the_cause() ->
     assert outcome.reason in outcome.description
 
 
+def by_memory(code: int, message: str = "") -> Pod:
+    """A pod whose source was killed for memory, whatever its exit code says."""
+    state = ContainerState(terminated=Terminated(exit_code=code, reason="OOMKilled", message=message))
+    return pod(status("Failed", state, ended(0)))
+
+
+@pytest.mark.fault(30)
+def test_what_the_sidecar_reports_stands_beside_a_better_sign() -> None:
+    """An error of the connector's own, or an exit code, and that memory ran out: the reason names both."""
+    streams = {"a": {"stored": 1, "bytes": 2, "status": "PARTIAL", "error": "a worker died"}}
+    for kind in (FailureKind.SOURCE_ERROR, FailureKind.SOURCE_EXIT):
+        proposed = Outcome(
+            TaskState.PARTIAL,
+            "a worker died",
+            streams=streams,
+            failure=Failure(kind, "a worker died"),
+            cause="a worker died",
+        )
+        decided = decide(by_memory(1), row(proposal=proposed), RULES)
+        assert isinstance(decided, Conclude)
+        outcome = decided.outcome
+        assert outcome.failure is not None
+        assert outcome.failure.kind is FailureKind.OUT_OF_MEMORY
+        assert outcome.failure.message == (
+            "source ran out of memory at unknown (OOMKilled, with exit code 1); the sidecar reports: a worker died"
+        )
+        assert outcome.streams is not None
+        assert outcome.streams["a"]["error"] == outcome.reason
+    stands = proposal(FailureKind.BULKER_REFUSED)
+    assert decide(by_memory(0), row(proposal=stands), RULES) == Conclude(TASK, stands, deletion=SOON)
+
+
+def test_a_termination_message_stands_beside_what_the_sidecar_reports() -> None:
+    """The sidecar does not see it; one that the report has already is not repeated."""
+    said = ContainerState(terminated=Terminated(exit_code=3, reason="Error", message="no licence"))
+    found = pod(status("Failed", said, ended(0)))
+    decided = decide(found, row(proposal=proposal(FailureKind.SOURCE_EXIT)), RULES)
+    assert isinstance(decided, Conclude)
+    assert decided.outcome.failure == Failure(
+        FailureKind.SOURCE_EXIT, "as proposed; the source's termination message: no licence"
+    )
+    known = structs.replace(proposal(FailureKind.SOURCE_EXIT), reason="exit code 3: no licence")
+    assert decide(found, row(proposal=known), RULES) == Conclude(TASK, known, deletion=SOON)
+
+
 def test_a_read_that_may_pass_is_started_again() -> None:
     """Otherwise it ends as it would have without; the ended pod goes either way."""
     decided = decide(pod(EVICTED), ROW, RULES)

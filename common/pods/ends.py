@@ -1,0 +1,123 @@
+"""Why a pod's containers ended or cannot start, and verdicts on that. Pure."""
+
+import re
+from collections.abc import Mapping
+
+from msgspec import Struct, structs
+
+from common.cluster.objects import ContainerState, Pod, Terminated
+from common.failures import POSTGRES_AWAY_EXIT, Failure, FailureKind
+from common.pods import explain
+from common.pods.containers import INIT, SIDECAR, SOURCE
+from common.pods.explain import unix_seconds
+
+OUT_OF_MEMORY, UNKNOWN_STATUS = "OOMKilled", "ContainerStatusUnknown"
+NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
+KILLED, TERMINATED, _SIGNALLED = 137, 143, 128
+_MEMORY_WORDS = re.compile(r"OutOfMemory|MemoryError|OOMKilled|out of memory|cannot allocate memory", re.IGNORECASE)
+_OURS = frozenset({INIT, SOURCE, SIDECAR})
+
+# The ends of sidecar and init are the platform's, not the connector's.
+_KILLED_KIND = {INIT: FailureKind.INIT_FAILED, SOURCE: FailureKind.SOURCE_KILLED, SIDECAR: FailureKind.SIDECAR_KILLED}
+_MEMORY_KIND = {INIT: FailureKind.INIT_FAILED, SOURCE: FailureKind.OUT_OF_MEMORY, SIDECAR: FailureKind.SIDECAR_MEMORY}
+_EXIT_KIND = {INIT: FailureKind.INIT_FAILED, SOURCE: FailureKind.SOURCE_EXIT, SIDECAR: FailureKind.SIDECAR_FAILED}
+
+
+class Verdict(Struct, frozen=True):
+    """What a sweep concludes about a pod that is over, or has to be."""
+
+    failure: Failure
+    prefix: str = "FAILED"
+    """The first word of the caller's description: FAILED or INIT_TIMEOUT (contract.md B)."""
+    wants_log: str = ""
+    """The container whose log explains more."""
+    clean_end: bool = False
+    """The containers ended in order: the sidecar has written its own, better row."""
+    said: str = ""
+    """The source's own termination message, which its sidecar does not see."""
+
+    @property
+    def reason(self) -> str:
+        """What happened and what to do, in one text."""
+        return self.failure.sentence
+
+
+def verdict(kind: FailureKind, message: str, *, wants_log: str = "", clean_end: bool = False) -> Verdict:
+    """Return the verdict of that kind."""
+    return Verdict(Failure(kind, message), wants_log=wants_log, clean_end=clean_end)
+
+
+def ended_well() -> Verdict:
+    """Return the verdict on a pod whose containers ended in order."""
+    return verdict(FailureKind.SIDECAR_FAILED, "The pod ended.", clean_end=True)
+
+
+def ours(pod: Pod) -> dict[str, ContainerState]:
+    """Return the states of our own containers by name, init first."""
+    return {name: state for name, state in pod.states() if name in _OURS}
+
+
+def others(pod: Pod) -> dict[str, ContainerState]:
+    """Return the states of the containers that something in the cluster has injected."""
+    return {name: state for name, state in pod.states() if name not in _OURS}
+
+
+def ended(states: Mapping[str, ContainerState]) -> dict[str, Terminated]:
+    """Return those that ended, by name."""
+    return {name: state.terminated for name, state in states.items() if state.terminated}
+
+
+def broken(pod: Pod, ends: Mapping[str, Terminated]) -> Verdict | None:
+    """Return the verdict on the container of ours that explains the end, if one does.
+
+    Memory comes first, then whichever broke down first.
+    """
+    candidates = [
+        (
+            end.reason != OUT_OF_MEMORY,
+            unix_seconds(end.finished_at, 0),
+            end.exit_code != KILLED,  # times are whole seconds
+            order,
+            name,
+        )
+        for order, name in enumerate((INIT, SOURCE, SIDECAR))
+        if (end := ends.get(name)) and (end.exit_code or end.signal or end.reason == OUT_OF_MEMORY)
+    ]
+    if not candidates:
+        return None
+    name = min(candidates)[-1]
+    return why(pod, name, ends[name])
+
+
+def why(pod: Pod, name: str, end: Terminated) -> Verdict:
+    """Return the verdict on one container of ours that ended badly."""
+    reason, code = end.reason, end.exit_code
+    if reason == OUT_OF_MEMORY or (name == SOURCE and code and _MEMORY_WORDS.search(end.message)):
+        # With exit code 0 only a child of it was killed: what the sidecar reports then counts.
+        return verdict(_MEMORY_KIND[name], explain.out_of_memory(pod, name, end), clean_end=code == 0)
+    if reason == UNKNOWN_STATUS:
+        return verdict(FailureKind.NODE_LOST, explain.lost_track(pod, name))
+    if reason in NEVER_RAN:
+        kind = FailureKind.IMAGE_UNUSABLE if name == SOURCE else FailureKind.NOT_CREATED
+        return verdict(kind, explain.never_ran(name, end))
+    if code == KILLED:
+        return verdict(_KILLED_KIND[name], explain.killed(pod, name, end), wants_log=name)
+    if name == SIDECAR and code == POSTGRES_AWAY_EXIT:
+        text = "sidecar could not write how the task ended: Postgres stayed away."
+        return verdict(FailureKind.POSTGRES_AWAY, text, wants_log=name)
+    kind = _KILLED_KIND[name] if code > _SIGNALLED and name == SIDECAR else _EXIT_KIND[name]
+    found = verdict(kind, explain.exit_code(name, end), wants_log=name, clean_end=name == SOURCE)
+    return structs.replace(found, said=end.message.strip())
+
+
+def with_memory(pod: Pod, found: Verdict) -> Verdict:
+    """Return the verdict on a pod with the better sign in front: a container of ours that was out of memory.
+
+    The pod's own reason may only follow from that, or be another one; the text names both.
+    """
+    ends = ended(ours(pod))
+    out = next((name for name in (SOURCE, SIDECAR, INIT) if name in ends and ends[name].reason == OUT_OF_MEMORY), None)
+    if out is None or found.clean_end or found.failure.kind in _MEMORY_KIND.values():
+        return found
+    message = f"{explain.out_of_memory(pod, out, ends[out]).rstrip('.')}; {found.failure.message}"
+    return verdict(_MEMORY_KIND[out], message)
