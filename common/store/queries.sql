@@ -143,6 +143,22 @@ ON CONFLICT ON CONSTRAINT source_task_pkey
 DO UPDATE SET updated_at = now(), status = excluded.status, description = excluded.description
 WHERE source_task.status = 'RUNNING';
 
+-- name: caller_row
+-- How this run of a task ended by the caller's tables; no row while it goes on there. `pending` is a console's own word.
+SELECT status, coalesce(description, '') AS description, NULL AS result FROM source_task
+WHERE :command = 'read' AND task_id = :task_id AND status <> 'RUNNING'
+UNION ALL
+SELECT CASE WHEN specs IS NULL THEN 'FAILED' ELSE 'SUCCESS' END, coalesce(error, ''), specs::text FROM source_spec
+WHERE :command = 'spec' AND package = :package AND version = :version AND timestamp >= to_timestamp(:started_at)
+  AND (specs IS NOT NULL OR coalesce(error, '') NOT IN ('', 'pending'))
+UNION ALL
+SELECT status, coalesce(description, ''), NULL FROM source_check
+WHERE :command = 'check' AND key = :storage_key AND timestamp >= to_timestamp(:started_at) AND status <> 'RUNNING'
+UNION ALL
+SELECT status, coalesce(description, ''), catalog::text FROM source_catalog
+WHERE :command = 'discover' AND package = :package AND version = :version AND key = :storage_key
+  AND timestamp >= to_timestamp(:started_at) AND status <> 'RUNNING';
+
 -- name: save_spec
 -- A newer run's specification replaces an older one or an error; an older run's does not.
 INSERT INTO source_spec (package, version, specs, timestamp, error)

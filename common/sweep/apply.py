@@ -11,8 +11,9 @@ from common.cluster import Cluster
 from common.errors import Locked, SyncError
 from common.failures import Failure
 from common.pods.containers import SIDECAR
-from common.store import Database, Outcome, Task, TaskState, outcomes, tasks
+from common.store import Database, Outcome, Task, TaskState, caller, outcomes, tasks
 from common.store.database import StoreError
+from common.store.outcomes import End
 from common.store.sweeps import SweepStats
 from common.sweep.decisions import Conclude, Decision, Deletion, Keep, MarkRunning, NoteWaiting, Release, Retry
 from common.sweep.retries import DueAttempt, NextAttempt, Retries
@@ -113,21 +114,22 @@ class Applier:
         return sum(count for count, _ in apart), [step for _, refused in apart for step in refused]
 
     def _write_together(self, steps: Sequence[Prepared]) -> int:
-        ends = [(step.task, step.outcome) for step in steps if isinstance(step, Conclude)]
+        conclusions = [step for step in steps if isinstance(step, Conclude)]
         following = [step for step in steps if isinstance(step, NextAttempt)]
         running = [step.task_id for step in steps if isinstance(step, MarkRunning)]
         waits = {step.task_id: step.reason for step in steps if isinstance(step, NoteWaiting)}
 
-        def write(db: Database) -> tuple[set[Task], list[NextAttempt]]:
+        def write(db: Database) -> tuple[list[End], set[Task], list[NextAttempt]]:
+            ends = [(one.task, _outcome(db, one)) for one in conclusions]
             concluded = outcomes.conclude_all(db, ends) if ends else set()
             advanced = self._retries.advance(db, following)
             if running:
                 tasks.mark_running(db, running)
             if waits:
                 tasks.note_troubles(db, waits, running=True)
-            return concluded, advanced
+            return ends, concluded, advanced
 
-        concluded, advanced = self._db.transact(write)
+        ends, concluded, advanced = self._db.transact(write)
         for task, outcome in ends:
             if task in concluded:
                 _log_task("Task concluded.", "sweep", task.task_id, outcome.failure)
@@ -165,6 +167,10 @@ class Applier:
 
 def _is_active(step: Prepared) -> bool:
     return step.active if isinstance(step, Keep) else not isinstance(step, Conclude)
+
+
+def _outcome(db: Database, decision: Conclude) -> Outcome:
+    return caller.judged(db, decision.task, decision.outcome) if decision.unreported else decision.outcome
 
 
 def _with_log(decision: Conclude, tail: str) -> Conclude:

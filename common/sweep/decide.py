@@ -82,7 +82,7 @@ def decide_missing(row: SweptTask, rules: Rules) -> Conclude | Retry:
     failure, prefix = _missing(row, rules.limits)
     text = failure.sentence
     outcome = Outcome(TaskState.FAILED, reason=text, description=f"{prefix}: {text}", failure=failure)
-    conclude = Conclude(row.task, row.proposal or outcome)
+    conclude = Conclude(row.task, row.proposal or outcome, unreported=row.proposal is None)
     if not _has_attempts_left(row, rules):
         return conclude
     return Retry(row, conclude.outcome.failure or failure, otherwise=conclude, pod_gone=True)
@@ -201,7 +201,8 @@ def _conclude(pod: Pod, task: Task, verdict: Verdict, first_reason: str, rules: 
     failure = Failure(verdict.failure.kind, message)
     description = _described(failure.sentence, task, verdict)
     outcome = Outcome(TaskState.FAILED, reason=failure.sentence, description=description, failure=failure)
-    return Conclude(task, outcome, pod.name, verdict.wants_log, deletion=_deletion(pod, rules))
+    deletion = _deletion(pod, rules)
+    return Conclude(task, outcome, pod.name, verdict.wants_log, unreported=verdict.clean_end, deletion=deletion)
 
 
 def _described(text: str, task: Task, verdict: Verdict) -> str:

@@ -37,6 +37,8 @@ class Conclude(Step, frozen=True):
     pod_name: str = ""
     wants_log: str = ""
     """The container of that pod whose last lines belong to the reason."""
+    unreported: bool = False
+    """The sidecar wrote nothing in our tables: the caller's row counts, if it is final."""
 
 
 class Retry(Step, frozen=True):

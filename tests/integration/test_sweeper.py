@@ -315,6 +315,86 @@ def test_what_a_pod_waits_for_is_its_row_s_reason_while_it_lasts(
     wait_for(lambda: swept() == ("RUNNING", ""), 30, "a pod that runs")
 
 
+ENDED_WELL = {"exitCode": 0, "reason": "Completed"}
+THREE = '{"plants":{"events":3,"bytes":10,"status":"%s","error":"%s"}}'
+
+
+def _ended(source: int) -> dict[str, Any]:
+    """A pod whose sidecar ended in order, and its source with that code."""
+    ends = {"source": {"exitCode": source, "reason": "Error"} if source else ENDED_WELL, "sidecar": ENDED_WELL}
+    statuses = [{"name": name, "state": {"terminated": end}} for name, end in ends.items()]
+    return {"status": {"phase": "Failed" if source else "Succeeded", "containerStatuses": statuses}}
+
+
+@pytest.mark.fault(101)
+@pytest.mark.parametrize(
+    ("status", "description", "source", "expected"),
+    [
+        ("SUCCESS", THREE % ("SUCCESS", ""), 0, ("SUCCESS", "", None)),
+        ("FAILED", THREE % ("FAILED", "no such plant"), 0, ("FAILED", "plants: no such plant", "source_error")),
+        ("FAILED", "ERROR: no permission", 1, ("FAILED", "ERROR: no permission", "source_exit")),
+        ("PARTIAL", THREE % ("PARTIAL", "cut"), 0, ("PARTIAL", "plants: cut", "source_error")),
+        ("RUNNING", "", 0, ("FAILED", "The pod ended. The task ended without writing its result;", "sidecar_failed")),
+        ("SUCCESS", THREE % ("SUCCESS", ""), 1, ("FAILED", "source ended with exit code 1.", "source_exit")),
+    ],
+)
+def test_a_read_that_only_the_caller_s_row_has_the_end_of(
+    waiting: LocalSystem,
+    shown: Shown,
+    database: TestDatabase,
+    status: str,
+    description: str,
+    source: int,
+    expected: tuple[str, str, str | None],
+) -> None:
+    """The original's sidecar in our pod writes its own table alone; both tables then agree."""
+    waiting.start(read_task(body={"catalog": catalog("plants")}))
+    shown.show = {name_of(waiting, "task-1"): _ended(source)}
+    database.rows("UPDATE source_task SET status = :s, description = :d", s=status, d=description)
+    assert waiting.sweep().concluded == 1
+    [row] = database.rows("SELECT state, reason, failure ->> 'kind' AS kind, streams FROM syncctl_task")
+    state, reason, kind = expected
+    assert (row["state"], row["kind"], row["reason"].startswith(reason)) == (state, kind, True)
+    assert ("plants" in row["streams"]) is ("plants" in description and not source)
+    [theirs] = database.rows("SELECT status, description FROM source_task")
+    assert theirs["status"] == (status if status != "RUNNING" else "FAILED")
+
+
+ROWS = {
+    "spec": "INSERT INTO source_spec (package, version, specs, timestamp, error)"
+    " SELECT package, version, '{\"a\": 1}', created_at, '' FROM syncctl_task",
+    "check": "INSERT INTO source_check (package, version, key, status, description, timestamp)"
+    " SELECT package, version, storage_key, 'SUCCESS', 'ok', created_at FROM syncctl_task",
+    "discover": "UPDATE source_catalog SET status = 'SUCCESS', catalog = '{\"streams\": []}'",
+}
+
+
+@pytest.mark.fault(101)
+@pytest.mark.parametrize("command", ROWS)
+def test_another_command_that_only_the_caller_s_row_has_the_end_of(
+    waiting: LocalSystem, shown: Shown, database: TestDatabase, command: str
+) -> None:
+    """With what it found; a row of an earlier run is none of this one's."""
+    waiting.start(other_task(command))
+    [row] = database.rows("SELECT task_id, pod_name FROM syncctl_task")
+    database.rows(ROWS[command])
+    shown.show = {row["pod_name"]: _ended(0)}
+    assert waiting.sweep().concluded == 1
+    found = database.rows("SELECT t.state, r.result FROM syncctl_task t LEFT JOIN syncctl_result r USING (task_id)")
+    results: dict[str, Any] = {"spec": {"a": 1}, "check": None, "discover": {"streams": []}}
+    assert found == [{"state": "SUCCESS", "result": results[command]}]
+
+
+@pytest.mark.fault(101)
+def test_an_earlier_run_s_row_is_no_end_of_this_one(waiting: LocalSystem, shown: Shown, database: TestDatabase) -> None:
+    waiting.start(other_task("check"))
+    [row] = database.rows("SELECT pod_name FROM syncctl_task")
+    database.rows(ROWS["check"].replace("created_at", "created_at - interval '1 day'"))
+    shown.show = {row["pod_name"]: _ended(0)}
+    assert waiting.sweep().concluded == 1
+    assert database.rows("SELECT state FROM syncctl_task") == [{"state": "FAILED"}]
+
+
 def test_a_running_pod_that_is_stopped_gets_time_to_save(
     waiting: LocalSystem, shown: Shown, database: TestDatabase
 ) -> None:
