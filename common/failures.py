@@ -52,6 +52,7 @@ class FailureKind(StrEnum):
     NOT_CONFIGURED = "not_configured"
     NOT_CREATED = "not_created"
     INIT_FAILED = "init_failed"
+    INJECTED = "injected"
     IMAGE_PULL = "image_pull"
     IMAGE_NAME = "image_name"
     IMAGE_ACCESS = "image_access"
@@ -135,6 +136,9 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
     ),
     FailureKind.NOT_CREATED: _may_pass(_PLATFORM, _AGAIN),
     FailureKind.INIT_FAILED: _may_pass(_PLATFORM, _AGAIN),
+    FailureKind.INJECTED: _may_pass(
+        _PLATFORM, "Look at what the cluster injects into pods of this namespace, such as a mesh's webhook."
+    ),
     FailureKind.IMAGE_PULL: _may_pass(_PLATFORM, "Check that the nodes reach the registry, and start the task again."),
     FailureKind.IMAGE_NAME: _stays(_USER, "Check the image's name and tag."),
     FailureKind.IMAGE_ACCESS: _stays(_USER, "Give the tasks' service account imagePullSecrets for this registry."),

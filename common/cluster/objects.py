@@ -77,6 +77,8 @@ class ContainerState(Part, frozen=True):
 class ContainerStatus(Part, frozen=True):
     name: str
     state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+    """How it ended before it was restarted."""
 
 
 class Condition(Part, frozen=True):
@@ -135,8 +137,12 @@ class Pod(Part, frozen=True):
 
     def states(self) -> Iterator[tuple[str, ContainerState]]:
         """Yield the states of all containers by name, init containers first."""
-        for status in (*self.status.init_container_statuses, *self.status.container_statuses):
+        for status in self.statuses():
             yield status.name, status.state
+
+    def statuses(self) -> Iterator[ContainerStatus]:
+        """Yield the statuses of all containers, init containers first."""
+        yield from (*self.status.init_container_statuses, *self.status.container_statuses)
 
     def condition(self, kind: str, status: str) -> Condition | None:
         """Return the condition of that type, if it has that status."""

@@ -1,6 +1,6 @@
 """A pod's status to a verdict: finished or not, and if so why, in words that say what to do. Pure.
 
-Only our own containers are judged (meshes inject others). The order matters: what the node did to the pod comes before
+Only our own containers are judged (meshes inject others), but others may be why ours do not start. The order matters: what the node did to the pod comes before
 what its containers look like, and a container that was killed before one that merely failed.
 """
 
@@ -21,7 +21,6 @@ UNHEARD_SECONDS = 30.0
 """How long after its source's end a sidecar may report that nothing has come: it waits 10 s for an exit code."""
 STUCK_SECONDS = 120.0
 """How long after its time a pod that is being deleted may still be there, before its node counts as lost."""
-_BEING_MADE = frozenset({"", "PodInitializing", "ContainerCreating"})
 _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"})
 _CREATE = frozenset({"CreateContainerError", "RunContainerError"})
@@ -84,7 +83,7 @@ def _diagnose(pod: Pod, clock: Clock, limits: Limits) -> Verdict | None:
     age = age if clock.row_age is None else min(age, clock.row_age)
     if max(age, clock.task_age or 0) > limits.task_seconds:
         return verdict(FailureKind.TASK_TIMEOUT, explain.too_long(limits.task_seconds))
-    if phase == "Running":
+    if phase == "Running" or ends.started(pod):
         return _running(pod, clock, limits)
     return _pending(pod, clock, age, limits)
 
@@ -100,9 +99,9 @@ def describe_waiting(pod: Pod) -> str:
     A container's trouble begins with its name and a colon, the lack of a node with NO_NODE.
     """
     for name, state in ends.ours(pod).items():
-        if state.waiting and (state.waiting.reason not in _BEING_MADE or state.waiting.message):
+        if state.waiting and (state.waiting.reason not in explain.BEING_MADE or state.waiting.message):
             return f"{name}: {explain.both(state.waiting)}"
-    return explain.unschedulable(pod)
+    return explain.unschedulable(pod) or ends.injected(pod)
 
 
 def _disruption(pod: Pod) -> Failure | None:
@@ -128,7 +127,10 @@ def _failed(pod: Pod) -> Verdict:
         return verdict(FailureKind.DELETED, "The pod was deleted from outside while the task ran.")
     if found := ends.broken(pod, ended):
         return found
-    return ends.ended_well() if codes == [0, 0] else verdict(FailureKind.NO_REASON, explain.no_reason(pod))
+    if codes == [0, 0]:
+        return ends.ended_well()
+    text = ends.injected(pod)
+    return verdict(FailureKind.INJECTED, f"{text}.") if text else verdict(FailureKind.NO_REASON, explain.no_reason(pod))
 
 
 def _running(pod: Pod, clock: Clock, limits: Limits) -> Verdict | None:
@@ -189,7 +191,9 @@ def _pending(pod: Pod, clock: Clock, age: float, limits: Limits) -> Verdict | No
         return None
     if not pod.status.start_time and not ours:
         return _late(FailureKind.NODE_LOST, explain.not_begun(pod, limits.init_seconds))
-    return _late(FailureKind.NOT_STARTED, explain.not_started(pod, limits.init_seconds, describe_waiting(pod)))
+    waits = describe_waiting(pod)
+    kind = FailureKind.INJECTED if waits and waits == ends.injected(pod) else FailureKind.NOT_STARTED
+    return _late(kind, explain.not_started(pod, limits.init_seconds, waits))
 
 
 def _late(kind: FailureKind, message: str) -> Verdict:

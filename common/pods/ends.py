@@ -57,9 +57,19 @@ def ours(pod: Pod) -> dict[str, ContainerState]:
     return {name: state for name, state in pod.states() if name in _OURS}
 
 
-def others(pod: Pod) -> dict[str, ContainerState]:
-    """Return the states of the containers that something in the cluster has injected."""
-    return {name: state for name, state in pod.states() if name not in _OURS}
+def started(pod: Pod) -> bool:
+    """Return whether source and sidecar run, or have run, whatever becomes of injected containers."""
+    states = ours(pod)
+    return all((state := states.get(name)) and (state.running or state.terminated) for name in (SOURCE, SIDECAR))
+
+
+def injected(pod: Pod) -> str:
+    """Explain the first container that is not ours and failed, or does not start; "" if there is none.
+
+    It is never judged, but may be why ours do not start.
+    """
+    strangers = (status for status in pod.statuses() if status.name not in _OURS)
+    return next((text for status in strangers if (text := explain.injected(status))), "")
 
 
 def ended(states: Mapping[str, ContainerState]) -> dict[str, Terminated]:

@@ -3,10 +3,12 @@
 import re
 from datetime import datetime
 
-from common.cluster.objects import Condition, Pod, Terminated, Waiting
+from common.cluster.objects import Condition, ContainerStatus, Pod, Terminated, Waiting
 from common.failures import FailureKind
 
 NO_NODE = "no node takes it"
+BEING_MADE = frozenset({"", "PodInitializing", "ContainerCreating"})
+"""Reasons of a container that waits without any trouble."""
 # By what the text of a registry or runtime says; the first match counts.
 _IMAGE_TROUBLE = (
     (r"unauthorized|denied|forbidden|401|403", FailureKind.IMAGE_ACCESS),
@@ -89,6 +91,19 @@ def _said(end: Terminated) -> str:
     """A container's own termination message, behind a colon."""
     message = end.message.strip().rstrip(".")
     return f": {message}" if message else ""
+
+
+def injected(status: ContainerStatus) -> str:
+    """Explain the trouble of a container that is not ours; "" if it has none."""
+    now, before = status.state, status.last_state.terminated
+    end = now.terminated or before
+    parts = []
+    if now.waiting and (now.waiting.reason not in BEING_MADE or now.waiting.message):
+        parts.append(f"does not start ({both(now.waiting).rstrip('.')})")
+    if end and end.exit_code:
+        parts.append(f"ended with exit code {end.exit_code}{_said(end)}")
+    what = "is not one of ours (something in the cluster injects it)"
+    return f"{status.name} {what} and {', and '.join(parts)}" if parts else ""
 
 
 def never_ran(name: str, ended: Terminated) -> str:

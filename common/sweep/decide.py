@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 
 from common.cluster.objects import Pod
 from common.failures import Failure, FailureKind
-from common.pods import annotations, explain
+from common.pods import annotations, ends, explain
 from common.pods.containers import INIT, SIDECAR, SOURCE
 from common.pods.diagnosis import Clock, Limits, describe_waiting, diagnose, disruption_of
 from common.pods.ends import Verdict
@@ -149,7 +149,7 @@ def _running_or_waiting(pod: Pod, row: SweptTask) -> Decision:
     if row.waits_seconds is not None:
         return Keep() if row.waits_seconds > 0 else Release(row, pod.uid)
     noted = row.reason.removeprefix(WAITS) if row.reason.startswith(WAITS) else ""
-    if pod.status.phase == "Running":
+    if pod.status.phase == "Running" or ends.started(pod):
         return MarkRunning(row.task.task_id) if noted or row.state is TaskState.PENDING else Keep()
     # A pod is Pending while one container waits, though its sidecar may run already, and report.
     waits = describe_waiting(pod)

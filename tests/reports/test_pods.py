@@ -1,12 +1,13 @@
 """Pods that ended in ways that others took for success, or waited for for ever."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from common.failures import FailureOrigin
+from common.failures import FailureKind, FailureOrigin
 from common.pods import explain
 from common.pods.diagnosis import Clock, Limits, diagnose
 from common.pods.ends import Verdict
@@ -54,6 +55,16 @@ def test_pods_failed_without_container_status_bare() -> None:
     )
     assert "Kubernetes gave no reason" in verdict.reason
     assert "node-7" in verdict.reason
+
+
+@pytest.mark.fault(102)
+def test_pods_injected_init_fails() -> None:
+    """The platform's, by the container's name, exit code and message, and that it is not ours."""
+    verdict = _verdict(_pod("pods-injected-init-fails"), explain.unix_seconds("2026-11-20T10:08:20Z", 0))
+    assert (verdict.failure.kind, verdict.failure.policy.origin) == (FailureKind.INJECTED, FailureOrigin.PLATFORM)
+    assert verdict.failure.message.startswith("mesh-init is not one of ours (something in the cluster injects it) and")
+    assert "ended with exit code 1: " in verdict.failure.message
+    assert not re.search("no reason|image|connector", verdict.reason)
 
 
 def test_pods_sigkill_while_sidecar_waits() -> None:

@@ -516,6 +516,42 @@ def test_injected_containers_are_not_judged():
     assert goes_on(made, 100)
 
 
+def _with_injected(made: dict[str, Any], kind: str, state: Part, last: Part | None = None) -> dict[str, Any]:
+    status = {"name": "mesh", "state": state, "lastState": last or {}}
+    made["status"][kind] = [status, *made["status"][kind]]
+    return made
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "words"),
+    [
+        (waits("ImagePullBackOff", "Back-off pulling image"), None, "does not start (ImagePullBackOff: Back-off"),
+        (waits("CrashLoopBackOff", "back-off 5m0s"), ended(2, message="no CA"), "ended with exit code 2: no CA"),
+        (ended(1), None, "ended with exit code 1"),
+    ],
+)
+@pytest.mark.fault(102)
+def test_an_injected_container_that_keeps_ours_from_starting_is_named(state: Part, last: Part | None, words: str):
+    """While it does, and once the time to start is over: no image of ours may be large."""
+    creating = waits("PodInitializing")
+    made = pod("Pending", init=creating, source=creating, sidecar=creating)
+    made = _with_injected(made, "initContainerStatuses", state, last)
+    assert goes_on(made, 179)
+    assert words in describe_waiting(as_pod(made))
+    verdict = seen(made, 200)
+    assert (verdict.failure.kind, words in verdict.reason) == (FailureKind.INJECTED, True)
+    assert "image may be large" not in verdict.reason
+
+
+@pytest.mark.fault(74)
+def test_an_injected_container_that_never_starts_beside_ours_changes_nothing():
+    """The pod stays Pending; ours run for as long as they need, and then end."""
+    stuck = waits("ImagePullBackOff")
+    assert goes_on(_with_injected(pod("Pending", source=RUNS, sidecar=RUNS), "containerStatuses", stuck), 9000)
+    over = _with_injected(pod("Pending", source=ended(0), sidecar=ended(0)), "containerStatuses", stuck)
+    assert seen(over, 310).clean_end
+
+
 @pytest.mark.parametrize("broken", ["", None, "yesterday", "17"])
 def test_unreadable_times_do_not_stop_a_verdict(broken: Any):
     """Whatever stands where a time should."""
