@@ -142,7 +142,7 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
     FailureKind.IMAGE_PULL: _may_pass(_PLATFORM, "Check that the nodes reach the registry, and start the task again."),
     FailureKind.IMAGE_NAME: _stays(_USER, "Check the image's name and tag."),
     FailureKind.IMAGE_ACCESS: _stays(_USER, "Give the tasks' service account imagePullSecrets for this registry."),
-    FailureKind.IMAGE_UNUSABLE: _stays(_USER, "The image has to have a POSIX shell (sh) for our command."),
+    FailureKind.IMAGE_UNUSABLE: _stays(_USER, "The image has to have a POSIX shell (sh), and AIRBYTE_ENTRYPOINT."),
     FailureKind.SIDECAR_KILLED: _may_pass(_PLATFORM, _AGAIN),
     FailureKind.SIDECAR_MEMORY: _may_pass(_PLATFORM, "Read fewer streams at once."),
     FailureKind.SIDECAR_FAILED: _stays(_PLATFORM, "Look at the pod's sidecar's log, and at the functions' settings."),
@@ -182,7 +182,12 @@ class Failure(Struct, frozen=True):
         return known | {"advice": policy.advice, "retryable": policy.retry}
 
 
-_FAILURE_TYPES = {"config_error": FailureKind.CONFIG_ERROR, "transient_error": FailureKind.TRANSIENT_ERROR}
+_FAILURE_TYPES = {
+    "config_error": FailureKind.CONFIG_ERROR,
+    "transient_error": FailureKind.TRANSIENT_ERROR,
+    # The pod's own script writes it, for an image that does not name its connector (common.pods.scripts).
+    "image_unusable": FailureKind.IMAGE_UNUSABLE,
+}
 
 
 def of_trace(failure_type: object) -> FailureKind:

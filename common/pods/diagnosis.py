@@ -1,7 +1,8 @@
 """A pod's status to a verdict: finished or not, and if so why, in words that say what to do. Pure.
 
-Only our own containers are judged (meshes inject others), but others may be why ours do not start. The order matters: what the node did to the pod comes before
-what its containers look like, and a container that was killed before one that merely failed.
+Only our own containers are judged (meshes inject others), but others may be why ours do not start. The order matters:
+what the node did to the pod comes before what its containers look like, and a container that was killed before one that
+merely failed.
 """
 
 from msgspec import Struct

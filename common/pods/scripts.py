@@ -31,20 +31,66 @@ done
 """
 _RESUMED = ' "${MOUNT_RESUME:-/resume}"/*'
 
-# sh as process 1 passes no signal on and would leave the connector to SIGKILL, so it forwards TERM. `exec`
-# makes the child the connector itself. stderr opens first: the sidecar opens in that order. A trapped
-# signal ends `wait` early, hence the loop. The exit code appears whole or not at all (rename).
+# AIRBYTE_ENTRYPOINT is a line of shell, as other platforms take it too. A program that the image has is run by `exec`,
+# which makes the child the connector itself; several commands, and variables before a program, are left to the shell.
+# Nothing is run to find that out: a function's definition is only parsed, and words without operators only split.
+# What cannot be run at all is the image's fault, and reported as a connector would report it.
+#
+# sh as process 1 passes no signal on and would leave the connector to SIGKILL, so it forwards TERM; a shell between the
+# two stays until the connector has ended, so its whole process group gets it. stderr opens first: the sidecar opens in
+# that order. A trapped signal ends `wait` early, hence the loop. The exit code appears whole or not at all (rename).
 _SOURCE = """\
-child=
-trap 'stop=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM
-stop=
-( eval "exec $AIRBYTE_ENTRYPOINT "'{arguments}' ) 2> "$mount_pipes/stderr" > "$mount_pipes/stdout" &
+line=$(printf '%s' "$AIRBYTE_ENTRYPOINT")
+how=$(
+    exec 2> /dev/null
+    eval "probe() { $line
+    }" || exit
+    case $line in
+        *[';&|=<>(`']* | *'
+'*) echo eval; exit ;;
+    esac
+    eval "set -- $line"
+    found=$(command -v "$1")
+    case ${2-} in
+        /*) [ -e "$2" ] || exit ;;
+    esac
+    case $found in
+        */*) [ ! -x "$found" ] || echo exec ;;
+        ?*) echo eval ;;
+    esac
+)
+blame() {
+    printf '%s\\n' '{"type":"TRACE","trace":{"type":"ERROR","emitted_at":0,"error":{"failure_type":"image_unusable",\
+"message":"The image'"'"'s variable AIRBYTE_ENTRYPOINT '"$1"': it has to hold the command that starts the connector, \
+such as ENV AIRBYTE_ENTRYPOINT=\\"python /connector.py\\""}}}'
+}
+run() {
+    case $line in
+        *[![:space:]]*) ;;
+        *) blame 'is not set, or blank'; exit 127 ;;
+    esac
+    [ -n "$how" ] || { blame 'names no program or file that the image has, or is no line of shell'; exit 127; }
+    trap : TERM
+    eval "${how#eval} $line "'{arguments}'
+    code=$?
+    case $code in
+        126 | 127) blame "names something that cannot be run (exit code $code)" ;;
+    esac
+    exit "$code"
+}
+child= whom= stop=
+trap '[ -n "$stop" ] || { stop=1; [ -z "$whom" ] || kill -TERM "$whom" 2> /dev/null; }' TERM
+( run ) 2> "$mount_pipes/stderr" > "$mount_pipes/stdout" &
 child=$!
-[ -z "$stop" ] || kill -TERM "$child" 2>/dev/null
+case $how in
+    eval) whom=0 ;;
+    *) whom=$child ;;
+esac
+[ -z "$stop" ] || kill -TERM "$whom" 2> /dev/null
 while :; do
     wait "$child"
     code=$?
-    kill -0 "$child" 2>/dev/null || break
+    kill -0 "$child" 2> /dev/null || break
 done
 echo "$code" > "$mount_pipes/exit-code.new"
 mv "$mount_pipes/exit-code.new" "$mount_pipes/exit-code"

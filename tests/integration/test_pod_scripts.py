@@ -65,19 +65,21 @@ def test_init_unpacks_what_was_compressed(tmp_path: Path) -> None:
 class _Source:
     """The wrapper running, with both pipes read as they fill; killed if a test leaves it running."""
 
-    def __init__(self, folder: Path, entrypoint: str) -> None:
-        self._folder, self._entrypoint = folder, entrypoint
+    def __init__(self, folder: Path, entrypoint: str | None, shell: str = "sh") -> None:
+        self._folder, self._entrypoint, self._shell = folder, entrypoint, shell
         self.said = {"stdout": bytearray(), "stderr": bytearray()}
 
     def __enter__(self) -> "_Source":
-        environment = _environment(self._folder) | {"AIRBYTE_ENTRYPOINT": self._entrypoint}
+        environment = _environment(self._folder)
+        if self._entrypoint is not None:
+            environment["AIRBYTE_ENTRYPOINT"] = self._entrypoint
         self._readers = []
         for name in self.said:
             os.mkfifo(self._folder / "pipes" / name)
             self._readers.append(threading.Thread(target=self._read, args=(name,), daemon=True))
         for reader in self._readers:
             reader.start()
-        script = ["sh", "-c", scripts.source(Command.READ)]
+        script = [self._shell, "-c", scripts.source(Command.READ)]
         self.process = subprocess.Popen(script, env=environment, start_new_session=True)
         return self
 
@@ -110,6 +112,58 @@ def test_the_exit_code_is_left_in_a_file(tmp_path: Path, code: int) -> None:
     assert (tmp_path / "pipes/exit-code").read_text() == f"{code}\n"
 
 
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        None,
+        "",
+        " \t\n",
+        "$NOT_SET",
+        "no-such-program",
+        "/no/such/program --x",
+        "python3 /no/such/connector.py",
+        'python3 "/connector.py',
+        "/etc/passwd",
+        "cd / && no-such-program",
+        "cd /; (",
+    ],
+)
+@pytest.mark.fault(103)
+def test_an_image_without_a_usable_entry_point_is_blamed(tmp_path: Path, line: str | None, shell: str) -> None:
+    """As a connector would report an error of its own; and the exit code is written."""
+    with _Source(tmp_path, line, shell) as source:
+        assert source.end() == 127
+    trace = json.loads(source.said["stdout"])["trace"]["error"]
+    assert trace["failure_type"] == "image_unusable"
+    assert "AIRBYTE_ENTRYPOINT" in trace["message"]
+    assert 'ENV AIRBYTE_ENTRYPOINT="python /connector.py"' in trace["message"]
+    assert (tmp_path / "pipes/exit-code").read_text() == "127\n"
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "echo",
+        "echo\n",
+        "exec echo",
+        '"/bin/echo"',
+        "cd / && echo",
+        "cd /\necho",
+        "FIRST=echo; $FIRST",
+        "SOME=1 sh -c 'echo \"$@\"' connector",
+    ],
+)
+@pytest.mark.fault(103)
+def test_an_entry_point_is_a_line_of_shell(tmp_path: Path, line: str, shell: str) -> None:
+    """As other platforms run it: quotes, several commands, variables; the protocol's arguments come behind."""
+    with _Source(tmp_path, line, shell) as source:
+        assert source.end() == 0
+    assert source.said["stdout"].startswith(b"read --config ")
+    assert source.said["stderr"] == b""
+
+
 def test_folders_may_be_called_anything(tmp_path: Path) -> None:
     """The arguments are whole words; without the variables the folders are the mount paths."""
     with _Source(tmp_path / "it's my $HOME; folder", "printf '%s\\n'") as source:
@@ -119,10 +173,11 @@ def test_folders_may_be_called_anything(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault(72)
-def test_cancel_signal_reaches_the_connector(tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", ["", "cd / && ", "SOME=1 "])
+def test_cancel_signal_reaches_the_connector(tmp_path: Path, before: str) -> None:
     """SIGTERM to the wrapper (process 1 of a container) reaches the connector; its own exit code is kept."""
     connector = CASES / "cancel-signal-stops-at-the-shell/connector.py"
-    with _Source(tmp_path, f"python3 {connector}") as source:
+    with _Source(tmp_path, f"{before}python3 {connector}") as source:
         wait_for(lambda: b"RECORD" in source.said["stdout"])
         source.process.send_signal(signal.SIGTERM)
         assert source.end() == 143

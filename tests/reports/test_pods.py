@@ -1,16 +1,19 @@
 """Pods that ended in ways that others took for success, or waited for for ever."""
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from common.failures import FailureKind, FailureOrigin
-from common.pods import explain
+from common.pods import explain, scripts
 from common.pods.diagnosis import Clock, Limits, diagnose
 from common.pods.ends import Verdict
+from common.protocol.commands import Command
 from tests.reports.conftest import CASES
 from tests.support.fake_bulker import FakeBulker
 from tests.support.sidecar_process import SidecarProcess, catalog, record, state, status
@@ -65,6 +68,25 @@ def test_pods_injected_init_fails() -> None:
     assert verdict.failure.message.startswith("mesh-init is not one of ours (something in the cluster injects it) and")
     assert "ended with exit code 1: " in verdict.failure.message
     assert not re.search("no reason|image|connector", verdict.reason)
+
+
+@pytest.mark.fault(103)
+@pytest.mark.parametrize("command", ["read", "check"])
+def test_pods_entry_point_not_set(sidecar: SidecarProcess, command: str) -> None:
+    """The pod's own script beside the real sidecar: the image is to blame, and how it has to be is shown."""
+    assert '"type": "SPEC"' in (CASES / "pods-entry-point-not-set/connector.py").read_text()
+    sidecar.give(catalog=catalog("plants"), config={}, state={})
+    sidecar.database.rows("UPDATE syncctl_task SET command = :c", c=command)
+    with sidecar.start(COMMAND=command) as process:
+        environment = {"PATH": os.defpath, "MOUNT_PIPES": str(sidecar.folder / "pipes")}
+        script = ["sh", "-c", scripts.source(Command(command))]
+        assert subprocess.run(script, env=environment, timeout=20, check=False).returncode == 127
+        assert process.wait(60) == 0
+    sidecar.sweep()
+    failure = sidecar.ours["failure"]
+    assert (failure["kind"], failure["origin"]) == ("image_unusable", "user")
+    assert "AIRBYTE_ENTRYPOINT is not set, or blank" in failure["message"]
+    assert 'ENV AIRBYTE_ENTRYPOINT="python /connector.py"' in sidecar.ours["reason"]
 
 
 def test_pods_sigkill_while_sidecar_waits() -> None:
