@@ -70,9 +70,11 @@ class Applier:
                 return following or self.prepare(decision.otherwise)
             case Retry():
                 following = self._retries.create_next(decision.row, decision.failure)
-                if following is not None:
+                if isinstance(following, NextAttempt):
                     return structs.replace(following, deletion=decision.deletion)
-                return Keep() if decision.awaits_secret else self.prepare(decision.otherwise)
+                if decision.awaits_secret:
+                    return Keep()
+                return _not_again(self.prepare(decision.otherwise), following or "")
             case Release():
                 return self._retries.due(decision) or Keep()
             case Conclude() if decision.wants_log:
@@ -139,11 +141,14 @@ class Applier:
 
     def _hand_over(self, due: Sequence[DueAttempt]) -> None:
         pairs = list(zip(due, self._retries.resume_payloads(self._db, due), strict=True))
-        # An attempt that can never begin ends; the next sweep clears its pod away.
-        self._write([_give_up(one.task, why) for one, why in pairs if isinstance(why, Failure)])
         able = [(one, payload) for one, payload in pairs if not isinstance(payload, Failure)]
-        given = self._pool.each(lambda pair: self._retries.hand_over(*pair), able, otherwise=False)
-        self._retries.mark_released(self._db, [one for (one, _), done in zip(able, given, strict=True) if done])
+        unable = [(one, why) for one, why in pairs if isinstance(why, Failure)]
+        none: bool | Failure = False
+        given = self._pool.each(lambda pair: self._retries.hand_over(*pair), able, none)
+        ends = [(one, done) for (one, _), done in zip(able, given, strict=True)]
+        # An attempt that can never begin ends; the next sweep clears its pod away.
+        self._write([_give_up(one.task, why) for one, why in [*unable, *ends] if isinstance(why, Failure)])
+        self._retries.mark_released(self._db, [one for one, done in ends if done is True])
 
     def _delete(self, step: Prepared) -> bool:
         if deletion := step.deletion:
@@ -177,6 +182,15 @@ def _with_log(decision: Conclude, tail: str) -> Conclude:
     outcome, more = decision.outcome, f"\n{tail}" if tail else ""
     outcome = structs.replace(outcome, reason=outcome.reason + more, description=outcome.description + more)
     return structs.replace(decision, outcome=outcome)
+
+
+def _not_again(decision: Prepared, why: str) -> Prepared:
+    """Name, beside its failure, why the cluster refused a task's next attempt."""
+    if not why or not isinstance(decision, Conclude) or not (failure := decision.outcome.failure):
+        return decision
+    failure = Failure(failure.kind, f"{failure.message.rstrip('.')}; and it cannot be started again: {why}")
+    reason = f"{decision.outcome.reason.rstrip('.')}; and it cannot be started again: {why}"
+    return structs.replace(decision, outcome=structs.replace(decision.outcome, reason=reason, failure=failure))
 
 
 def _give_up(task: Task, why: Failure) -> Conclude:

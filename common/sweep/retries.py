@@ -56,6 +56,8 @@ class DueAttempt(Step, frozen=True):
     task: Task
     pod_uid: str
     first: Payload | None
+    late: bool = False
+    """It has been due for as long as a pod may take to start."""
 
 
 class Retries:
@@ -68,8 +70,8 @@ class Retries:
     def __init__(self, where: Cluster, settings: Settings, rules: Rules) -> None:
         self._where, self._settings, self._rules = where, settings, rules
 
-    def create_next(self, row: SweptTask, failure: Failure) -> NextAttempt | None:
-        """Create the next attempt's pod and Secret. Return None if what it needs is gone, or the cluster refuses it.
+    def create_next(self, row: SweptTask, failure: Failure) -> NextAttempt | str | None:
+        """Create the next attempt's pod and Secret. Return None if what it needs is gone, or why the cluster refuses it.
 
         Raise an error that may pass, for as long as a pod may take to start: the ended pod, and its Secret, stay.
         """
@@ -85,7 +87,7 @@ class Retries:
                 raise
             about = {"action": "retry", "task_id": row.task.task_id}
             _log.warning("A task cannot be started again: %s", error, extra=about)
-            return None
+            return error.message
         return NextAttempt(row.task, failure)
 
     def find_next(self, row: SweptTask, failure: Failure) -> NextAttempt | None:
@@ -104,16 +106,27 @@ class Retries:
         if self._runs(structs.replace(task, attempt=task.attempt - 1)):
             return None
         values = self._where.read_secret(manifest.secret_name(release.row.pod_name))
-        return DueAttempt(task, release.pod_uid, manifest.payload_of_secret(values) if values is not None else None)
+        first = manifest.payload_of_secret(values) if values is not None else None
+        late = -(release.row.waits_seconds or 0) > self._rules.limits.init_seconds
+        return DueAttempt(task, release.pod_uid, first, late)
 
     def resume_payloads(self, db: Database, some: Sequence[DueAttempt]) -> list[Payload | Failure]:
         """Return what each of them resumes from, or why it cannot."""
         return db.transact(lambda db: [_resume_payload(db, one.task, one.first) for one in some]) if some else []
 
-    def hand_over(self, due: DueAttempt, payload: Payload) -> bool:
-        """Create the Secret that an attempt's pod waits for. Return True, also if it is there already."""
-        with suppress(Conflict):
-            self._where.create_secret(manifest.resume_secret(due.task, payload, self._settings, due.pod_uid))
+    def hand_over(self, due: DueAttempt, payload: Payload) -> bool | Failure:
+        """Create the Secret that an attempt's pod waits for. Return True, also if it is there already.
+
+        Return why the attempt can never begin if the cluster refuses the Secret; raise an error that may pass, for as
+        long as a pod may take to start.
+        """
+        try:
+            with suppress(Conflict):
+                self._where.create_secret(manifest.resume_secret(due.task, payload, self._settings, due.pod_uid))
+        except SyncError as error:
+            if isinstance(error, MAY_PASS) and not due.late:
+                raise
+            return Failure(FailureKind.CREATE_FAILED, f"{_CANNOT}: {error.message}")
         return True
 
     def mark_released(self, db: Database, some: Sequence[DueAttempt]) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from common import cluster
 from common.cluster.objects import Pod
-from common.errors import Conflict, Refused
+from common.errors import Conflict, QuotaExceeded, Refused, SyncError
 from common.pods import manifest
 from common.store import TaskState
 from common.tasks.cancel import cancel
@@ -340,6 +340,30 @@ def test_without_its_configuration_a_read_is_concluded(make: Make, tmp_path: Pat
         task = place.finish("task-1")
         nothing_left(place)
     assert (task["state"], task["failure"]["kind"], task["attempts"]) == ("FAILED", "transient_error", [])
+    assert ("cannot be started again: no such policy" in task["reason"]) is (how == "refused")
+    assert len(runs(tmp_path)) == 1
+
+
+@pytest.mark.fault(37)
+@pytest.mark.parametrize(
+    ("error", "seconds"), [(Refused("no such policy"), 0), (QuotaExceeded("exceeded quota: secrets"), 400)]
+)
+def test_an_attempt_whose_second_secret_is_refused_ends(
+    make: Make, tmp_path: Path, database: TestDatabase, error: SyncError, seconds: int
+) -> None:
+    """At once for good; a refusal that may pass has as long as a pod may take to start."""
+    with make(FAILS_ONCE, SYNCCTL_TASK_RETRY_PAUSE_SECONDS="0") as place:
+        place.start(read_task(body=BODY))
+        wait_for(lambda: place.sweep() and shown(place)["attempt"] == 2, 30, "another attempt")
+        cluster.use(Broken(place.pods, "create_secret", error))
+        if seconds:
+            wait_for(lambda: place.sweep() and len(list(place.pods.list_pods())) == 1, 30, "the first pod's end")
+            assert shown(place)["state"] == "PENDING"
+            database.rows("UPDATE syncctl_task SET resume_at = resume_at - :s * interval '1 second'", s=seconds)
+        task = place.finish("task-1")
+        nothing_left(place)
+    assert (task["state"], task["failure"]["kind"]) == ("FAILED", "create_failed")
+    assert error.message.split(":")[0] in task["reason"]
     assert len(runs(tmp_path)) == 1
 
 
