@@ -11,6 +11,8 @@ from msgspec import Raw, Struct
 
 MISSING = Raw(b"")
 """The default of a Raw member: msgspec has no optional Raw."""
+SOURCE_NAMESPACE = "${SOURCE_NAMESPACE}"
+"""Stands for the stream's namespace in the prefix of table names (later consoles, contract.md G)."""
 
 
 class SyncMode(StrEnum):
@@ -48,11 +50,15 @@ class Stream(Struct, frozen=True):
 
 
 class ConfiguredStream(Struct, frozen=True):
-    """A selected stream and how to read it."""
+    """A selected stream and how to read it. The last two members are written by `with_wishes`."""
 
     stream: Stream
     sync_mode: str = SyncMode.FULL_REFRESH
     primary_key: list[list[str]] | None = None
+    deduplicate: bool = True
+    """Whether Bulker gets the key."""
+    add_meta: bool = False
+    """Whether each row gets the time at which it was read."""
 
     @property
     def id(self) -> StreamId:
@@ -69,9 +75,13 @@ class ConfiguredStream(Struct, frozen=True):
         """Whether the source resumes the stream from a state even in a full refresh."""
         return self.stream.is_resumable is True
 
-    def table(self, prefix: str) -> str:
-        """Return the destination's table: the catalog's `table_name`, else the prefix and the stream's key."""
-        return self.stream.table_name or prefix + self.id.key
+    def table(self, prefix: str, *, bare: bool = False) -> str:
+        """Return the destination's table: the catalog's `table_name`, else the prefix and the stream's key.
+
+        `bare`: the prefix and the stream's name, without its namespace.
+        """
+        filled = prefix.replace(SOURCE_NAMESPACE, self.stream.namespace or "")
+        return self.stream.table_name or filled + (self.stream.name if bare else self.id.key)
 
 
 class Catalog(Struct, frozen=True):
@@ -85,4 +95,49 @@ def decode_catalog(raw: bytes) -> Catalog:
     return _catalog.decode(raw)
 
 
+class Wishes(Struct, frozen=True):
+    """What a caller asks for of the tables and rows of a read, beside its catalog (contract.md A)."""
+
+    prefix: str = ""
+    bare: bool = False
+    same_case: bool = False
+    """Table names in lower case."""
+    deduplicate: bool = True
+    add_meta: bool = False
+
+    @property
+    def of_tables(self) -> bool:
+        """Whether a table is called otherwise than by the prefix and the stream's key."""
+        return self.bare or self.same_case
+
+    def table(self, stream: ConfiguredStream) -> str:
+        """Return the destination's table."""
+        name = stream.table(self.prefix, bare=self.bare)
+        return name.lower() if self.same_case else name
+
+
+def with_wishes(raw: bytes, wishes: Wishes) -> bytes:
+    """Return a configured catalog whose streams say what is wished for; what else it holds stays as it came.
+
+    The catalog is the only thing that the sidecar, the original's sidecar, and every later attempt are given alike.
+    """
+    members = {"deduplicate": False} if not wishes.deduplicate else {}
+    members |= {"add_meta": True} if wishes.add_meta else {}
+    if not members and not wishes.of_tables:
+        return raw
+    catalog = _members.decode(raw)
+    streams = []
+    for one, stream in zip(_list.decode(catalog["streams"]), decode_catalog(raw).streams, strict=True):
+        if wishes.of_tables:
+            one["stream"] = _encoded(_members.decode(one["stream"]) | {"table_name": _encoded(wishes.table(stream))})
+        streams.append(one | {name: _encoded(value) for name, value in members.items()})
+    return msgspec.json.encode(catalog | {"streams": streams})
+
+
+def _encoded(value: object) -> Raw:
+    return Raw(msgspec.json.encode(value))
+
+
 _catalog = msgspec.json.Decoder(Catalog)
+_members = msgspec.json.Decoder(dict[str, Raw])
+_list = msgspec.json.Decoder(list[dict[str, Raw]])

@@ -26,9 +26,14 @@ _NESTING = (dict, list)
 _SYNC_MODES = tuple(catalogs.SyncMode)
 
 
-def members(body: bytes, *, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the body's members as compact JSON, their types and the catalog's shape checked; nulls are left out."""
-    accepted = (*required, *optional)
+def members(
+    body: bytes, *, required: tuple[str, ...], optional: tuple[str, ...] = (), dropped: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """Return the body's members as compact JSON, their types and the catalog's shape checked; nulls are left out.
+
+    `dropped`: members that may be there and are not returned.
+    """
+    accepted = (*required, *optional, *dropped)
     document = _decode(body)
     if not isinstance(document, dict):
         raise BadRequest(f"The body is not a JSON object; expected one with {', '.join(required)}.")
@@ -42,9 +47,8 @@ def members(body: bytes, *, required: tuple[str, ...], optional: tuple[str, ...]
     if document.get("state") is not None:
         _expect("state", document["state"], (dict, list), "an object, an array of state messages, or null")
     raw = msgspec.json.decode(body, type=dict[str, Raw])
-    members = {
-        name: msgspec.json.format(bytes(raw[name]), indent=-1) for name, value in document.items() if value is not None
-    }
+    given = (name for name, value in document.items() if value is not None and name not in dropped)
+    members = {name: msgspec.json.format(bytes(raw[name]), indent=-1) for name in given}
     if "catalog" in members:
         _check_catalog(document["catalog"], members["catalog"])
     return members

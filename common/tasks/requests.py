@@ -11,7 +11,9 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from common import images
-from common.errors import BadRequest
+from common.errors import BadRequest, Refused
+from common.protocol import catalogs
+from common.protocol.catalogs import Wishes
 from common.protocol.commands import Command
 from common.tasks import bodies
 
@@ -22,6 +24,7 @@ MAX_LENGTHS = {
     "tableNamePrefix": 200,
     "startedBy": 4000,
     "cursor": 300,
+    "namespace": 200,
 }
 """In characters. taskId and syncId are also annotations of pods and keys of rows."""
 
@@ -30,6 +33,14 @@ _PAGE = 50
 MAX_LOG_LINES = 1000
 LOG_LINES = 100
 _IMAGE = ("package", "version")
+_READ = (
+    "tableNamePrefix", "startedBy", "fullSync", "namespace", "toSameCase", "addMeta", "deduplicate",
+    "nodelay", "debug", "workspaceId",
+)  # fmt: skip
+"""The last three are sent by later consoles, and change nothing here (contract.md G)."""
+_LEGACY_NAMESPACE = "${LEGACY}"
+"""Stands for table names as the original of April 2024 makes them."""
+_NOTHING = frozenset({b"{}", b"[]", b'""'})
 
 
 class Query(Protocol):
@@ -91,27 +102,54 @@ def parse_spec(query: Query, body: bytes = b"") -> NewTask:  # noqa: ARG001 - a 
 
 def parse_read(query: Query, body: bytes) -> NewTask:
     """POST /read."""
-    given = _parameters(
-        query, required=(*_IMAGE, "syncId", "taskId"), optional=("tableNamePrefix", "startedBy", "fullSync")
-    )
+    given = _parameters(query, required=(*_IMAGE, "syncId", "taskId"), optional=_READ)
     image = _image(given)
-    if given.get("fullSync", "") not in {"", "true", "false"}:
-        raise BadRequest("fullSync: expected true or false.")
     for name in ("syncId", "taskId"):
         # Both become part of a path, and proxies may remove such parts (RFC 3986, 5.2.4).
         if any(part in {"", ".", ".."} for part in given[name].split("/")):
             raise BadRequest(f"{name}: has an empty part, `.` or `..` between slashes; in a URL it would get lost.")
-    payload = bodies.members(body, required=("config", "catalog"), optional=("state",))
+    full_sync, wishes = _flag("fullSync", given), _wishes(given)
+    # The destination's configuration holds its credentials, and Bulker has its own.
+    dropped = ("destinationConfig",)
+    payload = bodies.members(body, required=("config", "catalog"), optional=("state", "functionsEnv"), dropped=dropped)
+    if payload.pop("functionsEnv", b"{}") not in _NOTHING:
+        raise Refused("functionsEnv: Bulker's /bulk applies no functions to rows; remove them from the sync.")
+    _refuse_other_schemas(given.get("namespace", ""), payload["catalog"])
+    payload["catalog"] = catalogs.with_wishes(payload["catalog"], wishes)
     return NewTask(
         Command.READ,
         sync_id=given["syncId"],
         task_id=given["taskId"],
         table_name_prefix=given.get("tableNamePrefix", ""),
         started_by=given.get("startedBy", ""),
-        full_sync=given.get("fullSync") == "true",
+        full_sync=full_sync,
         **image,
         **payload,
     )
+
+
+def _wishes(given: dict[str, str]) -> Wishes:
+    return Wishes(
+        prefix=given.get("tableNamePrefix", ""),
+        # Given and empty is the destination's own schema; not given is a caller that does not know of namespaces.
+        bare=given.get("namespace", _LEGACY_NAMESPACE) != _LEGACY_NAMESPACE,
+        same_case=_flag("toSameCase", given),
+        deduplicate=_flag("deduplicate", given, default=True),
+        add_meta=_flag("addMeta", given),
+    )
+
+
+def _refuse_other_schemas(namespace: str, catalog: bytes) -> None:
+    """Raise Refused if a stream's rows would have to leave the destination's own schema: no /bulk can do that."""
+    if namespace == _LEGACY_NAMESPACE:
+        return
+    for stream in catalogs.decode_catalog(catalog).streams:
+        if namespace.replace(catalogs.SOURCE_NAMESPACE, stream.id.namespace or "").strip():
+            raise Refused(
+                f"namespace: the rows of stream {stream.id.name!r} would go to another schema than the destination's "
+                "own, which Bulker's /bulk cannot choose; leave the sync's namespace empty, and set the schema in the "
+                f"destination, or {catalogs.SOURCE_NAMESPACE} in tableNamePrefix."
+            )
 
 
 def parse_tasks(query: Query) -> TaskQuery:
@@ -136,7 +174,7 @@ def parse_task_id(query: Query, task_id: str) -> tuple[str, int]:
 
 def parse_cancel(query: Query) -> CancelQuery:
     """GET /cancel."""
-    given = _parameters(query, required=("taskId",), optional=("package", "syncId"))
+    given = _parameters(query, required=("taskId",), optional=("package", "syncId", "workspaceId"))
     return CancelQuery(given["taskId"], given.get("package", ""), given.get("syncId", ""))
 
 
@@ -146,7 +184,7 @@ def parse_sweep(query: Query) -> None:
 
 
 def _keyed(command: Command, query: Query, body: bytes) -> NewTask:
-    given = _parameters(query, required=(*_IMAGE, "storageKey"))
+    given = _parameters(query, required=(*_IMAGE, "storageKey"), optional=("workspaceId",))
     image = _image(given)
     payload = bodies.members(body, required=("config",))
     return NewTask(command, storage_key=given["storageKey"], **image, **payload)
@@ -188,6 +226,13 @@ def _text(name: str, value: str) -> str:
 def _image(given: dict[str, str]) -> dict[str, Any]:
     image = images.parse(given["package"], given["version"])
     return {"package": image.package, "version": image.version}
+
+
+def _flag(name: str, given: dict[str, str], *, default: bool = False) -> bool:
+    value = given.get(name, "")
+    if value not in {"", "true", "false"}:
+        raise BadRequest(f"{name}: expected true or false.")
+    return value == "true" if value else default
 
 
 def _choice(name: str, given: dict[str, str], choices: tuple[str, ...]) -> str:

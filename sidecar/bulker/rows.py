@@ -1,6 +1,7 @@
 """Find rows for which Bulker would refuse the whole request, before they are sent."""
 
 import struct
+from datetime import UTC, datetime
 from operator import countOf
 
 from msgspec import Raw
@@ -8,6 +9,19 @@ from msgspec import Raw
 from sidecar.bulker.client import LINE_BYTES
 
 _FIRST_BYTE = struct.Struct("c").unpack_from
+
+
+def with_time(rows: list[Raw]) -> list[Raw]:
+    """Return the rows with the time now in the column `_jitsu_timestamp`; what is not an object stays as it is."""
+    stamp = f'"_jitsu_timestamp":"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"}}'.encode()
+    return [_with_member(row, bytes(row), stamp) for row in rows]
+
+
+def _with_member(row: Raw, text: bytes, member: bytes) -> Raw:
+    if text[:1] != b"{" or text[-1:] != b"}":
+        return row
+    head = text[:-1].rstrip()
+    return Raw(head + (b"" if head == b"{" else b",") + member)
 
 
 def is_clean(rows: list[Raw], block: bytes) -> bool:

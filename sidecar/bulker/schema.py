@@ -15,6 +15,8 @@ _TYPES = {"boolean": _BOOLEAN, "integer": _INTEGER, "number": _NUMBER, "string":
 
 def keys(stream: ConfiguredStream) -> tuple[str, ...]:
     """Return the key's columns. A nested field is one column: Bulker names it by its path, joined with _."""
+    if not stream.deduplicate:
+        return ()
     return _columns(stream.stream.source_defined_primary_key) or _columns(stream.primary_key)
 
 

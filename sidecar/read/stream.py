@@ -11,7 +11,7 @@ from common.failures import FailureKind
 from common.protocol.catalogs import ConfiguredStream, StreamId
 from sidecar.bulker import schema
 from sidecar.bulker.client import Ack, Bulker, BulkRequest, Target, WriteMode
-from sidecar.bulker.rows import fault, is_clean
+from sidecar.bulker.rows import fault, is_clean, with_time
 from sidecar.read.account import StreamAccount
 from sidecar.read.verdict import StreamVerdict
 
@@ -119,6 +119,8 @@ class StreamWriter:
         self.account.count_emitted(len(rows))
         if self.closed:
             return
+        if self._stream.add_meta:
+            rows = with_time(rows)
         block = b"\n".join(rows)
         if not is_clean(rows, block):
             rows = [row for number, row in enumerate(rows, first) if self._fits(row, number)]
