@@ -35,6 +35,14 @@ SELECT task_id, state, request_hash, pod_name, reason, extract(epoch FROM create
 FROM $schema.syncctl_task
 WHERE state IN ('PENDING', 'RUNNING') AND command = 'read' AND sync_id = :sync_id;
 
+-- name: given_up_read
+-- The sync's active read, if its caller wants it no more: consoles that ignore a running task write FAILED themselves.
+-- Nothing of ours ends the caller's row alone.
+SELECT t.task_id FROM syncctl_task t
+WHERE t.state IN ('PENDING', 'RUNNING') AND t.command = 'read' AND t.sync_id = :sync_id AND t.task_id <> :task_id
+  AND (:ignore_running OR EXISTS (
+      SELECT FROM source_task s WHERE s.task_id = t.task_id AND s.status IN ('FAILED', 'CANCELLED')));
+
 -- name: announce_read
 -- The caller's table; RUNNING is its only word for "not finished".
 INSERT INTO source_task (sync_id, task_id, package, version, started_at, updated_at, started_by, status, description)

@@ -121,6 +121,12 @@ def _active(db: Database, task: Task, fields: dict[str, str]) -> list[Row]:
     return db.run("find_active", **fields)
 
 
+def given_up(db: Database, task: Task, *, ignore_running: bool) -> str | None:
+    """Return the id of the active read that stands in the way of this one, if its caller has given it up."""
+    found = db.run("given_up_read", sync_id=task.sync_id, task_id=task.task_id, ignore_running=ignore_running)
+    return str(found[0]["task_id"]) if found else None
+
+
 def _announce(db: Database, task: Task, started_at: int) -> None:
     if task.command is Command.READ:
         db.run(

@@ -35,7 +35,7 @@ LOG_LINES = 100
 _IMAGE = ("package", "version")
 _READ = (
     "tableNamePrefix", "startedBy", "fullSync", "namespace", "toSameCase", "addMeta", "deduplicate",
-    "nodelay", "debug", "workspaceId",
+    "ignoreRunning", "nodelay", "debug", "workspaceId",
 )  # fmt: skip
 """The last three are sent by later consoles, and change nothing here (contract.md G)."""
 _LEGACY_NAMESPACE = "${LEGACY}"
@@ -67,6 +67,7 @@ class NewTask(Struct, frozen=True):
     table_name_prefix: str = ""
     started_by: str = ""
     full_sync: bool = False
+    ignore_running: bool = False
     config: bytes | None = None
     catalog: bytes | None = None
     state: bytes | None = None
@@ -108,7 +109,7 @@ def parse_read(query: Query, body: bytes) -> NewTask:
         # Both become part of a path, and proxies may remove such parts (RFC 3986, 5.2.4).
         if any(part in {"", ".", ".."} for part in given[name].split("/")):
             raise BadRequest(f"{name}: has an empty part, `.` or `..` between slashes; in a URL it would get lost.")
-    full_sync, wishes = _flag("fullSync", given), _wishes(given)
+    full_sync, ignore_running, wishes = _flag("fullSync", given), _flag("ignoreRunning", given), _wishes(given)
     # The destination's configuration holds its credentials, and Bulker has its own.
     dropped = ("destinationConfig",)
     payload = bodies.members(body, required=("config", "catalog"), optional=("state", "functionsEnv"), dropped=dropped)
@@ -123,6 +124,7 @@ def parse_read(query: Query, body: bytes) -> NewTask:
         table_name_prefix=given.get("tableNamePrefix", ""),
         started_by=given.get("startedBy", ""),
         full_sync=full_sync,
+        ignore_running=ignore_running,
         **image,
         **payload,
     )

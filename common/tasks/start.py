@@ -17,7 +17,8 @@ from common.protocol.commands import Command
 from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.settings import Settings
 from common.store import Database, Outcome, Task, TaskRow, TaskState, dsn, outcomes, states, tasks
-from common.tasks.requests import NewTask
+from common.tasks.cancel import cancel
+from common.tasks.requests import CancelQuery, NewTask
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def start(new: NewTask, settings: Settings) -> Started:
         dsn.check(settings.require_sidecar_database_url(), "SYNCCTL_SIDECAR_DATABASE_URL")
     task, here = _task_of(new), data_plane.of(settings)
     with Database(settings.require_database_url(), settings.database_schema) as db:
-        task, payload, row, created = db.transact(lambda db: _begin(db, task, new, here))
+        task, payload, row, created = _take_slot(db, task, new, settings)
         answer = Started(row.task_id, row.started_at)
         if not created and not _may_lack_pod(row, here):
             return answer
@@ -58,6 +59,21 @@ def start(new: NewTask, settings: Settings) -> Started:
 def _task_of(new: NewTask) -> Task:
     task_id = new.task_id or str(uuid4())
     return Task(new.command, task_id, new.package, new.version, new.sync_id, new.storage_key, new.started_by)
+
+
+def _take_slot(db: Database, task: Task, new: NewTask, settings: Settings) -> tuple[Task, Payload, TaskRow, bool]:
+    """Begin a task, in the place of a read that its caller has given up."""
+    here = data_plane.of(settings)
+    try:
+        return db.transact(lambda db: _begin(db, task, new, here))
+    except Conflict:
+        if new.command is not Command.READ:
+            raise
+        given_up = db.transact(lambda db: tasks.given_up(db, task, ignore_running=new.ignore_running))
+        if given_up is None:
+            raise
+    cancel(CancelQuery(given_up), settings)
+    return db.transact(lambda db: _begin(db, task, new, here))
 
 
 def _may_lack_pod(row: TaskRow, here: str) -> bool:

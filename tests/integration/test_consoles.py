@@ -123,6 +123,41 @@ def test_the_same_request_with_another_destination_is_the_same(console: Console,
     assert len(api.pods) == 1
 
 
+@pytest.mark.fault(107)
+@pytest.mark.parametrize("how", ["console", "parameter"])
+def test_a_running_task_is_ignored(console: Console, api: FakeKubernetes, database: TestDatabase, how: str) -> None:
+    """The console calls the old task FAILED and starts another: the old one is stopped, not left beside the new one."""
+    assert console.read("old").status == 200
+    [old] = api.pods
+    assert console.read("new").status == 409
+    again = console.run(ignore_running=True) if how == "console" else console.read("new", ignoreRunning="true")
+    assert again
+    assert again.status == 200, again.body
+    assert old not in api.pods
+    assert len(api.pods) == 1
+    ended = "FAILED" if how == "console" else "CANCELLED"
+    rows = database.rows("SELECT status FROM source_task ORDER BY task_id = 'old' DESC")
+    assert [row["status"] for row in rows] == [ended, "RUNNING"]
+    ours = database.rows("SELECT state FROM syncctl_task ORDER BY task_id = 'old' DESC")
+    assert [row["state"] for row in ours] == ["CANCELLED", "PENDING"]
+
+
+@pytest.mark.fault(107)
+def test_only_a_given_up_task_makes_way(console: Console, database: TestDatabase, api: FakeKubernetes) -> None:
+    """Another sync's FAILED row, an older task's, and an `ignoreRunning` that is false change nothing."""
+    assert console.read("old").status == 200
+    assert console.read("other", sync="other").status == 200
+    database.rows("UPDATE source_task SET status = 'FAILED' WHERE task_id = 'other' RETURNING 1")
+    database.rows(
+        "INSERT INTO source_task (sync_id, task_id, package, version, status, description)"
+        " VALUES (:sync, 'ancient', 'p', '1', 'FAILED', '') RETURNING 1",
+        sync=SYNC,
+    )
+    refused = console.read("new", ignoreRunning="false")
+    assert (refused.status, "old" in refused.error) == (409, True)
+    assert len(api.pods) == 2
+
+
 NAMED: dict[str, Any] = {
     "streams": [
         {"stream": {"name": "Users", "namespace": "Public", "json_schema": {}}, "sync_mode": "full_refresh"},
@@ -193,7 +228,7 @@ def test_a_namespace_that_comes_to_nothing_is_the_destinations_own() -> None:
     assert decode_catalog(task.catalog or b"").streams[0].table("") == "plants"
 
 
-@pytest.mark.parametrize("name", ["toSameCase", "addMeta", "deduplicate"])
+@pytest.mark.parametrize("name", ["toSameCase", "addMeta", "deduplicate", "ignoreRunning"])
 def test_a_flag_is_true_or_false(name: str) -> None:
     """Anything else is named, as with fullSync."""
     with pytest.raises(BadRequest, match=rf"^{name}: expected true or false\.$"):
