@@ -19,7 +19,7 @@ from common.store import Task
 
 
 class SidecarSettings(Struct, frozen=True, rename="upper"):
-    """One attribute per variable, in lower case but for ANEW. Times in seconds, sizes in bytes."""
+    """One attribute per variable, in lower case. Times in seconds, sizes in bytes."""
 
     command: Command
     package: str
@@ -45,8 +45,6 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
     """The number of this start of the task."""
     resume_folder: str = ""
     """Where a later attempt finds files that replace the first one's."""
-    from_nothing: bool = msgspec.field(name="ANEW", default=False)
-    """A later attempt of a task whose first one began without a state: so do streams that none was saved of."""
     stall_timeout_seconds: int = 0
     """How long the source may send nothing at all; 0 for no limit."""
     grace_seconds: int = 60

@@ -69,9 +69,7 @@ def source(task: Task, settings: Settings, files: list[str]) -> dict[str, Any]:
     }
 
 
-def sidecar(
-    task: Task, settings: Settings, prefix: str, files: list[str], secret: str, *, from_nothing: bool
-) -> dict[str, Any]:
+def sidecar(task: Task, settings: Settings, prefix: str, files: list[str], secret: str) -> dict[str, Any]:
     plain = {
         "STDOUT_PIPE_FILE": _STDOUT,
         "STDERR_PIPE_FILE": _STDERR,
@@ -93,7 +91,6 @@ def sidecar(
         "GRACE_SECONDS": str(settings.container_grace_shutdown_seconds),
         "ATTEMPT": str(task.attempt) if task.attempt > 1 else "",
         "RESUME_FOLDER": "/resume" if task.attempt > 1 else "",
-        "ANEW": "true" if from_nothing else "",
     }
     return {
         "name": SIDECAR,

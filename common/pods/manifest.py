@@ -13,7 +13,6 @@ from msgspec import Struct, structs
 from common.errors import TooLarge
 from common.pods import annotations, containers
 from common.pods.containers import CREDENTIALS, SIDECAR_USER
-from common.protocol.messages import is_empty
 from common.settings import Settings
 from common.store.tasks import Task
 
@@ -143,18 +142,11 @@ def pod(task: Task, payload: Payload, settings: Settings, *, prefix: str = "") -
             "initContainers": [containers.init(settings, files, resumes=task.attempt > 1)],
             "containers": [
                 containers.source(task, settings, files),
-                containers.sidecar(
-                    task, settings, prefix, files, secret_name(name), from_nothing=_from_nothing(task, payload)
-                ),
+                containers.sidecar(task, settings, prefix, files, secret_name(name)),
             ],
             "volumes": _volumes(name, payload, files, resumes=task.attempt > 1),
         },
     }
-
-
-def _from_nothing(task: Task, payload: Payload) -> bool:
-    """Whether this is a later attempt of a task that began from nothing (`payload` is the first one's)."""
-    return task.attempt > 1 and is_empty(payload.state or b"")
 
 
 def _raw(payload: Payload) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from common.protocol.catalogs import Catalog, StreamId
 from common.protocol.messages import DECODE_ERRORS, is_empty
-from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY, GlobalState, StateMessage, StreamState
+from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY, StateMessage, StreamState
 
 
 def resume_states(catalog: Catalog, saved: Iterable[tuple[str, bytes]]) -> bytes | None:
@@ -30,14 +30,14 @@ def _messages(catalog: Catalog, states: Mapping[str, bytes]) -> dict[StreamId, R
     usable = {
         stream.id: StreamState(stream.id, Raw(states[stream.id.key]))
         for stream in catalog.streams
-        if stream.incremental and _is_usable(states.get(stream.id.key, b""))
+        if stream.incremental and is_usable(states.get(stream.id.key, b""))
     }
     return {id_: Raw(msgspec.json.encode({"type": "STREAM", "stream": state})) for id_, state in usable.items()}
 
 
-def _is_usable(state: bytes) -> bool:
+def is_usable(state: bytes) -> bool:
     """Return whether a stream can resume from a state: from an empty one it would only append its rows again."""
-    return not is_empty(state) and not _is_marker(state)
+    return not is_empty(state) and not is_marker(state)
 
 
 def later_states(catalog: Catalog, given: bytes | None, saved: Iterable[tuple[str, bytes]]) -> bytes | None:
@@ -54,27 +54,6 @@ def later_states(catalog: Catalog, given: bytes | None, saved: Iterable[tuple[st
     # From `saved`, not from `newer`: a state that is nested too deep to be decoded is passed on all the same.
     states = (_stream_messages(given or b"") or {}) | _messages(catalog, dict(saved))
     return msgspec.json.encode(list(states.values()))
-
-
-def named_streams(state: bytes) -> frozenset[StreamId] | None:
-    """Return the streams of a state; None for a state of all streams, or of an unknown shape."""
-    messages = _stream_messages(state)
-    return None if messages is None else frozenset(messages)
-
-
-def resumable_streams(state: bytes) -> frozenset[StreamId]:
-    """Return the streams with a usable state of their own; a marker means that a stream is done."""
-    try:
-        parts = [part for one in msgspec.json.decode(state, type=list[StateMessage]) for part in _parts(one)]
-    except DECODE_ERRORS:
-        return frozenset()
-    return frozenset(part.stream_descriptor for part in parts if _is_usable(bytes(part.stream_state)))
-
-
-def _parts(state: StateMessage) -> list[StreamState]:
-    if state.stream is not None:
-        return [state.stream]
-    return msgspec.json.decode(state.global_ or b"{}", type=GlobalState).stream_states or []
 
 
 def _stream_messages(state: bytes) -> dict[StreamId, Raw] | None:
@@ -97,7 +76,7 @@ def _usable(catalog: Catalog, shared: bytes) -> bytes | None:
         return shared
     full_refresh = {stream.id for stream in catalog.streams if not stream.incremental}
     kept = [part for part in parts if not _starts_over(bytes(part), full_refresh)]
-    if not kept and _is_marker(bytes(members.get("shared_state", b"null"))):
+    if not kept and is_marker(bytes(members.get("shared_state", b"null"))):
         return None
     return shared if len(kept) == len(parts) else msgspec.json.encode(members | {"stream_states": kept})
 
@@ -108,7 +87,7 @@ def _starts_over(part: bytes, full_refresh: Collection[StreamId]) -> bool:
         state = msgspec.json.decode(part, type=StreamState)
     except DECODE_ERRORS:
         return False
-    return state.stream_descriptor in full_refresh or _is_marker(bytes(state.stream_state))
+    return state.stream_descriptor in full_refresh or is_marker(bytes(state.stream_state))
 
 
 def _without_markers(legacy: bytes) -> bytes | None:
@@ -117,13 +96,13 @@ def _without_markers(legacy: bytes) -> bytes | None:
         members = msgspec.json.decode(legacy, type=dict[str, Raw])
     except DECODE_ERRORS:
         return legacy
-    kept = {name: value for name, value in members.items() if bytes(value) == b"null" or not _is_marker(bytes(value))}
+    kept = {name: value for name, value in members.items() if bytes(value) == b"null" or not is_marker(bytes(value))}
     if len(kept) == len(members):
-        return None if members and _is_marker(legacy) else legacy
+        return None if members and is_marker(legacy) else legacy
     return msgspec.json.encode(kept) if kept else None
 
 
-def _is_marker(state: bytes) -> bool:
+def is_marker(state: bytes) -> bool:
     """Return whether a stream's state is null, or only says that its full refresh is done (the CDK's __ab_... keys)."""
     try:
         value = msgspec.json.decode(state, type=dict[str, Raw] | None)

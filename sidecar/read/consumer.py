@@ -16,9 +16,10 @@ from common.protocol.messages import Message
 from common.store import Outcome
 from sidecar.bulker.client import Bulker
 from sidecar.bulker.upload import CapDeadline
-from sidecar.read import append, outcome
+from sidecar.read import outcome
 from sidecar.read.checkpoints import Checkpoints, Save
 from sidecar.read.rejects import Rejects
+from sidecar.read.starts import starts
 from sidecar.read.state_messages import StateMessages
 from sidecar.read.streams import Streams
 from sidecar.read.trace_messages import TraceMessages
@@ -59,7 +60,7 @@ class ReadConsumer:
         self._streams = Streams(
             catalog,
             settings.table_name_prefix,
-            resumes=append.resuming(settings),
+            starts=starts(catalog, settings.file("state")),
             bulker=bulker,
             redact=redact,
             on_unselected=self._on_unselected,

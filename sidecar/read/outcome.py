@@ -135,6 +135,8 @@ def _note(stream: StreamWriter) -> str:
     """Return the note on a complete stream."""
     if stream.selected and stream.replaces and not stream.account.emitted:
         return "the source sent no records: the table, if there is one, keeps its old rows (Bulker empties none)"
+    if stream.note and stream.account.emitted:
+        return stream.note
     if stream.resumes and not stream.incremental:
         return "the source went on from the state that it was given: its rows are added to the table's"
     if stream.requests > 1 and not stream.incremental:

@@ -33,8 +33,8 @@ class PendingState(Struct, frozen=True):
 class StreamWriter:
     """One stream on its way: rows in, acknowledgements out. Only `checkpoints` saves its states.
 
-    `resumes`: the stream continues from a state, so its rows are added to the table. `redact` hides secrets in what
-    Bulker answers. Without a `bulker` the stream is not selected, and its rows are only counted.
+    `resumes`: the stream continues from a state, so its rows are added to the table; `note` qualifies that. `redact`
+    hides secrets in what Bulker answers. Without a `bulker` the stream is not selected: its rows are only counted.
     """
 
     def __init__(
@@ -44,12 +44,13 @@ class StreamWriter:
         *,
         resumes: bool,
         bulker: Bulker | None,
+        note: str = "",
         redact: Callable[[str], str] = str,
         send_bytes: int = SEND_BYTES,
     ) -> None:
         self.id: StreamId = stream.id
         self.incremental = stream.incremental
-        self.resumes = resumes
+        self.resumes, self.note = resumes, note
         self.account = StreamAccount()
         self.verdict = StreamVerdict()
         self.acked_through = 0

@@ -1,10 +1,11 @@
 """The writers of a run's streams: those of the catalog, and others that the source names unasked."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from common.protocol.catalogs import Catalog, ConfiguredStream, Stream, StreamId
 from sidecar.bulker.client import Bulker
+from sidecar.read.starts import Start
 from sidecar.read.stream import SEND_BYTES, StreamWriter
 
 _UNSELECTED_STREAMS, _UNSELECTED_CHARACTERS = 100, 1000
@@ -13,6 +14,10 @@ _OTHERS = StreamId("(other streams)")
 _GATHERED_BYTES = 16 * 1024 * 1024
 """What all streams together may gather before they send."""
 _LEAST_SEND_BYTES = 8 * 1024
+_UNCLEAR = (
+    "its rows are added to the table's, and are there twice if the source began from nothing: the state that it was "
+    "given does not show that"
+)
 
 
 class Streams:
@@ -23,7 +28,7 @@ class Streams:
         catalog: Catalog,
         prefix: str,
         *,
-        resumes: Callable[[ConfiguredStream], bool],
+        starts: Mapping[StreamId, Start],
         bulker: Bulker,
         redact: Callable[[str], str],
         on_unselected: Callable[[str], None],
@@ -34,7 +39,8 @@ class Streams:
             stream.id: StreamWriter(
                 stream,
                 stream.table(prefix),
-                resumes=resumes(stream),
+                resumes=starts[stream.id] is not Start.NOTHING,
+                note=_UNCLEAR if starts[stream.id] is Start.UNCLEAR else "",
                 bulker=bulker,
                 redact=redact,
                 send_bytes=send_bytes,

@@ -210,7 +210,7 @@ def test_annotations_and_environment_are_the_manifest_s() -> None:
     [sidecar] = [container for container in pod["spec"]["containers"] if container["name"] == "sidecar"]
     named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", _text("C14"))) - {"A", "NAME", "S"}
     assert {variable["name"] for variable in sidecar["env"]} == {
-        name for name in named if "_" in name or name in {"COMMAND", "PACKAGE", "ATTEMPT", "ANEW"}
+        name for name in named if "_" in name or name in {"COMMAND", "PACKAGE", "ATTEMPT"}
     }
 
 

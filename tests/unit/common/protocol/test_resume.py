@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from common.nesting import MAX_DEPTH
 from common.protocol.catalogs import Catalog, StreamId, decode_catalog
-from common.protocol.resume import later_states, named_streams, resume_states
+from common.protocol.resume import later_states, resume_states
 
 
 def _catalog(*streams: tuple[str, str | None, str]) -> Catalog:
@@ -152,13 +152,3 @@ def test_a_state_of_all_streams_stands_alone() -> None:
     found = later_states(catalog, given, [("_GLOBAL_STATE", shared)])
     assert found == b'[{"type":"GLOBAL","global":' + shared + b"}]"
     assert later_states(catalog, b'{"a":1}', [("a", b"3")]) == f"[{_message('a', '3')}]".encode()
-
-
-@pytest.mark.parametrize(
-    ("state", "names"),
-    [(f"[{_message('a', '1')}]", {"a"}), ("[]", set()), ('{"a":1}', None), ('[{"type":"GLOBAL","global":{}}]', None)],
-)
-def test_which_streams_a_state_is_of(state: str, names: set[str] | None) -> None:
-    """None: of all."""
-    found = named_streams(state.encode())
-    assert (None if found is None else {stream.name for stream in found}) == names
