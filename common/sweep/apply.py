@@ -66,8 +66,7 @@ class Applier:
         """Do the cluster's part of a decision; raise SyncError if the cluster is away."""
         match decision:
             case Retry(pod_gone=True):
-                following = self._retries.find_next(decision.row, decision.failure)
-                return following or self.prepare(decision.otherwise)
+                return self._retries.find_next(decision.row, decision.failure) or self.prepare(decision.otherwise)
             case Retry():
                 following = self._retries.create_next(decision.row, decision.failure)
                 if isinstance(following, NextAttempt):

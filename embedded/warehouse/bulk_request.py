@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from common import nesting
 from common.errors import BadRequest, SyncError
+from embedded.warehouse.rows import KeyPart
 
 
 class BulkMode(StrEnum):
@@ -30,12 +31,18 @@ class _Schema(Struct, frozen=True):
 
 
 class BulkRequest(Struct, frozen=True):
-    """A request without its rows."""
+    """A request without its rows. `paths` are the keys as the sidecar knows them; Bulker's `keys` are joined names."""
 
     table: str
     mode: BulkMode
     keys: tuple[str, ...] = ()
     schema: tuple[SchemaField, ...] = ()
+    paths: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def key(self) -> list[KeyPart]:
+        """The parts of the primary key."""
+        return [KeyPart("_".join(path), path) for path in self.paths] or [KeyPart(name) for name in self.keys]
 
 
 def parse(destination: str, query: str, schema: str) -> BulkRequest:
@@ -45,7 +52,8 @@ def parse(destination: str, query: str, schema: str) -> BulkRequest:
     if mode not in set(BulkMode):
         raise SyncError(f"error# {destination}: create stream error: unknown mode; use one of {', '.join(BulkMode)}")
     keys = dict.fromkeys(key for key in given.get("pk", []) if key)
-    return BulkRequest(_table(given), BulkMode(mode), tuple(keys), _fields(schema))
+    paths = tuple(map(_path, given.get("pkPath", [])))
+    return BulkRequest(_table(given), BulkMode(mode), tuple(keys), _fields(schema), paths)
 
 
 def parse_event(query: str) -> BulkRequest:
@@ -58,6 +66,13 @@ def _table(given: dict[str, list[str]]) -> str:
     if not table:
         raise BadRequest("missing required parameter: tableName")
     return table
+
+
+def _path(text: str) -> tuple[str, ...]:
+    try:
+        return msgspec.json.decode(text, type=tuple[str, ...])
+    except msgspec.MsgspecError as exc:
+        raise BadRequest(f"pkPath: expected an array of a field's names, from the outermost on: {exc}") from exc
 
 
 def _fields(header: str) -> tuple[SchemaField, ...]:

@@ -59,16 +59,17 @@ def store(connection: Connection, request: BulkRequest, path: Path, layout: list
     registry.prepare(connection)
     name = registry.claim_table(connection, request.table)
     current = {} if request.mode is BulkMode.REPLACE_TABLE else registry.columns(connection, name)
-    # Rows may have no keys at all, but a table must have a column.
+    nested = {part.column: part.name for part in request.key if part.column != part.name}
+    # Rows may have no keys at all, but a table must have a column. A field comes before a nested key of its name.
     keys = list(dict.fromkeys([*(field.name for field in request.schema), *layout])) or [""]
-    names = registry.name_columns(connection, name, keys, current)
+    names = registry.name_columns(connection, name, sorted(keys, key=nested.__contains__), current, nested)
     catalog = connection.execute("SELECT current_database()").fetchall()[0][0]
     table = f"{quote(catalog)}.main.{quote(name)}"
     source = _SpoolTable(path, {key: at for at, key in enumerate(layout)})
     columns = _plan_columns(connection, request, source, names, table, current)
     # If a part of the key is in no row, none has a key to merge by.
-    merges = all(key in layout for key in request.keys)
-    key_columns = [columns[key] for key in request.keys] if merges else []
+    merges = all(part.column in layout for part in request.key)
+    key_columns = [columns[part.column] for part in request.key] if merges else []
     _write_rows(connection, table, source, list(columns.values()), key_columns, exists=bool(current))
 
 

@@ -64,8 +64,17 @@ def columns(connection: Connection, table: str) -> dict[str, str]:
     return dict(connection.execute(_COLUMNS, [table]).fetchall())
 
 
-def name_columns(connection: Connection, table: str, keys: Iterable[str], current: Mapping[str, str]) -> dict[str, str]:
-    """Return a column for each key, and keep it. `current` are the columns that stay in any case."""
+def name_columns(
+    connection: Connection,
+    table: str,
+    keys: Iterable[str],
+    current: Mapping[str, str],
+    preferred: Mapping[str, str],
+) -> dict[str, str]:
+    """Return a column for each key, and keep it. `current` are the columns that stay in any case.
+
+    `preferred`: names for keys that would make bad ones themselves.
+    """
     keys = dict.fromkeys(keys)
     rows = connection.execute("SELECT key, column_name FROM _columns WHERE table_name = ?", [table]).fetchall()
     known = {key: column for key, column in rows if column in current or key in keys}
@@ -73,7 +82,7 @@ def name_columns(connection: Connection, table: str, keys: Iterable[str], curren
     for column in current:
         if column not in named:
             known.setdefault(column, column)
-    found = assign_names(keys, known, current)
+    found = assign_names(keys, known, current, preferred)
     kept = known | found
     connection.execute("DELETE FROM _columns WHERE table_name = ?", [table])
     connection.execute("INSERT INTO _columns SELECT ?, unnest(?), unnest(?)", [table, list(kept), list(kept.values())])
@@ -85,13 +94,15 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def assign_names(keys: Iterable[str], known: Mapping[str, str], taken: Iterable[str] = ()) -> dict[str, str]:
+def assign_names(
+    keys: Iterable[str], known: Mapping[str, str], taken: Iterable[str] = (), preferred: Mapping[str, str] = {}
+) -> dict[str, str]:
     """Return a name for each key: its known one, or a new one that differs from all others and from `taken`."""
     names = {key: known[key] for key in keys if key in known}
     used = {name.casefold() for name in (*known.values(), *taken)}
     for key in keys:
         if key not in names:
-            names[key] = _free(key, used)
+            names[key] = _free(preferred.get(key, key), used)
             used.add(names[key].casefold())
     return names
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from common import nesting
 from common.errors import BadRequest
@@ -14,6 +14,27 @@ Row = dict[str, Raw]
 """The last value of a repeated key counts."""
 
 decode = msgspec.json.Decoder(Row).decode
+
+
+class KeyPart(Struct, frozen=True):
+    """A part of the primary key, found at `path` if there is one, else by its name (`find_nested`)."""
+
+    name: str
+    path: tuple[str, ...] = ()
+
+    @property
+    def column(self) -> str:
+        """Its key in a row. That of a nested one is its path as JSON: the joined name may be another field's."""
+        return json.dumps(self.path) if len(self.path) > 1 else self.name
+
+    def find(self, row: Row) -> Raw | None:
+        """Return the part's value in a row, if it has one."""
+        if not self.path:
+            return find_nested(row, self.name)
+        value = row.get(self.path[0])
+        for name in self.path[1:]:
+            value = decode(value).get(name) if value is not None and bytes(value).startswith(b"{") else None
+        return value
 
 
 class RefusedRow(Exception):

@@ -17,7 +17,7 @@ import msgspec
 from common import nesting
 from common.errors import SyncError
 from embedded.warehouse.lines import LINE_BYTES
-from embedded.warehouse.rows import RefusedRow, Row, decode, decode_carefully, find_nested
+from embedded.warehouse.rows import KeyPart, RefusedRow, Row, decode, decode_carefully
 
 SEPARATOR = b"\x1f"
 LONGEST_BYTES = 4 * LINE_BYTES
@@ -34,10 +34,10 @@ _log = logging.getLogger(__name__)
 class Spool:
     """A context manager that deletes the file at its end. For one thread.
 
-    `keys` are the names of primary key parts: if a row has no such key, the nested value of that name becomes one.
+    `key` are the parts of the primary key: nested ones become columns of their own.
     """
 
-    def __init__(self, folder: Path, table: str, keys: Iterable[str] = ()) -> None:
+    def __init__(self, folder: Path, table: str, key: Iterable[KeyPart] = ()) -> None:
         self.path = folder / f"{uuid.uuid4().hex}{_SUFFIX}"
         self.layout: list[str] = []
         """The keys of columns 1, 2, ..."""
@@ -45,7 +45,7 @@ class Spool:
         self.refusal = ""
         """The first refused row, and why."""
         self._table = table
-        self._keys = tuple(keys)
+        self._key = tuple(key)
         self._columns: set[str] = set()
         # The order of values for rows of one shape (the same keys in one order); None: as they are.
         self._shapes: dict[tuple[str, ...], tuple[str, ...] | None] = {}
@@ -95,7 +95,11 @@ class Spool:
         """Tell whether all rows have the same keys in the layout's order, which saves most of the work."""
         shapes = set(map(tuple, rows))
         shape = next(iter(shapes))
-        return len(shapes) == 1 and self._shapes.get(shape, shape) is None and all(k in shape for k in self._keys)
+        return (
+            len(shapes) == 1
+            and self._shapes.get(shape, shape) is None
+            and all(part.column in shape for part in self._key)
+        )
 
     def _join_alike(self, rows: list[Row]) -> bytes:
         first = self.processed + 1
@@ -121,9 +125,9 @@ class Spool:
         return b"".join(out)
 
     def _arrange(self, row: Row) -> bytes:
-        for key in self._keys:
-            if key not in row and (value := find_nested(row, key)) is not None:
-                row[key] = value
+        for part in self._key:
+            if part.column not in row and (value := part.find(row)) is not None:
+                row[part.column] = value
         shape = tuple(row)
         try:
             order = self._shapes[shape]

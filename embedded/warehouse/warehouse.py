@@ -50,7 +50,7 @@ class Warehouse:
 
     def _save(self, request: BulkRequest, read: Read) -> BulkResult:
         """Store a body. If none of its rows can be stored, the table stays as it is, in every mode."""
-        with Spool(self._folder, request.table, request.keys) as spool:
+        with Spool(self._folder, request.table, request.key) as spool:
             for block in line_blocks(read):
                 spool.add(block)
             if spool.stored:

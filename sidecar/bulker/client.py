@@ -35,12 +35,16 @@ class WriteMode(StrEnum):
 
 
 class Target(Struct, frozen=True):
-    """The table of one stream's rows. `schema` is the X-Jitsu-Schema header, "" for none."""
+    """The table of one stream's rows. `schema` is the X-Jitsu-Schema header, "" for none.
+
+    `paths`: the keys' fields, for a warehouse that tells a nested one from a field of its joined name.
+    """
 
     table: str
     mode: WriteMode
     keys: tuple[str, ...] = ()
     schema: str = ""
+    paths: tuple[tuple[str, ...], ...] = ()
 
 
 class Ack(Struct, frozen=True):
@@ -103,6 +107,8 @@ class BulkRequest:
         query = [("tableName", target.table), ("mode", str(target.mode))]
         query += [("taskId", bulker.task_id)] if bulker.task_id else []
         query += [("pk", key) for key in target.keys]
+        if any("_" in key for key in target.keys):  # else no nested field has such a name
+            query += [("pkPath", msgspec.json.encode(path).decode()) for path in target.paths]
         headers = {"Authorization": f"Bearer {bulker.token}"} if bulker.token else {}
         headers |= {"X-Jitsu-Schema": target.schema} if target.schema else {}
         headers |= {"Transfer-Encoding": "chunked"}

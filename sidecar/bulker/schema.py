@@ -15,13 +15,18 @@ _TYPES = {"boolean": _BOOLEAN, "integer": _INTEGER, "number": _NUMBER, "string":
 
 def keys(stream: ConfiguredStream) -> tuple[str, ...]:
     """Return the key's columns. A nested field is one column: Bulker names it by its path, joined with _."""
+    return tuple(dict.fromkeys(map("_".join, key_paths(stream))))
+
+
+def key_paths(stream: ConfiguredStream) -> tuple[tuple[str, ...], ...]:
+    """Return the key's fields, each by its path: two of them, or one and another field, may share a joined name."""
     if not stream.deduplicate:
         return ()
-    return _columns(stream.stream.source_defined_primary_key) or _columns(stream.primary_key)
+    return _paths(stream.stream.source_defined_primary_key) or _paths(stream.primary_key)
 
 
-def _columns(paths: list[list[str]] | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for path in paths or () if (name := "_".join(path))))
+def _paths(paths: list[list[str]] | None) -> tuple[tuple[str, ...], ...]:
+    return tuple(dict.fromkeys(tuple(path) for path in paths or () if "_".join(path)))
 
 
 def header(stream: ConfiguredStream, table: str) -> str:

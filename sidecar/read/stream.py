@@ -244,7 +244,8 @@ class StreamWriter:
         self._blocks, self._block_rows, self._block_bytes = [], 0, 0
 
     def _target(self) -> Target:
-        return Target(self._table, self._mode, schema.keys(self._stream), schema.header(self._stream, self._table))
+        stream, header = self._stream, schema.header(self._stream, self._table)
+        return Target(self._table, self._mode, schema.keys(stream), header, schema.key_paths(stream))
 
     def _fits(self, row: Raw, number: int) -> bool:
         why = fault(bytes(row))

@@ -1,5 +1,7 @@
 """Merging by primary key."""
 
+from typing import Any
+
 import pytest
 
 from common.nesting import MAX_DEPTH
@@ -107,3 +109,44 @@ def test_any_key_can_be_merged_by(warehouse: Running, key):
     for value in ("old", "new"):
         warehouse.bulk("t", [{key: 1, "v": value}], "batch", pk=[key])
     assert warehouse.sql("SELECT v FROM t") == [("new",)]
+
+
+@pytest.mark.parametrize(
+    ("paths", "rows"),
+    [
+        ([["meta", "id"]], [{"meta": {"id": 1}, "meta_id": 5}, {"meta": {"id": 2}, "meta_id": 5}]),
+        ([["meta", "id"]], [{"meta": {"id": 1}}, {"meta_id": 5, "meta": {"id": 2}}, {"meta_id": 1}]),
+        ([["meta_id"]], [{"meta": {"id": 5}, "meta_id": 1}, {"meta": {"id": 5}, "meta_id": 2}]),
+        ([["meta_id"]], [{"meta": {"id": 5}}, {"meta": {"id": 5}}]),
+        ([["a", "b_c"]], [{"a": {"b_c": 1}, "a_b": {"c": 5}}, {"a": {"b_c": 2}, "a_b": {"c": 5}}]),
+        ([["a_b", "c"]], [{"a": {"b_c": 5}, "a_b": {"c": 1}}, {"a": {"b_c": 5}, "a_b": {"c": 2}}]),
+        ([["a", "b_c"], ["a_b", "c"]], [{"a": {"b_c": 1}, "a_b": {"c": 5}}, {"a": {"b_c": 2}, "a_b": {"c": 5}}]),
+        ([["a", "b", "c"]], [{"a": {"b": {"c": 1}, "b_c": 5}}, {"a": {"b": {"c": 2}, "b_c": 5}}]),
+        ([["meta", "id"]], [{"meta": 5}, {"meta": [1]}, {"meta": {"id": None}}, {}]),
+        ([["Meta", "id"]], [{"Meta": {"id": 1}, "meta_ID": 5}, {"Meta": {"id": 2}, "meta_ID": 5}]),
+    ],
+)
+@pytest.mark.fault(109)
+def test_a_key_is_found_by_its_path(warehouse: Running, paths, rows):
+    """Whatever other field has the same joined name: rows that differ in the key all stay, and each merges with itself."""
+    for mode in ("replace_table", "batch", "batch"):
+        state = warehouse.bulk("t", rows, mode, paths=paths)
+        assert state["successfulRows"] == len(rows)
+        keyed = sum(all(_at(row, path) is not None for path in paths) for row in rows)
+        added = len(rows) - keyed
+    assert warehouse.warehouse.count("t") == keyed + 3 * added
+    fields = [column for row in rows for column in row]
+    [[found]] = warehouse.sql("SELECT count(*) FROM _columns WHERE list_contains(?, key) AND key = column_name", fields)
+    assert found == len(set(fields))
+
+
+def _at(row: Any, path: list[str]) -> Any:
+    for part in path:
+        row = row.get(part) if isinstance(row, dict) else None
+    return row
+
+
+def test_a_path_that_cannot_be_read_is_refused(warehouse: Running):
+    """By name, before any row."""
+    status, answer = warehouse.request("POST", "/bulk/s?tableName=t&pk=a&pkPath=a", b'{"a":1}\n')
+    assert (status, "pkPath" in answer["error"]) == (400, True)

@@ -101,3 +101,16 @@ def test_postgres_nul_in_state_and_log(into: Into) -> None:
     """A NUL in a row's text does not cost the row."""
     into.play("postgres-nul-in-state-and-log")
     assert [row[0] for row in into.query("SELECT id FROM codes ORDER BY id")] == [1, 2]
+
+
+@pytest.mark.fault(109)
+def test_catalog_nested_key_beside_its_twin(into: Into) -> None:
+    """The key is found by its path, the field keeps its name, and the key still merges in the next run."""
+    case = "catalog-nested-key-beside-its-twin"
+    assert into.play(case).task["status"] == "SUCCESS"
+    assert into.query("SELECT id, meta_id FROM beds ORDER BY id") == [(1, "X"), (2, "X"), (3, "Y")]
+    again = (CASES / case / "read.jsonl").read_bytes().replace(b'"X"', b'"Z"').replace(b'"c"', b'"d"')
+    assert into.play(case, again).task["status"] == "SUCCESS"
+    assert into.query("SELECT id, meta_id FROM beds ORDER BY ALL") == [(1, "Z"), (2, "Z"), (3, "Y"), (3, "Y")]
+    [[column]] = into.query('SELECT column_name FROM _columns WHERE key = \'["meta", "id"]\'')
+    assert into.query(f"SELECT {column} FROM beds ORDER BY 1") == [("a",), ("b",), ("c",), ("d",)]

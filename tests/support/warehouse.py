@@ -38,10 +38,12 @@ class Running:
         mode: str = "replace_table",
         pk: Iterable[str] = (),
         schema: dict[str, int] | None = None,
+        paths: Iterable[list[str]] = (),
     ) -> tuple[int, dict[str, Any]]:
         """Sends rows; the status and the answer, whatever they are."""
         body = rows if isinstance(rows, bytes) else b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-        query = urlencode([("tableName", table), ("mode", mode), *(("pk", key) for key in pk)])
+        keys = [("pk", "_".join(path)) for path in paths] + [("pkPath", json.dumps(path)) for path in paths]
+        query = urlencode([("tableName", table), ("mode", mode), *(("pk", key) for key in pk), *keys])
         headers = {}
         if schema is not None:
             fields = [{"name": name, "type": kind} for name, kind in schema.items()]
