@@ -22,6 +22,10 @@ class SyncMode(StrEnum):
     INCREMENTAL = "incremental"
 
 
+_APPEND = "append"
+"""The destination_sync_mode that keeps each version of a row."""
+
+
 class StreamId(Struct, frozen=True, omit_defaults=True):
     """A stream's identity: the protocol's StreamDescriptor. An empty namespace becomes None."""
 
@@ -59,6 +63,7 @@ class ConfiguredStream(Struct, frozen=True):
     """Whether Bulker gets the key."""
     add_meta: bool = False
     """Whether each row gets the time at which it was read."""
+    destination_sync_mode: Any = None
 
     @property
     def id(self) -> StreamId:
@@ -69,6 +74,11 @@ class ConfiguredStream(Struct, frozen=True):
     def incremental(self) -> bool:
         """Whether the stream resumes from its state."""
         return self.sync_mode == SyncMode.INCREMENTAL
+
+    @property
+    def appends(self) -> bool:
+        """Whether every row is added, without a key; an incremental stream that begins from nothing still replaces."""
+        return bool(self.destination_sync_mode == _APPEND)
 
     @property
     def resumable(self) -> bool:

@@ -19,8 +19,11 @@ def keys(stream: ConfiguredStream) -> tuple[str, ...]:
 
 
 def key_paths(stream: ConfiguredStream) -> tuple[tuple[str, ...], ...]:
-    """Return the key's fields, each by its path: two of them, or one and another field, may share a joined name."""
-    if not stream.deduplicate:
+    """Return the key's fields, each by its path: two of them, or one and another field, may share a joined name.
+
+    A stream that appends has none: it keeps each version of a row.
+    """
+    if stream.appends or not stream.deduplicate:
         return ()
     return _paths(stream.stream.source_defined_primary_key) or _paths(stream.primary_key)
 

@@ -61,6 +61,7 @@ class ReadConsumer:
             catalog,
             settings.table_name_prefix,
             starts=starts(catalog, settings.file("state")),
+            is_retry=settings.attempt > 1,
             bulker=bulker,
             redact=redact,
             on_unselected=self._on_unselected,

@@ -62,7 +62,8 @@ class StreamWriter:
         """Whether this run has replaced the table's old rows."""
         self.requests = 0
         self._stream, self._table, self._bulker, self._redact = stream, table, bulker, redact
-        self._mode = WriteMode.BATCH if resumes else WriteMode.REPLACE_TABLE
+        self._appends = stream.appends and not (stream.incremental or resumes)
+        self._mode = WriteMode.BATCH if resumes or self._appends else WriteMode.REPLACE_TABLE
         self._request: BulkRequest | None = None
         self._gap_at = sys.maxsize
         """Rows behind this position were lost: no state of this run may cover them, so `acked_through` ends here."""
@@ -88,8 +89,8 @@ class StreamWriter:
 
     @property
     def refreshing(self) -> bool:
-        """Whether a full refresh is open whose end replaces the table."""
-        return self.replaces and self.uncommitted and not self.incremental
+        """Whether a full refresh is open that changes the table at its end, and whole."""
+        return (self.replaces or self._appends) and self.uncommitted and not self.incremental
 
     @property
     def uncommitted(self) -> bool:
@@ -108,11 +109,11 @@ class StreamWriter:
 
     @property
     def must_rotate(self) -> bool:
-        """Whether the request nears a limit; one that replaces a table goes on as long as Bulker lets it."""
+        """Whether the request nears a limit; one that stores a stream whole goes on as long as Bulker lets it."""
         if self._request is None:
             return False
         old = time.monotonic() - self._request.opened_at > ROTATE_SECONDS
-        return old or (self._request.bytes > ROTATE_BYTES and not self.replaces)
+        return old or (self._request.bytes > ROTATE_BYTES and not (self.replaces or self._appends))
 
     def add(self, rows: list[Raw]) -> None:
         """Take rows as raw JSON; reject one by one those for which Bulker would refuse the whole request."""

@@ -18,6 +18,7 @@ _UNCLEAR = (
     "its rows are added to the table's, and are there twice if the source began from nothing: the state that it was "
     "given does not show that"
 )
+_RETRY = "its rows are added to the table's, and are there twice if an earlier attempt of this read has added them too"
 
 
 class Streams:
@@ -29,6 +30,7 @@ class Streams:
         prefix: str,
         *,
         starts: Mapping[StreamId, Start],
+        is_retry: bool,
         bulker: Bulker,
         redact: Callable[[str], str],
         on_unselected: Callable[[str], None],
@@ -40,7 +42,7 @@ class Streams:
                 stream,
                 stream.table(prefix),
                 resumes=starts[stream.id] is not Start.NOTHING,
-                note=_UNCLEAR if starts[stream.id] is Start.UNCLEAR else "",
+                note=_note(stream, starts[stream.id], is_retry=is_retry),
                 bulker=bulker,
                 redact=redact,
                 send_bytes=send_bytes,
@@ -87,3 +89,9 @@ class Streams:
             self._unselected[stream] = StreamWriter(configured, "", resumes=False, bulker=None)
             self._on_unselected(stream.key)
         return self._unselected[stream]
+
+
+def _note(stream: ConfiguredStream, start: Start, *, is_retry: bool) -> str:
+    if start is Start.UNCLEAR:
+        return _UNCLEAR
+    return _RETRY if is_retry and stream.appends and start is Start.NOTHING and not stream.incremental else ""

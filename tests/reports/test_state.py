@@ -201,3 +201,58 @@ def test_a_later_attempt_replaces_nothing_that_the_first_one_stored_under_a_stat
     assert second.end().state == "SUCCESS"
     assert [bulk.mode for bulk in bulker.committed("beds")] == ["replace_table", "batch"]
     assert (bulker.rows("beds"), "note" in second.streams["beds"]) == (IDS, False)
+
+
+def _appending(*names: str, mode: str, keys: bool = True, word: Any = "append") -> dict[str, Any]:
+    streams = catalog(*names, incremental=mode == "incremental", keys=[["id"]] if keys else None)
+    for stream in streams["streams"]:
+        stream["destination_sync_mode"] = word
+        stream["primary_key"] = [["id"]]
+    return streams
+
+
+@pytest.mark.parametrize(
+    ("mode", "word", "keys", "modes"),
+    [
+        ("incremental", "append", [], ["replace_table", "batch"]),
+        ("incremental", "append_dedup", ["id"], ["replace_table", "batch"]),
+        ("incremental", "overwrite", ["id"], ["replace_table", "batch"]),
+        ("incremental", None, ["id"], ["replace_table", "batch"]),
+        ("full_refresh", "append", [], ["batch", "batch"]),
+        ("full_refresh", "append_dedup", ["id"], ["replace_table", "replace_table"]),
+        ("full_refresh", "overwrite", ["id"], ["replace_table", "replace_table"]),
+        ("full_refresh", ["append"], ["id"], ["replace_table", "replace_table"]),
+    ],
+)
+@pytest.mark.fault(110)
+def test_append_means_append(
+    make: Make, bulker: FakeBulker, mode: str, word: Any, keys: list[str], modes: list[str]
+) -> None:
+    """No key is sent, whoever chose it: each version of a row stays. A full refresh adds all its rows to the table's."""
+    streams = _appending("plants", mode=mode, word=word)
+    beginnings: list[Any] = [{}, [PLANTS]]
+    for given in beginnings:
+        reading = make(given, streams).feed(record("plants", {"id": 1}), record("plants", {"id": 1}))
+        assert reading.feed(status("plants", "COMPLETE")).end().state == "SUCCESS"
+    assert [(bulk.mode, bulk.query.get("pk", [])) for bulk in bulker.requests] == [(one, keys) for one in modes]
+
+
+def test_a_full_refresh_that_appends_adds_whole_or_not_at_all(make: Make, bulker: FakeBulker) -> None:
+    """States on its way end no request, since the next run reads everything again; a cut one adds nothing."""
+    streams = _appending("plants", mode="full_refresh")
+    cut = make({}, streams, commit_seconds=0, commit_bytes=1)
+    cut.feed(record("plants", {"id": 1}), state("plants", {"page": 1}), record("plants", {"id": 2}))
+    assert (cut.end(exit_code=1).state, bulker.committed("plants"), cut.saves) == ("FAILED", [], [])
+    whole = make({}, streams, commit_seconds=0, commit_bytes=1)
+    whole.feed(record("plants", {"id": 1}), state("plants", {"page": 1}), record("plants", {"id": 2}))
+    whole.feed(status("plants", "COMPLETE"))
+    assert (whole.end().state, [len(bulk.rows) for bulk in bulker.committed("plants")]) == ("SUCCESS", [2])
+    assert "note" not in whole.streams["plants"]
+
+
+def test_a_later_attempt_that_appends_says_that_rows_may_be_there_twice(make: Make) -> None:
+    """An earlier attempt may have added its whole stream before another one failed."""
+    reading = make({}, _appending("plants", mode="full_refresh"), attempt=2)
+    reading.feed(record("plants", {"id": 1}), status("plants", "COMPLETE"))
+    assert reading.end().state == "SUCCESS"
+    assert "an earlier attempt" in reading.streams["plants"]["note"]
