@@ -88,6 +88,11 @@ class Settings(BaseModel):
     )
     bulker_url: HttpUrl = Field("http://localhost:3042", description="Bulker as task pods reach it.")
     bulker_auth_token: SecretStr = Field(_EMPTY, description="Token of task pods for Bulker.")
+    bulker_any_number: bool = Field(
+        default=False,
+        description="`true` if that Bulker also loads numbers that neither 64 bits nor a double hold, as it does (as "
+        "text) since July 2024. Else a record with such a number is refused: an older Bulker fails the whole stream.",
+    )
     bulker_logs_connection_id: str = Field(
         "", description="Bulker destination that the log lines of tasks also go to, into the table task_log."
     )

@@ -127,6 +127,7 @@ class Edition:
                 "SYNCCTL_DATABASE_URL": self.database_url,
                 "SYNCCTL_BULKER_URL": bulker_url,
                 "SYNCCTL_BULKER_AUTH_TOKEN": bulker_token,
+                "SYNCCTL_BULKER_ANY_NUMBER": "true",
                 "SYNCCTL_RAW_AUTH_TOKENS": self.token,
                 "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
             },

@@ -34,6 +34,8 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
     config_folder: str = "/config"
     bulker_url: str = ""
     bulker_auth_token: str = ""
+    bulker_any_number: bool = False
+    """Whether that Bulker loads numbers that neither 64 bits nor a double hold, as the embedded warehouse does."""
     bulker_logs_connection_id: str = ""
     table_name_prefix: str = ""
     sync_id: str = ""

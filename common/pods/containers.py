@@ -77,6 +77,7 @@ def sidecar(task: Task, settings: Settings, prefix: str, files: list[str], secre
         "CONFIG_FOLDER": "/configmap",
         "DATABASE_SCHEMA": settings.database_schema,
         "BULKER_URL": settings.bulker_url,
+        "BULKER_ANY_NUMBER": "true" if settings.bulker_any_number else "",
         "PACKAGE": task.package,
         "PACKAGE_VERSION": task.version,
         "COMMAND": str(task.command),

@@ -74,12 +74,16 @@ def _uncapped(deadline: float) -> float:
 
 
 class Bulker(Struct, frozen=True):
-    """A Bulker instance and the destination (the sync) there; `cap_deadline` is shutdown.send_deadline."""
+    """A Bulker instance and the destination (the sync) there; `cap_deadline` is shutdown.send_deadline.
+
+    `any_number`: it loads numbers of any size.
+    """
 
     url: str
     token: str
     sync_id: str
     task_id: str = ""
+    any_number: bool = False
     cap_deadline: CapDeadline = _uncapped
     pause_seconds: float = 0.5
 

@@ -6,6 +6,7 @@ from operator import countOf
 
 from msgspec import Raw
 
+from sidecar.bulker import numbers
 from sidecar.bulker.client import LINE_BYTES
 
 _FIRST_BYTE = struct.Struct("c").unpack_from
@@ -24,15 +25,17 @@ def _with_member(row: Raw, text: bytes, member: bytes) -> Raw:
     return Raw(head + (b"" if head == b"{" else b",") + member)
 
 
-def is_clean(rows: list[Raw], block: bytes) -> bool:
+def is_clean(rows: list[Raw], block: bytes, *, any_number: bool = False) -> bool:
     """Return whether every row of a block can be sent; `block` is the rows, joined by line feeds.
 
-    The decoder has checked that each is JSON on a line of its own.
+    The decoder has checked that each is JSON on a line of its own. `any_number`: the destination takes all of them.
     """
-    return len(block) <= LINE_BYTES and _are_objects(rows) and _is_utf8(block)
+    if len(block) > LINE_BYTES or not _are_objects(rows) or not _is_utf8(block):
+        return False
+    return any_number or not numbers.may_overflow(block)
 
 
-def fault(row: bytes) -> str:
+def fault(row: bytes, *, any_number: bool = False) -> str:
     """Return why one row cannot be sent; "" if it can."""
     if not row:
         return "it has no data"
@@ -40,7 +43,9 @@ def fault(row: bytes) -> str:
         return "its data is not a JSON object"
     if len(row) > LINE_BYTES:
         return f"it has {len(row):,} bytes, and Bulker takes {LINE_BYTES:,}"
-    return "" if _is_utf8(row) else "it is not valid UTF-8"
+    if not _is_utf8(row):
+        return "it is not valid UTF-8"
+    return "" if any_number else numbers.fault(row)
 
 
 def _are_objects(rows: list[Raw]) -> bool:

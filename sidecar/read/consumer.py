@@ -55,6 +55,7 @@ class ReadConsumer:
             settings.bulker_auth_token,
             settings.sync_id,
             settings.task_id,
+            any_number=settings.bulker_any_number,
             cap_deadline=self._while_waiting,
         )
         self._streams = Streams(

@@ -62,6 +62,7 @@ class StreamWriter:
         """Whether this run has replaced the table's old rows."""
         self.requests = 0
         self._stream, self._table, self._bulker, self._redact = stream, table, bulker, redact
+        self._any_number = bulker is None or bulker.any_number
         self._appends = stream.appends and not (stream.incremental or resumes)
         self._mode = WriteMode.BATCH if resumes or self._appends else WriteMode.REPLACE_TABLE
         self._request: BulkRequest | None = None
@@ -124,7 +125,7 @@ class StreamWriter:
         if self._stream.add_meta:
             rows = with_time(rows)
         block = b"\n".join(rows)
-        if not is_clean(rows, block):
+        if not is_clean(rows, block, any_number=self._any_number):
             rows = [row for number, row in enumerate(rows, first) if self._fits(row, number)]
             block = b"\n".join(rows)
         if not rows:
@@ -249,7 +250,7 @@ class StreamWriter:
         return Target(self._table, self._mode, schema.keys(stream), header, schema.key_paths(stream))
 
     def _fits(self, row: Raw, number: int) -> bool:
-        why = fault(bytes(row))
+        why = fault(bytes(row), any_number=self._any_number)
         if why:
-            self.reject(why, number)
+            self.reject(self._redact(why), number)
         return not why

@@ -184,7 +184,7 @@ def test_limits_are_the_code_s() -> None:
 def _pod(attempt: int = 1) -> dict[str, Any]:
     words: dict[str, Any] = {"task_id": "t", "sync_id": "s", "storage_key": "k", "started_by": "me", "attempt": attempt}
     key = Task(command=Command.READ, package="a/b", version="1", started_at=1, **words)
-    given = pod_settings(bulker_logs_connection_id="l")
+    given = pod_settings(bulker_logs_connection_id="l", bulker_any_number="true")
     return manifest.pod(key, Payload(b"{}", b"{}", b"{}"), given, prefix="p_")
 
 

@@ -1,0 +1,73 @@
+"""Numbers that Bulker cannot load are found wherever they stand, and no others."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sidecar.bulker import numbers
+
+LEAST, MOST = -(2**63), 2**63 - 1
+
+
+@pytest.mark.parametrize("number", [MOST + 1, LEAST - 1, 2**64, 10**21, -(10**21), 10**22, 10**400])
+@pytest.mark.parametrize(
+    "row", ['{"n":%s}', '{"n": %s}', '{"n":\t%s,"m":1}', '{"m":-1,"o":{"p":{"n":%s}}}', '{"a":[1,{"b":2}],"n":%s}']
+)
+@pytest.mark.parametrize("pad", range(4))
+def test_an_integer_beyond_64_bits_is_found(row: str, number: int, pad: int) -> None:
+    """At the edge and far beyond, in nested objects, with white space, wherever it stands in the block."""
+    text = "x" * pad + row.replace("%s", str(number))
+    assert numbers.may_overflow(text.encode())
+    assert numbers.fault(text[pad:].encode())
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        *(f'{{"n":{number}}}' for number in (MOST, LEAST, 10**18, -(10**18), 0)),
+        '{"n":[LONG,{"m":LONG}]}',
+        '{"n":"LONG","t":"it is: LONG"}',
+        '{"t":"\\": LONG"}',
+        '{"n":LONG.5,"m":1e21,"o":1E+300,"p":0.LONG}',
+        '{"LONG":1}',
+        '{"n":LONG,"n":1}',
+    ],
+)
+def test_other_numbers_are_sent(row: str) -> None:
+    """What 64 bits hold, doubles, texts, what Bulker keeps as the text of an array, and what a later member replaces."""
+    assert numbers.fault(row.replace("LONG", str(10**30)).encode()) == ""
+
+
+def test_the_member_is_named() -> None:
+    """By its path; a long name is cut."""
+    assert numbers.fault(b'{"a":{"b":1%s}}' % (b"0" * 21)) == (
+        "its a.b is an integer of 22 digits, and Bulker takes those of 64 bits"
+    )
+    assert len(numbers.fault(b'{"%s":1%s}' % (b"x" * 5000, b"0" * 21))) < 200
+    assert "beyond the range of a double" in numbers.fault(b'{"a":1%s.0}' % (b"0" * 400))
+
+
+_integers = st.integers(-(2**70), 2**70)
+_members = st.recursive(
+    _integers | st.floats(allow_nan=False, allow_infinity=False) | st.text() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def _overflows(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_overflows, value.values()))
+    return isinstance(value, int) and not LEAST <= value <= MOST
+
+
+@given(st.dictionaries(st.text(max_size=3), _members, max_size=4))
+def test_whatever_a_row_holds(row: dict[str, Any]) -> None:
+    """As by a reader that looks at each value; a block is searched as its rows are."""
+    for text in (json.dumps(row), json.dumps(row, separators=(",", ":"), ensure_ascii=False)):
+        raw = text.encode("utf-8", "surrogatepass")
+        assert bool(numbers.fault(raw)) == _overflows(row)
+        assert numbers.may_overflow(raw + b"\n{}") or not _overflows(row)
