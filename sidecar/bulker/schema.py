@@ -1,5 +1,6 @@
 """A stream's key columns and column types as Bulker expects them (docs/reference/contract.md D)."""
 
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -7,8 +8,8 @@ import msgspec
 from common.protocol.catalogs import ConfiguredStream
 from common.protocol.messages import DECODE_ERRORS
 
-_HEADER_BYTES = 32 * 1024
-"""Servers refuse larger headers; Bulker can infer types without it."""
+_HEADER_BYTES = 1024 * 1024 - 32 * 1024
+"""Bulker's server takes 1 MiB for all headers and the address, which has the key's columns."""
 _BOOLEAN, _INTEGER, _NUMBER, _STRING, _TIMESTAMP, _JSON = 1, 2, 3, 4, 5, 6
 _TYPES = {"boolean": _BOOLEAN, "integer": _INTEGER, "number": _NUMBER, "string": _STRING}
 
@@ -33,7 +34,10 @@ def _paths(paths: list[list[str]] | None) -> tuple[tuple[str, ...], ...]:
 
 
 def header(stream: ConfiguredStream, table: str) -> str:
-    """Return the X-Jitsu-Schema header; "" if the catalog has no properties, or too many for a header."""
+    """Return the X-Jitsu-Schema header; "" if the catalog has no properties.
+
+    If not all of them fit into a header, Bulker infers the other columns from their values.
+    """
     try:
         schema = msgspec.json.decode(stream.stream.json_schema or b"null")
     except DECODE_ERRORS:
@@ -41,11 +45,17 @@ def header(stream: ConfiguredStream, table: str) -> str:
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if not isinstance(properties, dict) or not properties:
         return ""
-    fields = [{"name": name, "type": _type(spec)} for name, spec in properties.items()]
-    # Header values are ASCII without DEL: msgspec writes UTF-8, so escape the rest.
-    text = msgspec.json.encode({"name": table, "fields": fields}).decode()
-    ascii_text = "".join(c if c.isprintable() and c.isascii() else _escaped(c) for c in text)
-    return ascii_text if len(ascii_text) <= _HEADER_BYTES else ""
+    start = f'{{"name":{_ascii(table)},"fields":['
+    fields = [_ascii({"name": name, "type": _type(spec)}) for name, spec in properties.items()]
+    sizes = accumulate((len(field) + 1 for field in fields), initial=len(start) + 1)
+    fitting = sum(size <= _HEADER_BYTES for size in sizes) - 1
+    return f"{start}{','.join(fields[:fitting])}]}}" if fitting > 0 else ""
+
+
+def _ascii(value: Any) -> str:
+    """Return JSON as header values may be: ASCII without DEL. msgspec writes UTF-8."""
+    text = msgspec.json.encode(value).decode()
+    return "".join(c if c.isprintable() and c.isascii() else _escaped(c) for c in text)
 
 
 def _escaped(character: str) -> str:

@@ -52,3 +52,15 @@ def test_a_bulker_that_takes_any_number_gets_it(tmp_path: Path) -> None:
         outcome = reading.feed(record("plants", {"id": HUGE}), status("plants", "COMPLETE")).end()
         assert outcome.state == "SUCCESS", outcome
         assert warehouse.sql("SELECT id FROM plants") == [(HUGE,)]
+
+
+def test_columns_of_a_wide_schema_come_to_be(tmp_path: Path) -> None:
+    """Those that no row has, too, with the types of the schema: it is sent up to what Bulker's server takes."""
+    wide = catalog("plants")
+    names = [f"{'column_' * 12}{number}" for number in range(1500)]
+    wide["streams"][0]["stream"]["json_schema"]["properties"] |= {name: {"type": "number"} for name in names}
+    with running_warehouse(tmp_path / "w.duckdb") as warehouse:
+        reading = InProcessSidecar(tmp_path, warehouse.server.url, wide, bulker_auth_token=TOKEN)
+        assert reading.feed(record("plants", {"id": 1}), status("plants", "COMPLETE")).end().state == "SUCCESS"
+        types = warehouse.types("plants")
+    assert {types[name] for name in names} == {"DOUBLE"}

@@ -67,9 +67,18 @@ def test_without_properties_there_is_no_header(raw: bytes) -> None:
     assert schema.header(_stream(raw), "t") == ""
 
 
-def test_a_header_that_servers_would_refuse_is_left_out() -> None:
-    """Thousands of columns."""
-    assert schema.header(_stream({"properties": {f"column_{n}": {} for n in range(5000)}}), "t") == ""
+@pytest.mark.parametrize(
+    ("name", "columns"), [("c", 20_000), ("c" * 200, 20_000), ("\u540d" * 50, 5000), ("c" * 2**20, 1)]
+)
+def test_a_header_has_as_many_columns_as_bulkers_server_takes(name: str, columns: int) -> None:
+    """Go's servers take 1 MiB for all headers; the first columns that fit are announced."""
+    names = [f"{name}_{number}" for number in range(columns)]
+    header = schema.header(_stream({"properties": {key: {} for key in names}}), "t")
+    announced = [field["name"] for field in json.loads(header or '{"fields":[]}')["fields"]]
+    assert announced == names[: len(announced)]
+    longer = len(json.dumps({"name": names[-1], "type": 4}))
+    assert len(announced) == columns or len(header) + longer > 1024 * 1024 - 33 * 1024
+    assert len(header) <= 1024 * 1024 - 32 * 1024
 
 
 @settings(deadline=None, max_examples=60)
