@@ -64,6 +64,7 @@ class ConfiguredStream(Struct, frozen=True):
     add_meta: bool = False
     """Whether each row gets the time at which it was read."""
     destination_sync_mode: Any = None
+    include_files: Any = None
 
     @property
     def id(self) -> StreamId:
@@ -79,6 +80,11 @@ class ConfiguredStream(Struct, frozen=True):
     def appends(self) -> bool:
         """Whether every row is added, without a key; an incremental stream that begins from nothing still replaces."""
         return bool(self.destination_sync_mode == _APPEND)
+
+    @property
+    def with_files(self) -> bool:
+        """Whether the source is told to send the files that the stream's records stand for."""
+        return bool(self.include_files)
 
     @property
     def resumable(self) -> bool:

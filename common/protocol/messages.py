@@ -31,11 +31,14 @@ class StreamStatus(StrEnum):
 
 
 class Record(Struct, frozen=True, gc=False):
-    """A row of a stream."""
+    """A row of a stream; few have one of the last three."""
 
     stream: str
     data: Raw = MISSING
     namespace: str | None = None
+    meta: Raw = MISSING
+    file: Raw = MISSING
+    file_reference: Raw = MISSING
 
 
 class Log(Struct, frozen=True, gc=False):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from common import nesting
-from common.errors import BadRequest
+from common.errors import BadRequest, Refused
 from common.protocol import catalogs
 
 MAX_DEPTH = 200
@@ -117,10 +117,14 @@ def _check_catalog(catalog: dict[str, Any], raw: bytes) -> None:
         if configured.get("sync_mode") not in _SYNC_MODES:
             raise BadRequest(f"{path}.sync_mode: expected {' or '.join(_SYNC_MODES)}.")
     try:
-        catalogs.decode_catalog(raw)
+        decoded = catalogs.decode_catalog(raw)
     except msgspec.ValidationError as error:
         text, _, path = str(error).partition(" - at `$")
         raise BadRequest(f"catalog{path.rstrip('`')}: {text[:1].lower()}{text[1:]}.") from None
+    if files := [shown(stream.id.key) for stream in decoded.streams if stream.with_files]:
+        raise Refused(
+            f"catalog: include_files is set for {', '.join(files)}, and files are not kept, only rows: unset it."
+        )
 
 
 def _check_name(path: str, value: object) -> None:

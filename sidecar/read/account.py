@@ -1,9 +1,12 @@
 """Count one stream's records and report them."""
 
+from collections import Counter
 from typing import Any
 
 from common.protocol.messages import StreamStatus
 from sidecar.read.verdict import Status, StreamVerdict
+
+_CHANGES, _OTHER_CHANGES = 10, "OTHERS"
 
 
 class StreamAccount:
@@ -13,6 +16,8 @@ class StreamAccount:
         self.emitted = self.sent = self.stored = self.refused = self.bytes = 0
         self.gaps = 0
         """How often the source had sent more records than arrived."""
+        self.changes: Counter[str] = Counter()
+        """How many values the source changed before it sent them, by its word for it: NULLED, TRUNCATED."""
         self.since_state = 0
         self.after_complete = 0
         self.seen = False
@@ -53,6 +58,11 @@ class StreamAccount:
     def count_gap(self) -> None:
         """Count records, however many, that the source had sent and that did not arrive."""
         self.gaps += 1
+
+    def count_change(self, change: str) -> None:
+        """Count a value that the source changed; words beyond the first few count together."""
+        known = change in self.changes or len(self.changes) < _CHANGES
+        self.changes[change if known else _OTHER_CHANGES] += 1
 
     def on_state(self) -> None:
         """Begin the count up to the next state."""

@@ -12,15 +12,16 @@ from msgspec import Raw
 
 from common.failures import Failure
 from common.protocol.catalogs import MISSING, Catalog, StreamId
-from common.protocol.messages import Message
+from common.protocol.messages import Message, Record
 from common.store import Outcome
 from sidecar.bulker.client import Bulker
 from sidecar.bulker.upload import CapDeadline
-from sidecar.read import outcome
+from sidecar.read import outcome, record_extras
 from sidecar.read.checkpoints import Checkpoints, Save
 from sidecar.read.rejects import Rejects
 from sidecar.read.starts import starts
 from sidecar.read.state_messages import StateMessages
+from sidecar.read.stream import StreamWriter
 from sidecar.read.streams import Streams
 from sidecar.read.trace_messages import TraceMessages
 from sidecar.settings import SidecarSettings
@@ -50,6 +51,7 @@ class ReadConsumer:
         cap_deadline: CapDeadline,
     ) -> None:
         self._diagnostics, self._keep_config, self._cap_deadline = diagnostics, keep_config, cap_deadline
+        self._redact = redact
         bulker = Bulker(
             settings.bulker_url,
             settings.bulker_auth_token,
@@ -155,6 +157,8 @@ class ReadConsumer:
         for message in decode(block):
             record = message.record
             if record is not None and message.type == "RECORD":  # type: ignore[union-attr] # a record has a message
+                if not (record.meta is record.file is record.file_reference):  # one of them is not MISSING
+                    record_extras.take(record, self._stream_of(record), self._redact)
                 rows[record.stream if record.namespace is None else (record.stream, record.namespace)].append(
                     record.data
                 )
@@ -180,6 +184,9 @@ class ReadConsumer:
             if stream.account.refused > before:
                 self._rejects.log_last(stream)
         rows.clear()
+
+    def _stream_of(self, record: Record) -> StreamWriter:
+        return self._streams.find(StreamId(record.stream, record.namespace))
 
     def _on_message(self, message: Message) -> None:
         if message.record is not None:

@@ -1,5 +1,6 @@
 """Conclude a read from the source's exit code, its streams' statuses and Bulker's acknowledgements; pure."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -86,16 +87,17 @@ def of_read(run: Run, streams: Sequence[StreamWriter], problem: str = "") -> Out
 def of_stream(stream: StreamWriter, run: Run) -> StreamVerdict:
     """Return the verdict on one stream at the end of the run."""
     account, done = stream.account, complete(stream, run)
-    verdict = _with_failure(stream, run, done=done)
+    verdict, changed = _with_failure(stream, run, done=done), _changes(account.changes)
     if not verdict.error:
-        return msgspec.structs.replace(verdict, status=Status.SUCCESS, note=_note(stream))
+        return msgspec.structs.replace(verdict, status=Status.SUCCESS, note=_join(_note(stream), changed))
     error = verdict.error
     if stream.replaced and not (done and account.settled):
         error += _table_now(stream)
     if account.emitted != account.stored:
         error = f"{error} ({account.emitted} emitted, {account.stored} stored)"
     status = Status.PARTIAL if account.stored or (done and not stream.closed) else Status.FAILED
-    return msgspec.structs.replace(verdict, status=status, error=error, note=_note(stream) if done else "")
+    note = _join(_note(stream) if done else "", changed)
+    return msgspec.structs.replace(verdict, status=status, error=error, note=note)
 
 
 def unexplained(end: End) -> bool:
@@ -142,6 +144,18 @@ def _note(stream: StreamWriter) -> str:
     if stream.requests > 1 and not stream.incremental:
         return f"the table was filled by {stream.requests} requests, one after another: not at once"
     return ""
+
+
+def _changes(changes: Counter[str]) -> str:
+    """Return the note on values that the source itself changed."""
+    if not changes:
+        return ""
+    counts = ", ".join(f"{number} {change}" for change, number in changes.most_common())
+    return f"the source changed values before it sent them: {counts}"
+
+
+def _join(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
 
 
 def _table_now(stream: StreamWriter) -> str:

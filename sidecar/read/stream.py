@@ -161,6 +161,12 @@ class StreamWriter:
         self.account.on_error()
         self.verdict = self.verdict.fail_by_source(why, kind)
 
+    def refuse(self, why: str, kind: FailureKind) -> None:
+        """Take no rows of the stream, and leave the table as it was before the open request."""
+        if not self.closed:
+            self.fail(why, kind)
+            self._give_up()
+
     def hold_state(self, state: bytes) -> None:
         """Hold a state until the rows before it are acknowledged; it takes the place of the one before."""
         self.pending = PendingState(state, self.account.reached)
@@ -235,6 +241,9 @@ class StreamWriter:
         """Give the stream up: Bulker has rolled the open request back."""
         kind = FailureKind.BULKER_AWAY if isinstance(error, BulkerAway) else FailureKind.BULKER_REFUSED
         self.fail(self._redact(error.message), kind)
+        self._give_up()
+
+    def _give_up(self) -> None:
         self.closed = True
         self._end_acks(self.acked_through)
         self.abort()

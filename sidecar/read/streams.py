@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from common.failures import FailureKind
 from common.protocol.catalogs import Catalog, ConfiguredStream, Stream, StreamId
 from sidecar.bulker.client import Bulker
+from sidecar.read.record_extras import NO_FILES
 from sidecar.read.starts import Start
 from sidecar.read.stream import SEND_BYTES, StreamWriter
 
@@ -50,6 +52,9 @@ class Streams:
             for stream in catalog.streams
         }
         self.known = list(self._selected.values())
+        for stream in catalog.streams:
+            if stream.with_files:
+                self._selected[stream.id].refuse(f"its include_files is set, and {NO_FILES}", FailureKind.CONFIG_ERROR)
         self._names = Counter(writer.id.name for writer in self.known)
         self._by_name = {writer.id.name: writer for writer in self.known if self._names[writer.id.name] == 1}
         self._unselected: dict[StreamId, StreamWriter] = {}

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.fake_bulker import Bulk, FakeBulker
 from tests.support.in_process_sidecar import InProcessSidecar
-from tests.support.sidecar_process import catalog, record, state, status
+from tests.support.sidecar_process import catalog, record, state, status, trace_error
 from tests.support.warehouse import TOKEN, running_warehouse
 
 HUGE = 10**21
@@ -64,3 +64,88 @@ def test_columns_of_a_wide_schema_come_to_be(tmp_path: Path) -> None:
         assert reading.feed(record("plants", {"id": 1}), status("plants", "COMPLETE")).end().state == "SUCCESS"
         types = warehouse.types("plants")
     assert {types[name] for name in names} == {"DOUBLE"}
+
+
+def _changed(data: Any, *changes: Any, **more: Any) -> dict[str, Any]:
+    message = record("plants", data)
+    message["record"] |= {"meta": {"changes": list(changes)}} | more
+    return message
+
+
+@pytest.mark.fault(112)
+def test_values_that_the_source_changed_are_counted_and_noted(tmp_path: Path, bulker: FakeBulker) -> None:
+    """By stream and the source's word; the rows are stored, and the run is a success all the same."""
+    nulled = {"field": "name", "change": "NULLED", "reason": "SOURCE_SERIALIZATION_ERROR"}
+    cut = {"field": "bio", "change": "TRUNCATED", "reason": "SOURCE_FIELD_SIZE_LIMITATION"}
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants", "beds"))
+    reading.feed(record("beds", {"id": 1}), _changed({"id": 1}, nulled), _changed({"id": 2}, nulled, cut))
+    reading.feed(_changed({"id": 3}), record("plants", {"id": 4}) | {"meta": 1})
+    assert reading.end().state == "SUCCESS"
+    assert [row["id"] for row in bulker.rows("plants")] == [1, 2, 3, 4]
+    assert reading.streams["plants"]["note"] == "the source changed values before it sent them: 2 NULLED, 1 TRUNCATED"
+    assert "note" not in reading.streams["beds"]
+    assert any("2 NULLED, 1 TRUNCATED" in line for line in reading.log)
+
+
+@pytest.mark.parametrize(
+    "meta", [7, {"changes": "cut"}, {"changes": [5]}, {"changes": [{}]}, {"changes": {"change": None}}]
+)
+def test_a_change_of_any_shape_counts(tmp_path: Path, bulker: FakeBulker, meta: Any) -> None:
+    """Rather one too many than none."""
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants"))
+    reading.feed(_changed({"id": 1}, meta=meta)).end()
+    assert reading.streams["plants"]["note"].endswith(": 1 UNKNOWN")
+    assert bulker.rows("plants") == [{"id": 1}]
+
+
+@pytest.mark.parametrize("meta", [None, {}, {"changes": None}, {"changes": []}, {"sync_id": 3}])
+def test_a_record_without_changes_has_no_note(tmp_path: Path, bulker: FakeBulker, meta: Any) -> None:
+    """Many sources always send `meta`."""
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants"))
+    reading.feed(_changed({"id": 1}, meta=meta, file=None, file_reference=None))
+    assert reading.end().state == "SUCCESS"
+    assert "note" not in reading.streams["plants"]
+
+
+def test_changes_of_a_stream_that_fails_are_noted_too(tmp_path: Path, bulker: FakeBulker) -> None:
+    """However many words a source has for them; a secret in such a word is hidden."""
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants"), config={"password": "planted-1"})
+    words = ["planted-1", *(f"WORD {number}" for number in range(30))]
+    reading.feed(_changed({"id": 1}, *({"change": word} for word in words)), trace_error("broken", "plants"))
+    assert reading.end(1).state != "SUCCESS"
+    note = reading.streams["plants"]["note"]
+    assert "21 OTHERS" in note
+    assert "planted-1" not in note
+
+
+@pytest.mark.fault(113)
+@pytest.mark.parametrize(
+    "part", [{"file_reference": {"staging_file_url": "/tmp/a"}}, {"file": {"file_url": "/tmp/a"}, "data": {}}]
+)
+def test_a_stream_whose_records_come_with_files_is_refused(
+    tmp_path: Path, bulker: FakeBulker, part: dict[str, Any]
+) -> None:
+    """By name, with what to do: its table stays as it was, no state passes its files, and the others are read."""
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants", "beds", incremental=True), commit_seconds=0)
+    plain, filed = record("plants", {"id": 1}), record("plants", {"id": 2})
+    filed["record"] |= part
+    reading.feed(plain, filed, plain, state("plants", {"c": 1}), record("beds", {"id": 1}), state("beds", {"c": 1}))
+    outcome = reading.end()
+    assert outcome.state == "PARTIAL"
+    assert reading.streams["plants"]["status"] == "FAILED"
+    assert "plants: its records come with files (file" in outcome.reason
+    assert outcome.failure
+    assert outcome.failure.kind == "config_error"
+    assert (bulker.rows("plants"), bulker.rows("beds")) == ([], [{"id": 1}])
+    assert reading.states == {"beds": {"c": 1}}
+
+
+def test_a_stream_that_is_to_send_files_is_refused(tmp_path: Path, bulker: FakeBulker) -> None:
+    """Before its first record, whoever made the pod."""
+    selected = catalog("plants", "beds")
+    selected["streams"][0]["include_files"] = True
+    reading = InProcessSidecar(tmp_path, bulker.url, selected)
+    outcome = reading.feed(record("plants", {"id": 1}), record("beds", {"id": 1})).end()
+    assert (reading.streams["plants"]["status"], reading.streams["beds"]["status"]) == ("FAILED", "SUCCESS")
+    assert "plants: its include_files is set" in outcome.reason
+    assert bulker.rows("plants") == []

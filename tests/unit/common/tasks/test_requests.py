@@ -198,6 +198,13 @@ def test_a_bad_catalog_is_named_by_its_path(catalog: Any, message: str):
         _read(_body(catalog=catalog))
 
 
+def test_a_stream_with_files_is_refused_by_name():
+    """With 422; one that says that it has none is read."""
+    assert _read(_body(catalog={"streams": [STREAM | {"include_files": False}]})).catalog
+    with pytest.raises(Refused, match=r"include_files is set for 'users', and files are not kept"):
+        _read(_body(catalog={"streams": [STREAM | {"include_files": True}]}))
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
