@@ -26,7 +26,7 @@ def _refuses_huge(bulk: Bulk) -> tuple[int, dict[str, Any]] | None:
     return None
 
 
-@pytest.mark.fault(111)
+@pytest.mark.fault(67)
 @pytest.mark.parametrize("data", [{"id": HUGE}, {"id": 2**63}, {"id": 2, "o": {"n": {"m": -HUGE}}}])
 def test_an_integer_that_bulker_cannot_load_costs_one_record(tmp_path: Path, bulker: FakeBulker, data: Any) -> None:
     """It is refused by stream, number and member; its neighbours are stored and the state is saved."""
