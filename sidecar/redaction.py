@@ -5,13 +5,15 @@ import logging
 import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
+from functools import cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from common import nesting
-from sidecar.secret_forms import SHORTEST, forms_of
+from sidecar.secret_forms import COMMON_WORD, SHORTEST, forms_of
+from sidecar.secret_marks import SecretMarks
 
 MASK = "********"
 _SECRET_KEY = re.compile(
@@ -34,6 +36,8 @@ _SHORTEST_NUMBER = 6
 _MOST_DIGITS = 4300
 """Python's default limit for integers."""
 _WORDS = re.compile(r"[A-Za-z]+(?:[ .:/_-][A-Za-z]+)*(?:[0-9](?:\.[0-9])?)?")
+_ESCAPED = r"(?<=\\[abfnrtv])|(?<=\\x[0-9a-fA-F]{2})|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=\x1b\[[0-9]m)"
+"""Letters that end an escape sequence, not a word."""
 _PUBLIC_VALUES = frozenset({"true", "false", "null", "none", "oauth2.0", "oauth", "bearer", "basic", "client"})
 _VALUES = ("value", "val")
 _LABELS = ("name", "key", "header", "parameter", "param", "field")
@@ -59,7 +63,7 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets: frozenset[str] = frozenset()
-        self._marked: frozenset[str] = frozenset()
+        self._marks = SecretMarks()
         self._forms: list[str] = []
         self._wordless_forms: list[str] = []
         self._add(secrets)
@@ -79,13 +83,16 @@ class Redactor:
             text = json.dumps(_walk(forms, _decoded(text.encode())), ensure_ascii=False)
         return text.encode("utf-8", "replace")
 
-    def learn(self, config: bytes, marked: Iterable[str] = ()) -> None:
+    def learn(self, config: bytes, specification: bytes = b"") -> None:
         """Redact a (changed) configuration's secrets too: connectors renew tokens while they run.
 
-        `marked`: properties that are secrets from now on, whatever their names.
+        `specification`: the connector's own, if it is known; what it marks is secret from now on, whatever its name.
         """
-        self._marked |= frozenset(marked)
-        self._add(_leaves(_decoded(config), marked=self._marked))
+        if specification:
+            self._marks = SecretMarks(_decoded(specification))
+        decoded = _decoded(config)
+        self._add(_leaves(decoded, marked=self._marks.names))
+        self._add(_leaves(list(self._marks.values(decoded)), _Place.MARKED))
 
     def _add(self, secrets: Iterable[str]) -> None:
         # Replaced as a whole: another thread may be reading.
@@ -122,8 +129,14 @@ def _replace(forms: list[str], text: str) -> str:
     # One search each is many times faster than one regular expression for all.
     for form in forms:
         if form in text:
-            text = text.replace(form, MASK)
+            text = _alone(form).sub(MASK, text) if COMMON_WORD.fullmatch(form) else text.replace(form, MASK)
     return text
+
+
+@cache
+def _alone(word: str) -> re.Pattern[str]:
+    """Return a pattern for a word that is not a part of a longer one; `\\n`, `%3D` and the like before it are none."""
+    return re.compile(rf"(?:(?<![A-Za-z0-9_])|{_ESCAPED}){word}(?![A-Za-z0-9_])")
 
 
 def _walk(forms: list[str], value: Any) -> Any:
@@ -155,11 +168,12 @@ def _load(text: bytes | str) -> Any:
 
 
 class _Place(IntEnum):
-    """Whether a string is a secret by its place; AMONG_SECRETS: unless it looks like a word."""
+    """Whether a string is a secret by its place; AMONG_SECRETS: unless it looks like a word; MARKED: all within too."""
 
     PUBLIC = 0
     AMONG_SECRETS = 1
     SECRET = 2
+    MARKED = 3
 
 
 def _leaves(value: Any, place: _Place = _Place.PUBLIC, *, marked: frozenset[str] = frozenset()) -> Iterator[str]:
@@ -167,22 +181,35 @@ def _leaves(value: Any, place: _Place = _Place.PUBLIC, *, marked: frozenset[str]
     if isinstance(value, dict):
         labelled = any(isinstance(value.get(label), str) and _SECRET_KEY.search(value[label]) for label in _LABELS)
         for key, inner in value.items():
-            named = (labelled and key in _VALUES) or key in marked
-            yield from _leaves(inner, _Place.SECRET if named else _place(str(key), inner, place), marked=marked)
+            if key in marked or place is _Place.MARKED:
+                at = _Place.MARKED
+            else:
+                at = _Place.SECRET if labelled and key in _VALUES else _place(str(key), inner, place)
+            yield from _leaves(inner, at, marked=marked)
     elif isinstance(value, list):
         for inner in value:
             yield from _leaves(inner, place, marked=marked)
     elif isinstance(value, str):
-        if place is _Place.SECRET and value.lower() not in _PUBLIC_VALUES:
-            yield value
-            yield from _SCHEME.findall(value)
-        elif place is _Place.AMONG_SECRETS and not _looks_like_a_word(value):
-            yield value
-        yield from _within(value)
-        if value.lstrip().startswith(("{", "[")):
-            yield from _embedded(value)
-    elif place is _Place.SECRET and type(value) is int and len(str(value)) >= _SHORTEST_NUMBER:
+        yield from _of_text(value, place)
+    elif type(value) in {int, float} and _is_secret_number(value, place):
         yield str(value)
+
+
+def _is_secret_number(value: float, place: _Place) -> bool:
+    if place is _Place.SECRET:
+        return isinstance(value, int) and len(str(value)) >= _SHORTEST_NUMBER
+    return place is _Place.MARKED
+
+
+def _of_text(value: str, place: _Place) -> Iterator[str]:
+    if place >= _Place.SECRET and value.lower() not in _PUBLIC_VALUES:
+        yield value
+        yield from _SCHEME.findall(value)
+    elif place is _Place.AMONG_SECRETS and not _looks_like_a_word(value):
+        yield value
+    yield from _within(value)
+    if value.lstrip().startswith(("{", "[")):
+        yield from _embedded(value, place if place is _Place.MARKED else _Place.PUBLIC)
 
 
 def _place(key: str, value: Any, around: _Place) -> _Place:
@@ -199,11 +226,11 @@ def _is_public(key: str, value: Any) -> bool:
     return isinstance(value, str) and bool(_PUBLIC_KEY.search(key)) and _WORDS.fullmatch(value) is not None
 
 
-def _embedded(text: str) -> Iterator[str]:
+def _embedded(text: str, place: _Place) -> Iterator[str]:
     """Yield the secrets of JSON in a string, such as a service account."""
     try:
         nesting.check(text.encode("utf-8", "replace"))
-        yield from _leaves(_load(text))
+        yield from _leaves(_load(text), place)
     except (ValueError, RecursionError):
         return
 

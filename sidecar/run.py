@@ -94,7 +94,7 @@ class _Task:
         config = self._settings.file("config")
         self._redactor.learn(config)
         with self._patient() as db:
-            self._redactor.learn(config, self._secret_properties(db))
+            self._redactor.learn(config, self._specification(db))
             self._heartbeat.own_tables = db.transact(lambda db: db.run("ours_exist"))[0]["ours"]
         diagnostics = SourceDiagnostics(self._settings.package, self._logs)
         consumer = self._consumer = self._make_consumer(diagnostics)
@@ -118,13 +118,13 @@ class _Task:
                     self._outbox.retry()
         return pipes
 
-    def _secret_properties(self, db: Database) -> list[str]:
-        """Return the properties that the connector's specification marks as secrets, if it was asked for before."""
+    def _specification(self, db: Database) -> bytes:
+        """Return the connector's specification, which marks secrets; b"" if it was never asked for."""
         image = {"package": self._settings.package, "version": self._settings.package_version}
         try:
-            return [row["name"] for row in db.transact(lambda db: db.run("secret_properties", **image))]
+            return b"".join(row["specs"].encode() for row in db.transact(lambda db: db.run("specification", **image)))
         except TablesMissing:
-            return []
+            return b""
 
     def _make_consumer(self, diagnostics: SourceDiagnostics) -> ReadConsumer | SingleResult:
         if self._settings.command is not Command.READ:

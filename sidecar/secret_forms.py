@@ -10,6 +10,9 @@ from urllib.parse import quote, quote_plus
 SHORTEST = 4
 """Shorter values are common words: without them a log would be unreadable."""
 
+COMMON_WORD = re.compile(r"[A-Z]?[a-z]{3,10}|[A-Z]{4,11}|[0-9]{4,7}")
+"""Such values (`sync`, `postgres`, `1234`) are parts of other words: they are masked only where they stand alone."""
+
 
 def forms_of(secret: str) -> Iterator[str]:
     """Yield each form, some more than once, and some shorter than SHORTEST."""

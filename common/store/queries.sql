@@ -405,9 +405,5 @@ LIMIT 1;
 -- Another controller's database has only the caller's tables.
 SELECT to_regclass('$schema.syncctl_task') IS NOT NULL AS ours;
 
--- name: secret_properties
--- What a connector's specification marks as secret, at any depth.
-SELECT DISTINCT property.key AS name
-FROM source_spec, jsonb_path_query(specs, '$.**.properties ? (@.type() == "object")') AS properties,
-     jsonb_each(properties) AS property
-WHERE package = :package AND version = :version AND property.value -> 'airbyte_secret' = 'true'::jsonb;
+-- name: specification
+SELECT specs::text AS specs FROM source_spec WHERE package = :package AND version = :version AND specs IS NOT NULL;

@@ -189,9 +189,10 @@ def test_a_number_longer_than_python_s_own_hides_no_secret_from_us(digits: int) 
 def test_marked_properties_are_secrets_whatever_their_name() -> None:
     """At any depth, in lists too; and in a changed configuration as well, without being marked again."""
     hiding = _of({})
+    marked = {name: {"airbyte_secret": True} for name in ("shade", "rose", "leaf")}
     hiding.learn(
         b'{"colour":{"shade":"planted"},"rose":["thorny-1"],"leaf":12345678,"size":"large-one"}',
-        ["shade", "rose", "leaf"],
+        json.dumps({"connectionSpecification": {"properties": marked}}).encode(),
     )
     assert hiding.redact("planted thorny-1 12345678 large-one") == f"{MASK} {MASK} {MASK} large-one"
     hiding.learn(b'{"shade":"renewed"}')
@@ -237,3 +238,36 @@ def test_whatever_the_secret_it_is_gone(secret: str, before: str, after: str) ->
         return
     hidden = Redactor([secret]).redact(f"{before}<{secret}>{after}")
     assert f"<{secret}>" not in hidden
+
+
+@pytest.mark.parametrize("password", ["sync", "Sync", "SYNC", "postgres", "password", "1234"])
+@pytest.mark.fault(70)
+def test_a_common_word_as_a_password_garbles_no_other(password: str) -> None:
+    """It is hidden where it stands alone, whatever is around it, and left in words that it is a part of."""
+    redact = _of({"password": password}).redact
+    for word in (f"{password}ing", f"new{password}", f"{password}_id", f"my_{password}", f"{password}2"):
+        assert redact(f"{word} (all of it)") == f"{word} (all of it)"
+    around = [
+        '"',
+        "'",
+        "=",
+        ":",
+        "@",
+        "/",
+        "-",
+        ".",
+        ",",
+        "\n",
+        "\x7f",
+        "\x1b[0m",
+        "\\n",
+        "\\u0027",
+        "%3D",
+        "%40",
+        "é",
+        "密",
+        "\\x00",
+    ]
+    for before in ["", " ", *around]:
+        for after in ["", " ", *around]:
+            assert redact(f"{before}{password}{after}") == f"{before}{MASK}{after}"
