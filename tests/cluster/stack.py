@@ -63,7 +63,7 @@ class Stack:
         """Rows of a query on the deployment's Postgres, by psql beside it."""
         psql = "$(dirname $(readlink /proc/1/exe))/psql"
         wrapped = f"SELECT coalesce(json_agg(found), '[]') FROM ({query}) AS found"
-        url = "postgresql://sync:sync@127.0.0.1/sync"
+        url = "postgresql://sync:development-only@127.0.0.1/sync"
         text = f"{psql} -X -A -t {url} -c {shlex.quote(wrapped)}"
         return list(json.loads(kube.observe("exec", "-n", BACKING, "deploy/postgres", "--", "sh", "-c", text)))
 

@@ -13,9 +13,7 @@ pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(300)]
 
 NAMESPACE = "sync-original"
 WAREHOUSE = "http://warehouse.sync-backing.svc.cluster.local:3042"
-DATABASE = (
-    "postgresql://sync:sync@postgres.sync-backing.svc.cluster.local:5432/sync?search_path=newjitsu&sslmode=disable"
-)
+DATABASE = "postgresql://sync:development-only@postgres.sync-backing.svc.cluster.local:5432/sync?search_path=newjitsu&sslmode=disable"
 INIT = "mkfifo /pipes/stdout; mkfifo /pipes/stderr; cp /configmap/* /config/"
 SOURCE = (
     'eval "$AIRBYTE_ENTRYPOINT read --config /config/config.json --catalog /config/catalog.json '
