@@ -192,7 +192,7 @@ _FAILURE_TYPES = {
 
 def of_trace(failure_type: object) -> FailureKind:
     """Return the kind for the failure_type of a TRACE ERROR, whatever its JSON type."""
-    return _FAILURE_TYPES.get(str(failure_type), FailureKind.SOURCE_ERROR)
+    return _FAILURE_TYPES.get(str(failure_type).strip().lower(), FailureKind.SOURCE_ERROR)
 
 
 def of_exit(exit_code: int | None) -> FailureKind:

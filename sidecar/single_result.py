@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from common.failures import Failure, FailureKind
+from common.protocol import causes
 from common.protocol.catalogs import MISSING
 from common.protocol.commands import Command
 from common.protocol.messages import DECODE_ERRORS, ConnectionStatus, Discovered, Message
@@ -126,9 +127,11 @@ class SingleResult:
         reason, kind = self._diagnostics.reason(end.exit_code), self._diagnostics.kind(end)
         if end.stalled_seconds:
             last = f"; it last said: {self._diagnostics.last_line}" if self._diagnostics.last_line else ""
-            reason = f"The connector sent nothing for {end.stalled_seconds:.0f} s and was stopped{last}"
+            why = f"The connector sent nothing for {end.stalled_seconds:.0f} s and was stopped{last}"
+            reason = self._diagnostics.with_error(why)
         elif end.stopped:
-            reason = "The task was stopped from outside (SIGTERM) before the connector had answered."
+            why = "The task was stopped from outside (SIGTERM) before the connector had answered"
+            reason = f"{self._diagnostics.with_error(why)}."
         elif end.exit_code == 0 and not self._diagnostics.error and not self._diagnostics.fatal:
             reason = f"The connector ended without its {_EXPECTED[self._command]} message. {reason}"
             kind = FailureKind.NO_RESULT
@@ -144,7 +147,7 @@ class SingleResult:
     def _checked(self) -> Outcome:
         passed = msgspec.json.decode(self._found, type=ConnectionStatus).status == _PASSED
         status = msgspec.json.decode(self._redactor.redact_json(bytes(self._found)), type=ConnectionStatus)
-        text = status.text or ("" if passed else self._why_refused(status.status))
+        text = status.text if passed else self._why_refused(status)
         return Outcome(
             TaskState.SUCCESS if passed else TaskState.FAILED,
             reason="" if passed else text,
@@ -155,12 +158,15 @@ class SingleResult:
             failure=None if passed else Failure(FailureKind.CONFIG_ERROR, text),
         )
 
-    def _why_refused(self, status: str) -> str:
-        """Return a reason for a check that gives none."""
-        if status != "FAILED":
-            return f"The connector answered with the status {status[:40]!r}, which is neither SUCCEEDED nor FAILED."
-        known = self._diagnostics.error or self._diagnostics.fatal
-        return known or "The connector refused the configuration and gave no reason."
+    def _why_refused(self, found: ConnectionStatus) -> str:
+        """Return the check's own reason, with the best words beside it if it explains nothing."""
+        known = self._diagnostics.refusal
+        if found.text and not (known and causes.is_vague(found.text)):
+            return found.text
+        if found.status != "FAILED":
+            status = found.status[:40]
+            return f"The connector answered with the status {status!r}, which is neither SUCCEEDED nor FAILED."
+        return causes.explained(found.text, known) or "The connector refused the configuration and gave no reason."
 
 
 def _message_in(payload: Raw) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from common.protocol import causes
 from common.protocol.catalogs import MISSING, StreamId
 
 DECODE_ERRORS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
@@ -46,6 +47,7 @@ class Log(Struct, frozen=True, gc=False):
 
     level: Any = "INFO"
     message: Any = None
+    stack_trace: Any = None
 
 
 class Message(Struct, frozen=True, gc=False):
@@ -67,6 +69,7 @@ class TraceError(Struct, frozen=True):
 
     message: Any = None
     internal_message: Any = None
+    stack_trace: Any = None
     failure_type: Any = None
     stream_descriptor: Any = None
 
@@ -77,9 +80,20 @@ class TraceError(Struct, frozen=True):
 
     @property
     def sentence(self) -> str:
-        """Return the message for users, or the internal message if it is empty."""
-        texts = [text for text in (_text(self.message), _text(self.internal_message)) if text not in {"", "null"}]
-        return texts[0] if texts else "The connector reported an error without a text."
+        """The message for users, or the internal message if it is empty; with the cause if it explains nothing."""
+        shown, internal, stack_trace = self._texts
+        text = shown or internal or causes.NO_TEXT
+        return causes.explained(text, causes.of_error(internal, stack_trace)) if causes.is_vague(text) else text
+
+    @property
+    def details(self) -> list[str]:
+        """What else the error says, for the log."""
+        return [text for text in dict.fromkeys(self._texts[1:]) if text not in {"", self.sentence}]
+
+    @property
+    def _texts(self) -> tuple[str, str, str]:
+        shown, internal, trace = map(text_of, (self.message, self.internal_message, self.stack_trace))
+        return "" if shown == "null" else shown, "" if internal == "null" else internal, trace
 
 
 class StreamStatusTrace(Struct, frozen=True):
@@ -102,7 +116,7 @@ def _stream_id(descriptor: Any) -> StreamId | None:
         return StreamId(descriptor) if isinstance(descriptor, str) else None
 
 
-def _text(message: Any) -> str:
+def text_of(message: Any) -> str:
     """Return a message for people as text, whatever its JSON type; "" for null."""
     if message is None or isinstance(message, str):
         return (message or "").strip()
@@ -153,7 +167,8 @@ class Control(Struct, frozen=True):
         """The whole new configuration, if the message has one: a JSON object that is not empty."""
         config = bytes(self.connectorConfig.get("config", MISSING))
         usable = config[:1] == b"{" and not is_empty(config)
-        return config if self.type == "CONNECTOR_CONFIG" and usable else None
+        named = (self.type or "").strip().upper()
+        return config if named == "CONNECTOR_CONFIG" and usable else None
 
 
 class ConnectionStatus(Struct, frozen=True):
@@ -165,7 +180,7 @@ class ConnectionStatus(Struct, frozen=True):
     @property
     def text(self) -> str:
         """The message, whatever its JSON type; "" for none."""
-        return _text(self.message)
+        return text_of(self.message)
 
 
 class Discovered(Struct, frozen=True):

@@ -32,7 +32,9 @@ class TraceMessages:
             return
         if (error := trace.error) and error.stream:
             kind = failures.of_trace(error.failure_type)
-            self._streams.find(error.stream).fail_by_source(self._redact(error.sentence), kind)
+            self._streams.find(error.stream).fail_by_source(
+                self._diagnostics.explained(self._redact(error.sentence)), kind
+            )
         if trace.status is not None:
             self._on_status(trace.status)
 

@@ -9,11 +9,12 @@ from msgspec import Raw
 
 from common import failures
 from common.failures import FailureKind
-from common.protocol.messages import DECODE_ERRORS, TRACES, Control, Trace
+from common.protocol import causes
+from common.protocol.messages import DECODE_ERRORS, TRACES, Control, Trace, TraceError
 from sidecar.report.log_shipper import LogShipper
-from sidecar.source import lenient
+from sidecar.source import lenient, levels
 from sidecar.source.lines import TooLong
-from sidecar.source.log_messages import LEVELS, LogBuffer
+from sidecar.source.log_messages import LogBuffer
 from sidecar.source.pipes import End
 from sidecar.source.salvage import BadLine, Fault
 
@@ -22,6 +23,8 @@ _MALFORMED_LOGGED = 20
 _QUOTED_CHARACTERS = 200
 _LINE_CHARACTERS = 2000
 """How much of a line the reason of a failure may quote; the log has more of it."""
+_SIGNALS = range(129, 160)
+"""Exit codes of processes that a signal ended."""
 _STDERR_LINE_BYTES = 64 * 1024
 _HELD_BACK_BYTES = 16 * 1024
 
@@ -33,14 +36,15 @@ class SourceDiagnostics:
     """Collect what a connector reports beside its results, and log it. Secrets are redacted from all of it."""
 
     def __init__(self, package: str, logs: LogShipper) -> None:
-        self.error = ""
-        """The first error that names no stream."""
         self.error_kind: FailureKind | None = None
         """The kind of the first error of all: later ones are summaries, often of another type."""
         self.fatal = ""
+        """The last FATAL line, or why a message could not be used."""
         self.unreadable_error = self.unreadable_status = False
         """Whether there was an error, or a status, whose content could not be read."""
         self.malformed_lines = 0
+        self._error = ""
+        self._error_line = ""
         self._package = package
         self._logs = logs
         self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
@@ -77,15 +81,17 @@ class SourceDiagnostics:
 
     def drain_logs(self) -> None:
         """Decode and log all LOG messages so far: before anything that came after them is logged or asked."""
-        for levels, messages in self._pending_logs.take():
+        for named, messages in self._pending_logs.take():
             if not messages:
                 self.count_malformed("a LOG message without level and message")
                 continue
-            self._append(levels, messages)
-            if "FATAL" in levels:
+            self._append(named, messages)
+            last = self._pending_logs.last
+            if "FATAL" in last:
                 # The reason of the end if nothing else is.
-                last = len(levels) - 1 - levels[::-1].index("FATAL")
-                self.fatal = _short(self._logs.redact(messages[last]))
+                self.fatal = self._cause(last.pop("FATAL"))
+            if "ERROR" in last:
+                self._error_line = self._cause(last.pop("ERROR"))
 
     def log(self, level: str, message: str) -> None:
         """Log a line of the sidecar's own, behind the connector's."""
@@ -104,11 +110,11 @@ class SourceDiagnostics:
                 self.unreadable_trace(kind, "its shape is unknown")
             return None
         if error := trace.error:
-            self._log_lines(["ERROR"], [error.sentence])
+            self._log_error(error)
             self.error_kind = self.error_kind or failures.of_trace(error.failure_type)
             # The first one is the cause; later ones are summaries.
-            if error.stream is None and not self.error:
-                self.error = _short(self._logs.redact(error.sentence))
+            if error.stream is None and not self._error:
+                self._error = _short(self._logs.redact(error.sentence))
         elif trace.kind not in TRACES:
             self.count_malformed("a TRACE message of the unknown type", trace.type)
         return trace
@@ -128,9 +134,7 @@ class SourceDiagnostics:
     def on_bad_line(self, line: BadLine) -> None:
         """Log noise as it is; of a line that may hold a row log only a description."""
         if line.fault is Fault.NOISE:
-            first, _, _ = line.text[:_LINE_CHARACTERS].lstrip("[").partition(" ")
-            level = first.rstrip("]:").upper()
-            self._log_lines([level if level in LEVELS else "ERROR"], [line.text])
+            self._log_lines([levels.of_line(line.text[:_LINE_CHARACTERS]) or "ERROR"], [line.text])
         elif line.fault is Fault.BROKEN:
             kind = f"a {line.envelope.type} message" if line.envelope.type else "a line"
             self.count_malformed(f"{kind} that cannot be read ({line.why})")
@@ -171,11 +175,13 @@ class SourceDiagnostics:
 
     def reason(self, exit_code: int | None) -> str:
         """Return why a connector ended without a result: its error, its fatal log line, else its last lines."""
-        if self.error or self.fatal:
-            return self.error or self.fatal
+        if known := self.error or self.fatal:
+            # Killed by a signal: the platform may know another cause.
+            killed = exit_code is not None and exit_code in _SIGNALS
+            return f"{known} (it ended with exit code {exit_code})" if killed else known
         code = "an unknown exit code" if exit_code is None else f"exit code {exit_code}"
-        if lines := "\n".join(self._redacted_lines).strip():
-            return f"The connector ended with {code}. It last said:\n{lines}"
+        if self._last_said:
+            return f"The connector ended with {code}. It last said:\n{self._last_said}"
         nothing = "nothing that could be used (the log tells what)" if self.malformed_lines else "nothing"
         return f"The connector ended with {code} and printed {nothing}."
 
@@ -192,12 +198,32 @@ class SourceDiagnostics:
         """Return why incomplete streams were not completed."""
         if end.stalled_seconds:
             last = f"the last line was: {self.last_line}" if self.last_line else "it never said a word"
-            return f"the source sent nothing for {end.stalled_seconds:.0f} s and was stopped; {last}"
+            return self.with_error(f"the source sent nothing for {end.stalled_seconds:.0f} s and was stopped; {last}")
         if end.stopped:
-            return "the task was stopped from outside (SIGTERM)"
+            return self.with_error("the task was stopped from outside (SIGTERM)")
         if end.exit_code is None and expects_exit_code:
-            return "not success: no exit code of the source, it was killed or never ran to its end"
+            return self.with_error("not success: no exit code of the source, it was killed or never ran to its end")
         return self.reason(end.exit_code)
+
+    def with_error(self, why: str) -> str:
+        """Return why the source was ended from outside, with the error that it had reported before."""
+        known = self.error or self.fatal
+        return f"{why}; before that it reported: {known}" if known and known not in why else why
+
+    @property
+    def error(self) -> str:
+        """The first error that names no stream; with the last line of an error if it explains nothing."""
+        return self.explained(self._error)
+
+    @property
+    def refusal(self) -> str:
+        """Why a check was refused that gives no reason; "" if the connector printed nothing at all."""
+        said = f"The connector refused the configuration. It last said:\n{self._last_said}" if self._last_said else ""
+        return self.error or self.fatal or self._error_line or said
+
+    def explained(self, text: str) -> str:
+        """Return a text of the connector, with its fatal or last error line if the text explains nothing."""
+        return causes.explained(text, self.fatal or self._error_line) if text and causes.is_vague(text) else text
 
     @property
     def last_line(self) -> str:
@@ -207,6 +233,19 @@ class SourceDiagnostics:
     @property
     def _redacted_lines(self) -> list[str]:
         return [_short(self._logs.redact(text)) for text in self._last_lines]
+
+    @property
+    def _last_said(self) -> str:
+        return "\n".join(self._redacted_lines).strip()
+
+    def _cause(self, text: str) -> str:
+        return _short(self._logs.redact(causes.of_traceback(text)))
+
+    def _log_error(self, error: TraceError) -> None:
+        self._log_lines(["ERROR"], [error.sentence])
+        # For the log alone: stack traces are no last words.
+        if details := error.details:
+            self._logs.log_all(["ERROR"] * len(details), details, self._package)
 
     def _log_lines(self, levels: list[str], texts: list[str]) -> None:
         self.drain_logs()

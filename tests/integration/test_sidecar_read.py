@@ -61,7 +61,7 @@ def test_log_messages_that_come_together_are_logged_one_by_one(tmp_path: Path, b
     reading.feed(log("one"), record("plants", {"id": 1}), log("two planted-1", "DEBUG"), "noise", log("three", "ODD"))
     reading.feed(log("four", "FATAL"), *broken, record("plants", 7), log("five\nof two lines"), status("plants", "X"))
     reading.feed({"type": "LOG"}, log("six"), log("x" * 40_000 + "planted-1"))
-    first = ["INFO one", "DEBUG two ********", "ERROR noise", "INFO three", "FATAL four"]
+    first = ["INFO one", "DEBUG two ********", "ERROR noise", "INFO [ODD] three", "FATAL four"]
     odd = ["WARN The connector wrote a LOG message without level and message; it was ignored."]
     assert reading.log[:9] == [
         *first, *odd * 2, "INFO five\nof two lines",

@@ -44,6 +44,7 @@ def test_the_sidecar_uses_few_modules_of_common() -> None:
         "common.DATABASE_SCHEMA",
         "common.protocol.messages",
         "common.protocol.catalogs",
+        "common.protocol.causes",
         "common.protocol.commands",
         "common.errors",
         "common.nesting",
