@@ -3,6 +3,7 @@
 One table for the sidecar, the sweep, `cancel` and the start of a task.
 """
 
+import re
 from enum import StrEnum
 from typing import Any
 
@@ -182,6 +183,12 @@ class Failure(Struct, frozen=True):
         return known | {"advice": policy.advice, "retryable": policy.retry}
 
 
+_MEMORY = re.compile(
+    r"memory usage exceeded critical threshold|java\.lang\.OutOfMemoryError|\bMemoryError\b"
+    r"|JavaScript heap out of memory",
+    re.IGNORECASE,
+)
+"""The CDK's memory monitor, and how the usual interpreters put it."""
 _FAILURE_TYPES = {
     "config_error": FailureKind.CONFIG_ERROR,
     "transient_error": FailureKind.TRANSIENT_ERROR,
@@ -190,8 +197,15 @@ _FAILURE_TYPES = {
 }
 
 
-def of_trace(failure_type: object) -> FailureKind:
-    """Return the kind for the failure_type of a TRACE ERROR, whatever its JSON type."""
+def of_words(text: str) -> FailureKind | None:
+    """Return the kind that a connector's words alone show."""
+    return FailureKind.OUT_OF_MEMORY if _MEMORY.search(text) else None
+
+
+def of_trace(failure_type: object, text: str = "") -> FailureKind:
+    """Return the kind for the failure_type of a TRACE ERROR, whatever its JSON type, and its text."""
+    if kind := of_words(text):
+        return kind
     return _FAILURE_TYPES.get(str(failure_type).strip().lower(), FailureKind.SOURCE_ERROR)
 
 

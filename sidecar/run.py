@@ -107,7 +107,7 @@ class _Task:
         return consumer.settle(pipes.end, self._insist)
 
     def _follow(self, diagnostics: SourceDiagnostics, consumer: ReadConsumer | SingleResult) -> Pipes:
-        with Pipes(self._settings, self._shutdown) as pipes:
+        with Pipes(self._settings, self._shutdown, consumer.waits_until) as pipes:
             for event, data in pipes.chunks():
                 if event is PipeEvent.STDOUT:
                     consumer.on_stdout(data)

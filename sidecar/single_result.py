@@ -57,6 +57,10 @@ class SingleResult:
         """Log what has waited long enough."""
         self._diagnostics.tick()
 
+    def waits_until(self) -> float:
+        """Return 0: no stream waits for a quota."""
+        return 0.0
+
     def settle(self, end: End, insist: Callable[[], None]) -> Outcome:
         """Return the outcome: a result counts whatever else was printed before or after it.
 

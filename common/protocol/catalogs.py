@@ -54,7 +54,7 @@ class Stream(Struct, frozen=True):
 
 
 class ConfiguredStream(Struct, frozen=True):
-    """A selected stream and how to read it. The last two members are written by `with_wishes`."""
+    """A selected stream and how to read it; `with_wishes` writes `deduplicate` and `add_meta`."""
 
     stream: Stream
     sync_mode: str = SyncMode.FULL_REFRESH

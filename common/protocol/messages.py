@@ -6,6 +6,7 @@ and a state are passed on as the bytes that came, so numbers keep all their digi
 
 import hashlib
 import json
+import math
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +21,12 @@ DECODE_ERRORS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 TRACES = frozenset({"ERROR", "STREAM_STATUS", "ESTIMATE", "ANALYTICS"})
 """The kinds of TRACE."""
+
+
+RATE_LIMITED = "RATE_LIMITED"
+"""The reason of a status: the source waits until it may ask its API again."""
+_MILLISECONDS = 1e11
+"""Larger times are no seconds."""
 
 
 class StreamStatus(StrEnum):
@@ -101,11 +108,32 @@ class StreamStatusTrace(Struct, frozen=True):
 
     status: str
     stream_descriptor: Any = None
+    reasons: Any = None
 
     @property
     def stream(self) -> StreamId | None:
         """The stream, if the status names one."""
         return _stream_id(self.stream_descriptor)
+
+    @property
+    def quota_reset(self) -> float | None:
+        """Until when the source waits for its quota, in Unix seconds; infinity without a time, None if it does not."""
+        for reason in (*(self.reasons if isinstance(self.reasons, list) else [self.reasons]), self.status):
+            known = reason if isinstance(reason, dict) else {"type": reason}
+            if str(known.get("type")).strip().upper() == RATE_LIMITED:
+                limit = known.get("rate_limited")
+                return _seconds(limit.get("quota_reset") if isinstance(limit, dict) else None)
+        return None
+
+
+def _seconds(milliseconds: Any) -> float:
+    """Return a time in Unix seconds, also one that came in seconds; infinity if it is none."""
+    try:
+        time = float(milliseconds)
+    except (TypeError, ValueError, OverflowError):
+        return math.inf
+    seconds = time / 1000 if time >= _MILLISECONDS else time
+    return seconds if 0 < seconds < _MILLISECONDS else math.inf
 
 
 def _stream_id(descriptor: Any) -> StreamId | None:

@@ -1,6 +1,7 @@
 """The Airbyte protocol's STATE messages as msgspec types, and the keys that states are saved under."""
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
@@ -10,6 +11,8 @@ from common.protocol.messages import DECODE_ERRORS
 
 GLOBAL_STATE_KEY = "_GLOBAL_STATE"
 LEGACY_STATE_KEY = "_LEGACY_STATE"
+_MANY = 1e15
+"""More records than any source has."""
 
 
 class StateKind(StrEnum):
@@ -35,9 +38,20 @@ class GlobalState(Struct, frozen=True):
 
 
 class Statistics(Struct, frozen=True):
-    """The source's count of records since its last STATE; current connectors send a float."""
+    """The source's counts of records since its last STATE; current connectors send floats."""
 
     recordCount: float | None = None  # noqa: N815 - the protocol's spelling
+    rejectedRecordCount: Any = None  # noqa: N815 - the protocol's spelling
+
+    @property
+    def rejected(self) -> int:
+        """How many records the source itself rejected, so that they never came."""
+        count = self.rejectedRecordCount
+        return int(count) if isinstance(count, int | float) and 0 < count < _MANY else 0
+
+    def agrees(self, arrived: int) -> bool:
+        """Return whether so many records are what the source counted, with those that it rejected or without."""
+        return self.recordCount is None or self.recordCount in {arrived, arrived + self.rejected}
 
 
 class StateMessage(Struct, frozen=True):
@@ -68,10 +82,9 @@ class StateMessage(Struct, frozen=True):
         return (LEGACY_STATE_KEY, self.data) if self.kind == StateKind.LEGACY else None
 
     @property
-    def record_count(self) -> float | None:
-        """The source's count of records; None if missing or unreadable: the state is valid all the same."""
+    def statistics(self) -> Statistics:
+        """The source's counts; empty if missing or unreadable: the state is valid all the same."""
         try:
-            stats = msgspec.json.decode(self.sourceStats or b"null", type=Statistics | None)
+            return msgspec.json.decode(self.sourceStats or b"null", type=Statistics | None) or Statistics()
         except DECODE_ERRORS:
-            return None
-        return stats.recordCount if stats else None
+            return Statistics()

@@ -71,7 +71,7 @@ class Retries:
         self._where, self._settings, self._rules = where, settings, rules
 
     def create_next(self, row: SweptTask, failure: Failure) -> NextAttempt | str | None:
-        """Create the next attempt's pod and Secret. Return None if what it needs is gone, or why the cluster refuses it.
+        """Create the next attempt's pod and Secret. Return None if what it needs is gone, or why it is refused.
 
         Raise an error that may pass, for as long as a pod may take to start: the ended pod, and its Secret, stay.
         """

@@ -1,6 +1,8 @@
 """Count one stream's records and report them."""
 
+import math
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 from common.protocol.messages import StreamStatus
@@ -26,6 +28,8 @@ class StreamAccount:
         self.reported: StreamStatus | None = None
         self.last_status = ""
         """The source's last status as it was sent, known to the protocol or not."""
+        self.limited_until: float | None = None
+        """Until when the source waits for its quota (StreamStatusTrace.quota_reset)."""
 
     @property
     def reached(self) -> int:
@@ -41,7 +45,7 @@ class StreamAccount:
         """Count records that arrived."""
         self.emitted += rows
         self.since_state += rows
-        self.seen, self.last_was_state = True, False
+        self.seen, self.last_was_state, self.limited_until = True, False, None
         if self.reported is StreamStatus.COMPLETE:
             self.after_complete += rows
 
@@ -54,6 +58,11 @@ class StreamAccount:
         """Count rows that Bulker answered for, or that cannot be sent."""
         self.stored += stored
         self.refused += refused
+
+    def count_rejected(self, rows: int) -> None:
+        """Count records that the source rejected, and did not send."""
+        self.emitted += rows
+        self.refused += rows
 
     def count_gap(self) -> None:
         """Count records, however many, that the source had sent and that did not arrive."""
@@ -72,15 +81,24 @@ class StreamAccount:
         """Keep in mind that the source named the stream."""
         self.seen = True
 
-    def on_status(self, text: str, status: StreamStatus | None) -> None:
+    def on_status(self, text: str, status: StreamStatus | None, limited_until: float | None = None) -> None:
         """Keep the source's status; None for a text that the protocol does not know."""
-        self.seen, self.last_status = True, text
+        self.seen, self.last_status, self.limited_until = True, text, limited_until
         self.reported = status or self.reported
+
+    @property
+    def limit(self) -> str:
+        """What the source waits for; "" if it does not."""
+        if self.limited_until is None or math.isinf(self.limited_until):
+            return "rate limited" if self.limited_until else ""
+        at, now = datetime.fromtimestamp(self.limited_until, UTC), datetime.now(UTC)
+        return f"rate limited until {at:{'%H:%M' if at.date() == now.date() else '%Y-%m-%d %H:%M'}} UTC"
 
     def report(self, verdict: StreamVerdict) -> dict[str, Any]:
         """Return the stream's entry in GET /tasks/<id>."""
         counts = {"emitted": self.emitted, "sent": self.sent, "stored": self.stored, "refused": self.refused}
-        note = {"note": verdict.note} if verdict.note else {}
+        text = verdict.note or (self.limit if verdict.status is Status.PENDING else "")
+        note = {"note": text} if text else {}
         # Some sources report no status before the first record.
         begun = verdict.status is Status.PENDING and (self.reached or self.reported)
         status = Status.RUNNING if begun else verdict.status

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from common.failures import FailureKind
+from common.protocol.states import Statistics
 from sidecar.read.stream import StreamWriter
 from sidecar.read.streams import Streams
 
@@ -22,6 +23,7 @@ Save = Callable[[str, bytes, Callable[[str], None]], None]
 """Save one state under its key, now or later; call back with the reason if it never can be saved."""
 _TICK_SECONDS = 0.25
 _NAMED = 5
+_REJECTED = "the source itself rejected records of this stream, and did not send them"
 _PAST_GAP = "its state was not saved: rows before it were given up. The next run reads them again"
 
 
@@ -45,11 +47,13 @@ class Checkpoints:
         self._commit_seconds = commit_seconds
         self._shared: _SharedState | None = None
         self._shares = False
+        self.rejected = 0
+        """How many records the source rejected before a state of all streams, so that it names none."""
         self._shared_since = time.monotonic()
         self._tick_at = 0.0
 
-    def take_stream(self, stream: StreamWriter, state: bytes, counted: float | None) -> None:
-        """Take a STREAM state; `counted` is the source's count of records since the state before."""
+    def take_stream(self, stream: StreamWriter, state: bytes, counted: Statistics) -> None:
+        """Take a STREAM state; `counted` are the source's counts of records since the state before."""
         self.count_stream(stream, counted)
         if stream.closed:
             return
@@ -60,17 +64,20 @@ class Checkpoints:
         if self._due(stream):
             self.commit(stream)
 
-    def count_stream(self, stream: StreamWriter, counted: float | None) -> None:
-        """Compare the source's count of a stream's records since the state before."""
+    def count_stream(self, stream: StreamWriter, counted: Statistics) -> None:
+        """Compare the source's count of a stream's records since the state before; refuse those that it rejected."""
         arrived = stream.account.since_state
-        if counted is not None and counted != arrived:
+        if not counted.agrees(arrived):
             stream.fail(_miscount(counted, arrived))
-            if counted > arrived:
+            if _counted(counted) > arrived:
                 stream.mark_gap()
+        if counted.rejected:
+            stream.account.count_rejected(counted.rejected)
+            stream.fail(_REJECTED, FailureKind.ROWS_REFUSED)
         stream.account.on_state()
 
-    def take_shared(self, key: str, state: bytes, counted: float | None) -> None:
-        """Take a GLOBAL or LEGACY state; its count is of all streams together."""
+    def take_shared(self, key: str, state: bytes, counted: Statistics) -> None:
+        """Take a GLOBAL or LEGACY state; its counts are of all streams together."""
         self.count_shared(counted)
         self._shares = True
         if lossy := [stream for stream in self._streams if stream.past_gap]:
@@ -80,14 +87,15 @@ class Checkpoints:
         if self._shared_due():
             self._commit_shared()
 
-    def count_shared(self, counted: float | None) -> None:
+    def count_shared(self, counted: Statistics) -> None:
         """Compare the source's count of all streams' records since the state before."""
         arrived = sum(stream.account.since_state for stream in self._all.all)
-        if counted is not None and counted != arrived:
+        if not counted.agrees(arrived):
             self._add_problem(_miscount(counted, arrived))
-            if counted > arrived:
+            if _counted(counted) > arrived:
                 for stream in self._streams:
                     stream.mark_gap()
+        self.rejected += counted.rejected
         for stream in self._all.all:
             stream.account.on_state()
 
@@ -185,8 +193,12 @@ class Checkpoints:
         self.problem = self.problem or problem
 
 
-def _miscount(counted: float, arrived: int) -> str:
-    text = f"the source counted {counted:.15g} records up to its checkpoint, and {arrived} arrived"
-    if counted <= arrived:
+def _counted(counted: Statistics) -> float:
+    return counted.recordCount or 0.0
+
+
+def _miscount(counted: Statistics, arrived: int) -> str:
+    text = f"the source counted {_counted(counted):.15g} records up to its checkpoint, and {arrived} arrived"
+    if _counted(counted) <= arrived:
         return text
     return f"{text}: no state from there on is saved, so that the next run reads the missing ones again"

@@ -95,6 +95,10 @@ class ReadConsumer:
         self._diagnostics.tick()
         self._checkpoints.tick()
 
+    def waits_until(self) -> float:
+        """Return until when the connector may be silent because of its source, in Unix seconds."""
+        return self._streams.limited_until
+
     def settle(self, end: End, insist: Callable[[], None]) -> Outcome:
         """Commit what may be committed once the connector is done, abort the rest, and return the outcome.
 
@@ -138,6 +142,7 @@ class ReadConsumer:
             errored=self._diagnostics.unreadable_error or bool(self._diagnostics.error),
             cause=cause,
             lost_records=self._rejects.nameless,
+            rejected=self._checkpoints.rejected,
         )
 
     def _conclude(self, run: outcome.Run) -> Outcome:

@@ -24,7 +24,7 @@ class Run(Struct, frozen=True):
 
     `statuses`: it reports STREAM_STATUS (older sources do not). `spoke`: it sent a record, state or status; one that
     did not has read nothing, whatever its exit code. `stated`: it sent a state. `errored`: it reported an error of the
-    whole run.
+    whole run. `rejected`: records that it rejected before a state of all streams.
     """
 
     end: End
@@ -35,6 +35,7 @@ class Run(Struct, frozen=True):
     stated: bool = False
     errored: bool = False
     lost_records: int = 0
+    rejected: int = 0
 
     @property
     def clean(self) -> bool:
@@ -128,7 +129,7 @@ def _kind(run: Run, verdicts: _Verdicts, problem: str) -> FailureKind:
         return run.cause.kind
     if kind := next((verdict.kind for _, verdict in verdicts if verdict.kind), None):
         return kind
-    if run.lost_records:
+    if run.lost_records or run.rejected:
         return FailureKind.ROWS_REFUSED
     return FailureKind.STATE_LOST if problem else FailureKind.INCOMPLETE
 
@@ -176,7 +177,7 @@ def _why_incomplete(stream: StreamWriter, run: Run) -> str:
 def _overall(run: Run, verdicts: _Verdicts, problem: str) -> TaskState:
     statuses = {verdict.status for _, verdict in verdicts}
     if statuses <= {Status.SUCCESS}:
-        if run.well and not problem and not run.lost_records:
+        if run.well and not problem and not run.lost_records and not run.rejected:
             return TaskState.SUCCESS
         return TaskState.PARTIAL if statuses else TaskState.FAILED
     return TaskState.FAILED if statuses == {Status.FAILED} else TaskState.PARTIAL
@@ -187,6 +188,8 @@ def _reason(run: Run, verdicts: _Verdicts, problem: str) -> str:
     parts = [problem] if problem else []
     if run.lost_records:
         parts.append(f"{run.lost_records} record lines could not be read and name no stream")
+    if run.rejected:
+        parts.append(f"the source itself rejected {run.rejected} records, and did not send them")
     if not run.well:
         parts.insert(0, run.cause.message)
     bad = [(key, verdict) for key, verdict in verdicts if verdict.status is not Status.SUCCESS]

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Raw
 
-from common.protocol.catalogs import MISSING
+from common.protocol.catalogs import MISSING, StreamId
 from common.protocol.messages import DECODE_ERRORS, Message, is_empty
-from common.protocol.states import StateKind, StateMessage, StreamState
+from common.protocol.states import StateKind, StateMessage, Statistics, StreamState
 from sidecar.read.checkpoints import Checkpoints
 from sidecar.read.streams import Streams
 from sidecar.source import surrogates
@@ -23,6 +23,8 @@ class StateMessages:
 
     def __init__(self, streams: Streams, checkpoints: Checkpoints, diagnostics: SourceDiagnostics) -> None:
         self._streams, self._checkpoints, self._diagnostics = streams, checkpoints, diagnostics
+        self._positioned: set[StreamId] = set()
+        """Streams that sent a state with content."""
         self.stated = False
         """Whether there was a state at all."""
 
@@ -43,10 +45,10 @@ class StateMessages:
             self.miss(raw, "its shape is unknown")
             return
         if state.kind == StateKind.STREAM and state.stream is not None:
-            self._take_stream(state.stream, state.record_count, restore)
+            self._take_stream(state.stream, state.statistics, restore)
         elif state.shared and not is_empty(bytes(state.shared[1])):
             key, content = state.shared
-            self._checkpoints.take_shared(key, restore(bytes(content)), state.record_count)
+            self._checkpoints.take_shared(key, restore(bytes(content)), state.statistics)
         else:
             self._on_empty_state(raw, state)
             return
@@ -57,18 +59,21 @@ class StateMessages:
         if _has_content(bytes(raw)):
             self._checkpoints.miss_state(why)
 
-    def _take_stream(self, state: StreamState, counted: float | None, restore: Callable[[bytes], bytes]) -> None:
+    def _take_stream(self, state: StreamState, counted: Statistics, restore: Callable[[bytes], bytes]) -> None:
         stream, content = self._streams.find(state.stream_descriptor), bytes(state.stream_state)
-        if stream.incremental and stream.resumes and is_empty(content):
-            # Saved, it would replace the state that this run resumed from: the next run would read everything again.
+        empty = is_empty(content)
+        if stream.incremental and empty and (stream.resumes or stream.id in self._positioned):
+            # Saved, it would replace a position: the next run would read everything again.
             self._checkpoints.count_stream(stream, counted)
         else:
+            if not empty:
+                self._positioned.add(stream.id)
             self._checkpoints.take_stream(stream, restore(content), counted)
 
     def _on_empty_state(self, raw: Raw, state: StateMessage) -> None:
         """Its count counts; but it is nothing to go on from, so it takes no other's place."""
         if state.shared:
-            self._checkpoints.count_shared(state.record_count)
+            self._checkpoints.count_shared(state.statistics)
             self.stated = self.stated or state.shared[1] != MISSING
         self._diagnostics.count_malformed("a STATE message without the state of its type", state.type)
         self.miss(raw, "it lacks the state of its type")

@@ -71,6 +71,11 @@ class Streams:
         """Every stream that the catalog or the source has named."""
         return [*self.known, *self._unselected.values()]
 
+    @property
+    def limited_until(self) -> float:
+        """Until when the source waits for a quota, in Unix seconds; 0 if it does not."""
+        return max((writer.account.limited_until or 0.0 for writer in self.all), default=0.0)
+
     def find(self, stream: StreamId) -> StreamWriter:
         """Return the stream's writer. A descriptor without its namespace still finds the only stream of that name."""
         if stream.namespace == "":

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec import Raw
 
 from common import failures
-from common.protocol.messages import StreamStatus, StreamStatusTrace
+from common.protocol.messages import RATE_LIMITED, StreamStatus, StreamStatusTrace
 from sidecar.read.checkpoints import Checkpoints
 from sidecar.read.streams import Streams
 from sidecar.source.diagnostics import SourceDiagnostics
@@ -31,7 +31,7 @@ class TraceMessages:
         if trace is None:
             return
         if (error := trace.error) and error.stream:
-            kind = failures.of_trace(error.failure_type)
+            kind = failures.of_trace(error.failure_type, error.sentence)
             self._streams.find(error.stream).fail_by_source(
                 self._diagnostics.explained(self._redact(error.sentence)), kind
             )
@@ -44,7 +44,10 @@ class TraceMessages:
             self._diagnostics.unreadable_trace("STREAM_STATUS", "a status that names no stream")
             return
         stream, status = self._streams.find(trace.stream), _known(trace.status)
-        stream.account.on_status(self._redact(trace.status)[:_STATUS_CHARACTERS], status)
+        before, reset = stream.account.limit, trace.quota_reset
+        stream.account.on_status(self._redact(trace.status)[:_STATUS_CHARACTERS], status, reset)
+        if (limit := stream.account.limit) not in {"", before}:
+            self._diagnostics.log("INFO", f"Stream {stream.id.key} is {limit}.")
         if status is None:
             self._diagnostics.unknown_status(trace.status)
         elif status is StreamStatus.INCOMPLETE:
@@ -57,7 +60,8 @@ class TraceMessages:
 
 
 def _known(text: str) -> StreamStatus | None:
+    word = text.strip().upper()
     try:
-        return StreamStatus(text.strip().upper())
+        return StreamStatus.RUNNING if word == RATE_LIMITED else StreamStatus(word)
     except ValueError:
         return None

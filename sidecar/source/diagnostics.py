@@ -111,7 +111,7 @@ class SourceDiagnostics:
             return None
         if error := trace.error:
             self._log_error(error)
-            self.error_kind = self.error_kind or failures.of_trace(error.failure_type)
+            self.error_kind = self.error_kind or failures.of_trace(error.failure_type, error.sentence)
             # The first one is the cause; later ones are summaries.
             if error.stream is None and not self._error:
                 self._error = _short(self._logs.redact(error.sentence))
@@ -191,7 +191,7 @@ class SourceDiagnostics:
             return FailureKind.STALLED
         if end.stopped:
             return FailureKind.STOPPED
-        fatal = FailureKind.SOURCE_ERROR if self.fatal else None
+        fatal = (failures.of_words(self.fatal) or FailureKind.SOURCE_ERROR) if self.fatal else None
         return self.error_kind or fatal or failures.of_exit(end.exit_code)
 
     def end_reason(self, end: End, *, expects_exit_code: bool) -> str:

@@ -4,7 +4,7 @@ import fcntl
 import os
 import selectors
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Self
 
@@ -45,11 +45,11 @@ class Pipes:
     """Both pipes of one connector: iterate `chunks`, then read `end`.
 
     Opened with O_NONBLOCK: a FIFO is silent before its first writer and at EOF after its last; both open in
-    whatever order the connector opens them.
+    whatever order the connector opens them. `waits_until`: see Streams.limited_until.
     """
 
-    def __init__(self, settings: SidecarSettings, stop: Shutdown) -> None:
-        self._settings, self._shutdown = settings, stop
+    def __init__(self, settings: SidecarSettings, stop: Shutdown, waits_until: Callable[[], float] = float) -> None:
+        self._settings, self._shutdown, self._waits_until = settings, stop, waits_until
         self._selector = selectors.DefaultSelector()
         self._selector.register(stop.woken, selectors.EVENT_READ, PipeEvent.TICK)
         self._quiet = 0.0
@@ -110,10 +110,15 @@ class Pipes:
             if min(self._quiet, waited) > self._settings.drain_seconds or waited > _HELD_OPEN_SECONDS:
                 self.end = End(exit_code=code, stopped=self._shutdown.requested, held_open=True)
                 return True
-        elif 0 < self._settings.stall_timeout_seconds < self._quiet:
+        elif self._stalled():
             self.end = End(stalled_seconds=self._quiet)
             return True
         return False
+
+    def _stalled(self) -> bool:
+        """Whether the connector was silent for too long, counted from the end of a rate limit if it reported one."""
+        longest = self._settings.stall_timeout_seconds
+        return 0 < longest < self._quiet and time.time() - self._waits_until() > longest
 
     def _read(self, descriptor: int) -> bytes:
         """Return up to READ_BYTES; close the pipe at its EOF."""

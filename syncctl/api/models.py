@@ -25,6 +25,7 @@ class StreamProgress(Struct, frozen=True):
     refused: int = 0
     size: int = msgspec.field(name="bytes", default=0)
     error: str | None = ""
+    note: str | None = ""
 
 
 class LogLine(Struct, frozen=True):

@@ -96,6 +96,7 @@ def _stream_line(name: str, task: Task, *, with_error: bool = False) -> str:
         f"{formatting.count(progress.stored)} stored",
         formatting.size(progress.size),
         f"{formatting.rate(progress, task)} rows/s" if progress.stored else "",
+        visible(progress.note or ""),
     ]
     error = f": {visible(progress.error)}" if with_error and progress.error else ""
     return f"{visible(name)}: {visible(progress.status)}, {', '.join(filter(None, parts))}{error}"

@@ -44,11 +44,13 @@ def task_list(rows: Sequence[Task], *, narrow: bool = False) -> Grid:
 
 
 def stream_table(task: Task) -> Grid:
-    """Return the streams of a read; refused rows and errors have a column if there are any."""
+    """Return the streams of a read; refused rows, notes and errors have a column if there are any."""
     streams = task.streams or {}
     refused = any(progress.refused for progress in streams.values())
     errors = any(progress.error for progress in streams.values())
-    headers = ["stream", "status", "emitted", "stored", "bytes", "rows/s"] + ["refused"] * refused + ["error"] * errors
+    notes = any(progress.note for progress in streams.values())
+    headers = ["stream", "status", "emitted", "stored", "bytes", "rows/s"] + ["refused"] * refused
+    headers += ["note"] * notes + ["error"] * errors
     rows = [
         [
             name,
@@ -58,6 +60,7 @@ def stream_table(task: Task) -> Grid:
             formatting.size(progress.size),
             formatting.rate(progress, task),
             *([formatting.count(progress.refused)] if refused else []),
+            *([progress.note or ""] if notes else []),
             *([progress.error or ""] if errors else []),
         ]
         for name, progress in streams.items()

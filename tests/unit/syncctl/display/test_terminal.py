@@ -108,3 +108,16 @@ def test_a_stream_that_has_failed_is_shown_above_the_table(server: FakeDeploymen
     done = run_in_terminal(server.url, *follow)
     unharmed(done.out)
     assert f"z[/]: FAILED, 0 emitted, 0 stored, 0 bytes: {ERROR}" in done.out
+
+
+def test_a_stream_that_waits_says_until_when(server: FakeDeployment, follow: tuple[str, ...]) -> None:
+    """In the lines of a pipe, and in the table of a task."""
+    note = "rate limited until 14:05 UTC"
+    waits = task(state="RUNNING", streams={"a[/b]": stream("RUNNING", rows=1) | {"note": note}})
+    server.courses["t1"].insert(1, waits)
+    server.courses["t2"] = [waits]
+    shown = run_in_pipe(server.url, *follow).out
+    assert any(
+        text.startswith("a[/b]: RUNNING, 1 emitted") and text.endswith(f", {note}") for text in shown.splitlines()
+    )
+    assert note in run_in_pipe(server.url, "tasks", "t2").out
