@@ -15,6 +15,7 @@ SyncError                    500
 ├── Unavailable              503  Kubernetes or Postgres cannot be reached
 │   ├── ClusterUnavailable
 │   └── StoreUnavailable
+│       ├── LoginRefused          the user or its password is wrong, or not allowed from here
 │       └── TablesMissing         the database lacks tables, and we do not make them here
 ├── TimedOut                 504
 │   └── Locked                   another session holds a row or a table for too long
@@ -116,6 +117,10 @@ class ClusterUnavailable(Unavailable):
 
 class StoreUnavailable(Unavailable):
     """Postgres cannot be reached, or refuses the login."""
+
+
+class LoginRefused(StoreUnavailable):
+    """Postgres refuses the login: waiting with the same URL is in vain, but a mounted file may bring another one."""
 
 
 class TablesMissing(StoreUnavailable):

@@ -9,6 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from common.errors import LoginRefused, StoreRefused, SyncError, TablesMissing, TimedOut, Unavailable
+
 POSTGRES_AWAY_EXIT = 3
 """The sidecar's exit code if Postgres stayed away and the outcome could not be written."""
 _EXIT_KILLED = 137
@@ -63,6 +65,8 @@ class FailureKind(StrEnum):
     SIDECAR_FAILED = "sidecar_failed"
     SIDECAR_SILENT = "sidecar_silent"
     POSTGRES_AWAY = "postgres_away"
+    POSTGRES_REFUSED = "postgres_refused"
+    POSTGRES_LOGIN = "postgres_login"
     STATE_LOST = "state_lost"
     TASK_TIMEOUT = "task_timeout"
     CANCELLED = "cancelled"
@@ -151,6 +155,12 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
     FailureKind.POSTGRES_AWAY: _may_pass(
         _PLATFORM, "Check that task pods reach Postgres (SYNCCTL_SIDECAR_DATABASE_URL). " + _AGAIN
     ),
+    FailureKind.POSTGRES_REFUSED: _stays(
+        _PLATFORM, "Grant the database user of task pods what docs/how-to/operate.md lists, then start the task again."
+    ),
+    FailureKind.POSTGRES_LOGIN: _may_pass(
+        _PLATFORM, "Correct user and password in SYNCCTL_SIDECAR_DATABASE_URL, then start the task again."
+    ),
     FailureKind.STATE_LOST: _stays(_PLATFORM, "Nothing is lost: the next read begins from the state before this one."),
     FailureKind.TASK_TIMEOUT: _stays(_USER, "Raise SYNCCTL_TASK_TIMEOUT_HOURS, or read fewer streams at once."),
     FailureKind.CANCELLED: _stays(_USER, "Start the task again if it was not meant: it goes on from the saved state."),
@@ -207,6 +217,28 @@ def of_trace(failure_type: object, text: str = "") -> FailureKind:
     if kind := of_words(text):
         return kind
     return _FAILURE_TYPES.get(str(failure_type).strip().lower(), FailureKind.SOURCE_ERROR)
+
+
+def of_store(error: SyncError) -> FailureKind:
+    """Return the kind of a task that could not read or write its rows. Only POSTGRES_AWAY is worth waiting."""
+    if isinstance(error, LoginRefused):
+        return FailureKind.POSTGRES_LOGIN
+    if isinstance(error, StoreRefused | TablesMissing):
+        return FailureKind.POSTGRES_REFUSED
+    return FailureKind.POSTGRES_AWAY if isinstance(error, Unavailable | TimedOut) else FailureKind.SIDECAR_FAILED
+
+
+UNWRITTEN = {
+    POSTGRES_AWAY_EXIT: (FailureKind.POSTGRES_AWAY, "Postgres stayed away"),
+    4: (FailureKind.POSTGRES_REFUSED, "Postgres refused it"),
+    5: (FailureKind.POSTGRES_LOGIN, "Postgres refused its login"),
+}
+"""By the sidecar's exit code, why it could not write how the task ended; its log has Postgres's words."""
+
+
+def unwritten_exit(error: SyncError) -> int:
+    """Return the sidecar's exit code if its outcome could not be written."""
+    return next((code for code, (kind, _) in UNWRITTEN.items() if kind is of_store(error)), 2)
 
 
 def of_exit(exit_code: int | None) -> FailureKind:

@@ -5,18 +5,20 @@ import logging
 import resource
 import sys
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from common.errors import SyncError, TablesMissing
-from common.failures import POSTGRES_AWAY_EXIT, Failure, FailureKind
+from common.errors import LoginRefused, StoreRefused, SyncError, TablesMissing
+from common.failures import Failure, FailureKind, of_store, unwritten_exit
 from common.protocol import catalogs, messages
 from common.protocol.commands import Command
 from common.store import Database, Outcome, StoreError, TaskState, outcomes, states
+from common.store.database import refused
 from sidecar import redaction
 from sidecar.read.consumer import ReadConsumer
 from sidecar.redaction import RedactingFormatter, Redactor
 from sidecar.report.heartbeat import Heartbeat
 from sidecar.report.log_shipper import LogShipper
-from sidecar.report.outbox import Outbox, is_away
+from sidecar.report.outbox import Outbox
 from sidecar.settings import SidecarSettings
 from sidecar.shutdown import Shutdown
 from sidecar.single_result import SingleResult
@@ -75,8 +77,7 @@ class _Task:
         try:
             outcome = self._consume()
         except SyncError as error:
-            kind = FailureKind.POSTGRES_AWAY if is_away(error) else FailureKind.SIDECAR_FAILED
-            outcome = self._break_off(Failure(kind, error.message))
+            outcome = self._break_off(Failure(of_store(error), error.message))
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that the run is over
             _log.exception("The sidecar failed.")
             text = f"the sidecar itself failed ({type(error).__name__}); its pod's log has the details"
@@ -94,6 +95,7 @@ class _Task:
         config = self._settings.file("config")
         self._redactor.learn(config)
         with self._patient() as db:
+            self._refuse_without_rights(db)
             self._redactor.learn(config, self._specification(db))
             self._heartbeat.own_tables = db.transact(lambda db: db.run("ours_exist"))[0]["ours"]
         diagnostics = SourceDiagnostics(self._settings.package, self._logs)
@@ -117,6 +119,12 @@ class _Task:
                     consumer.tick()
                     self._outbox.retry()
         return pipes
+
+    def _refuse_without_rights(self, db: Database) -> None:
+        """Raise StoreRefused before anything is read: rows whose state cannot be saved would come twice."""
+        lacking = db.transact(lambda db: db.run("missing_rights", command=str(self._settings.command)))
+        if lacking:
+            raise refused("; ".join(row["words"] for row in lacking))
 
     def _specification(self, db: Database) -> bytes:
         """Return the connector's specification, which marks secrets; b"" if it was never asked for."""
@@ -153,14 +161,14 @@ class _Task:
         with self._patient() as db:
             self._outbox.finish(db)
 
-    def _save(self, key: str, state: bytes, refused: Callable[[str], None]) -> None:
+    def _save(self, key: str, state: bytes, refused: Callable[[SyncError], None]) -> None:
         sync = self._settings.sync_id
         self._outbox.put(f"state {key}", lambda db: states.save(db, sync, key, state), refused)
 
     def _keep_config(self, config: bytes) -> None:
         self._redactor.learn(config)
         if not self._heartbeat.own_tables:
-            self._on_config_lost("there is no table for it")
+            self._on_config_lost(SyncError("there is no table for it"))
             return
         self._logs.log("INFO", "The connector changed its configuration: the next task with this one gets it.")
         self._given_hash = self._given_hash or messages.config_hash(self._settings.file("config"))
@@ -169,7 +177,7 @@ class _Task:
     def _write_config(self, db: Database, config: bytes) -> None:
         self._given_hash = states.keep_config(db, self._settings.package, config, self._given_hash)
 
-    def _on_config_lost(self, why: str) -> None:
+    def _on_config_lost(self, why: SyncError) -> None:
         self._logs.log("WARN", f"The configuration that the connector changed could not be kept: {why}.")
 
     def _break_off(self, failure: Failure) -> Outcome:
@@ -179,13 +187,7 @@ class _Task:
                 return self._consumer.break_off(failure)
             except Exception:  # noqa: BLE001 - as above
                 _log.exception("The streams could not be accounted for.")
-        return Outcome(
-            TaskState.FAILED,
-            reason=failure.message,
-            description=f"ERROR: {failure.message}",
-            failure=failure,
-            provisional=failure.policy.retry,
-        )
+        return _failed(failure)
 
     def _conclude(self, outcome: Outcome) -> int:
         """Write the outcome; return the exit code. If Postgres stays away, the sweep finds the pod without one."""
@@ -195,10 +197,12 @@ class _Task:
         with self._patient() as db:
             try:
                 self._write(db, outcome)
+            except (StoreRefused, LoginRefused, TablesMissing) as error:
+                return self._leave_to_sweep(db, outcome, error)
             except Exception as error:  # noqa: BLE001 - as above
                 _log.exception("The outcome could not be written.")
                 if isinstance(error, SyncError) and not isinstance(error, StoreError):
-                    return POSTGRES_AWAY_EXIT if is_away(error) else 2
+                    return unwritten_exit(error)
                 # Postgres cannot hold something in it. The row must not stay RUNNING for that.
                 reason = f"the sidecar itself failed ({type(error).__name__})"
                 if isinstance(error, StoreError):
@@ -213,6 +217,18 @@ class _Task:
         if not (awaited and db.transact(lambda db: outcomes.propose(db, task, outcome))):
             db.transact(lambda db: outcomes.conclude(db, task, outcome, ours=own_tables))
 
+    def _leave_to_sweep(self, db: Database, outcome: Outcome, error: SyncError) -> int:
+        """Propose that the task failed for a missing right on another table; without that right, the log has it."""
+        _log.error("The outcome could not be written: %s", error)
+        if outcome.failure is None or outcome.failure.kind is not FailureKind.POSTGRES_REFUSED:
+            outcome = _failed(Failure(of_store(error), error.message), outcome.streams)
+        try:
+            proposed = db.transact(lambda db: outcomes.propose(db, self._settings.task, outcome))
+        except SyncError as again:
+            _log.error("Nor could it be proposed: %s", again)
+            proposed = False
+        return 0 if proposed else unwritten_exit(error)
+
     def _write_plain(self, db: Database, reason: str) -> int:
         failure = Failure(FailureKind.SIDECAR_FAILED, reason)
         description = _DESCRIPTION_PREFIXES.get(self._settings.command, "FAILED: ") + reason
@@ -220,5 +236,10 @@ class _Task:
             self._write(db, Outcome(TaskState.FAILED, reason=reason, description=description, failure=failure))
         except SyncError as error:
             _log.exception("Nor could a plain one.")
-            return POSTGRES_AWAY_EXIT if is_away(error) else 2
+            return unwritten_exit(error)
         return 0
+
+
+def _failed(failure: Failure, streams: dict[str, Any] | None = None) -> Outcome:
+    text = failure.message
+    return Outcome(TaskState.FAILED, text, f"ERROR: {text}", streams, failure=failure, provisional=failure.policy.retry)

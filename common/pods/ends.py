@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from msgspec import Struct, structs
 
 from common.cluster.objects import ContainerState, Pod, Terminated
-from common.failures import POSTGRES_AWAY_EXIT, Failure, FailureKind
+from common.failures import UNWRITTEN, Failure, FailureKind
 from common.pods import explain
 from common.pods.containers import INIT, SIDECAR, SOURCE
 from common.pods.explain import unix_seconds
@@ -112,9 +112,9 @@ def why(pod: Pod, name: str, end: Terminated) -> Verdict:
         return verdict(kind, explain.never_ran(name, end))
     if code == KILLED:
         return verdict(_KILLED_KIND[name], explain.killed(pod, name, end), wants_log=name)
-    if name == SIDECAR and code == POSTGRES_AWAY_EXIT:
-        text = "sidecar could not write how the task ended: Postgres stayed away."
-        return verdict(FailureKind.POSTGRES_AWAY, text, wants_log=name)
+    if name == SIDECAR and code in UNWRITTEN:
+        unwritten, why = UNWRITTEN[code]
+        return verdict(unwritten, f"sidecar could not write how the task ended: {why}.", wants_log=name)
     kind = _KILLED_KIND[name] if code > _SIGNALLED and name == SIDECAR else _EXIT_KIND[name]
     found = verdict(kind, explain.exit_code(name, end), wants_log=name, clean_end=name == SOURCE)
     return structs.replace(found, said=end.message.strip())

@@ -11,14 +11,24 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from common import DATABASE_SCHEMA
-from common.errors import Locked, SettingsError, StoreRefused, StoreUnavailable, SyncError, TablesMissing, TimedOut
+from common.errors import (
+    Locked,
+    LoginRefused,
+    SettingsError,
+    StoreRefused,
+    StoreUnavailable,
+    SyncError,
+    TablesMissing,
+    TimedOut,
+)
 from common.store import dsn, queries, session, tls
 
 Row = dict[str, Any]
 T = TypeVar("T")
 
 _RETRIED = frozenset({"40001", "40P01"})  # serialization failure, deadlock
-_RECONNECT = frozenset({"25006", "57P01", "57P02", "57P03"})  # read-only after a failover, shutdowns
+_RECONNECT = frozenset({"57P01", "57P02", "57P03"})  # shutdowns
+_REFUSED = frozenset({"42501", "3D000", "57P04"})  # a missing right, no such database, dropped
 _MISSING = frozenset({"42P01", "42703", "3F000"})  # undefined table or column, no schema to create in
 _NETWORK_WORDS = ("network error", "communication error", "create a connection", "closed", "SSL")
 _UNSTORABLE = ("22", "54")  # data exceptions, and program limits such as depth and size
@@ -33,6 +43,10 @@ _LOCK_SECONDS = 5.0
 
 class _TryAgain(StoreUnavailable):
     """The transaction may be retried as it is."""
+
+
+class _ReadOnly(_TryAgain):
+    """The session cannot write: after a failover, on a standby, or because it is set so."""
 
 
 class Database:
@@ -55,7 +69,10 @@ class Database:
         self._lock_seconds = min(_LOCK_SECONDS, self._target.timeout / 2)
 
     def transact(self, work: Callable[["Database"], T]) -> T:
-        """Run `work` in one transaction; raise StoreUnavailable or TimedOut if Postgres stays away."""
+        """Run `work` in one transaction; raise StoreUnavailable or TimedOut if Postgres stays away.
+
+        Raise StoreRefused or LoginRefused at once, for what no waiting mends.
+        """
         deadline = time.monotonic() + self._patience_seconds
         attempts, installs = 0, False
         while True:
@@ -68,11 +85,22 @@ class Database:
                 if not self._make_tables or installs:
                     raise
                 installs = True
+            except LoginRefused:
+                raise
             except (StoreUnavailable, TimedOut) as error:
+                if isinstance(error, _ReadOnly):
+                    self._refuse_for_good(error)
                 again = isinstance(error, _TryAgain) and attempts <= 3
                 if not again and time.monotonic() >= deadline:
                     raise
                 time.sleep(min(_PAUSE_SECONDS * attempts, 5.0))
+
+    def _refuse_for_good(self, error: _ReadOnly) -> None:
+        """Raise StoreRefused if a new session of a primary is read-only too; a standby may become the primary."""
+        with contextlib.suppress(StoreUnavailable, TimedOut):
+            [session] = self._once(lambda db: db.run("session"))
+            if session["read_only"] and not session["standby"]:
+                raise StoreRefused(f"{error} Its sessions are: see default_transaction_read_only.") from error
 
     def run(self, name: str, **parameters: Any) -> list[Row]:
         """Run a named query; texts must not hold NUL, which Postgres cannot store."""
@@ -187,7 +215,11 @@ def _from_server(fields: object) -> SyncError:
     report = fields if isinstance(fields, dict) else {"M": str(fields)}
     code, message = str(report.get("C", "")), str(report.get("M", ""))
     if code in _MISSING:
-        return TablesMissing(f"The database lacks a table or column: {message}.")
+        return TablesMissing(f"The database lacks a table or column, or its user USAGE on their schema: {message}.")
+    if code in _REFUSED:
+        return refused(message)
+    if code == "25006":
+        return _ReadOnly(f"Postgres refuses it: {message}.")
     if code in _RETRIED or code in _RECONNECT:
         return _TryAgain(f"Postgres asks to try again: {message}.")
     if code == "55P03":
@@ -195,13 +227,15 @@ def _from_server(fields: object) -> SyncError:
     if code == "57014":
         return TimedOut(f"Postgres gave up on a statement: {message}.")
     if code.startswith("28"):
-        return StoreUnavailable(f"Postgres refuses our login ({message}); check SYNCCTL_DATABASE_URL.")
-    if code == "42501":
-        return StoreRefused(f"Postgres refuses it: {message}. {_RIGHTS}")
-    if code.startswith(("08", "53", "3D", "57", "58")):
-        advice = "; check SYNCCTL_DATABASE_URL" if code.startswith("3D") else ""
-        return StoreUnavailable(f"Postgres cannot serve us: {message}{advice}.")
+        return LoginRefused(f"Postgres refuses our login ({message}); check SYNCCTL_DATABASE_URL.")
+    if code.startswith(("08", "53", "57", "58")):
+        return StoreUnavailable(f"Postgres cannot serve us: {message}.")
     return StoreError(code, message)
+
+
+def refused(message: str) -> StoreRefused:
+    """Return the error for a right that a database user lacks, or a name that is wrong; `message` is Postgres's."""
+    return StoreRefused(f"Postgres refuses it: {message}. {_RIGHTS}")
 
 
 class StoreError(SyncError):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from common.errors import SettingsError, StoreRefused
 from common.store import queries
-from common.store.database import Database, Row
+from common.store.database import Database, Row, refused
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ def install(database: Database) -> None:
 
 def _make_callers(database: Database, run: Callable[..., list[Row]]) -> None:
     [schema] = run("current_schema")
+    if schema["name"] is None and schema["hidden"]:
+        raise refused(f"permission denied for schema {schema['wanted']}")
     if schema["name"] is None:
         # Postgres itself has quoted the name.
         database.execute(f"CREATE SCHEMA IF NOT EXISTS {schema['wanted']}")

@@ -7,7 +7,9 @@ SELECT pg_advisory_xact_lock(7309115230416917);
 -- name: current_schema
 SELECT current_schema() AS name,
        (SELECT quote_ident((parse_ident(split_part(setting, ',', 1)))[1])
-        FROM pg_settings WHERE name = 'search_path') AS wanted;
+        FROM pg_settings WHERE name = 'search_path') AS wanted,
+       -- There, and not the current one: the user has no USAGE on it.
+       to_regnamespace(split_part(current_setting('search_path'), ',', 1)) IS NOT NULL AS hidden;
 
 -- name: find_table
 SELECT to_regclass(:table) AS oid;

@@ -401,6 +401,33 @@ FROM busy FULL JOIN $schema.syncctl_sweep s ON s.data_plane = busy.data_plane
 ORDER BY busy.data_plane IS NULL, CASE WHEN busy.data_plane IS NOT NULL THEN swept_at END NULLS FIRST, swept_at DESC
 LIMIT 1;
 
+-- name: session
+SELECT pg_is_in_recovery() AS standby, current_setting('transaction_read_only')::bool AS read_only;
+
+-- name: missing_rights
+-- What a sidecar's user lacks for a command on the tables that are there, in Postgres's words. A right on some columns
+-- counts: which ones it lacks, a statement tells. docs/how-to/operate.md has the same list as grants.
+SELECT 'permission denied for schema ' || nspname || ' (USAGE)' AS words FROM pg_namespace
+WHERE nspname = ANY (SELECT btrim(name, ' "') FROM unnest(string_to_array(current_setting('search_path'), ',')) AS name)
+  AND NOT has_schema_privilege(oid, 'USAGE')
+UNION ALL
+SELECT 'permission denied for table ' || relname || ' (' || string_agg(verb, ', ' ORDER BY position) || ')'
+FROM (VALUES
+    ('', 'task_log', 'INSERT'), ('', 'source_spec', 'SELECT'),
+    ('read', 'source_task', 'SELECT INSERT UPDATE'), ('read', 'source_state', 'SELECT INSERT UPDATE DELETE'),
+    ('spec', 'source_spec', 'SELECT INSERT UPDATE'), ('check', 'source_check', 'SELECT INSERT UPDATE'),
+    ('discover', 'source_catalog', 'SELECT INSERT UPDATE'),
+    ('', '$schema.syncctl_task', 'SELECT UPDATE'), ('', '$schema.syncctl_result', 'SELECT INSERT UPDATE'),
+    ('read', '$schema.syncctl_state', 'SELECT INSERT DELETE'),
+    ('', '$schema.syncctl_changed_config', 'SELECT INSERT UPDATE DELETE')
+) AS needed (command, name, verbs)
+JOIN pg_class ON pg_class.oid = to_regclass(name)
+CROSS JOIN string_to_table(verbs, ' ') WITH ORDINALITY AS one (verb, position)
+WHERE command IN ('', :command)
+  AND NOT CASE verb WHEN 'DELETE' THEN has_table_privilege(pg_class.oid, verb)
+                    ELSE has_any_column_privilege(pg_class.oid, verb) END
+GROUP BY relname;
+
 -- name: ours_exist
 -- Another controller's database has only the caller's tables.
 SELECT to_regclass('$schema.syncctl_task') IS NOT NULL AS ours;

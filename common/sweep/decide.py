@@ -39,6 +39,8 @@ _KNOWN_TO_SIDECAR = frozenset(
         FailureKind.SIDECAR_MEMORY,
         FailureKind.SIDECAR_SILENT,
         FailureKind.POSTGRES_AWAY,
+        FailureKind.POSTGRES_REFUSED,
+        FailureKind.POSTGRES_LOGIN,
     }
 )
 _UNEXPLAINED = frozenset({FailureKind.SOURCE_KILLED, FailureKind.STOPPED})

@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from common.failures import FailureKind
+from common.errors import SyncError
+from common.failures import FailureKind, of_store
 from common.protocol.states import Statistics
 from sidecar.read.stream import StreamWriter
 from sidecar.read.streams import Streams
 
-Save = Callable[[str, bytes, Callable[[str], None]], None]
+Save = Callable[[str, bytes, Callable[[SyncError], None]], None]
 """Save one state under its key, now or later; call back with the reason if it never can be saved."""
 _TICK_SECONDS = 0.25
 _NAMED = 5
@@ -182,10 +183,11 @@ class Checkpoints:
         self._add_problem(f"the state of all streams was not saved, because rows of {names} before it are not stored")
 
     def _store(self, key: str, state: bytes, streams: Sequence[StreamWriter]) -> None:
-        def refused(why: str) -> None:
-            text = f"its state could not be saved, the next run reads from the one before: {why}"
+        def refused(error: SyncError) -> None:
+            text = f"its state could not be saved, the next run reads from the one before: {error}"
+            kind = of_store(error)
             for stream in streams:
-                stream.fail(text, FailureKind.STATE_LOST)
+                stream.fail(text, kind if kind is FailureKind.POSTGRES_REFUSED else FailureKind.STATE_LOST)
 
         self._save(key, state, refused)
 

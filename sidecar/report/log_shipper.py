@@ -28,6 +28,7 @@ from common.store.task_log import DELETED, SEPARATOR, LogLines
 from sidecar.redaction import Redactor
 from sidecar.report.heartbeat import Heartbeat
 from sidecar.report.log_forwarder import LogForwarder
+from sidecar.report.outbox import is_away
 from sidecar.settings import SidecarSettings
 
 LOGGER = "jitsu"
@@ -186,8 +187,11 @@ class LogShipper(threading.Thread):
             while self._batches or self._take():
                 self._insert(db, self._batches[0])
         except SyncError as error:
-            _log.warning("Log lines could not be written yet: %s", error)
-            return False
+            if is_away(error):
+                _log.warning("Log lines could not be written yet: %s", error)
+                return False
+            _log.warning("Log lines are only here: %s", error)
+            self._batches.clear()
         except Exception:  # noqa: BLE001 - whatever it is, the task must not go on without a log
             _log.exception("Writing log lines failed.")
             self._batches.clear()

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from common.errors import SyncError, TablesMissing, TimedOut, Unavailable
+from common.errors import SyncError
+from common.failures import FailureKind, of_store
 from common.store import Database
 
 Work = Callable[[Database], object]
@@ -20,7 +21,7 @@ row between them, of which only the newest matters.
 
 class _Entry(Struct, frozen=True):
     work: Work
-    refused: Callable[[str], None]
+    refused: Callable[[SyncError], None]
 
 
 class Outbox:
@@ -34,8 +35,9 @@ class Outbox:
         self._db = db
         self._waiting: dict[str, _Entry] = {}
         self._not_before = self._paid_at = 0.0
+        self._last_error = SyncError("Postgres stayed away")
 
-    def put(self, name: str, work: Work, refused: Callable[[str], None]) -> None:
+    def put(self, name: str, work: Work, refused: Callable[[SyncError], None]) -> None:
         """Write `work` now or later; `refused` gets the reason if Postgres never takes it, or stayed away."""
         self._waiting.pop(name, None)
         self._waiting[name] = _Entry(work, refused)
@@ -57,7 +59,7 @@ class Outbox:
         while self._waiting and not self._write(patient):
             name, entry = next(iter(self._waiting.items()))
             del self._waiting[name]
-            entry.refused("Postgres stayed away")
+            entry.refused(self._last_error)
 
     def _write(self, db: Database) -> bool:
         """Return False if Postgres is away; the rest stays."""
@@ -68,12 +70,13 @@ class Outbox:
                 self.written += 1
             except SyncError as error:
                 if is_away(error):
+                    self._last_error = error
                     return False
-                entry.refused(error.message)
+                entry.refused(error)
             del self._waiting[name]
         return True
 
 
 def is_away(error: SyncError) -> bool:
-    """Return whether Postgres is only out of reach, and not without the tables."""
-    return isinstance(error, Unavailable | TimedOut) and not isinstance(error, TablesMissing)
+    """Return whether Postgres is only out of reach: it neither refuses nor lacks the tables."""
+    return of_store(error) is FailureKind.POSTGRES_AWAY

@@ -2,11 +2,8 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
-from uuid import uuid4
 
 import pytest
 from msgspec import structs
@@ -22,6 +19,7 @@ from common.tasks.requests import TaskQuery
 from tests.support.databases import TestDatabase
 from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.local_system import PACKAGE, LocalSystem, connector, local_system, other_task, read_task
+from tests.support.logins import login, user_of
 from tests.support.sidecar_process import SYNC, TASK, SidecarProcess, catalog, lines, log, record, state, status
 
 CALLERS = ("source_spec", "source_check", "source_catalog", "source_state", "source_task", "task_log")
@@ -211,36 +209,10 @@ def test_nobody_takes_tables_that_a_setting_keeps_in_the_caller_s_schema(older: 
     assert get_task(settings(older, SYNCCTL_DATABASE_SCHEMA="newjitsu"), "old-1")["task"]["taskId"] == "old-1"
 
 
-@contextmanager
-def user(database: TestDatabase, *grants: str) -> Iterator[str]:
-    """A login with these rights; USER in them stands for its name."""
-    name = f"u{uuid4().hex}"
-    rule = f"host all {name} 127.0.0.1/32 trust"
-    database.rows(f"COPY (SELECT '{rule}') TO PROGRAM 'cat >> pg_hba.conf'")
-    database.rows("SELECT pg_reload_conf()")
-    database.rows(f"CREATE ROLE {name} LOGIN PASSWORD 'p'")
-    for grant in grants:
-        database.rows(grant.replace("USER", name))
-    parts = urlsplit(database.url)
-    url = urlunsplit(parts._replace(netloc=f"{name}:p@{parts.netloc.rpartition('@')[2]}"))
-    wait_for(lambda: _lets_in(url), 20, "the server knows the new login")
-    yield url
-    database.rows(f"DROP OWNED BY {name}")
-    database.rows(f"DROP ROLE {name}")
-
-
-def _lets_in(url: str) -> bool:
-    try:
-        with Database(url) as db:
-            return bool(db.transact(lambda db: db.execute("SELECT 1")))
-    except Exception:  # noqa: BLE001 - whatever it says
-        return False
-
-
 def test_who_had_rights_on_the_older_tables_keeps_them(older: TestDatabase) -> None:
     """On the moved tables and on what is left in their place."""
     grants = ("GRANT USAGE ON SCHEMA newjitsu TO USER", "GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA newjitsu TO USER")
-    with user(older, *grants) as url:
+    with login(older, grants) as url:
         with Database(older.url) as db:
             db.install()
         for schema in ("syncctl", "newjitsu"):
@@ -262,12 +234,12 @@ def test_a_user_who_may_not_make_the_schema_is_given_a_sentence(
     """With Postgres's words, the setting, and what an owner can run; once that was run, it works."""
     database.rows("DROP SCHEMA syncctl CASCADE")
     rights = ("GRANT USAGE ON SCHEMA newjitsu TO USER", "GRANT ALL ON ALL TABLES IN SCHEMA newjitsu TO USER", *grants)
-    with user(database, *rights) as url:
+    with login(database, rights) as url:
         given = Settings.load({"SYNCCTL_DATABASE_URL": url})
         with pytest.raises(SettingsError, match="SYNCCTL_DATABASE_SCHEMA") as caught:
             list_tasks(given, TaskQuery())
         assert words in str(caught.value)
         assert 'CREATE SCHEMA "syncctl" AUTHORIZATION' in str(caught.value)
         database.rows("DROP SCHEMA IF EXISTS syncctl")
-        database.rows(f'CREATE SCHEMA "syncctl" AUTHORIZATION {urlsplit(url).username}')
+        database.rows(f'CREATE SCHEMA "syncctl" AUTHORIZATION {user_of(url)}')
         assert list_tasks(given, TaskQuery())["tasks"] == []

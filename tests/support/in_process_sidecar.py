@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from common.errors import SyncError
 from common.protocol.catalogs import decode_catalog
 from common.protocol.commands import Command
 from common.store import Outcome
@@ -29,7 +30,7 @@ class InProcessSidecar:
         *,
         state: Any = None,
         config: Any = None,
-        save: Callable[[str, bytes, Callable[[str], None]], None] | None = None,
+        save: Callable[[str, bytes, Callable[[SyncError], None]], None] | None = None,
         **settings: Any,
     ) -> None:
         (folder / "state.json").write_text(json.dumps(state if state is not None else {}))
@@ -75,7 +76,7 @@ class InProcessSidecar:
         said = [line for _, together in self.logs._queued for line in together]
         return [f"{line.level} {self.redactor.redact(line.message)}" for line in said]
 
-    def _save(self, key: str, state: bytes, refused: Callable[[str], None]) -> None:  # noqa: ARG002 - it never is
+    def _save(self, key: str, state: bytes, refused: Callable[[SyncError], None]) -> None:  # noqa: ARG002 - it never is
         self.saves.append((key, json.loads(state)))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from common.errors import SyncError
 from common.failures import Failure, FailureKind
 from common.protocol.catalogs import decode_catalog
 from common.protocol.messages import config_hash
@@ -474,7 +475,7 @@ def test_a_state_that_cannot_be_kept_makes_its_stream_partial(tmp_path: Path, bu
     """The rows are there; the row says that the next run reads from the state before."""
     reading = InProcessSidecar(
         tmp_path, bulker.url, catalog("plants", incremental=True), state=STARTED,
-        save=lambda _key, _state, refused: refused("no room"),
+        save=lambda _key, _state, refused: refused(SyncError("no room")),
     )  # fmt: skip
     reading.feed(*_rows("plants", 1), state("plants", {"c": 1}), status("plants", "COMPLETE")).end()
     assert reading.streams["plants"]["status"] == "PARTIAL"
