@@ -22,6 +22,7 @@ from common.errors import (
     TimedOut,
 )
 from common.store import dsn, queries, session, tls
+from common.store.encoding import storable
 
 Row = dict[str, Any]
 T = TypeVar("T")
@@ -103,7 +104,7 @@ class Database:
                 raise StoreRefused(f"{error} Its sessions are: see default_transaction_read_only.") from error
 
     def run(self, name: str, **parameters: Any) -> list[Row]:
-        """Run a named query; texts must not hold NUL, which Postgres cannot store."""
+        """Run a named query."""
         return self.execute(queries.load("queries.sql", self.schema)[name], **parameters)
 
     def refusal(self, name: str, **parameters: Any) -> "StoreError | None":
@@ -168,15 +169,22 @@ class Database:
             self.execute(sql.format(settings=self._settings, milliseconds=math.ceil(1000 * self._lock_seconds)))
         except StoreError as error:
             raise SettingsError(f"{error}; change or remove that option of the database URL.") from error
+        encoding = self._connection.parameter_statuses.get("server_encoding", "UTF8")
+        if encoding != "UTF8":
+            # What it cannot hold would be lost: states, results, reasons.
+            raise StoreRefused(
+                f"The database is encoded as {encoding}, which cannot hold every text. Make one with CREATE DATABASE "
+                "name ENCODING 'UTF8' TEMPLATE template0, and name it in SYNCCTL_DATABASE_URL."
+            )
 
     def execute(self, sql: str, **parameters: Any) -> list[Row]:
-        """Run one statement from a .sql file (or several, without parameters)."""
+        """Run one statement from a .sql file (or several, without parameters); NUL in texts is shown as ␀."""
         with _translated():
             if self._connection is None:
                 from common.store.connections import Connection
 
                 self._connection = Connection(self._target, self._context)
-            rows = self._connection.run(sql, **parameters)
+            rows = self._connection.run(sql, **{name: storable(value) for name, value in parameters.items()})
             columns = [column["name"] for column in self._connection.columns or ()]
             return [dict(zip(columns, row, strict=True)) for row in rows or ()]
 

@@ -19,6 +19,13 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+def storable(value: Any) -> Any:
+    """Return a statement's parameter with `clean` texts, also in a list."""
+    if isinstance(value, str):
+        return clean(value)
+    return [storable(one) for one in value] if isinstance(value, list | tuple) else value
+
+
 def started_by_json(text: str) -> str | None:
     """Return `startedBy` for a jsonb column: a JSON object as it is, any other text as a string, "" as null."""
     if not text:
