@@ -22,6 +22,8 @@ _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _OK, _SASL, _SASL_CONTINUE, _SASL_FINAL = 0, 10, 11, 12
 _WITH_PASSWORD = frozenset({3, 5, _SASL})
 """Codes of authentication requests (PostgreSQL's documentation, 53.7); 3 and 5 are passwords in the clear and MD5."""
+_POOLER = "08P01"
+"""The SQLSTATE of what a pooler refuses, such as transactions in statement mode."""
 _BOUND = b"SCRAM-SHA-256-PLUS"
 
 
@@ -72,6 +74,15 @@ class Connection(_Driver):  # type: ignore[misc] # the driver ships no types
         if method == _SASL:
             return _BOUND in data[4:].split(b"\0") and isinstance(self._socket, ssl.SSLSocket)
         return method in {_SASL_CONTINUE, _SASL_FINAL} or (method == _OK and self._is_bound)
+
+    def handle_messages(self, context: Any) -> None:
+        """Read an answer; raise what a pooler has to say before it closes the connection, which the driver forgets."""
+        try:
+            super().handle_messages(context)
+        except InterfaceError as error:
+            if context.error is not None and context.error.args[0].get("C") == _POOLER:
+                raise context.error from error
+            raise
 
     def close(self) -> None:
         """Terminate the session, and close the socket even if that fails."""

@@ -44,7 +44,7 @@ def parse(url: str) -> Target:
             host.encode("idna")  # as the resolver does
     except ValueError:
         raise SettingsError(f"The database URL cannot be parsed; {_EXPECTED}.") from None
-    on_socket = host.startswith("/")
+    on_socket = host.startswith("/") and "hostaddr" not in options
     address = (options.pop("hostaddr", "") or host, port)
     settings, routing = _settings(options)
     name = options.pop("fallback_application_name", "") or _APPLICATION_NAME
@@ -52,9 +52,9 @@ def parse(url: str) -> Target:
         host=host,
         address=f"{host}/.s.PGSQL.{port}" if on_socket else address,
         login={
-            "user": unquote(parts.username or "") or options.pop("user", "postgres"),
-            "password": unquote(parts.password or "") or options.pop("password", None),
-            "database": unquote(parts.path.lstrip("/")) or options.pop("dbname", None),
+            "user": options.pop("user", "") or unquote(parts.username or "postgres"),
+            "password": options.pop("password", "") or unquote(parts.password or ""),
+            "database": options.pop("dbname", "") or unquote(parts.path[1:]) or None,
             "application_name": settings.get("application_name", name),
             "startup_params": {"options": routing} if routing else {},
         },
@@ -73,21 +73,23 @@ def check(url: str, variable: str) -> None:
 
 
 def _options(query: str) -> dict[str, str]:
-    """Return the options, decoded as libpq does: a plus sign is one, but in `options`, where drivers mean a space."""
+    """Return the options by their names in lower case, decoded as libpq does; an empty one is as if it were not there.
+
+    A plus sign is one, but in `options`, where drivers mean a space.
+    """
     options: dict[str, str] = {}
     problems = []
     for pair in filter(None, query.split("&")):
         name, equals, value = pair.partition("=")
         if not equals:
             raise ValueError("an option without a value")
-        name, value = unquote(name), unquote(value.replace("+", " ") if name == "options" else value)
-        name = name.lower() if name.lower() in url_options.SETTINGS else name
+        name, value = unquote(name).lower(), unquote(value.replace("+", " ") if name == "options" else value)
         if options.setdefault(name, value) != value:
             problems.append(f"{name} has two values: keep one")
         problems.append(url_options.problem(name, value) or "")
     if any(problems):
         raise SettingsError(f"The database URL cannot be used: {'; '.join(filter(None, problems))}.")
-    return options
+    return {name: value for name, value in options.items() if value}
 
 
 def _place(parts: SplitResult, options: dict[str, str]) -> tuple[str, int]:

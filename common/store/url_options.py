@@ -9,14 +9,21 @@ HONOURED = frozenset(
     | {"sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version", "channel_binding"}
 )
 SETTINGS = frozenset(
-    {"search_path", "timezone", "datestyle", "statement_timeout", "lock_timeout"}
-    | {"idle_in_transaction_session_timeout"}
+    {"search_path", "timezone", "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"}
 )
-"""Settings of the server that may stand in the URL under their own names, in any case of letters."""
+"""Settings of the server that may stand in the URL under their own names."""
 
 LEFT_OUT = frozenset(
     # libpq; some with a value that REFUSED has
-    {"client_encoding", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
+    {
+        "client_encoding",
+        "datestyle",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+        "tcp_user_timeout",
+    }
     | {"gssencmode", "krbsrvname", "gsslib", "gssdelegation", "sslcompression", "sslcertmode", "sslsni"}
     | {"load_balance_hosts", "target_session_attrs", "min_protocol_version", "max_protocol_version"}
     # Prisma
@@ -69,13 +76,12 @@ REFUSED = {
 
 
 def problem(name: str, value: str) -> str | None:
-    """Return why an option cannot be taken, with what to do instead; never its value, unless it is a key above."""
-    key = name if name in HONOURED else name.lower()
-    if key in HONOURED | SETTINGS:
+    """Return why an option (in lower case) cannot be taken, and what to do; never its value, unless REFUSED has it."""
+    if name in HONOURED | SETTINGS:
         return None
-    for refused in (f"{key}={value.lower()}", key):
+    for refused in (f"{name}={value.lower()}", name):
         if refused in REFUSED:
             return f"{refused} cannot be honoured: {REFUSED[refused]}"
-    if key in LEFT_OUT:
+    if name in LEFT_OUT:
         return None
     return f"unknown option {name}: remove it, or write a setting of the server as options=-c%20NAME%3DVALUE"

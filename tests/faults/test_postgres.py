@@ -243,8 +243,10 @@ def test_a_changed_password_is_read_from_the_mounted_file(
 
 
 @pytest.mark.fault(55)
-def test_times_are_utc_whatever_the_database_says(database: TestDatabase, api: FakeKubernetes) -> None:
-    """A database in Kolkata: the answer's times end in Z and are now."""
+@pytest.mark.parametrize("style", ["ISO", "SQL, DMY", "German"])
+def test_times_are_utc_whatever_the_database_says(database: TestDatabase, api: FakeKubernetes, style: str) -> None:
+    """A database in Kolkata, with dates in its own style: the answer's times end in Z and are now."""
+    database.rows(f"ALTER DATABASE {database.name} SET datestyle = '{style}'")
     database.rows(f"ALTER DATABASE {database.name} SET timezone = 'Asia/Kolkata'")
     settings = Settings.load(environment(database.url, api))
     started = start(read_task(), settings)

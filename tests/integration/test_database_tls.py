@@ -55,7 +55,7 @@ def secured(database: TestDatabase, tmp_path: Path) -> Iterator[Secured]:
         ("sslmode=require&ssl_min_protocol_version=TLSv1.3", "protocol"),
     ],
 )
-@pytest.mark.fault(89)
+@pytest.mark.fault(95)
 def test_a_server_that_is_not_what_the_url_asks_for_is_refused(
     secured: Secured, tmp_path: Path, options: str, words: str
 ) -> None:
@@ -106,7 +106,7 @@ def test_a_login_is_bound_to_the_certificate(tmp_path: Path, mechanisms: tuple[s
 
 
 @pytest.mark.parametrize("mechanisms", [(_PLAIN,), ("",)])
-@pytest.mark.fault(89)
+@pytest.mark.fault(95)
 def test_a_login_that_is_not_bound_is_refused_where_it_has_to_be(tmp_path: Path, mechanisms: tuple[str, ...]) -> None:
     """By a server that offers none, or asks for nothing at all; without the option it is taken."""
     context, certificate = server_context(tmp_path)
@@ -116,7 +116,7 @@ def test_a_login_that_is_not_bound_is_refused_where_it_has_to_be(tmp_path: Path,
         _log_in(f"{url}?sslmode=require")
 
 
-@pytest.mark.fault(89)
+@pytest.mark.fault(95)
 def test_a_login_that_is_not_known_is_a_sentence(tmp_path: Path) -> None:
     """As PostgreSQL 18's OAuth."""
     context, certificate = server_context(tmp_path)
@@ -127,14 +127,14 @@ def test_a_login_that_is_not_known_is_a_sentence(tmp_path: Path) -> None:
         _log_in(f"{url}?sslmode=require")
 
 
-@pytest.mark.fault(89)
+@pytest.mark.fault(95)
 def test_a_proxy_that_ends_tls_has_no_channel_binding(secured: Secured) -> None:
     """As those of hosts may; the sentence says what to do."""
     with pytest.raises(SettingsError, match="a proxy that ends TLS has no channel binding"):
         secured.ask("sslmode=require&channel_binding=require")
 
 
-@pytest.mark.fault(89)
+@pytest.mark.fault(95)
 def test_a_url_without_a_password_is_named(database: TestDatabase) -> None:
     """Where the server asks for one."""
     with (

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from typer.testing import CliRunner
 
-from common.errors import SettingsError
+from common.errors import SettingsError, StoreUnavailable
 from common.settings import Settings
 from common.store import Database
 from common.tasks.query import list_tasks
@@ -161,7 +161,7 @@ def test_a_setting_that_cannot_be_in_effect_is_refused_by_name(
     assert (_schemas(empty_database), api.pods) == ({}, {})
 
 
-@pytest.mark.fault(89)
+@pytest.mark.fault(95)
 @pytest.mark.parametrize("variable", ["SYNCCTL_DATABASE_URL", "SYNCCTL_SIDECAR_DATABASE_URL"])
 @pytest.mark.parametrize(
     ("url", "words"),
@@ -186,10 +186,21 @@ def test_a_url_that_cannot_work_is_refused_before_anything_is_made(
 def test_the_embedded_edition_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`syncctl serve` with such a URL ends with the sentence."""
     monkeypatch.setenv("SYNCCTL_DATABASE_URL", "postgresql://u:planted@h:1,g:2/d")
-    result = CliRunner().invoke(app, ["serve", "--home", str(tmp_path)])
+    result = CliRunner().invoke(app, ["serve", "--port", "0", "--home", str(tmp_path)])
     assert result.exit_code != 0
     assert "several hosts: write one" in " ".join((result.stdout + result.stderr).split())
     assert "planted" not in result.stdout + result.stderr
+
+
+@pytest.mark.fault(94)
+def test_a_pooler_that_allows_no_transactions_is_refused_in_its_words(database: TestDatabase, tmp_path: Path) -> None:
+    """pgbouncer in statement mode, which ends the connection after them."""
+    with (
+        pgbouncer(database.url, tmp_path, mode="statement") as url,
+        Database(url) as db,
+        pytest.raises(StoreUnavailable, match="not allowed in statement pooling mode"),
+    ):
+        db.transact(partial(_show, "search_path"))
 
 
 def test_what_a_host_s_proxy_reads_goes_to_it(database: TestDatabase) -> None:

@@ -76,8 +76,8 @@ def tls_relay(url: str, context: ssl.SSLContext, *, is_direct: bool = False) -> 
 
 
 @contextmanager
-def pgbouncer(url: str, folder: Path, *settings: str) -> Iterator[str]:
-    """The URL of a real pgbouncer in transaction mode, with two sessions of the server at most."""
+def pgbouncer(url: str, folder: Path, *settings: str, mode: str = "transaction") -> Iterator[str]:
+    """The URL of a real pgbouncer, with two sessions of the server at most."""
     program = shutil.which("pgbouncer", path=os.defpath + ":/usr/sbin")
     if program is None:
         pytest.skip("no pgbouncer on this machine: apt-get install pgbouncer")
@@ -87,7 +87,7 @@ def pgbouncer(url: str, folder: Path, *settings: str) -> Iterator[str]:
     login = f"host={parts.hostname} port={parts.port} user={parts.username} password={parts.password}"
     lines = [
         "[databases]", f"* = {login}", "[pgbouncer]", "listen_addr = 127.0.0.1", f"listen_port = {port}",
-        "unix_socket_dir =", "auth_type = any", "pool_mode = transaction", "default_pool_size = 2", *settings,
+        "unix_socket_dir =", "auth_type = any", f"pool_mode = {mode}", "default_pool_size = 2", *settings,
     ]  # fmt: skip
     file = folder / "pooler.ini"
     file.write_text("\n".join(lines))
