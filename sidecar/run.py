@@ -4,6 +4,7 @@ import contextlib
 import logging
 import resource
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ from sidecar.source.pipes import PipeEvent, Pipes
 
 _FLUSH_SECONDS = 5.0
 """How long the final row waits for the log lines before it."""
+_LOOK_SECONDS = 0.5
 _DESCRIPTION_PREFIXES = {Command.READ: "ERROR: ", Command.DISCOVER: ""}
 
 _log = logging.getLogger(__name__)
@@ -214,8 +216,22 @@ class _Task:
         """Conclude the task; only propose the outcome if a sweep may know better and will look."""
         own_tables, task = self._heartbeat.own_tables, self._settings.task
         awaited = own_tables and outcome.provisional and bool(self._settings.exit_code_file)
-        if not (awaited and db.transact(lambda db: outcomes.propose(db, task, outcome))):
-            db.transact(lambda db: outcomes.conclude(db, task, outcome, ours=own_tables))
+        if awaited and (proposed_at := db.transact(lambda db: outcomes.propose(db, task, outcome))) is not None:
+            self._consumer = None  # the heartbeat goes on, and the proposal's accounts stay
+            if self._await_sweep(db, proposed_at):
+                return
+            self._logs.log("WARN", "No sweep came to conclude the task: check the sweeper.")
+        db.transact(lambda db: outcomes.conclude(db, task, outcome, ours=own_tables))
+
+    def _await_sweep(self, db: Database, proposed_at: float) -> bool:
+        """Wait until somebody sweeps, who will conclude the task. Return False if nobody does."""
+        began, wanted = time.monotonic(), float(self._settings.sweep_wait_seconds)
+        while wanted and (left := self._shutdown.store_budget(wanted - (time.monotonic() - began))) > 0:
+            with contextlib.suppress(SyncError):
+                if db.transact(lambda db: outcomes.is_left_to_a_sweep(db, self._settings.task, proposed_at)):
+                    return True
+            time.sleep(min(_LOOK_SECONDS, left))
+        return not wanted
 
     def _leave_to_sweep(self, db: Database, outcome: Outcome, error: SyncError) -> int:
         """Propose that the task failed for a missing right on another table; without that right, the log has it."""

@@ -58,6 +58,8 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
     """A stream's open request ends at the first state after this much data or time."""
     store_patience_seconds: int = 300
     """How long to wait for Postgres before a state or the outcome is given up."""
+    sweep_wait_seconds: int = 120
+    """How long to wait for a sweep after a proposal; 0 where one is certain to come. Sweeps are seconds apart."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:

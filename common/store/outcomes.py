@@ -57,11 +57,21 @@ def _caller_counts(report: dict[str, Any]) -> dict[str, Any]:
     return counts | ({"error": report["error"]} if report["error"] else {})
 
 
-def propose(db: Database, task: Task, outcome: Outcome) -> bool:
-    """Save an attempt's outcome for the sweep to conclude; return False if its row is not active."""
+def propose(db: Database, task: Task, outcome: Outcome) -> float | None:
+    """Save an attempt's outcome for the sweep to conclude.
+
+    Return the database's time in Unix seconds; None if the row is not active.
+    """
     proposal = msgspec.json.encode(outcome).decode()
     parameters = {"task_id": task.task_id, "attempt": task.attempt, "streams": as_json(outcome.streams)}
-    return bool(db.run("propose", proposal=proposal, **parameters))
+    rows = db.run("propose", proposal=proposal, **parameters)
+    return float(rows[0]["proposed_at"]) if rows else None
+
+
+def is_left_to_a_sweep(db: Database, task: Task, proposed_at: float) -> bool:
+    """Return whether a sweep has come since a proposal, or the attempt is over."""
+    rows = db.run("left_to_a_sweep", task_id=task.task_id, attempt=task.attempt, proposed_at=proposed_at)
+    return not rows or bool(rows[0]["yes"])
 
 
 def proposed(text: str | None) -> Outcome | None:

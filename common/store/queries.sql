@@ -97,7 +97,14 @@ RETURNING t.task_id;
 -- The outcome of an attempt, for the sweep to conclude once it has seen how the pod ended.
 UPDATE $schema.syncctl_task SET proposal = :proposal, streams = coalesce(:streams::jsonb, streams), updated_at = now()
 WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :attempt
-RETURNING task_id;
+RETURNING extract(epoch FROM now())::float AS proposed_at;
+
+-- name: left_to_a_sweep
+-- Somebody has swept since the proposal, or concluded the task or this attempt.
+SELECT t.state NOT IN ('PENDING', 'RUNNING') OR t.attempt > :attempt OR EXISTS (
+    SELECT 1 FROM syncctl_sweep s
+    WHERE (s.data_plane = t.data_plane OR t.data_plane IS NULL) AND s.swept_at > to_timestamp(:proposed_at)
+) AS yes FROM syncctl_task t WHERE task_id = :task_id;
 
 -- name: begin_attempt
 -- One of several sweepers wins, in the data plane of the new pod. The counts start from zero; the pod waits until

@@ -99,8 +99,10 @@ class Runner:
         return self._puller.entry_point(container.image, lambda state: self._show(container.name, state))
 
     def _start(self, container: manifest.Container, secrets: Secrets, entry_point: str | None = None) -> Container:
+        # The sweeper is in the process that owns this pod, and the next one's sweep concludes what is left of it.
+        ours = {"SWEEP_WAIT_SECONDS": "0"} if container.image == self._parameters.sidecar_image else {}
         try:
-            prepared = launch(container, self._folder, secrets, self._basis, entry_point=entry_point)
+            prepared = launch(container, self._folder, secrets, self._basis | ours, entry_point=entry_point)
         except Refused as exc:
             self._give_up(container.name, waiting(WaitingReason.CONFIG_ERROR, exc.message))
             raise

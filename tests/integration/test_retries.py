@@ -494,6 +494,56 @@ def test_a_killed_source_s_end_is_only_proposed(sidecar: SidecarProcess, exit_co
     )
 
 
+def _killed(sidecar: SidecarProcess, seconds: str, **sweep: float) -> None:
+    """A killed source; its sidecar waits so long for a sweep, of which one was or will be so many seconds from now."""
+    if sweep:
+        sidecar.database.rows(
+            "INSERT INTO syncctl_sweep (id, data_plane, swept_at, seconds, pods, active, concluded, deleted,"
+            " unreadable, orphaned_rows) VALUES (1, 'here', now() + :n * interval '1 second', 1, 0, 0, 0, 0, 0, 0)",
+            n=sweep["at"],
+        )
+    sidecar.give(catalog=catalog("plants"), config={}, state={})
+    with sidecar.start(SWEEP_WAIT_SECONDS=seconds, GRACE_SECONDS="2") as process:
+        sidecar.stderr.open("wb").close()
+        with sidecar.stdout.open("wb") as out:
+            out.write(lines([status("plants", "STARTED"), record("plants", {"id": 1})]))
+        sidecar.leave(137)
+        if seconds == "600" and sweep["at"] < 0:
+            wait_for(lambda: sidecar.ours["proposal"], 30, "a proposal")
+            process.terminate()
+        assert process.wait(60) == 0
+
+
+@pytest.mark.fault(123)
+@pytest.mark.parametrize(
+    ("seconds", "data_plane", "sweep"),
+    [("1", None, {}), ("1", "here", {"at": -5}), ("1", "elsewhere", {"at": 3600}), ("600", "here", {"at": -5})],
+)
+def test_a_sidecar_that_no_sweep_follows_concludes_by_itself(
+    sidecar: SidecarProcess, seconds: str, data_plane: str | None, sweep: dict[str, float]
+) -> None:
+    """After its time, or at the end of its pod's: neither table is left RUNNING. Another data plane's sweep is none."""
+    sidecar.database.rows("UPDATE syncctl_task SET data_plane = :d", d=data_plane)
+    _killed(sidecar, seconds, **sweep)
+    assert (sidecar.task["status"], sidecar.ours["state"]) == ("FAILED", "FAILED")
+    assert sidecar.ours["failure"]["kind"] == "source_killed"
+    assert sidecar.ours["streams"]["plants"]["status"] == "FAILED"
+    assert [line for line in sidecar.log if "No sweep came" in line]
+
+
+@pytest.mark.fault(123)
+@pytest.mark.parametrize("data_plane", [None, "here"])
+def test_a_sidecar_that_a_sweep_follows_leaves_it_to_that(sidecar: SidecarProcess, data_plane: str | None) -> None:
+    """The platform may know better."""
+    sidecar.database.rows("UPDATE syncctl_task SET data_plane = :d", d=data_plane)
+    _killed(sidecar, "600", at=3600)
+    assert (sidecar.task["status"], sidecar.ours["state"], bool(sidecar.ours["proposal"])) == (
+        "RUNNING",
+        "RUNNING",
+        True,
+    )
+
+
 def test_without_our_tables_every_end_is_written_at_once(sidecar: SidecarProcess, database: TestDatabase) -> None:
     """Another controller's database: nobody would read a proposal."""
     database.rows("DROP TABLE syncctl_task CASCADE")

@@ -36,7 +36,7 @@ class SidecarProcess:
             "STDOUT_PIPE_FILE": str(self.stdout), "STDERR_PIPE_FILE": str(self.stderr),
             "EXIT_CODE_FILE": str(self.exit_code_file), "CONFIG_FOLDER": str(folder / "config"),
             "SYNC_ID": SYNC, "TASK_ID": TASK, "STARTED_AT": "2026-09-01T10:00:00Z",
-            "DRAIN_SECONDS": "3", "STORE_PATIENCE_SECONDS": "20",
+            "DRAIN_SECONDS": "3", "STORE_PATIENCE_SECONDS": "20", "SWEEP_WAIT_SECONDS": "0",
         }  # fmt: skip
         self.output = b""
         self.give(config={"api_key": canaries.CONFIG})
