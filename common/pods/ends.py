@@ -33,8 +33,8 @@ class Verdict(Struct, frozen=True):
     """The container whose log explains more."""
     clean_end: bool = False
     """The containers ended in order: the sidecar has written its own, better row."""
-    said: str = ""
-    """The source's own termination message, which its sidecar does not see."""
+    own_words: str = ""
+    """The source's termination message, which its sidecar does not see."""
 
     @property
     def reason(self) -> str:
@@ -64,7 +64,7 @@ def started(pod: Pod) -> bool:
 
 
 def injected(pod: Pod) -> str:
-    """Explain the first container that is not ours and failed, or does not start; "" if there is none.
+    """Explain the first container that is not ours and failed, or does not start; "" if all are well.
 
     It is never judged, but may be why ours do not start.
     """
@@ -78,7 +78,7 @@ def ended(states: Mapping[str, ContainerState]) -> dict[str, Terminated]:
 
 
 def broken(pod: Pod, ends: Mapping[str, Terminated]) -> Verdict | None:
-    """Return the verdict on the container of ours that explains the end, if one does.
+    """Return the verdict on the one of our containers that explains the end, if one does.
 
     Memory comes first, then whichever broke down first.
     """
@@ -100,7 +100,7 @@ def broken(pod: Pod, ends: Mapping[str, Terminated]) -> Verdict | None:
 
 
 def why(pod: Pod, name: str, end: Terminated) -> Verdict:
-    """Return the verdict on one container of ours that ended badly."""
+    """Return the verdict on one of our containers that ended badly."""
     reason, code = end.reason, end.exit_code
     if reason == OUT_OF_MEMORY or (name == SOURCE and code and _MEMORY_WORDS.search(end.message)):
         # With exit code 0 only a child of it was killed: what the sidecar reports then counts.
@@ -117,11 +117,11 @@ def why(pod: Pod, name: str, end: Terminated) -> Verdict:
         return verdict(unwritten, f"sidecar could not write how the task ended: {why}.", wants_log=name)
     kind = _KILLED_KIND[name] if code > _SIGNALLED and name == SIDECAR else _EXIT_KIND[name]
     found = verdict(kind, explain.exit_code(name, end), wants_log=name, clean_end=name == SOURCE)
-    return structs.replace(found, said=end.message.strip())
+    return structs.replace(found, own_words=end.message.strip())
 
 
 def with_memory(pod: Pod, found: Verdict) -> Verdict:
-    """Return the verdict on a pod with the better sign in front: a container of ours that was out of memory.
+    """Return the verdict on a pod with the better sign in front: one of our containers was out of memory.
 
     The pod's own reason may only follow from that, or be another one; the text names both.
     """

@@ -69,7 +69,7 @@ run() {
         *[![:space:]]*) ;;
         *) blame 'is not set, or blank'; exit 127 ;;
     esac
-    [ -n "$how" ] || { blame 'names no program or file that the image has, or is no line of shell'; exit 127; }
+    [ -n "$how" ] || { blame 'names no program or file that the image has, or is not a line of shell'; exit 127; }
     trap : TERM
     eval "${how#eval} $line "'{arguments}'
     code=$?

@@ -214,11 +214,11 @@ def _described(text: str, task: Task, verdict: Verdict) -> str:
 
 def _beside(proposal: Outcome, verdict: Verdict) -> Failure | None:
     """What the sidecar could not know, with what it reports; None if that is all."""
-    own, found, said = proposal.failure, verdict.failure, verdict.said
+    own, found, words = proposal.failure, verdict.failure, verdict.own_words
     if verdict.clean_end or found.kind in _KNOWN_TO_SIDECAR:
-        if own is None or said in proposal.reason:
+        if own is None or words in proposal.reason:
             return None
-        return Failure(own.kind, f"{own.message.rstrip('.')}; the source's termination message: {said}")
+        return Failure(own.kind, f"{own.message.rstrip('.')}; the source's termination message: {words}")
     if own is None or own.kind in _UNEXPLAINED:
         return found
     return Failure(found.kind, f"{found.message.rstrip('.')}; the sidecar reports: {own.message}")

@@ -178,7 +178,7 @@ def test_a_final_row_never_changes(db: Database, database: TestDatabase) -> None
 def test_no_stream_of_a_concluded_task_runs(
     db: Database, database: TestDatabase, state: TaskState, statuses: str
 ) -> None:
-    """Whoever concludes it, with or without the sidecar's account; one that is over stays as it is."""
+    """By any hand, with or without the sidecar's account; one that is over stays as it is."""
     _begin(db, READ)
     done = {"status": "PARTIAL", "stored": 3, "error": "refused"}
     running = {"status": "RUNNING", "stored": 5, "error": ""}

@@ -532,7 +532,7 @@ def _with_injected(made: dict[str, Any], kind: str, state: Part, last: Part | No
 )
 @pytest.mark.fault(102)
 def test_an_injected_container_that_keeps_ours_from_starting_is_named(state: Part, last: Part | None, words: str):
-    """While it does, and once the time to start is over: no image of ours may be large."""
+    """While it does, and once the time to start is over: none of our images may be large."""
     creating = waits("PodInitializing")
     made = pod("Pending", init=creating, source=creating, sidecar=creating)
     made = _with_injected(made, "initContainerStatuses", state, last)

@@ -324,7 +324,7 @@ def test_an_image_that_cannot_be_pulled_is_noted_while_the_sidecar_runs() -> Non
 
 @pytest.mark.fault(35)
 def test_waiting_for_a_node_is_noted_until_one_has_the_pod() -> None:
-    """And is no reason to give up before its own time limit, which a later attempt has anew."""
+    """And is no reason to give up before its own time limit, which begins again with a later attempt."""
     full = PodCondition("PodScheduled", "False", "Unschedulable", "0/3 nodes are available")
     unscheduled = Status(conditions=(full,))
     noted = f"{WAITS}no node takes it (0/3 nodes are available)"
