@@ -160,6 +160,12 @@ class Settings(BaseModel):
     container_grace_shutdown_seconds: int = Field(
         60, ge=1, description="How long a task pod has to save its work when it is stopped."
     )
+    abandoned_row_seconds: int = Field(
+        3600,
+        ge=0,
+        description="How long a RUNNING row of source_task that belongs to no task here may stay untouched before a "
+        "sweep fails it; 0: without limit. A controller touches the rows of its running pods every minute.",
+    )
     max_body_bytes: int = Field(
         4 * 1024 * 1024,
         ge=1024,

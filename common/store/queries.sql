@@ -38,10 +38,15 @@ WHERE state IN ('PENDING', 'RUNNING') AND command = 'read' AND sync_id = :sync_i
 -- name: given_up_read
 -- The sync's active read, if its caller wants it no more: consoles that ignore a running task write FAILED themselves.
 -- Nothing of ours ends the caller's row alone.
-SELECT t.task_id FROM syncctl_task t
+SELECT t.task_id FROM $schema.syncctl_task t
 WHERE t.state IN ('PENDING', 'RUNNING') AND t.command = 'read' AND t.sync_id = :sync_id AND t.task_id <> :task_id
   AND (:ignore_running OR EXISTS (
-      SELECT FROM source_task s WHERE s.task_id = t.task_id AND s.status IN ('FAILED', 'CANCELLED')));
+      SELECT FROM source_task s WHERE s.task_id = t.task_id AND s.status IN ('FAILED', 'CANCELLED')))
+UNION ALL
+SELECT s.task_id FROM source_task s
+WHERE :ignore_running AND s.status = 'RUNNING' AND s.sync_id = :sync_id
+  AND NOT EXISTS (SELECT FROM $schema.syncctl_task t WHERE t.task_id = s.task_id)
+LIMIT 1;
 
 -- name: announce_read
 -- The caller's table; RUNNING is its only word for "not finished".
@@ -349,7 +354,7 @@ WHERE state IN ('PENDING', 'RUNNING') AND (data_plane = :data_plane OR data_plan
 -- name: active_tasks
 -- For the sweep: the rows of these pods of this data plane.
 SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by, attempt, proposal,
-       table_name_prefix, extract(epoch FROM created_at)::bigint AS started_at,
+       table_name_prefix, request_hash = '' AS adopted, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::float AS age_seconds,
        extract(epoch FROM now() - updated_at)::float AS idle_seconds
 FROM $schema.syncctl_task
@@ -361,7 +366,7 @@ ORDER BY created_at;
 -- For the sweep: the rows of a page of pods, by the pods' names, and by the tasks that they name themselves: a row
 -- names its last pod only. Of any data plane: a pod that is seen is here. For the columns see sweeps.SweptTask.
 SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state, reason, started_by, attempt, proposal,
-       table_name_prefix, extract(epoch FROM created_at)::bigint AS started_at,
+       table_name_prefix, request_hash = '' AS adopted, extract(epoch FROM created_at)::bigint AS started_at,
        extract(epoch FROM now() - created_at)::float AS age_seconds,
        extract(epoch FROM now() - updated_at)::float AS idle_seconds,
        CASE WHEN attempt > 1 THEN extract(epoch FROM now() - attempt_at)::float END AS attempt_seconds,
@@ -441,3 +446,49 @@ SELECT to_regclass('$schema.syncctl_task') IS NOT NULL AS ours;
 
 -- name: specification
 SELECT specs::text AS specs FROM source_spec WHERE package = :package AND version = :version AND specs IS NOT NULL;
+
+-- name: adopt_reads
+-- Another controller's reads, from their rows in the caller's table; without a pod's name, the one that the original
+-- gives. A request hash of '' marks them: no request of ours has it. Not beside an active read of ours.
+INSERT INTO $schema.syncctl_task (task_id, command, sync_id, package, version, pod_name, request_hash, state, reason, failure,
+                          started_by, data_plane, created_at, started_at, updated_at, finished_at)
+SELECT s.task_id, 'read', s.sync_id, s.package, s.version,
+       coalesce(a.pod_name,
+                lower(regexp_replace(s.package, '[^A-Za-z0-9-]', '-', 'g') || '-' || s.sync_id || '.' || s.task_id)),
+       '', w.state, CASE WHEN w.over THEN coalesce(s.description, '') ELSE '' END,
+       CASE WHEN w.over AND w.state <> 'SUCCESS' THEN :failure::jsonb END,
+       coalesce(s.started_by::text, ''), :data_plane, s.started_at, s.started_at, now(),
+       CASE WHEN w.over THEN s.updated_at END
+FROM unnest(:task_ids::text[], :pod_names::text[]) AS a (task_id, pod_name)
+JOIN source_task s ON s.task_id = a.task_id,
+     LATERAL (SELECT CASE WHEN s.status IN ('RUNNING', 'SUCCESS', 'PARTIAL', 'CANCELLED') THEN s.status ELSE 'FAILED'
+                     END AS state, s.status <> 'RUNNING' AS over) AS w
+ORDER BY s.task_id
+ON CONFLICT DO NOTHING;
+
+-- name: follow_callers_rows
+-- Of adopted reads that have ended: the controller or sidecar that has them wrote so into the caller's table.
+UPDATE $schema.syncctl_task t
+SET state = CASE WHEN s.status IN ('SUCCESS', 'PARTIAL', 'CANCELLED') THEN s.status ELSE 'FAILED' END,
+    reason = coalesce(s.description, ''), failure = CASE WHEN s.status <> 'SUCCESS' THEN :failure::jsonb END,
+    updated_at = now(), finished_at = now()
+FROM source_task s
+WHERE s.task_id = t.task_id AND s.status <> 'RUNNING'
+  AND t.task_id IN (SELECT task_id FROM $schema.syncctl_task
+                    WHERE task_id = ANY(:task_ids::text[]) AND request_hash = '' AND state IN ('PENDING', 'RUNNING')
+                    FOR UPDATE SKIP LOCKED);
+
+-- name: touch_adopted
+-- As their controller did while it was there: others take a row that nobody touches for abandoned.
+UPDATE source_task SET updated_at = now()
+WHERE task_id IN (SELECT task_id FROM source_task WHERE task_id = ANY(:task_ids::text[]) AND status = 'RUNNING'
+                  FOR UPDATE SKIP LOCKED);
+
+-- name: reads_elsewhere
+-- RUNNING rows that no task here belongs to: of this sync, or of any.
+SELECT task_id, sync_id, package, version, extract(epoch FROM started_at)::bigint AS started_at,
+       coalesce(started_by::text, '') AS started_by, extract(epoch FROM now() - updated_at)::bigint AS idle_seconds
+FROM source_task s
+WHERE status = 'RUNNING' AND (:sync_id = '' OR sync_id = :sync_id)
+  AND updated_at <= now() - :idle_seconds * interval '1 second'
+  AND NOT EXISTS (SELECT FROM $schema.syncctl_task t WHERE t.task_id = s.task_id);

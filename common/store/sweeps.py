@@ -22,6 +22,8 @@ class SweptTask(Struct, frozen=True):
     proposal: Outcome | None = None
     """What the sidecar says that the attempt came to."""
     table_name_prefix: str = ""
+    adopted: bool = False
+    """Whether another controller has started it."""
     age_seconds: float = 0.0
     idle_seconds: float = 0.0
     """Since the row last changed."""

@@ -91,7 +91,8 @@ def decide_missing(row: SweptTask, rules: Rules) -> Conclude | Retry:
 
 
 def _has_attempts_left(row: SweptTask, rules: Rules) -> bool:
-    readable = row.task.command is Command.READ and not row.state.final
+    # An adopted read's Secret and destination are its own controller's.
+    readable = row.task.command is Command.READ and not row.state.final and not row.adopted
     return readable and row.age_seconds < rules.limits.task_seconds and row.task.attempt <= rules.task_retries
 
 

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -18,6 +19,7 @@ from common.pods.diagnosis import Limits
 from common.settings import Settings
 from common.store import Database, sweeps
 from common.store.sweeps import SweepStats, SweptTask
+from common.sweep import takeover
 from common.sweep.apply import THREADS, Applier, ClusterPool, Prepared
 from common.sweep.decide import Rules, decide, decide_missing, is_overdue
 from common.sweep.decisions import Keep
@@ -49,12 +51,14 @@ def sweep(settings: Settings) -> SweepStats:
     with _sweeper(settings) as sweeper:
         # Rows before pods: one that is made in between is not missed.
         missing = sweeper.expected()
-        stats = SweepStats()
+        stats, seen = SweepStats(), set[str]()
         for page in _pages(sweeper.where.list_pods()):
             missing.difference_update(pod.name for pod in page)
+            seen.update(pod.task_id for pod in page)
             stats += sweeper.sweep_pods(page)
         for names in _pages(missing):
             stats += sweeper.sweep_missing(names)
+        stats += sweeper.sweep_abandoned(seen, settings.abandoned_row_seconds)
         sweeper.record(stats, time.monotonic() - began)
     return stats
 
@@ -104,8 +108,7 @@ class _Sweeper:
 
     def sweep_pods(self, pods: list[Pod]) -> SweepStats:
         """Sweep a page of pods: one statement reads their rows, and one of each kind writes them."""
-        names, ids = [pod.name for pod in pods], [pod.task_id for pod in pods if pod.task_id]
-        found = self._db.transact(lambda db: sweeps.of_pods(db, names, ids))
+        found = self._db.transact(lambda db: self._rows_of(db, pods))
         rows, by_id = {row.pod_name: row for row in found}, {row.task.task_id: row for row in found}
 
         def prepare(pod: Pod) -> Prepared:
@@ -117,15 +120,31 @@ class _Sweeper:
 
     def sweep_missing(self, names: list[str]) -> SweepStats:
         """Sweep the rows that these pods of this data plane, which are not there, should be running."""
-        rows = self._db.transact(lambda db: sweeps.active_of(db, names, self._here))
+        rows = self._db.transact(lambda db: self._missing_rows(db, names))
         stats = self._applier.apply(self._pool.each(self._prepare_missing, rows, Keep()))
         return SweepStats(active=stats.active, orphaned_rows=stats.concluded)
+
+    def sweep_abandoned(self, seen: AbstractSet[str], seconds: int) -> SweepStats:
+        """Sweep the rows that another controller has left without a pod; `seen`: the tasks that have one."""
+        left = self._db.transact(lambda db: takeover.abandoned(db, seconds, seen, self._here))
+        return SweepStats(orphaned_rows=self._applier.apply(left).concluded)
 
     def record(self, stats: SweepStats, seconds: float) -> None:
         """Keep in the database, and log, what a sweep came to."""
         self._db.transact(lambda db: sweeps.record(db, self._here, seconds, stats))
         if stats.concluded or stats.orphaned_rows or stats.unreadable:
             _log.info("Swept.", extra={"action": "sweep", **structs.asdict(stats)})
+
+    def _rows_of(self, db: Database, pods: list[Pod]) -> list[SweptTask]:
+        names, ids = [pod.name for pod in pods], [pod.task_id for pod in pods if pod.task_id]
+        found = sweeps.of_pods(db, names, ids)
+        changed = takeover.take_over(db, pods, found, self._here)
+        return sweeps.of_pods(db, names, ids) if changed else found
+
+    def _missing_rows(self, db: Database, names: list[str]) -> list[SweptTask]:
+        found = sweeps.active_of(db, names, self._here)
+        changed = takeover.take_over(db, [], found, self._here)
+        return sweeps.active_of(db, names, self._here) if changed else found
 
     def _prepare_missing(self, row: SweptTask) -> Prepared:
         if not is_overdue(row, self._rules.limits) or self.where.get_pod(row.pod_name) is not None:

@@ -11,7 +11,7 @@ from common.errors import NotFound, SyncError
 from common.failures import Failure, FailureKind
 from common.protocol.commands import Command
 from common.settings import Settings
-from common.store import Database, Outcome, TaskState, outcomes, tasks
+from common.store import Database, Outcome, TaskState, adoption, outcomes, tasks
 from common.store.tasks import StoredTask
 from common.tasks.requests import CancelQuery
 
@@ -43,20 +43,24 @@ def cancel(query: CancelQuery, settings: Settings) -> Cancelled:
 
     Raise NotFound.
     """
+    here = data_plane.of(settings)
     with Database(settings.require_database_url(), settings.database_schema) as db:
-        stored = db.transact(lambda db: _conclude(db, query))
+        stored = db.transact(lambda db: _conclude(db, query, here))
     if stored.state is not TaskState.CANCELLED:
         return Cancelled(query.task_id, stored.state)
-    if stored.data_plane not in {None, data_plane.of(settings)}:
+    if stored.data_plane not in {None, here}:
         # That the pod is not seen here proves nothing. Its sidecar and its data plane's sweep go by the row.
         return Cancelled(query.task_id, stored.state, elsewhere=stored.data_plane or "")
     _stop_pod(stored, settings)
     return Cancelled(query.task_id, stored.state)
 
 
-def _conclude(db: Database, query: CancelQuery) -> StoredTask:
+def _conclude(db: Database, query: CancelQuery, here: str) -> StoredTask:
     """In one transaction: CANCELLED in both tables, unless something else was first."""
     stored = tasks.find(db, query.task_id)
+    if stored is None:
+        adoption.adopt(db, {query.task_id: None}, here)
+        stored = tasks.find(db, query.task_id)
     if stored is None:
         raise NotFound("There is no task with this taskId; GET /tasks lists them.")
     given = ((query.package, stored.task.package), (query.sync_id, stored.task.sync_id))

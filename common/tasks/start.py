@@ -16,7 +16,8 @@ from common.protocol import catalogs, resume
 from common.protocol.commands import Command
 from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.settings import Settings
-from common.store import Database, Outcome, Task, TaskRow, TaskState, dsn, outcomes, states, tasks
+from common.store import Database, Outcome, Task, TaskRow, TaskState, adoption, dsn, outcomes, states, tasks
+from common.store.adoption import ReadElsewhere
 from common.tasks.cancel import cancel
 from common.tasks.requests import CancelQuery, NewTask
 
@@ -95,12 +96,13 @@ def _may_lack_pod(row: TaskRow, here: str) -> bool:
 
 def _begin(db: Database, task: Task, new: NewTask, here: str) -> tuple[Task, Payload, TaskRow, bool]:
     """In one transaction: check what the connector will be given, and write the task's rows."""
-    payload = Payload(new.config, new.catalog, new.state)
+    payload, others = Payload(new.config, new.catalog, new.state), list[ReadElsewhere]()
     digest = manifest.request_hash(task, payload, new.table_name_prefix, full_sync=new.full_sync)
     if new.config is not None:  # a connector may have changed it in an earlier task (CONTROL)
         payload = structs.replace(payload, config=states.kept_config(db, new.package, new.config))
     if new.command is Command.READ:
         _refuse_shared_tables(new)
+        others = adoption.elsewhere(db, new.sync_id)
         payload = structs.replace(payload, state=_state(db, new))
     manifest.check_size(payload)
     row, created = tasks.begin(
@@ -110,6 +112,8 @@ def _begin(db: Database, task: Task, new: NewTask, here: str) -> tuple[Task, Pay
         raise Conflict("Another task of the same kind has just ended; repeat the request.")
     if not created and (row.request_hash != digest or (task.sync_id and row.task_id != task.task_id)):
         raise Conflict(_in_the_way(task, row, here))
+    if created and others:
+        raise Conflict(_beside(others[0], new.sync_id))
     if created and new.full_sync:
         states.clear(db, new.sync_id)
     return structs.replace(task, task_id=row.task_id, started_at=row.started_at), payload, row, created
@@ -157,6 +161,14 @@ def _refuse_shared_tables(new: NewTask) -> None:
             raise Refused(
                 f"catalog: a stream cannot be called {stream.id.key!r}: its state would pass for another kind."
             )
+
+
+def _beside(read: ReadElsewhere, sync_id: str) -> str:
+    return (
+        f"Sync {sync_id} runs under another controller: task {read.task.task_id} is RUNNING in source_task, and was "
+        f"touched {read.idle_seconds} s ago. A sweep takes it over if its pod is here, and fails it once its row was "
+        "not touched for SYNCCTL_ABANDONED_ROW_SECONDS; wait for its end, or cancel it."
+    )
 
 
 def _make_pod(db: Database, task: Task, payload: Payload, settings: Settings, prefix: str) -> None:
