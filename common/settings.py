@@ -163,8 +163,9 @@ class Settings(BaseModel):
     abandoned_row_seconds: int = Field(
         3600,
         ge=0,
-        description="How long a RUNNING row of source_task that belongs to no task here may stay untouched before a "
-        "sweep fails it; 0: without limit. A controller touches the rows of its running pods every minute.",
+        description="How long a RUNNING row of source_task or source_catalog that belongs to no task here may stay "
+        "untouched before a sweep fails it; 0: without limit. A controller touches the rows of its running pods every "
+        "minute.",
     )
     max_body_bytes: int = Field(
         4 * 1024 * 1024,

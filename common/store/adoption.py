@@ -42,3 +42,8 @@ def elsewhere(db: Database, sync_id: str = "", *, idle_seconds: int = 0) -> list
     found = db.run("reads_elsewhere", sync_id=sync_id, idle_seconds=idle_seconds)
     idle = [int(row.pop("idle_seconds")) for row in found]
     return [ReadElsewhere(Task(Command.READ, **row), seconds) for row, seconds in zip(found, idle, strict=True)]
+
+
+def fail_results(db: Database, reason: str, idle_seconds: int) -> int:
+    """Conclude the callers' rows that wait so long for a catalog or a specification that no task here seeks."""
+    return int(db.run("fail_abandoned_results", reason=reason, idle_seconds=idle_seconds)[0]["ended"])

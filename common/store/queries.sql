@@ -492,3 +492,23 @@ FROM source_task s
 WHERE status = 'RUNNING' AND (:sync_id = '' OR sync_id = :sync_id)
   AND updated_at <= now() - :idle_seconds * interval '1 second'
   AND NOT EXISTS (SELECT FROM $schema.syncctl_task t WHERE t.task_id = s.task_id);
+
+-- name: fail_abandoned_results
+-- A console asks for no other catalog while a row says RUNNING, nor for a specification while its own word for that,
+-- pending, is there. A result that comes all the same replaces this.
+WITH late AS (SELECT now() - :idle_seconds * interval '1 second' AS since), sought AS (
+    SELECT command, package, version, storage_key FROM $schema.syncctl_task
+    WHERE state IN ('PENDING', 'RUNNING') AND command IN ('spec', 'discover')
+), catalogs AS (
+    UPDATE source_catalog c SET status = 'FAILED', description = :reason
+    WHERE status = 'RUNNING' AND timestamp <= (SELECT since FROM late)
+      AND NOT EXISTS (SELECT FROM sought s WHERE s.command = 'discover' AND s.package = c.package
+                      AND s.version = c.version AND s.storage_key = c.key)
+    RETURNING 1
+), specs AS (
+    UPDATE source_spec c SET error = :reason
+    WHERE specs IS NULL AND error = 'pending' AND timestamp <= (SELECT since FROM late)
+      AND NOT EXISTS (SELECT FROM sought s WHERE s.command = 'spec' AND s.package = c.package AND s.version = c.version)
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM catalogs) + (SELECT count(*) FROM specs) AS ended;

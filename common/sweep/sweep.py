@@ -126,8 +126,10 @@ class _Sweeper:
 
     def sweep_abandoned(self, seen: AbstractSet[str], seconds: int) -> SweepStats:
         """Sweep the rows that another controller has left without a pod; `seen`: the tasks that have one."""
-        left = self._db.transact(lambda db: takeover.abandoned(db, seconds, seen, self._here))
-        return SweepStats(orphaned_rows=self._applier.apply(left).concluded)
+        left, results = self._db.transact(
+            lambda db: (takeover.abandoned(db, seconds, seen, self._here), takeover.fail_results(db, seconds))
+        )
+        return SweepStats(orphaned_rows=self._applier.apply(left).concluded + results)
 
     def record(self, stats: SweepStats, seconds: float) -> None:
         """Keep in the database, and log, what a sweep came to."""

@@ -45,6 +45,12 @@ def abandoned(db: Database, seconds: int, seen: AbstractSet[str], data_plane: st
     return [Conclude(read.task, _left(read)) for read in left]
 
 
+def fail_results(db: Database, seconds: int) -> int:
+    """Conclude the rows that have waited so long for a result that nobody here seeks; return how many. 0: never."""
+    text = f"FAILED: Another controller started this, and left no result for {explain.span(seconds)}; start it again."
+    return adoption.fail_results(db, text, seconds) if seconds else 0
+
+
 def _left(read: ReadElsewhere) -> Outcome:
     failure = Failure(
         FailureKind.DELETED,

@@ -24,7 +24,7 @@ from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
 from tests.support.docs import read
 from tests.support.fake_kubernetes import NAMESPACE, Answer, Asked, FakeKubernetes, fake_kubernetes, made, status
-from tests.support.local_system import PACKAGE, VERSION, read_task
+from tests.support.local_system import PACKAGE, VERSION, other_task, read_task
 
 TASK, SYNC = "0b7e2f4c-3a0e-4f0d-9a53-7a1c9e5d2b10", "cm-sync-1"
 POD = f"airbyte-source-garden-{SYNC}.{TASK}"
@@ -280,6 +280,34 @@ def test_a_list_that_breaks_off_concludes_nothing(original: Original) -> None:
         original.sweep()
     assert not isinstance(failed.value, ClusterUnavailable | AssertionError)
     assert original.said()[0] == "RUNNING"
+
+
+@pytest.mark.fault(124)
+@pytest.mark.parametrize(("minutes", "seconds", "ended"), [(61, 3600, True), (59, 3600, False), (999, 0, False)])
+def test_a_result_that_never_came_is_no_longer_awaited(
+    original: Original, minutes: float, seconds: int, *, ended: bool
+) -> None:
+    """A console asks for no other while the row says RUNNING, or its own "pending". One that we seek is awaited."""
+    start(other_task("discover", "ours"), original.settings)
+    rows = original.database.rows
+    rows(
+        "INSERT INTO source_catalog (package, version, key, status, description) VALUES (:package, :version, 'left',"
+        " 'RUNNING', ''), (:package, :version, 'found', 'SUCCESS', '') RETURNING 1",
+        package=PACKAGE, version=VERSION,
+    )  # fmt: skip
+    rows(
+        "INSERT INTO source_spec (package, version, specs, error) VALUES ('left', '1', NULL, 'pending'),"
+        " ('wrong', '1', NULL, 'no such image'), ('found', '1', '{}', 'pending') RETURNING 1"
+    )
+    for table in ("source_catalog", "source_spec"):
+        rows(f"UPDATE {table} SET timestamp = now() - :minutes * interval '1 min' RETURNING 1", minutes=minutes)
+    assert original.sweep(SYNCCTL_ABANDONED_ROW_SECONDS=str(seconds)).orphaned_rows == (2 if ended else 0)
+    found = rows("SELECT key, status, description FROM source_catalog ORDER BY key")
+    assert [row["status"] for row in found] == ["SUCCESS", "FAILED" if ended else "RUNNING", "RUNNING"]
+    errors = {row["package"]: row["error"] for row in rows("SELECT package, error FROM source_spec")}
+    assert (errors["wrong"], errors["found"]) == ("no such image", "pending")
+    for text in (found[1]["description"], errors["left"]):
+        assert ("start it again" in text) is ended
 
 
 # Others
