@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from common.errors import LoginRefused, StoreRefused, SyncError, TablesMissing
+from common.errors import LoginRefused, Refused, StoreRefused, SyncError, TablesMissing
 from common.failures import Failure, FailureKind, of_store, unwritten_exit
 from common.protocol import catalogs, messages
 from common.protocol.commands import Command
+from common.protocol.states import refuse_shared
 from common.store import Database, Outcome, StoreError, TaskState, outcomes, states
 from common.store.database import refused
 from sidecar import redaction
@@ -79,7 +80,8 @@ class _Task:
         try:
             outcome = self._consume()
         except SyncError as error:
-            outcome = self._break_off(Failure(of_store(error), error.message))
+            kind = FailureKind.CONFIG_ERROR if isinstance(error, Refused) else of_store(error)
+            outcome = self._break_off(Failure(kind, error.message))
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that the run is over
             _log.exception("The sidecar failed.")
             text = f"the sidecar itself failed ({type(error).__name__}); its pod's log has the details"
@@ -143,6 +145,7 @@ class _Task:
             catalog = catalogs.decode_catalog(self._settings.file("catalog"))
         except messages.DECODE_ERRORS as error:
             raise SyncError(f"The catalog cannot be read: {error}.") from error
+        refuse_shared(catalog, self._settings.table_name_prefix)
         return ReadConsumer(
             self._settings,
             catalog,

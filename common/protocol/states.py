@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from common.protocol.catalogs import MISSING, StreamId
+from common.errors import Refused
+from common.protocol.catalogs import MISSING, Catalog, StreamId
 from common.protocol.messages import DECODE_ERRORS
 
 GLOBAL_STATE_KEY = "_GLOBAL_STATE"
@@ -88,3 +89,24 @@ class StateMessage(Struct, frozen=True):
             return msgspec.json.decode(self.sourceStats or b"null", type=Statistics | None) or Statistics()
         except DECODE_ERRORS:
             return Statistics()
+
+
+def refuse_shared(catalog: Catalog, prefix: str) -> None:
+    """Raise Refused, naming both, if two streams would write to one table, or save their states under one key.
+
+    They would replace each other's rows or states unseen.
+    """
+    seen: dict[tuple[str, str], str] = {}
+    for stream in catalog.streams:
+        name = f"{stream.id.name!r} (namespace {stream.id.namespace!r})"
+        for kind, value in (("table", stream.table(prefix)), ("state key", stream.id.key)):
+            if other := seen.get((kind, value)):
+                raise Refused(
+                    f"catalog: the streams {other} and {name} would share the {kind} {value!r}; give one of them "
+                    "a table_name of its own, or select only one."
+                )
+            seen[kind, value] = name
+        if stream.id.key in {GLOBAL_STATE_KEY, LEGACY_STATE_KEY}:
+            raise Refused(
+                f"catalog: a stream cannot be called {stream.id.key!r}: its state would pass for another kind."
+            )

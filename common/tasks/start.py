@@ -8,13 +8,13 @@ from msgspec import Struct, structs
 from common import cluster, images
 from common.cluster import Cluster, data_plane
 from common.cluster.objects import Pod
-from common.errors import Conflict, QuotaExceeded, Refused, SyncError, TimedOut, Unavailable
+from common.errors import Conflict, QuotaExceeded, SyncError, TimedOut, Unavailable
 from common.failures import Failure, FailureKind
 from common.pods import manifest
 from common.pods.manifest import Payload
 from common.protocol import catalogs, resume
 from common.protocol.commands import Command
-from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
+from common.protocol.states import refuse_shared
 from common.settings import Settings
 from common.store import Database, Outcome, Task, TaskRow, TaskState, adoption, dsn, outcomes, states, tasks
 from common.store.adoption import ReadElsewhere
@@ -24,7 +24,6 @@ from common.tasks.requests import CancelQuery, NewTask
 _log = logging.getLogger(__name__)
 
 MAY_PASS = (QuotaExceeded, Unavailable, TimedOut)
-_RESERVED = frozenset({GLOBAL_STATE_KEY, LEGACY_STATE_KEY})
 CREATE_FAILED = "CREATE_FAILED: "
 """The caller's console shows this word for a task whose pod could not be created (contract.md B)."""
 WAITS = "The pod waits: "
@@ -101,7 +100,7 @@ def _begin(db: Database, task: Task, new: NewTask, here: str) -> tuple[Task, Pay
     if new.config is not None:  # a connector may have changed it in an earlier task (CONTROL)
         payload = structs.replace(payload, config=states.kept_config(db, new.package, new.config))
     if new.command is Command.READ:
-        _refuse_shared_tables(new)
+        refuse_shared(catalogs.decode_catalog(new.catalog or b'{"streams":[]}'), new.table_name_prefix)
         others = adoption.elsewhere(db, new.sync_id)
         payload = structs.replace(payload, state=_state(db, new))
     manifest.check_size(payload)
@@ -141,26 +140,6 @@ def _state(db: Database, new: NewTask) -> bytes:
         return b"{}"
     catalog = catalogs.decode_catalog(new.catalog)
     return resume.resume_states(catalog, states.load(db, new.sync_id)) or b"{}"
-
-
-def _refuse_shared_tables(new: NewTask) -> None:
-    """Raise Refused if two streams would write to one table, or save their states under one key."""
-    if new.catalog is None:
-        return
-    seen: dict[tuple[str, str], str] = {}
-    for stream in catalogs.decode_catalog(new.catalog).streams:
-        name = f"{stream.id.name!r} (namespace {stream.id.namespace!r})"
-        for kind, value in (("table", stream.table(new.table_name_prefix)), ("state key", stream.id.key)):
-            if other := seen.get((kind, value)):
-                raise Refused(
-                    f"catalog: the streams {other} and {name} would share the {kind} {value!r}; give one of them "
-                    "a table_name of its own, or select only one."
-                )
-            seen[kind, value] = name
-        if stream.id.key in _RESERVED:
-            raise Refused(
-                f"catalog: a stream cannot be called {stream.id.key!r}: its state would pass for another kind."
-            )
 
 
 def _beside(read: ReadElsewhere, sync_id: str) -> str:

@@ -1,6 +1,9 @@
 """The sidecar on a healthy day: rows, states and the outcome."""
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.support.fake_bulker import FakeBulker
 from tests.support.in_process_sidecar import InProcessSidecar
@@ -88,3 +91,39 @@ def test_a_stream_runs_from_its_first_record(tmp_path: Path, bulker: FakeBulker)
     shown = {name: stream["status"] for name, stream in (reading.read.progress() or {}).items()}
     assert shown == {"plants": "RUNNING", "beds": "PENDING", "trees": "RUNNING"}
     reading.end(1)
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        ([("plants", None), ("plants", None)], "would share the table 'raw_plants'"),
+        ([("a.b", None), ("b", "a")], "would share the table 'raw_a.b'"),
+        ([("b", ""), ("b", None)], "would share the table 'raw_b'"),
+        ([("plants", None), ("beds", None, "raw_plants")], "would share the table 'raw_plants'"),
+        ([("plants", None, "one"), ("plants", None, "two")], "would share the state key 'plants'"),
+        ([("_GLOBAL_STATE", None)], "a stream cannot be called '_GLOBAL_STATE'"),
+    ],
+)
+@pytest.mark.fault(79)
+def test_streams_that_cannot_be_told_apart_are_refused(
+    sidecar: SidecarProcess, bulker: FakeBulker, names: list[Any], why: str
+) -> None:
+    """Under a controller that does not check its catalogs: no row is sent, and the blame is the request's."""
+    streams = catalog(*(name for name, *_ in names))
+    for stream, (_, namespace, *table) in zip(streams["streams"], names, strict=True):
+        stream["stream"] |= {"namespace": namespace} | ({"table_name": table[0]} if table else {})
+    sidecar.give(catalog=streams, config={})
+    with sidecar.start(TABLE_NAME_PREFIX="raw_") as process:
+        process.wait(60)
+    assert (sidecar.task["status"], bulker.requests) == ("FAILED", [])
+    assert why in sidecar.ours["reason"]
+    assert (sidecar.ours["failure"]["kind"], sidecar.ours["failure"]["origin"]) == ("config_error", "user")
+
+
+def test_streams_whose_tables_differ_are_read(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
+    """One name in two namespaces, and names that differ in case alone."""
+    streams = catalog("plants", "plants", "Plants")
+    streams["streams"][0]["stream"]["namespace"] = "garden"
+    sidecar.give(catalog=streams, config={})
+    sidecar.play([record("plants", {"id": 1}), record("Plants", {"id": 2}), record("plants", {"id": 3}, "garden")])
+    assert sorted(bulk.table for bulk in bulker.requests) == ["Plants", "garden.plants", "plants"]
