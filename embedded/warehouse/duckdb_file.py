@@ -18,9 +18,35 @@ PATIENCE_SECONDS = 60.0
 _PAUSE_SECONDS = 0.1
 _MEMORY = "1GB"
 
+_ABOUT_TABLES = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.ConstraintException,
+    duckdb.ConversionException,
+    duckdb.DependencyException,
+    duckdb.NotImplementedException,
+    duckdb.TransactionException,
+)
+"""What DuckDB raises where a table is not as we made it, or where we are wrong."""
+_NAMES_ONLY = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.DependencyException,
+    duckdb.IOException,
+    duckdb.OutOfMemoryException,
+)
+
 Connection = duckdb.DuckDBPyConnection
 
 _log = logging.getLogger(__name__)
+
+
+class TableError(SyncError):
+    """A table cannot take what was to be done with it; `reason` is why, without a row's values."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class DatabaseFile:
@@ -36,7 +62,10 @@ class DatabaseFile:
 
     @contextlib.contextmanager
     def use(self) -> Iterator[Connection]:
-        """Yield the open connection, once other threads have finished. DuckDB's errors become SyncError."""
+        """Yield the open connection, once other threads have finished.
+
+        DuckDB's errors become SyncError, those about a table TableError.
+        """
         with self._lock:
             try:
                 self._connection = self._connection or self._connect()
@@ -44,7 +73,10 @@ class DatabaseFile:
             except duckdb.Error as exc:
                 # After some errors the database is unusable until it is opened again.
                 self.close()
-                raise SyncError(_sentence(exc)) from exc
+                reason = _reason(exc)
+                sentence = f"The warehouse failed, and its tables are unchanged: {reason}"
+                error = TableError(reason, sentence) if isinstance(exc, _ABOUT_TABLES) else SyncError(sentence)
+                raise error from exc
             finally:
                 self._close_later()
 
@@ -115,10 +147,11 @@ def _is_taken(exc: duckdb.Error) -> bool:
     return "Could not set lock" in str(exc) or isinstance(exc, duckdb.ConnectionException)
 
 
-def _sentence(exc: duckdb.Error) -> str:
+def _reason(exc: duckdb.Error) -> str:
     """Return DuckDB's message only where it cannot hold a row's values."""
-    if isinstance(exc, duckdb.IOException | duckdb.OutOfMemoryException | duckdb.CatalogException):
-        reason = str(exc).splitlines()[0]
+    first = str(exc).splitlines()[0]
+    if isinstance(exc, duckdb.ConstraintException):
+        names_only = first.startswith(("Constraint Error: NOT NULL", "Constraint Error: CHECK"))
     else:
-        reason = type(exc).__name__
-    return f"The warehouse failed, and its tables are unchanged: {reason}"
+        names_only = isinstance(exc, _NAMES_ONLY)
+    return first if names_only else type(exc).__name__

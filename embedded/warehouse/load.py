@@ -1,6 +1,7 @@
 # ruff: noqa: S608 - names are quoted by names.quote, paths as strings; tokens and values are never part of the SQL
 """Load a request's spool into its table: inspect the values, alter the columns, add the rows."""
 
+import logging
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,6 +16,8 @@ from embedded.warehouse.spool import LONGEST_BYTES
 _LAST_ROWS = "temp.main.last_rows"
 _EXACT = "coalesce(bool_and({0} BETWEEN -9007199254740992 AND 9007199254740992), true)"
 _INTEGERS = (column_types.ColumnType.BIGINT, column_types.ColumnType.HUGEINT)
+
+_log = logging.getLogger(__name__)
 
 
 class Column(Struct, frozen=True):
@@ -58,7 +61,8 @@ def store(connection: Connection, request: BulkRequest, path: Path, layout: list
     """Store the rows of a spool; call it within a transaction."""
     registry.prepare(connection)
     name = registry.claim_table(connection, request.table)
-    current = {} if request.mode is BulkMode.REPLACE_TABLE else registry.columns(connection, name)
+    replaces = request.mode is BulkMode.REPLACE_TABLE
+    current = {} if replaces else registry.columns(connection, name)
     nested = {part.column: part.name for part in request.key if part.column != part.name}
     # Rows may have no keys at all, but a table must have a column. A field comes before a nested key of its name.
     keys = list(dict.fromkeys([*(field.name for field in request.schema), *layout])) or [""]
@@ -70,7 +74,12 @@ def store(connection: Connection, request: BulkRequest, path: Path, layout: list
     # If a part of the key is in no row, none has a key to merge by.
     merges = all(part.column in layout for part in request.key)
     key_columns = [columns[part.column] for part in request.key] if merges else []
+    indexes = registry.indexes(connection, name) if replaces else {}
+    if replaces and (rules := registry.rules(connection, name)):
+        _log.warning("The table %r is replaced, without what its user had added: %s.", name, ", ".join(rules))
     _write_rows(connection, table, source, list(columns.values()), key_columns, exists=bool(current))
+    for statement in indexes.values():
+        connection.execute(statement)
 
 
 def _write_rows(

@@ -27,6 +27,18 @@ _COLUMNS = """
 SELECT column_name, data_type FROM duckdb_columns()
 WHERE database_name = current_database() AND schema_name = 'main' AND table_name = ? ORDER BY column_index
 """
+_INDEXES = """
+SELECT index_name, sql FROM duckdb_indexes()
+WHERE database_name = current_database() AND schema_name = 'main' AND table_name = ? ORDER BY index_name
+"""
+_BY_HAND = """
+SELECT CASE constraint_type WHEN 'NOT NULL' THEN 'NOT NULL of ' || constraint_column_names[1] ELSE constraint_text END
+FROM duckdb_constraints()
+WHERE database_name = current_database() AND schema_name = 'main' AND table_name = $1
+UNION ALL
+SELECT 'the generated column or default "' || column_name || '"' FROM duckdb_columns()
+WHERE database_name = current_database() AND schema_name = 'main' AND table_name = $1 AND column_default IS NOT NULL
+"""
 _LONGEST = 200
 _EMPTY = "empty"
 _OURS = frozenset({"_tables", "_columns"})
@@ -62,6 +74,16 @@ def claim_table(connection: Connection, name: str) -> str:
 def columns(connection: Connection, table: str) -> dict[str, str]:
     """Return a table's columns and their types in order; empty if there is no such table."""
     return dict(connection.execute(_COLUMNS, [table]).fetchall())
+
+
+def indexes(connection: Connection, table: str) -> dict[str, str]:
+    """Return a table's indexes, all made by its user, and the statements that make them."""
+    return dict(connection.execute(_INDEXES, [table]).fetchall())
+
+
+def rules(connection: Connection, table: str) -> list[str]:
+    """Return constraints, generated columns and defaults that its user has given a table, in words."""
+    return [row[0] for row in connection.execute(_BY_HAND, [table]).fetchall()]
 
 
 def name_columns(

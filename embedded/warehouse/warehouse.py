@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from common.errors import Refused
 from embedded.warehouse import load, registry
 from embedded.warehouse.app import BulkResult, WarehouseApp
 from embedded.warehouse.bulk_request import BulkRequest
-from embedded.warehouse.duckdb_file import PATIENCE_SECONDS, DatabaseFile
+from embedded.warehouse.duckdb_file import PATIENCE_SECONDS, DatabaseFile, TableError
 from embedded.warehouse.lines import Read, line_blocks
 from embedded.warehouse.registry import quote
 from embedded.warehouse.spool import Spool, remove_leftovers
@@ -55,6 +56,23 @@ class Warehouse:
                 spool.add(block)
             if spool.stored:
                 spool.flush()
-                with self._file.transaction() as connection:
-                    load.store(connection, request, spool.path, spool.layout)
+                self._load(request, spool)
             return BulkResult(spool.processed, spool.stored, spool.refusal)
+
+    def _load(self, request: BulkRequest, spool: Spool) -> None:
+        """Load a spool. Raise Refused if what the user has done to the table is in the way."""
+        try:
+            with self._file.transaction() as connection:
+                load.store(connection, request, spool.path, spool.layout)
+        except TableError as error:
+            with self._file.use() as connection:
+                name = registry.tables(connection).get(request.table, request.table)
+                by_hand = [f'the index "{index}"' for index in registry.indexes(connection, name)]
+                by_hand += registry.rules(connection, name)
+            if not by_hand:
+                raise
+            raise Refused(
+                f'Nothing was stored: the table "{name}" cannot take these rows with what its user has added to it: '
+                f"{', '.join(by_hand)}. DuckDB reports: {error.reason.rstrip('.!')}. Drop what is in the way (by DROP "
+                "INDEX, or with the table itself), then start the task again."
+            ) from error

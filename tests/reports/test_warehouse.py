@@ -13,7 +13,7 @@ from embedded.warehouse.warehouse import Warehouse
 from tests.reports.conftest import CASES
 from tests.support import canaries
 from tests.support.databases import TestDatabase
-from tests.support.sidecar_process import SidecarProcess
+from tests.support.sidecar_process import SidecarProcess, state
 
 
 class Into:
@@ -31,6 +31,18 @@ class Into:
         assert self.rig.play(output or (folder / "read.jsonl").read_bytes()) == 0, self.rig.output
         self._warehouse.close()
         return self.rig
+
+    def change(self, sql: str) -> None:
+        """What the user does to the file while nothing runs."""
+        with duckdb.connect(str(self._file)) as connection:
+            connection.execute(sql)
+
+    def again(self, given: Any) -> None:
+        """Another read, which goes on from this state."""
+        for table in ("syncctl_task", "source_task"):
+            self.rig.database.rows(f"DELETE FROM {table}")
+        self.rig.announce()
+        self.rig.give(state=[given])
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self._file), read_only=True) as connection:
@@ -114,3 +126,22 @@ def test_catalog_nested_key_beside_its_twin(into: Into) -> None:
     assert into.query("SELECT id, meta_id FROM beds ORDER BY ALL") == [(1, "Z"), (2, "Z"), (3, "Y"), (3, "Y")]
     [[column]] = into.query('SELECT column_name FROM _columns WHERE key = \'["meta", "id"]\'')
     assert into.query(f"SELECT {column} FROM beds ORDER BY 1") == [("a",), ("b",), ("c",), ("d",)]
+
+
+@pytest.mark.fault(127)
+def test_warehouse_index_of_the_user(into: Into, tmp_path: Path) -> None:
+    """A column that must be widened under an index: refused in words that name both; without the index it works."""
+    case = "warehouse-index-of-the-user"
+    assert into.play(case).task["status"] == "SUCCESS"
+    into.change((CASES / case / "between.sql").read_text())
+    into.again(state("beds", {"last": 1})["state"])
+    rig = into.play(case, (CASES / case / "then.jsonl").read_bytes())
+    assert (rig.ours["state"], rig.ours["failure"]["kind"]) == ("FAILED", "bulker_refused")
+    assert (rig.ours["failure"]["origin"], rig.ours["failure"]["retryable"]) == ("destination", False)
+    for words in ('the table "beds"', 'the index "beds_id"', "depend", "DROP INDEX", "start the task again"):
+        assert words in rig.ours["reason"], rig.ours["reason"]
+    assert into.query("SELECT id, n FROM beds") == [(1, 1)]
+    into.change("DROP INDEX beds_id")
+    into.again(state("beds", {"last": 1})["state"])
+    assert into.play(case, (CASES / case / "then.jsonl").read_bytes()).task["status"] == "SUCCESS"
+    assert into.query("SELECT id, n FROM beds ORDER BY id") == [(1, 1.0), (3, 3.5)]
