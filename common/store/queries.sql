@@ -273,10 +273,18 @@ WHERE sync_id = :sync_id AND updated_at > accepted_at
 ORDER BY timestamp;
 
 -- name: clear_states
-DELETE FROM source_state WHERE sync_id = :sync_id;
+-- Of these streams; those of all streams, too, which are older if there are states of single streams.
+DELETE FROM source_state
+WHERE sync_id = :sync_id AND (stream = ANY(:keys::text[]) OR stream IN ('_GLOBAL_STATE', '_LEGACY_STATE'));
 
 -- name: clear_raw_states
-DELETE FROM $schema.syncctl_state WHERE sync_id = :sync_id;
+DELETE FROM $schema.syncctl_state
+WHERE sync_id = :sync_id AND (stream = ANY(:keys::text[]) OR stream IN ('_GLOBAL_STATE', '_LEGACY_STATE'));
+
+-- name: last_read_streams
+SELECT jsonb_object_keys(streams) AS stream
+FROM (SELECT streams FROM $schema.syncctl_task WHERE sync_id = :sync_id AND command = 'read' AND streams <> '{}'
+      ORDER BY created_at DESC LIMIT 1) AS last_read;
 
 -- name: find_given
 -- What the caller had sent to a task that was given this configuration: itself, if no connector made it.

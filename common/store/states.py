@@ -1,5 +1,7 @@
 """What a task resumes from: a sync's saved states, and a configuration that its connector has changed."""
 
+from collections.abc import Collection
+
 from common.protocol import messages
 from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.store.database import Database, Row, StoreError
@@ -44,10 +46,15 @@ def of_task(db: Database, sync_id: str, task_id: str) -> list[tuple[str, bytes]]
     return _newest_kind(db.run("load_states_of_task", sync_id=sync_id, task_id=task_id))
 
 
-def clear(db: Database, sync_id: str) -> None:
-    """Delete all states of a sync: the next read starts over."""
-    db.run("clear_states", sync_id=sync_id)
-    db.run("clear_raw_states", sync_id=sync_id)
+def clear(db: Database, sync_id: str, keys: Collection[str]) -> None:
+    """Delete the states of these streams, and those of all streams: the next read of them starts over."""
+    db.run("clear_states", sync_id=sync_id, keys=list(keys))
+    db.run("clear_raw_states", sync_id=sync_id, keys=list(keys))
+
+
+def last_streams(db: Database, sync_id: str) -> set[str]:
+    """Return the keys of the streams that the sync's last read was about; empty if none is known."""
+    return {row["stream"] for row in db.run("last_read_streams", sync_id=sync_id)}
 
 
 def keep_config(db: Database, package: str, config: bytes, given_hash: str) -> str:

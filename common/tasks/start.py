@@ -18,6 +18,7 @@ from common.protocol.states import refuse_shared
 from common.settings import Settings
 from common.store import Database, Outcome, Task, TaskRow, TaskState, adoption, dsn, outcomes, states, tasks
 from common.store.adoption import ReadElsewhere
+from common.tasks import full_sync
 from common.tasks.cancel import cancel
 from common.tasks.requests import CancelQuery, NewTask
 
@@ -114,7 +115,7 @@ def _begin(db: Database, task: Task, new: NewTask, here: str) -> tuple[Task, Pay
     if created and others:
         raise Conflict(_beside(others[0], new.sync_id))
     if created and new.full_sync:
-        states.clear(db, new.sync_id)
+        full_sync.forget(db, new)
     return structs.replace(task, task_id=row.task_id, started_at=row.started_at), payload, row, created
 
 

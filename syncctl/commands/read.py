@@ -71,7 +71,9 @@ Prefix = Annotated[
         "different ones.",
     ),
 ]
-FullSync = Annotated[bool, typer.Option("--full-sync", help="Forget the saved state first, and read everything.")]
+FullSync = Annotated[
+    bool, typer.Option("--full-sync", help="Forget these streams' saved states first, and read everything.")
+]
 Follow = Annotated[
     bool, typer.Option("--follow", "-f", help="Stay, show rows and log lines, and exit with the read's outcome.")
 ]

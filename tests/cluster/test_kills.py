@@ -62,7 +62,9 @@ class Sync:
 def _catalog() -> dict[str, Any]:
     [plants] = stack.catalog("plants")["streams"]
     keyed = plants["stream"] | {"source_defined_primary_key": [["id"]]}
-    return {"streams": [plants | {"stream": keyed, "sync_mode": "incremental", "destination_sync_mode": "append"}]}
+    return {
+        "streams": [plants | {"stream": keyed, "sync_mode": "incremental", "destination_sync_mode": "append_dedup"}]
+    }
 
 
 class Round:

@@ -16,7 +16,7 @@ ROWS = 1500
 
 
 def _configured(catalog: dict[str, Any]) -> dict[str, Any]:
-    mode = {"sync_mode": "full_refresh", "destination_sync_mode": "append"}
+    mode = {"sync_mode": "full_refresh", "destination_sync_mode": "overwrite"}
     return {"streams": [{"stream": stream} | mode for stream in catalog["streams"]]}
 
 

@@ -78,7 +78,7 @@ def test_a_state_that_jsonb_refuses_is_kept_byte_for_byte(db: Database, database
     given = resume_states(configured, db.transact(lambda db: states.load(db, SYNC)))
     assert given is not None
     assert b'"stream_state":' + value + b"}}]" in given
-    db.transact(lambda db: states.clear(db, SYNC))
+    db.transact(lambda db: states.clear(db, SYNC, ["plants", "beds"]))
     assert db.transact(lambda db: states.load(db, SYNC)) == []
 
 

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from common.errors import Refused
 from common.protocol.catalogs import decode_catalog
 from common.protocol.resume import later_states
+from common.store import Database, states
 from tests.reports.conftest import CASES
 from tests.support.databases import TestDatabase
 from tests.support.fake_bulker import FakeBulker
 from tests.support.in_process_sidecar import InProcessSidecar, legacy, shared
-from tests.support.local_system import PACKAGE, local_system, python, read_task
+from tests.support.local_system import PACKAGE, LocalSystem, local_system, python, read_task
 from tests.support.sidecar_process import catalog, record, state, status
 
 CASE = CASES / "state-stream-without-a-state"
@@ -256,3 +258,71 @@ def test_a_later_attempt_that_appends_says_that_rows_may_be_there_twice(make: Ma
     reading.feed(record("plants", {"id": 1}), status("plants", "COMPLETE"))
     assert reading.end().state == "SUCCESS"
     assert "an earlier attempt" in reading.streams["plants"]["note"]
+
+
+def _read(place: LocalSystem, task: str, *names: str, **query: str) -> dict[str, Any]:
+    return place.run(read_task(task=task, body={"catalog": catalog(*names, incremental=True)}, **query))
+
+
+@pytest.mark.fault(128)
+def test_a_full_sync_forgets_the_states_of_its_streams_alone(
+    tmp_path: Path, database: TestDatabase, bulker: FakeBulker
+) -> None:
+    """The others go on from theirs in the next read, wherever a state is kept; a state of both kinds comes not back."""
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: python(CASE / "connector.py")}) as place:
+        _read(place, "t0", "beds", "plants")
+        database.rows(
+            "INSERT INTO source_state VALUES ('sync-1', '_GLOBAL_STATE', '{\"shared_state\": {\"n\": 1}}', now() - interval '1 day')"
+        )
+        database.rows("INSERT INTO syncctl_state (sync_id, stream, state) VALUES ('sync-1', 'weeds', '\"\\u0000\"')")
+        _read(place, "t1", "beds", fullSync="true")
+        requests = len(bulker.requests)
+        _read(place, "t2", "beds", "plants")
+        assert len(bulker.requests) == requests
+        assert [bulk.table for bulk in bulker.requests] == ["beds", "plants", "beds"]
+        kept = database.rows("SELECT stream FROM source_state UNION ALL SELECT stream FROM syncctl_state ORDER BY 1")
+    assert [row["stream"] for row in kept] == ["beds", "plants", "weeds"]
+
+
+TOGETHER = '{"shared_state": {"lsn": 7}, "stream_states": [%s]}'
+PARTS = ", ".join(
+    f'{{"stream_descriptor": {{"name": "{name}"}}, "stream_state": {{"last": 3}}}}' for name in ("beds", "plants")
+)
+
+
+@pytest.mark.parametrize(
+    ("key", "saved", "before", "names", "refused"),
+    [
+        ("_GLOBAL_STATE", TOGETHER % PARTS, [], ["beds"], "plants"),
+        ("_GLOBAL_STATE", TOGETHER % PARTS, [], ["beds", "plants"], ""),
+        ("_GLOBAL_STATE", TOGETHER % "", ["beds", "plants"], ["beds"], "plants"),
+        ("_GLOBAL_STATE", TOGETHER % "", ["beds"], ["beds"], ""),
+        ("_GLOBAL_STATE", TOGETHER % "", [], ["beds"], "streams that are not known"),
+        ("_LEGACY_STATE", '{"n": 7}', ["beds", "plants"], ["beds"], "plants"),
+        ("_LEGACY_STATE", '{"n": 7}', ["beds", "plants"], ["beds", "plants"], ""),
+    ],
+)
+@pytest.mark.fault(128)
+def test_a_state_of_streams_that_are_not_selected_is_not_forgotten(
+    tmp_path: Path, database: TestDatabase, key: str, saved: str, before: list[str], names: list[str], refused: str
+) -> None:
+    """The answer says whose it is and what to do; no task is left. With all of its streams it is forgotten."""
+    with Database(database.url) as db:
+        db.transact(lambda db: states.save(db, "sync-1", key, saved.encode()))
+    if before:
+        database.rows(
+            "INSERT INTO syncctl_task (task_id, command, sync_id, package, version, pod_name, request_hash, state, streams)"
+            " VALUES ('t0', 'read', 'sync-1', 'p', '1', 'p0', 'h', 'SUCCESS', CAST(:s AS jsonb))",
+            s=json.dumps({name: {} for name in before}),
+        )
+    task = read_task(body={"catalog": catalog(*names, incremental=True)}, fullSync="true")
+    with local_system(tmp_path, database, "http://127.0.0.1:9", {PACKAGE: python(CASE / "connector.py")}) as place:
+        if refused:
+            with pytest.raises(Refused, match=refused) as caught:
+                place.start(task)
+            assert '"state": {}' in caught.value.message
+        else:
+            assert place.start(task) == place.start(task)
+        left = [row["stream"] for row in database.rows("SELECT stream FROM source_state")]
+    assert left == [key][: bool(refused)]
+    assert len(database.rows("SELECT task_id FROM syncctl_task WHERE task_id <> 't0'")) == (0 if refused else 1)

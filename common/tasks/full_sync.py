@@ -1,0 +1,43 @@
+"""Forget the states of a read's streams (`fullSync`, docs/reference/contract.md A17)."""
+
+import msgspec
+
+from common.errors import Refused
+from common.protocol import catalogs
+from common.protocol.messages import DECODE_ERRORS
+from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY, GlobalState
+from common.store import Database, states
+from common.tasks.requests import NewTask
+
+
+def forget(db: Database, new: NewTask) -> None:
+    """Delete the saved states of the streams that a read selects.
+
+    Raise Refused if the sync has one state for several streams, and it is, or may be, of others too.
+    """
+    catalog = catalogs.decode_catalog(new.catalog or b'{"streams":[]}')
+    selected = {stream.id.key for stream in catalog.streams}
+    for key, state in states.load(db, new.sync_id):
+        if key in {GLOBAL_STATE_KEY, LEGACY_STATE_KEY}:
+            known = _named(key, state) | states.last_streams(db, new.sync_id)
+            if not known or known - selected:
+                raise Refused(_sentence(sorted(known - selected)))
+    states.clear(db, new.sync_id, selected)
+
+
+def _named(key: str, state: bytes) -> set[str]:
+    try:
+        parts = msgspec.json.decode(state, type=GlobalState).stream_states if key == GLOBAL_STATE_KEY else None
+    except DECODE_ERRORS:
+        return set()
+    return {part.stream_descriptor.key for part in parts or ()}
+
+
+def _sentence(others: list[str]) -> str:
+    names = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+    return (
+        "fullSync: this sync has one saved state for all of its streams, so that of the catalog's cannot be "
+        f"forgotten alone; it is also of {names or 'streams that are not known'}. Add these to the catalog, or send "
+        '`"state": {}` instead of fullSync: the catalog\'s streams begin from nothing, and the state that they save '
+        "takes the place of this one."
+    )
