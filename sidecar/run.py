@@ -30,6 +30,7 @@ from sidecar.source.pipes import PipeEvent, Pipes
 _FLUSH_SECONDS = 5.0
 """How long the final row waits for the log lines before it."""
 _LOOK_SECONDS = 0.5
+_RESULT = "result"
 _DESCRIPTION_PREFIXES = {Command.READ: "ERROR: ", Command.DISCOVER: ""}
 
 _log = logging.getLogger(__name__)
@@ -140,7 +141,7 @@ class _Task:
 
     def _make_consumer(self, diagnostics: SourceDiagnostics) -> ReadConsumer | SingleResult:
         if self._settings.command is not Command.READ:
-            return SingleResult(self._settings.command, diagnostics, self._redactor, self._keep_config)
+            return SingleResult(self._settings.command, diagnostics, self._redactor, self._keep_config, self._publish)
         try:
             catalog = catalogs.decode_catalog(self._settings.file("catalog"))
         except messages.DECODE_ERRORS as error:
@@ -162,7 +163,13 @@ class _Task:
         url, schema = self._settings.database_url, self._settings.database_schema
         return Database(url, schema, patience_seconds=patience, make_tables=False)
 
+    def _publish(self, outcome: Outcome) -> None:
+        own_tables, task = self._heartbeat.own_tables, self._settings.task
+        # The end writes it once more, and tells if Postgres does not take it.
+        self._outbox.put(_RESULT, lambda db: outcomes.publish(db, task, outcome, ours=own_tables), lambda _: None)
+
     def _insist(self) -> None:
+        self._outbox.forget(_RESULT)
         with self._patient() as db:
             self._outbox.finish(db)
 

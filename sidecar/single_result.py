@@ -34,12 +34,17 @@ _TEXT_CHARACTERS = 2000
 
 
 class SingleResult:
-    """Collect the one result of a command."""
+    """Collect the one result of a command; `publish` shows it before the connector has ended."""
 
     def __init__(
-        self, command: Command, diagnostics: SourceDiagnostics, redactor: Redactor, keep_config: KeepConfig
+        self,
+        command: Command,
+        diagnostics: SourceDiagnostics,
+        redactor: Redactor,
+        keep_config: KeepConfig,
+        publish: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
-        self._command, self._keep_config = command, keep_config
+        self._command, self._keep_config, self._publish = command, keep_config, publish
         self._diagnostics = diagnostics
         self._redactor = redactor
         self._lines = LineReader(record_bytes=LINE_BYTES)
@@ -69,8 +74,9 @@ class SingleResult:
         self._take(self._lines.flush())
         self._diagnostics.drain_logs()
         insist()
-        if self._found == MISSING:
-            return self._without_result(end)
+        return self._without_result(end) if self._found == MISSING else self._with_result()
+
+    def _with_result(self) -> Outcome:
         if self._command is Command.CHECK:
             return self._checked()
         # Names of streams and columns must stay; a spec is older than any secret.
@@ -126,6 +132,9 @@ class SingleResult:
             self._diagnostics.unusable_result(f"{why} It says: {text}" if text else why)
             return
         self._found = payload
+        self._diagnostics.drain_logs()
+        # Some connectors linger for a minute, and consoles do not wait that long.
+        self._publish(self._with_result())
 
     def _without_result(self, end: End) -> Outcome:
         reason, kind = self._diagnostics.reason(end.exit_code), self._diagnostics.kind(end)

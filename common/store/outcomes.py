@@ -83,6 +83,19 @@ def proposed(text: str | None) -> Outcome | None:
         return None
 
 
+def publish(db: Database, task: Task, outcome: Outcome, *, ours: bool = True) -> None:
+    """Show a result while its connector still runs; `conclude` writes what counts in the end.
+
+    A task that is over, such as a cancelled one, keeps what it has. `ours` as for `conclude`.
+    """
+    rows = db.run("lock_task", task_id=task.task_id) if ours else []
+    if any(not row["active"] for row in rows):
+        return
+    if rows and outcome.result is not None:
+        db.run("save_result", task_id=task.task_id, result=outcome.result.decode())
+    _save_result(db, task, outcome)
+
+
 def conclude(db: Database, task: Task, outcome: Outcome, *, ours: bool = True) -> bool:
     """Write how a task ended, in syncctl_task and in the caller's tables; return False if it was concluded before.
 

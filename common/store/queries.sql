@@ -314,6 +314,10 @@ FROM $schema.syncctl_changed_config WHERE package = :package AND given_hash = :g
 -- name: use_config
 UPDATE $schema.syncctl_changed_config SET used_at = now() WHERE package = :package AND given_hash = :given_hash;
 
+-- name: lock_task
+-- A cancel waits until what is written about a task that is not over is there.
+SELECT state IN ('PENDING', 'RUNNING') AS active FROM syncctl_task WHERE task_id = :task_id FOR UPDATE;
+
 -- name: save_result
 INSERT INTO $schema.syncctl_result (task_id, result) VALUES (:task_id, :result::json)
 ON CONFLICT (task_id) DO UPDATE SET result = excluded.result;

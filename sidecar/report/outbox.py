@@ -39,9 +39,13 @@ class Outbox:
 
     def put(self, name: str, work: Work, refused: Callable[[SyncError], None]) -> None:
         """Write `work` now or later; `refused` gets the reason if Postgres never takes it, or stayed away."""
-        self._waiting.pop(name, None)
+        self.forget(name)
         self._waiting[name] = _Entry(work, refused)
         self.retry()
+
+    def forget(self, name: str) -> None:
+        """Drop an entry that still waits: something newer takes its place."""
+        self._waiting.pop(name, None)
 
     def retry(self) -> None:
         """Try what waits, unless Postgres was away a moment ago."""
