@@ -107,9 +107,9 @@ RETURNING extract(epoch FROM now())::float AS proposed_at;
 -- name: left_to_a_sweep
 -- Somebody has swept since the proposal, or concluded the task or this attempt.
 SELECT t.state NOT IN ('PENDING', 'RUNNING') OR t.attempt > :attempt OR EXISTS (
-    SELECT 1 FROM syncctl_sweep s
+    SELECT 1 FROM $schema.syncctl_sweep s
     WHERE (s.data_plane = t.data_plane OR t.data_plane IS NULL) AND s.swept_at > to_timestamp(:proposed_at)
-) AS yes FROM syncctl_task t WHERE task_id = :task_id;
+) AS yes FROM $schema.syncctl_task t WHERE task_id = :task_id;
 
 -- name: begin_attempt
 -- One of several sweepers wins, in the data plane of the new pod. The counts start from zero; the pod waits until
@@ -316,7 +316,7 @@ UPDATE $schema.syncctl_changed_config SET used_at = now() WHERE package = :packa
 
 -- name: lock_task
 -- A cancel waits until what is written about a task that is not over is there.
-SELECT state IN ('PENDING', 'RUNNING') AS active FROM syncctl_task WHERE task_id = :task_id FOR UPDATE;
+SELECT state IN ('PENDING', 'RUNNING') AS active FROM $schema.syncctl_task WHERE task_id = :task_id FOR UPDATE;
 
 -- name: save_result
 INSERT INTO $schema.syncctl_result (task_id, result) VALUES (:task_id, :result::json)
@@ -384,7 +384,7 @@ SELECT task_id, command, sync_id, storage_key, package, version, pod_name, state
        CASE WHEN attempt > 1 THEN extract(epoch FROM now() - attempt_at)::float END AS attempt_seconds,
        extract(epoch FROM resume_at - now())::float AS waits_seconds,
        extract(epoch FROM now() - finished_at)::float AS finished_seconds,
-       CASE WHEN state = 'RUNNING' AND streams <> '{}'
+       CASE WHEN state = 'RUNNING' AND (streams <> '{}' OR command <> 'read')
             THEN extract(epoch FROM now() - updated_at)::float END AS silent_seconds,
        jsonb_path_exists(streams, '$.*.emitted ? (@ > 0)') AS heard
 FROM $schema.syncctl_task WHERE pod_name = ANY(:pod_names::text[]) OR task_id = ANY(:task_ids::text[]);

@@ -12,7 +12,7 @@ from msgspec import structs
 from common.errors import StoreUnavailable, TablesMissing
 from common.failures import Failure, FailureKind
 from common.protocol.commands import Command
-from common.store import Database, Outcome, Task, TaskState, encoding, outcomes, queries, states, tasks
+from common.store import Database, Outcome, Task, TaskState, encoding, outcomes, queries, states, sweeps, tasks
 from tests.support.databases import TestDatabase
 
 WHY = Failure(FailureKind.SOURCE_EXIT, "it ended")
@@ -300,6 +300,19 @@ def test_a_checks_answer_with_a_nul_is_stored_with_the_nul_shown(db: Database, d
     )
     [row] = database.rows("SELECT status, description FROM source_check")
     assert tuple(row.values()) == ("F\u2400", "a\u2400b")
+
+
+@pytest.mark.fault(39)
+@pytest.mark.parametrize("task", [SPEC, CHECK, DISCOVER, READ])
+def test_a_sweep_knows_when_a_sidecar_last_reported(db: Database, task: Task) -> None:
+    """Of every command, and that no row has come: a source that was killed before it opened its pipes leaves that."""
+    _begin(db, task)
+    [before] = db.transact(lambda db: sweeps.of_pods(db, ["pod"], []))
+    assert before.silent_seconds is None
+    db.transact(lambda db: tasks.progress(db, task, {"plants": {"emitted": 0}} if task is READ else None))
+    [after] = db.transact(lambda db: sweeps.of_pods(db, ["pod"], []))
+    assert after.silent_seconds is not None
+    assert not after.heard
 
 
 def test_states_keep_their_digits_and_one_kind_lives(db: Database) -> None:
