@@ -15,8 +15,8 @@ from common.store import Outcome, TaskState
 from sidecar.read.outcome import unexplained
 from sidecar.redaction import Redactor
 from sidecar.source import lenient
-from sidecar.source.decoding import decode
 from sidecar.source.diagnostics import KeepConfig, SourceDiagnostics
+from sidecar.source.joining import LineJoiner
 from sidecar.source.lines import LINE_BYTES, LineReader, TooLong
 from sidecar.source.pipes import End
 from sidecar.source.salvage import BadLine, Fault
@@ -47,7 +47,7 @@ class SingleResult:
         self._command, self._keep_config, self._publish = command, keep_config, publish
         self._diagnostics = diagnostics
         self._redactor = redactor
-        self._lines = LineReader(record_bytes=LINE_BYTES)
+        self._lines, self._joiner = LineReader(record_bytes=LINE_BYTES), LineJoiner()
         self._found: Raw = MISSING
 
     def progress(self) -> dict[str, Any] | None:
@@ -72,6 +72,8 @@ class SingleResult:
         `insist` brings a changed configuration to Postgres, or tells why it cannot.
         """
         self._take(self._lines.flush())
+        for message in self._joiner.flush():
+            self._on_message(message)
         self._diagnostics.drain_logs()
         insist()
         return self._without_result(end) if self._found == MISSING else self._with_result()
@@ -87,7 +89,7 @@ class SingleResult:
             if isinstance(block, TooLong):
                 self._diagnostics.on_too_long(block)
                 continue
-            for message in decode(block):
+            for message in self._joiner.decode(block):
                 self._on_message(message)
 
     def _on_message(self, message: Message | BadLine) -> None:

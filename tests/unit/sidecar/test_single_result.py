@@ -145,3 +145,40 @@ def test_a_broken_result_is_the_reason_before_a_fatal_line_ahead_of_it(tmp_path:
     cut = json.dumps(_result(Command.DISCOVER, {"streams": []}))[:-3]
     found = _settle(tmp_path, Command.DISCOVER, *before, cut)
     assert "message cannot be read" in found.reason
+
+
+PRETTY: list[Any] = [
+    lambda message: json.dumps(message, indent=2),
+    lambda message: json.dumps(message, indent="\t").replace("\n", "\r\n"),
+    lambda message: json.dumps(message, indent=0),
+    lambda message: json.dumps(message).replace('": ', '":\n'),
+    lambda message: "\ufeff" + json.dumps(message, indent=4).replace("\n", "\n\n"),
+]
+
+
+@pytest.mark.fault(130)
+@pytest.mark.parametrize("command", GOOD)
+@pytest.mark.parametrize("print_out", PRETTY)
+def test_a_result_over_several_lines(tmp_path: Path, command: Command, print_out: Any) -> None:
+    """As JSON for people, between log lines of either kind."""
+    content = GOOD[command] | {"message": 'a "brace" {\\', "list": [{"type": "object"}]}
+    text = print_out(_result(command, content))
+    outcome = _settle(tmp_path, command, log("before"), "noise {", text, log("after"), "noise }")
+    assert outcome.state == "SUCCESS", outcome.reason
+    assert json.loads(outcome.result or b"") == content
+
+
+@pytest.mark.parametrize("command", GOOD)
+def test_a_line_that_stays_open_hides_no_result(tmp_path: Path, command: Command) -> None:
+    """A message that was cut off, or a dump of something else, before the result."""
+    cut = json.dumps(_result(command, GOOD[command]))[:-3]
+    dump = json.dumps({"settings": {"a": [1]}}, indent=2)
+    outcome = _settle(tmp_path, command, dump, cut, "{", _result(command, GOOD[command]), dump[:-1])
+    assert outcome.state == "SUCCESS", outcome.reason
+    assert json.loads(outcome.result or b"") == GOOD[command]
+
+
+def test_an_open_object_is_logged_at_the_end(tmp_path: Path) -> None:
+    """Without a result its lines are the connector's last words."""
+    outcome = _settle(tmp_path, Command.CHECK, "{", "the database is down", exit_code=1)
+    assert "the database is down" in outcome.reason
