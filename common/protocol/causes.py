@@ -3,13 +3,19 @@
 import re
 
 NO_TEXT = "The connector reported an error without a text."
+_TO_THE_LOG = (
+    r"\W*(?:(?:please )?(?:see|check|look (?:at|in|into)) (?:the |your )?(?:\w+ )?logs?"
+    r"(?: for (?:more |further )?\w+)?\W*)?"
+)
 _VAGUE = re.compile(
     r"(?:something went wrong|an? (?:unexpected |unknown |internal )*error (?:has )?(?:occurred|happened))"
-    r"(?: in the (?:connector|source))?\W*"
-    r"(?:(?:please )?(?:see|check|look (?:at|in|into)) (?:the |your )?(?:\w+ )?logs?"
-    r"(?: for (?:more |further )?\w+)?\W*)?",
-    re.IGNORECASE,
+    rf"(?: in the (?:connector|source))?{_TO_THE_LOG}"
+    rf"|.*\bsomething went wrong in the connector\b{_TO_THE_LOG}",
+    re.IGNORECASE | re.DOTALL,
 )
+_TAIL = re.compile(rf"{_TO_THE_LOG}$", re.IGNORECASE)
+_MOST_CHARACTERS = 500
+"""Longer texts explain something, and would take the patterns long."""
 _NOTHING = frozenset({"", "none", "null", "exception()"})
 _QUOTES = "'\"` "
 _TRACEBACK = "Traceback (most recent call last):"
@@ -22,12 +28,14 @@ _WRAPPER = "TracedException"
 
 def is_vague(text: str) -> bool:
     """Return whether a text explains nothing: the stock phrases of the CDKs, an empty one in quotes, None."""
+    if len(text) > _MOST_CHARACTERS:
+        return False
     return text == NO_TEXT or text.strip(_QUOTES).lower() in _NOTHING or _VAGUE.fullmatch(text.strip()) is not None
 
 
 def explained(text: str, cause: str) -> str:
     """Return a vague text with its cause, both if there are both."""
-    head = re.split(r"[.!](?:\s|$)", text.strip(_QUOTES))[0]
+    head = _TAIL.sub("", text.strip(_QUOTES), count=1)
     if not cause or is_vague(cause):
         return text or cause
     return cause if head.lower() in _NOTHING or text == NO_TEXT else f"{head}: {cause}"

@@ -41,6 +41,7 @@ def test_the_cause_in_a_traceback(text: str, cause: str) -> None:
         (STOCK, "no such bed", f"{PYTHON}a.AirbyteTracedException: no such bed", "Something went wrong in the connector: no such bed"),
         (STOCK, STOCK, f"{PYTHON}a.AirbyteTracedException: {STOCK}", STOCK),
         (STOCK, None, None, STOCK),
+        (f"No way to bed 1: {STOCK}", "wilted", None, "No way to bed 1: Something went wrong in the connector: wilted"),
         ("An unexpected error occurred!", "wilted", None, "An unexpected error occurred: wilted"),
         ("", "Internal words", f"{PYTHON}ValueError: x", "Internal words"),
         (None, None, f"{PYTHON}ValueError: x", "ValueError: x"),
@@ -53,3 +54,10 @@ def test_an_error_that_explains_nothing_has_its_cause(
 ) -> None:
     """The CDKs' stock phrase; any other message stays as it is."""
     assert TraceError(message, internal, trace).sentence == sentence
+
+
+def test_a_long_text_takes_no_time() -> None:
+    """No connector can hold the sidecar up with what it writes."""
+    text = "a" + " " * 200_000 + STOCK
+    assert not causes.is_vague(text)
+    assert TraceError(text, "wilted").sentence == text
