@@ -5,14 +5,13 @@ import logging
 import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
-from functools import cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from common import nesting
-from sidecar.secret_forms import COMMON_WORD, SHORTEST, forms_of
+from sidecar.secret_forms import COMMON_WORD, SHORTEST, alone, forms_of
 from sidecar.secret_marks import SecretMarks
 
 MASK = "********"
@@ -36,8 +35,6 @@ _SHORTEST_NUMBER = 6
 _MOST_DIGITS = 4300
 """Python's default limit for integers."""
 _WORDS = re.compile(r"[A-Za-z]+(?:[ .:/_-][A-Za-z]+)*(?:[0-9](?:\.[0-9])?)?")
-_ESCAPED = r"(?<=\\[abfnrtv])|(?<=\\x[0-9a-fA-F]{2})|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=\x1b\[[0-9]m)"
-"""Letters that end an escape sequence, not a word."""
 _PUBLIC_VALUES = frozenset({"true", "false", "null", "none", "oauth2.0", "oauth", "bearer", "basic", "client"})
 _VALUES = ("value", "val")
 _LABELS = ("name", "key", "header", "parameter", "param", "field")
@@ -129,14 +126,8 @@ def _replace(forms: list[str], text: str) -> str:
     # One search each is many times faster than one regular expression for all.
     for form in forms:
         if form in text:
-            text = _alone(form).sub(MASK, text) if COMMON_WORD.fullmatch(form) else text.replace(form, MASK)
+            text = alone(form).sub(MASK, text) if COMMON_WORD.fullmatch(form) else text.replace(form, MASK)
     return text
-
-
-@cache
-def _alone(word: str) -> re.Pattern[str]:
-    """Return a pattern for a word that is not a part of a longer one; `\\n`, `%3D` and the like before it are none."""
-    return re.compile(rf"(?:(?<![A-Za-z0-9_])|{_ESCAPED}){word}(?![A-Za-z0-9_])")
 
 
 def _walk(forms: list[str], value: Any) -> Any:
@@ -208,7 +199,7 @@ def _of_text(value: str, place: _Place) -> Iterator[str]:
     elif place is _Place.AMONG_SECRETS and not _looks_like_a_word(value):
         yield value
     yield from _within(value)
-    if value.lstrip().startswith(("{", "[")):
+    if value.lstrip().startswith(("{", "[", '"')):
         yield from _embedded(value, place if place is _Place.MARKED else _Place.PUBLIC)
 
 

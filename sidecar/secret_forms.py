@@ -5,6 +5,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from urllib.parse import quote, quote_plus
 
 SHORTEST = 4
@@ -12,6 +13,20 @@ SHORTEST = 4
 
 COMMON_WORD = re.compile(r"[A-Z]?[a-z]{3,10}|[A-Z]{4,11}|[0-9]{4,7}")
 """Such values (`sync`, `postgres`, `1234`) are parts of other words: they are masked only where they stand alone."""
+
+_ESCAPED = "|".join(
+    rf"(?<={sequence})"
+    for sequence in (
+        r"\\[abfnrtv]",
+        r"\\x[0-9a-fA-F]{2}",
+        r"\\u[0-9a-fA-F]{4}",
+        r"%[0-9a-fA-F]{2}",
+        r"%25[0-9a-fA-F]{2}",
+        r"[\[;][0-9]m",
+        r"[\[;][0-9]{2}m",
+    )
+)
+"""Letters that end an escape sequence, not a word."""
 
 
 def forms_of(secret: str) -> Iterator[str]:
@@ -28,6 +43,12 @@ def forms_of(secret: str) -> Iterator[str]:
             yield from (quoted, quote(quoted))
             yield re.sub("%..", lambda found: found.group().lower(), quoted)
         yield from _base64(text.encode("utf-8", "surrogatepass"))
+
+
+@cache
+def alone(word: str) -> re.Pattern[str]:
+    """Return a pattern for a word that is not a part of a longer one; `\\n`, `%3D` and the like before it are none."""
+    return re.compile(rf"(?:(?<![A-Za-z0-9_])|{_ESCAPED}){word}(?![A-Za-z0-9_])")
 
 
 def _json_forms(text: str) -> Iterator[str]:

@@ -80,6 +80,7 @@ def test_each_way_to_mark_a_property(way: str) -> None:
         (_object(bed=_object(plant=MARKED)), {"plant": "planted", "note": "weeded"}),
         (_object(plant=MARKED), {"plant": {"deep": {"host": ["planted"]}}, "note": "weeded"}),
         (_object(plant=MARKED), {"plant": '{"type":"weed","host":"planted"}'}),
+        (_object(plant=MARKED), {"plant": '"planted"'}),
         (_object(plant=MARKED), {"plant": json.dumps({"deep": json.dumps({"user": "planted"})})}),
     ],
 )
