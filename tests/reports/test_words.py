@@ -111,7 +111,7 @@ def test_the_better_words_of_a_check_are_its_reason(
     sidecar: SidecarProcess, messages: Any, exit_code: int, reason: str
 ) -> None:
     """Where one sign says nothing, another does: internal message, traceback, FATAL or ERROR line, last lines."""
-    sidecar.play(messages, exit_code=exit_code, COMMAND="check", STORAGE_KEY="k")
+    sidecar.play(messages, exit_code=exit_code, COMMAND="check", TASK_ID="check", STORAGE_KEY="k")
     [row] = sidecar.database.rows("SELECT description FROM source_check")
     assert reason in row["description"]
     assert "Traceback" not in row["description"]
