@@ -5,6 +5,9 @@ Every round waits until no function has an instance, then asks each once. Prints
 `python -m tests.cluster.measure exec [ROUNDS]`: from exec to the first answer of each function, in a pod with their image
 and limits.
 
+`python -m tests.cluster.measure idle [MINUTES]`: in how many of the samples, one every two seconds, a function has an
+instance while nobody asks, and how many pods the CronJob makes, at the schedule of knative/sweeper.
+
 `python -m tests.cluster.measure events [TASKS]`: from the end of a pod's last container to its deletion, as a watch
 sees them.
 """
@@ -16,6 +19,8 @@ import sys
 import time
 from collections.abc import Iterator
 from typing import Any
+
+import yaml  # type: ignore[import-untyped] # PyYAML ships no types
 
 from tests.cluster import kube, settings, stack
 from tests.cluster.kube import FUNCTIONS
@@ -64,6 +69,8 @@ def main() -> None:
         cold(running, *count)
     elif what == "exec":
         executed(*count)
+    elif what == "idle":
+        idle(*count)
     else:
         stack.ensure_connectors(cluster)
         events(running, *count)
@@ -80,6 +87,33 @@ def cold(running: Stack, rounds: int = 3) -> None:
             found.append(_ask(running, name))
     kube.kubectl("delete", "ksvc/bare", "configmap/bare", "-n", FUNCTIONS)
     _tell(times, "from zero")
+
+
+def idle(minutes: int = 20) -> None:
+    """What runs while nobody asks."""
+    job = yaml.safe_load((stack.ROOT / "knative/sweeper/cronjob.yaml").read_text(encoding="utf-8"))
+    patch = json.dumps({"spec": {"schedule": job["spec"]["schedule"]}})
+    before = json.dumps({"spec": {"schedule": kube.get("cronjob", "sweep", FUNCTIONS)["spec"]["schedule"]}})  # type: ignore[index] # deployed
+    kube.kubectl("patch", "cronjob", "sweep", "-n", FUNCTIONS, "--type=merge", "-p", patch)
+    try:
+        kube.wait_for("no instance", lambda: not _up(), 400)
+        end, up, jobs = time.monotonic() + 60 * minutes, [], set[str]()
+        while time.monotonic() < end:
+            up.append(_up())
+            jobs |= {one["metadata"]["name"] for one in kube.items("job", FUNCTIONS)}
+            time.sleep(2)
+    finally:
+        kube.kubectl("patch", "cronjob", "sweep", "-n", FUNCTIONS, "--type=merge", "-p", before)
+    for name in NAMES:
+        found = sum(name in one for one in up)
+        sys.stdout.write(f"{name:<9} up in {found} of {len(up)} samples ({100 * found / len(up):.0f} %)\n")
+    sys.stdout.write(f"{len(jobs)} Jobs in {minutes} minutes\n")
+
+
+def _up() -> set[str]:
+    """Which functions have an instance."""
+    found = kube.items("deployment", FUNCTIONS, "serving.knative.dev/service")
+    return {one["metadata"]["labels"]["serving.knative.dev/service"] for one in found if one["status"].get("replicas")}
 
 
 def executed(rounds: int = 7) -> None:

@@ -52,7 +52,8 @@ def test_a_task_pod_is_called_by_nobody_and_calls_no_metadata_service() -> None:
     """One policy for the whole namespace: no way in, and out to everything but what hands out a node's credentials."""
     [policy] = _of("NetworkPolicy", "tasks")
     spec = policy["spec"]
-    assert (spec["podSelector"], spec["ingress"]) == ({}, [])
+    # An empty list is the same, but the API server drops it, and each diff would show it.
+    assert (spec["podSelector"], "ingress" in spec) == ({}, False)
     assert set(spec["policyTypes"]) == {"Ingress", "Egress"}
     everywhere, names = spec["egress"]
     blocked = {address for to in everywhere["to"] for address in to["ipBlock"]["except"]}
