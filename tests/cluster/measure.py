@@ -92,18 +92,13 @@ def cold(running: Stack, rounds: int = 3) -> None:
 def idle(minutes: int = 20) -> None:
     """What runs while nobody asks."""
     job = yaml.safe_load((stack.ROOT / "knative/sweeper/cronjob.yaml").read_text(encoding="utf-8"))
-    patch = json.dumps({"spec": {"schedule": job["spec"]["schedule"]}})
-    before = json.dumps({"spec": {"schedule": kube.get("cronjob", "sweep", FUNCTIONS)["spec"]["schedule"]}})  # type: ignore[index] # deployed
-    kube.kubectl("patch", "cronjob", "sweep", "-n", FUNCTIONS, "--type=merge", "-p", patch)
-    try:
+    with stack.every(job["spec"]["schedule"]):
         kube.wait_for("no instance", lambda: not _up(), 400)
         end, up, jobs = time.monotonic() + 60 * minutes, [], set[str]()
         while time.monotonic() < end:
             up.append(_up())
             jobs |= {one["metadata"]["name"] for one in kube.items("job", FUNCTIONS)}
             time.sleep(2)
-    finally:
-        kube.kubectl("patch", "cronjob", "sweep", "-n", FUNCTIONS, "--type=merge", "-p", before)
     for name in NAMES:
         found = sum(name in one for one in up)
         sys.stdout.write(f"{name:<9} up in {found} of {len(up)} samples ({100 * found / len(up):.0f} %)\n")

@@ -186,6 +186,23 @@ def sweeper_with(*settings: str) -> Iterator[None]:
         update(*(f"{setting.partition('=')[0]}-" for setting in settings))
 
 
+@contextmanager
+def every(schedule: str) -> Iterator[None]:
+    """The CronJob that sweeps has this schedule for the length of the block."""
+
+    def patch(given: str) -> None:
+        text = json.dumps({"spec": {"schedule": given}})
+        kube.kubectl("patch", "cronjob", "sweep", "-n", FUNCTIONS, "--type=merge", "-p", text)
+
+    job = kube.get("cronjob", "sweep", FUNCTIONS)
+    assert job is not None
+    patch(schedule)
+    try:
+        yield
+    finally:
+        patch(job["spec"]["schedule"])
+
+
 def deploy(settings: ClusterSettings) -> Stack:
     """Builds the images, applies the development overlay, and every function by its own file with kn."""
     tags = {name: _digest(folders) for name, folders in _SOURCES.items()}

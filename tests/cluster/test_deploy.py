@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import yaml  # type: ignore[import-untyped] # PyYAML ships no types
 
 from tests.cluster import kube
 from tests.cluster.kube import BACKING, FUNCTIONS, TASKS
@@ -17,6 +18,7 @@ from tests.cluster.stack import (
     ROOT,
     Stack,
     catalog,
+    every,
     ids,
     nothing_left,
     overlay,
@@ -211,6 +213,10 @@ def test_connector_as_root(deployed: Stack):
 
 
 def test_back_to_zero(deployed: Stack):
-    """When nobody asks any more, no function runs, except the sweeper while its CronJob calls."""
-    asked = set(NAMES) - {"sweeper"}
-    kube.wait_for("no instance of any function", lambda: all(replicas(name) == 0 for name in asked), 180)
+    """When nobody asks any more, no function runs, nor the sweeper between two calls at its CronJob's own schedule."""
+    with overlay("base") as folder:
+        files = list(yaml.safe_load_all(kube.kubectl("kustomize", str(folder))))
+    [schedule] = [one["spec"]["schedule"] for one in files if one["metadata"]["name"] == "sweep"]
+    assert schedule == "*/5 * * * *"
+    with every(schedule):
+        kube.wait_for("no instance of any function", lambda: not any(replicas(name) for name in NAMES), 240)

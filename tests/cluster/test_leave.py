@@ -1,0 +1,38 @@
+"""Leaving: knative/leave.sh ends what runs; afterwards nothing is left that a removal could strand."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import kube
+from tests.cluster.kube import FUNCTIONS, TASKS
+from tests.cluster.stack import ROOT, Stack, overlay, started
+
+pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def applied_again(deployed: Stack) -> Iterator[None]:
+    """An apply of the overlay takes it all back."""
+    yield
+    with overlay() as folder:
+        kube.kubectl("apply", "-k", str(folder))
+    kube.kubectl("wait", "--for=condition=Ready", "ksvc", "--all", "-n", FUNCTIONS, "--timeout=300s")
+
+
+@pytest.mark.fault(99)
+def test_leaving_ends_what_runs(deployed: Stack, applied_again: None):
+    """A read that hangs and one that has just been accepted are CANCELLED, no pod or Secret stays, nothing new starts."""
+    hanging = deployed.start("hang")
+    started(hanging["taskId"])
+    accepted = deployed.start("hang")
+    said = kube.run("sh", str(ROOT / "knative/leave.sh"), FUNCTIONS)
+    assert "Nothing runs any more." in said
+    for query in (hanging, accepted):
+        assert deployed.task(query["taskId"])["status"] == "CANCELLED"
+    assert deployed.rows("SELECT task_id FROM newjitsu.syncctl_task WHERE state IN ('PENDING', 'RUNNING')") == []
+    assert kube.items("pod", TASKS, kube.CREATOR) == []
+    kube.wait_for("their Secrets are gone", lambda: not kube.items("secret", TASKS, kube.CREATOR), 60)
+    assert kube.get("ksvc", "read", FUNCTIONS) is None
+    # Safe to repeat.
+    assert "cancelled=0" in kube.run("sh", str(ROOT / "knative/leave.sh"), FUNCTIONS)
