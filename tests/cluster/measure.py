@@ -94,6 +94,7 @@ def idle(minutes: int = 20) -> None:
     job = yaml.safe_load((stack.ROOT / "knative/sweeper/cronjob.yaml").read_text(encoding="utf-8"))
     with stack.every(job["spec"]["schedule"]):
         kube.wait_for("no instance", lambda: not _up(), 400)
+        before = {one["metadata"]["name"] for one in kube.items("job", FUNCTIONS)}
         end, up, jobs = time.monotonic() + 60 * minutes, [], set[str]()
         while time.monotonic() < end:
             up.append(_up())
@@ -102,7 +103,7 @@ def idle(minutes: int = 20) -> None:
     for name in NAMES:
         found = sum(name in one for one in up)
         sys.stdout.write(f"{name:<9} up in {found} of {len(up)} samples ({100 * found / len(up):.0f} %)\n")
-    sys.stdout.write(f"{len(jobs)} Jobs in {minutes} minutes\n")
+    sys.stdout.write(f"{len(jobs - before)} Jobs in {minutes} minutes\n")
 
 
 def _up() -> set[str]:
