@@ -50,7 +50,7 @@ def _active(settings: Settings, here: str) -> list[str]:
         names = sorted(sweeps.expected_pods(db, here))
         return [row.task.task_id for row in sweeps.active_of(db, names, here)]
 
-    with Database(settings.require_database_url()) as db:
+    with Database(settings.require_database_url(), settings.database_schema) as db:
         return db.transact(read)
 
 
