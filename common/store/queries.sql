@@ -442,7 +442,7 @@ FROM (VALUES
     ('spec', 'source_spec', 'SELECT INSERT UPDATE'), ('check', 'source_check', 'SELECT INSERT UPDATE'),
     ('discover', 'source_catalog', 'SELECT INSERT UPDATE'),
     ('', '$schema.syncctl_task', 'SELECT UPDATE'), ('', '$schema.syncctl_result', 'SELECT INSERT UPDATE'),
-    ('read', '$schema.syncctl_state', 'SELECT INSERT DELETE'),
+    ('read', '$schema.syncctl_state', 'SELECT INSERT DELETE'), ('', '$schema.syncctl_sweep', 'SELECT'),
     ('', '$schema.syncctl_changed_config', 'SELECT INSERT UPDATE DELETE')
 ) AS needed (command, name, verbs)
 JOIN pg_class ON pg_class.oid = to_regclass(name)
