@@ -7,7 +7,7 @@ import pytest
 
 from tests.cluster import kube
 from tests.cluster.kube import FUNCTIONS, TASKS
-from tests.cluster.stack import Stack, nothing_left, pod_of, sweeper_with
+from tests.cluster.stack import Stack, nothing_left, pod_of, started, sweeper_with
 
 pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(600)]
 
@@ -64,6 +64,18 @@ def test_events_alone(deployed: Stack, no_cronjob: None):
     """With the CronJob suspended, events make the verdict and the deletion."""
     finish_one(deployed)
     fail_one(deployed)
+
+
+@pytest.mark.fault(98)
+def test_an_active_task_is_swept_without_the_cronjob(deployed: Stack, no_cronjob: None):
+    """After the event about its start no other comes: the sweeper calls itself, and sweeps everything again and again."""
+    query = deployed.start("hang")
+    pod = started(query["taskId"])
+    [row] = deployed.rows("SELECT (now() + interval '25 seconds')::text AS later")
+    later = f"SELECT 1 AS found FROM newjitsu.syncctl_sweep WHERE swept_at > '{row['later']}'"
+    kube.wait_for("a sweep, long after the last event", lambda: deployed.rows(later), 90)
+    assert deployed.call("cancel", "POST", taskId=query["taskId"]).status_code == 200
+    nothing_left(pod, 150)
 
 
 def test_events_alone_where_a_token_is_wanted(deployed: Stack, no_cronjob: None, token: None):
