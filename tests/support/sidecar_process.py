@@ -210,7 +210,7 @@ def catalog(*streams: str, incremental: bool = False, keys: list[list[str]] | No
                     **({"source_defined_primary_key": keys} if keys else {}),
                 },
                 "sync_mode": "incremental" if incremental else "full_refresh",
-                "destination_sync_mode": "append" if incremental else "overwrite",
+                "destination_sync_mode": ("append_dedup" if keys else "append") if incremental else "overwrite",
             }
             for name in streams
         ]
