@@ -28,7 +28,8 @@ def read(environ: Mapping[str, str], known: Collection[str]) -> tuple[dict[str, 
     folder = environ.get(CONFIG_PATH, "").strip()
     given = (_file(Path(folder)) if folder else {}) | dict(environ)
     ours = {name: value.strip() for name, value in given.items() if name.startswith(PREFIX)}
-    problems = [f"{name}: is blank; give it a value, or leave it out." for name, value in ours.items() if not value]
+    blank = [name for name, value in ours.items() if not value and name in known]
+    problems = [f"{name}: is blank; give it a value, or leave it out." for name in blank]
     strange = [name for name in ours if name not in known and name not in _OTHERS]
     alike = ((name, get_close_matches(name, known, 1, _ALIKE)) for name in strange)
     problems += [f"{name}: is not a setting; {found[0]} is." for name, found in alike if found]

@@ -23,8 +23,9 @@ def connectors_folder() -> Path:
 
 
 def own_database_url() -> str:
-    """Return SYNCCTL_DATABASE_URL, the user's own Postgres; else ""."""
-    return environment().get("SYNCCTL_DATABASE_URL", "").strip()
+    """Return SYNCCTL_DATABASE_URL, the user's own Postgres, else ""; raise SettingsError if a setting is unusable."""
+    given = settings({}, defaults={}).database_url
+    return given.get_secret_value() if given else ""
 
 
 def database_schema() -> str:

@@ -38,13 +38,8 @@ def api() -> Iterator[FakeKubernetes]:
 
 
 def settings(config: str, context: str = "used") -> Settings:
-    return Settings.load(
-        {
-            "SYNCCTL_KUBERNETES_CLIENT_CONFIG": config,
-            "SYNCCTL_KUBERNETES_CONTEXT": context,
-            "SYNCCTL_KUBERNETES_NAMESPACE": NAMESPACE,
-        }
-    )
+    given = {"SYNCCTL_KUBERNETES_CLIENT_CONFIG": config, "SYNCCTL_KUBERNETES_NAMESPACE": NAMESPACE}
+    return Settings.load(given | ({"SYNCCTL_KUBERNETES_CONTEXT": context} if context else {}))
 
 
 @pytest.fixture
