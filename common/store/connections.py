@@ -121,7 +121,7 @@ def _negotiate_tls(channel: socket.socket, target: Target, context: ssl.SSLConte
         if not answer:
             raise InterfaceError("network error: the connection was closed")
         if answer != b"S" and target.tls.is_required:
-            raise InterfaceError("Server refuses SSL")
+            raise InterfaceError("the server refuses SSL, which sslmode asks for")
         if answer != b"S":
             return channel
     return context.wrap_socket(channel, server_hostname=target.host)

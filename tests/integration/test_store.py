@@ -354,7 +354,7 @@ def test_no_authority_is_loaded_where_none_is_asked(
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", load)
     with Database(database.url.replace("sslmode=disable", f"sslmode={mode}")) as db:
         if mode == "require":
-            with pytest.raises(StoreUnavailable, match="refuses SSL"):
+            with pytest.raises(StoreUnavailable, match="refuses SSL, which sslmode asks for"):
                 db.transact(lambda db: db.run("database_now"))
         else:
             assert db.transact(lambda db: db.run("database_now"))
