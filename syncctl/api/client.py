@@ -190,7 +190,7 @@ class Deployment:
         again = code in _NOTHING_STARTED or (repeat and code in _UNKNOWN_OUTCOME)
         try:
             error = msgspec.json.decode(response.content, type=models.Refusal).error
-            sentence = f"{error} {_HINTS.get(code, '')}".strip()
+            sentence = f"{error.removesuffix('.')}. {_HINTS[code]}" if code in _HINTS else error
         except models.DECODE_ERRORS:
             sentence, code = self._foreign(response), 0
         # A Retry-After may also be a date, which is rare and ignored.

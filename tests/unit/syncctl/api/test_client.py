@@ -123,6 +123,13 @@ def test_a_wrong_token_is_explained_and_never_shown(server: FakeDeployment) -> N
     assert "wrong-secret" not in caught.value.message
 
 
+def test_an_answer_without_a_full_stop_gets_one_before_the_hint(server: FakeDeployment) -> None:
+    """The functions' 401 has the original's words, which end without one."""
+    server.faults = [(401, {}, b'{"ok":false,"error":"Authorization header with Bearer token is required"}')]
+    with Deployment(server.url, TOKEN) as deployment, pytest.raises(RequestRefused, match=r"is required\. Pass the "):
+        deployment.task("t1")
+
+
 def test_a_token_with_a_line_break_works(server: FakeDeployment) -> None:
     """Tokens from files end in line breaks."""
     with Deployment(server.url, f"{TOKEN}\r\n") as deployment:
