@@ -48,7 +48,8 @@ def _file(folder: Path) -> dict[str, str]:
         raise SettingsError(f"{CONFIG_PATH}: expected a folder with a readable file {CONFIG_FILE}.") from None
     if not text.endswith("\n"):
         raise SettingsError(
-            f"{CONFIG_PATH}: {CONFIG_FILE} is empty or cut off: its last line does not end in a line break."
+            f"{CONFIG_PATH}: {CONFIG_FILE} is empty or cut off: its last line does not end in a line break. "
+            "Write it whole, with one at its end."
         )
     lines = list(parse_stream(StringIO(text)))
     for line in lines:

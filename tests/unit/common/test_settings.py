@@ -71,7 +71,7 @@ def test_what_would_open_an_installation_by_mistake_is_refused(given: dict[str, 
 
 
 FILES = [
-    ("", "empty or cut off"),
+    ("", "empty or cut off: .* Write it whole, with one at its end"),
     ("# nothing yet\n", "holds no setting"),
     ("SYNCCTL_BULKER_URL=http://b:1\nSYNCCTL_AUTH_TOK", "cut off"),
     ("SYNCCTL_BULKER_URL=http://b:1\nSYNCCTL_AUTH_TOKENS\n", "line 2 of syncctl.env is not NAME=VALUE"),
