@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -233,3 +235,32 @@ def test_what_ends_everything_never_runs_by_itself() -> None:
     assert "--from=cronjob/leave" in text
     starts = {one["metadata"]["name"] for one in _of("Service", "functions")} - {"tasks", "cancel", "sweeper"}
     assert set(re.findall(r"--ignore-not-found (\w+(?: \w+)+)$", text, re.MULTILINE)[0].split()) == starts
+
+
+def _patched(target: dict[str, str]) -> list[dict[str, Any]]:
+    """The objects that kustomize would choose; the ConfigMap is generated."""
+    if target["kind"] == "ConfigMap":
+        return [{"metadata": {"name": "sync-settings"}, "data": {}}]
+    found = [one for one in _of(target["kind"]) if one["apiVersion"].startswith(target.get("group", ""))]
+    return [one for one in found if re.fullmatch(target.get("name", ".*"), one["metadata"]["name"])]
+
+
+def _parent(place: Any, path: str) -> Any:
+    parts = [int(part) if part.isdigit() else part for part in path.split("/")[1:-1]]
+    return reduce(lambda inner, part: inner[part], parts, place)
+
+
+@pytest.mark.parametrize("guide", ["move-from-sync-controller", "operate"])
+def test_the_patches_of_a_guide_fit_the_files(guide: str) -> None:
+    """They name objects that are there, and places within them where nothing is yet."""
+    text = (ROOT / f"docs/how-to/{guide}.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^ *```yaml\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
+    patches = [patch for block in blocks for patch in yaml.safe_load(textwrap.dedent(block))]
+    assert patches
+    for patch in patches:
+        objects, change = _patched(patch["target"]), yaml.safe_load(patch["patch"])
+        assert objects, patch["target"]
+        for step in change if isinstance(change, list) else []:
+            for one in objects:
+                parent, name = _parent(one, step["path"]), step["path"].rsplit("/", 1)[1]
+                assert name == "-" if isinstance(parent, list) else name not in parent, step["path"]
