@@ -98,13 +98,14 @@ def refuse_shared(catalog: Catalog, prefix: str) -> None:
     """
     seen: dict[tuple[str, str], str] = {}
     for stream in catalog.streams:
-        name = f"{stream.id.name!r} (namespace {stream.id.namespace!r})"
-        for kind, value in (("table", stream.table(prefix)), ("state key", stream.id.key)):
+        namespace = stream.id.namespace
+        name = f"{stream.id.name!r} ({'no namespace' if namespace is None else f'namespace {namespace!r}'})"
+        for kind, value, advice in (
+            ("table", stream.table(prefix), "give one of them a table_name of its own, or select only one"),
+            ("state key", stream.id.key, "select only one"),
+        ):
             if other := seen.get((kind, value)):
-                raise Refused(
-                    f"catalog: the streams {other} and {name} would share the {kind} {value!r}; give one of them "
-                    "a table_name of its own, or select only one."
-                )
+                raise Refused(f"catalog: the streams {other} and {name} would share the {kind} {value!r}; {advice}.")
             seen[kind, value] = name
         if stream.id.key in {GLOBAL_STATE_KEY, LEGACY_STATE_KEY}:
             raise Refused(

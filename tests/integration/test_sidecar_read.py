@@ -97,10 +97,10 @@ def test_a_stream_runs_from_its_first_record(tmp_path: Path, bulker: FakeBulker)
     ("names", "why"),
     [
         ([("plants", None), ("plants", None)], "would share the table 'raw_plants'"),
-        ([("a.b", None), ("b", "a")], "would share the table 'raw_a.b'"),
+        ([("a.b", None), ("b", "a")], "'a.b' (no namespace) and 'b' (namespace 'a') would share the table 'raw_a.b'"),
         ([("b", ""), ("b", None)], "would share the table 'raw_b'"),
         ([("plants", None), ("beds", None, "raw_plants")], "would share the table 'raw_plants'"),
-        ([("plants", None, "one"), ("plants", None, "two")], "would share the state key 'plants'"),
+        ([("plants", None, "one"), ("plants", None, "two")], "would share the state key 'plants'; select only one."),
         ([("_GLOBAL_STATE", None)], "a stream cannot be called '_GLOBAL_STATE'"),
     ],
 )
