@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 _LEAST_SOURCE_MI = 512  # the memory request of the pod (common/pods/containers.py)
 HEX_LENGTH = 128
 _BASE64_LENGTH = 86
+_SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _IMAGE_PATTERN = re.compile(r"(?:[\w.:\[\]*-]+/)?[\w.*-]+(?:/[\w.*-]+)*", re.ASCII)
 
 
@@ -88,6 +89,12 @@ def _memory_limit(value: str) -> str:
     return value
 
 
+def _schema(value: str) -> str:
+    if not _SCHEMA.fullmatch(value):
+        raise ValueError("expected a name of letters (A to Z), digits, _ and -, at most 63, the first a letter or _")
+    return value
+
+
 def _image_patterns(value: str) -> str:
     # An empty list would allow all images, a pattern with a tag none.
     if value and not all(_IMAGE_PATTERN.fullmatch(part.strip()) for part in value.split(",")):
@@ -111,6 +118,7 @@ def _labels(value: Any) -> Any:
 
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 HttpUrl = Annotated[str, _url("http", "https"), AfterValidator(_without_password)]
+SchemaName = Annotated[str, AfterValidator(_schema)]
 MemoryLimit = Annotated[str, AfterValidator(_memory_limit)]
 Tokens = Annotated[SecretStr, AfterValidator(_tokens)]
 HashedTokens = Annotated[SecretStr, AfterValidator(_tokens), AfterValidator(_hashed_tokens)]

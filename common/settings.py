@@ -25,7 +25,17 @@ from pydantic import (
 from common import DATABASE_SCHEMA, VERSION, setting_sources
 from common.errors import SettingsError
 from common.setting_sources import CONFIG_FILE, CONFIG_PATH, PREFIX
-from common.setting_types import DatabaseUrl, HashedTokens, HttpUrl, ImagePatterns, Labels, MemoryLimit, Tokens, plain
+from common.setting_types import (
+    DatabaseUrl,
+    HashedTokens,
+    HttpUrl,
+    ImagePatterns,
+    Labels,
+    MemoryLimit,
+    SchemaName,
+    Tokens,
+    plain,
+)
 
 _MULTILINE = ("kubernetes_client_config", "kubernetes_node_selector")
 _OTHER_NAMES = {"http_port": "PORT"}
@@ -55,9 +65,8 @@ class Settings(BaseModel):
     database_url: DatabaseUrl | None = Field(
         None, description="Postgres, as postgresql://user:password@host:5432/database?search_path=newjitsu."
     )
-    database_schema: str = Field(
+    database_schema: SchemaName = Field(
         DATABASE_SCHEMA,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,62}$",
         description="Schema of that database for our own tables, made if missing; a console's schema push drops tables "
         "that it finds in its own. Another name begins with empty tables.",
     )

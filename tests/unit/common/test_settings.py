@@ -214,6 +214,13 @@ def test_patterns_of_images_are_taken(text: str):
     assert Settings.load({"SYNCCTL_ALLOWED_IMAGES": text}).allowed_images == text
 
 
+@pytest.mark.parametrize("name", ["two words", "1st", "a;b", "-a", "\u00e9", "a" * 64])
+def test_a_schema_s_name_is_refused_in_words(name: str):
+    """Not by a regular expression."""
+    with pytest.raises(SettingsError, match="SYNCCTL_DATABASE_SCHEMA: expected a name of letters"):
+        Settings.load({"SYNCCTL_DATABASE_SCHEMA": name})
+
+
 @pytest.mark.parametrize(
     "text", [",", "a/b,", "a/b:1", "a/b@sha256:0", "a b", "https://registry.example.com/a", "a//b"]
 )
