@@ -164,7 +164,7 @@ def test_what_was_planted_was_there(ran: Site) -> None:
     """The search above searched for something: rows, state and a changed configuration arrived where they belong."""
     database = ran.edition.database()
     assert STATE in str(database.rows("SELECT state FROM public.source_state"))
-    assert CONFIG in str(database.rows("SELECT config FROM public.syncctl_changed_config"))
+    assert CONFIG in str(database.rows("SELECT config FROM syncctl_changed_config"))
     assert (ROW,) in ran.edition.rows("SELECT name FROM plants")
     assert len({*ran.secrets}) == len(ran.secrets) == 4
     assert "********" in str(database.rows("SELECT message FROM public.task_log"))

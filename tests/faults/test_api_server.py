@@ -43,6 +43,7 @@ def test_a_pod_of_this_task_is_used_and_another_one_is_not(
     assert api.secrets == {f"{name}-config"}
     api.pods[name] = made(name, task="another")
     database.rows("DELETE FROM syncctl_task")
+    database.rows("DELETE FROM source_task")
     with pytest.raises(Conflict, match="exists already"):
         start(read_task(), settings)
     assert _states(database) == ["FAILED"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import StoreUnavailable, SyncError, TimedOut
+from common.errors import StoreRefused, StoreUnavailable, SyncError, TimedOut
 from common.store import Database
 from tests.support.certificates import server_context
 from tests.support.databases import TestDatabase
@@ -56,7 +56,7 @@ def test_a_connection_that_the_server_ends_leaves_no_socket(database: TestDataba
 def test_a_connection_that_is_refused_leaves_no_socket(database: TestDatabase, change: tuple[str, str]) -> None:
     """A wrong login, a database that is not there, nobody who listens."""
     with no_socket_is_left():
-        assert isinstance(_ask(database.url.replace(*change)), StoreUnavailable)
+        assert isinstance(_ask(database.url.replace(*change)), StoreUnavailable | StoreRefused)
 
 
 def _hang_up(_: socket.socket) -> None:
