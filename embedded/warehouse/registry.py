@@ -25,19 +25,20 @@ SELECT view_name, 'view' FROM duckdb_views() WHERE database_name = current_datab
 """
 _COLUMNS = """
 SELECT column_name, data_type FROM duckdb_columns()
-WHERE database_name = current_database() AND schema_name = 'main' AND table_name = ? ORDER BY column_index
+WHERE database_name = current_database() AND schema_name = 'main' AND lower(table_name) = lower(?) ORDER BY column_index
 """
 _INDEXES = """
 SELECT index_name, sql FROM duckdb_indexes()
-WHERE database_name = current_database() AND schema_name = 'main' AND table_name = ? ORDER BY index_name
+WHERE database_name = current_database() AND schema_name = 'main' AND lower(table_name) = lower(?) ORDER BY index_name
 """
 _BY_HAND = """
 SELECT CASE constraint_type WHEN 'NOT NULL' THEN 'NOT NULL of ' || constraint_column_names[1] ELSE constraint_text END
 FROM duckdb_constraints()
-WHERE database_name = current_database() AND schema_name = 'main' AND table_name = $1
+WHERE database_name = current_database() AND schema_name = 'main' AND lower(table_name) = lower($1)
 UNION ALL
 SELECT 'the generated column or default "' || column_name || '"' FROM duckdb_columns()
-WHERE database_name = current_database() AND schema_name = 'main' AND table_name = $1 AND column_default IS NOT NULL
+WHERE database_name = current_database() AND schema_name = 'main' AND lower(table_name) = lower($1)
+    AND column_default IS NOT NULL
 """
 _LONGEST = 200
 _EMPTY = "empty"
@@ -54,9 +55,16 @@ def tables(connection: Connection) -> dict[str, str]:
     """Return the tables there are, by their names in requests."""
     there = {name for name, kind in _relations(connection).items() if kind == "table"}
     known = _known_tables(connection) if there >= _OURS else {}
-    given = {name: table for name, table in known.items() if table in there}
-    made_by_hand = there - _OURS - set(known.values())
-    return {**{name: name for name in made_by_hand}, **given}
+    folded, taken = set(map(str.casefold, there)), set(map(str.casefold, known.values()))
+    given = {name: table for name, table in known.items() if table.casefold() in folded}
+    made_by_hand = {name: name for name in there - _OURS if name.casefold() not in taken}
+    return made_by_hand | given
+
+
+def is_view(connection: Connection, table: str) -> bool:
+    """Return whether the user has put a view in a table's place."""
+    views = (name for name, kind in _relations(connection).items() if kind == "view")
+    return table.casefold() in map(str.casefold, views)
 
 
 def claim_table(connection: Connection, name: str) -> str:
@@ -99,6 +107,9 @@ def name_columns(
     """
     keys = dict.fromkeys(keys)
     rows = connection.execute("SELECT key, column_name FROM _columns WHERE table_name = ?", [table]).fetchall()
+    # The user may have renamed a column, to other capitals: DuckDB ignores them.
+    spelt = {column.casefold(): column for column in current}
+    rows = [(key, spelt.get(column.casefold(), column)) for key, column in rows]
     known = {key: column for key, column in rows if column in current or key in keys}
     named = set(known.values())
     for column in current:

@@ -69,10 +69,11 @@ class Warehouse:
                 name = registry.tables(connection).get(request.table, request.table)
                 by_hand = [f'the index "{index}"' for index in registry.indexes(connection, name)]
                 by_hand += registry.rules(connection, name)
+                by_hand += [f'the view "{name}" in its place'] if registry.is_view(connection, name) else []
             if not by_hand:
                 raise
             raise Refused(
                 f'Nothing was stored: the table "{name}" cannot take these rows with what its user has added to it: '
                 f"{', '.join(by_hand)}. DuckDB reports: {error.reason.rstrip('.!')}. Drop what is in the way (by DROP "
-                "INDEX, or with the table itself), then start the task again."
+                "INDEX, DROP VIEW, or with the table itself), then start the task again."
             ) from error

@@ -111,3 +111,30 @@ def test_a_fault_of_the_warehouse_s_own_is_not_the_user_s(warehouse: Running):
     _change(warehouse, "DROP TABLE _columns", "CREATE TABLE _columns (x BIGINT)")
     status, answer = warehouse.try_bulk("beds", [{"id": 2, "n": 2}], "batch")
     assert (status, "start the task again" in answer["error"]) == (500, False)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["ALTER TABLE beds RENAME TO b", 'ALTER TABLE b RENAME TO "Beds"'],
+        ["ALTER TABLE beds RENAME n TO m", 'ALTER TABLE beds RENAME m TO "N"'],
+        ["ALTER TABLE beds RENAME id TO m", 'ALTER TABLE beds RENAME m TO "ID"'],
+    ],
+    ids=["table", "column", "key"],
+)
+def test_a_name_in_other_capitals_is_still_the_same(warehouse: Running, statements):
+    """DuckDB's names ignore case: rows are added to the table, not put in its place."""
+    _change(warehouse, *statements)
+    assert warehouse.bulk("beds", [{"id": 2, "n": 2}], "batch", pk=["id"])["successfulRows"] == 1
+    assert warehouse.bulk("beds", [{"id": 2, "n": 3.5}], "batch", pk=["id"])["successfulRows"] == 1
+    assert warehouse.sql("FROM beds ORDER BY ALL") == [(1, 1), (2, 3.5)]
+
+
+@pytest.mark.parametrize("mode", ["batch", "replace_table"])
+def test_a_view_in_the_tables_place_is_named(warehouse: Running, mode):
+    """It cannot be altered or replaced, and trying again does not help."""
+    _change(warehouse, "ALTER TABLE beds RENAME TO old", "CREATE VIEW beds AS FROM old")
+    status, answer = warehouse.try_bulk("beds", [{"id": 2, "n": 2.5}], mode, pk=["id"])
+    assert status == 422
+    assert 'the view "beds"' in answer["error"]
+    assert warehouse.sql("FROM old") == [(1, 1)]
