@@ -79,7 +79,7 @@ class ConfiguredStream(Struct, frozen=True):
     @property
     def appends(self) -> bool:
         """Whether every row is added, without a key; an incremental stream that begins from nothing still replaces."""
-        return bool(self.destination_sync_mode == _APPEND)
+        return str(self.destination_sync_mode).strip().lower() == _APPEND
 
     @property
     def with_files(self) -> bool:

@@ -224,6 +224,8 @@ def _appending(*names: str, mode: str, keys: bool = True, word: Any = "append") 
         ("full_refresh", "append_dedup", ["id"], ["replace_table", "replace_table"]),
         ("full_refresh", "overwrite", ["id"], ["replace_table", "replace_table"]),
         ("full_refresh", ["append"], ["id"], ["replace_table", "replace_table"]),
+        ("full_refresh", " Append", [], ["batch", "batch"]),
+        ("incremental", "APPEND", [], ["replace_table", "batch"]),
     ],
 )
 @pytest.mark.fault(110)
