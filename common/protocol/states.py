@@ -1,5 +1,6 @@
 """The Airbyte protocol's STATE messages as msgspec types, and the keys that states are saved under."""
 
+import math
 from enum import StrEnum
 from typing import Any
 
@@ -41,18 +42,32 @@ class GlobalState(Struct, frozen=True):
 class Statistics(Struct, frozen=True):
     """The source's counts of records since its last STATE; current connectors send floats."""
 
-    recordCount: float | None = None  # noqa: N815 - the protocol's spelling
+    recordCount: Any = None  # noqa: N815 - the protocol's spelling
     rejectedRecordCount: Any = None  # noqa: N815 - the protocol's spelling
+
+    @property
+    def sent(self) -> float | None:
+        """How many records the source counted; None if it is not a number."""
+        return _number(self.recordCount)
 
     @property
     def rejected(self) -> int:
         """How many records the source itself rejected, so that they never came."""
-        count = self.rejectedRecordCount
-        return int(count) if isinstance(count, int | float) and 0 < count < _MANY else 0
+        count = _number(self.rejectedRecordCount) or 0.0
+        return int(count) if 0 < count < _MANY else 0
 
     def agrees(self, arrived: int) -> bool:
         """Return whether so many records are what the source counted, with those that it rejected or without."""
-        return self.recordCount is None or self.recordCount in {arrived, arrived + self.rejected}
+        return self.sent is None or self.sent in {arrived, arrived + self.rejected}
+
+
+def _number(value: Any) -> float | None:
+    """Return a count, also one in quotes; None if it is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 class StateMessage(Struct, frozen=True):

@@ -78,12 +78,13 @@ class StreamAccount:
         self.since_state, self.last_was_state = 0, True
 
     def on_error(self) -> None:
-        """Keep in mind that the source named the stream."""
-        self.seen = True
+        """Keep in mind that the source named the stream, which it then waits for no longer."""
+        self.seen, self.limited_until = True, None
 
     def on_status(self, text: str, status: StreamStatus | None, limited_until: float | None = None) -> None:
         """Keep the source's status; None for a text that the protocol does not know."""
-        self.seen, self.last_status, self.limited_until = True, text, limited_until
+        self.seen, self.last_status = True, text
+        self.limited_until = None if status in {StreamStatus.COMPLETE, StreamStatus.INCOMPLETE} else limited_until
         self.reported = status or self.reported
 
     @property

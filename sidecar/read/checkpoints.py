@@ -196,7 +196,7 @@ class Checkpoints:
 
 
 def _counted(counted: Statistics) -> float:
-    return counted.recordCount or 0.0
+    return counted.sent or 0.0
 
 
 def _miscount(counted: Statistics, arrived: int) -> str:

@@ -125,7 +125,16 @@ def test_what_the_source_rejected_is_refused(tmp_path: Path, bulker: FakeBulker,
         assert [sidecar.streams["plants"][name] for name in ("emitted", "stored", "refused")] == [5, 2, 3]
 
 
-@pytest.mark.parametrize("odd", [0, None, -1, "3", [], 1e300])
+@pytest.mark.fault(119)
+def test_a_count_in_quotes_counts(tmp_path: Path, bulker: FakeBulker) -> None:
+    """Of records that the source rejected, and of those that it sent."""
+    for counts in ({"recordCount": "2.0", "rejectedRecordCount": "3"}, {"recordCount": "4"}):
+        sidecar = InProcessSidecar(tmp_path, bulker.url, catalog("plants", incremental=True), state=None)
+        sidecar.feed(*ROWS, _counting("STREAM", counts), DONE)
+        assert sidecar.end().state is TaskState.PARTIAL
+
+
+@pytest.mark.parametrize("odd", [0, None, -1, "some", "nan", [], 1e300])
 @pytest.mark.fault(119)
 def test_an_odd_count_of_rejects_is_none(tmp_path: Path, bulker: FakeBulker, odd: Any) -> None:
     """The other count stays."""
@@ -168,3 +177,16 @@ def test_an_empty_state_takes_no_good_one_s_place_in_a_first_run(
         sidecar.feed(ROWS[0], state("plants", {"c": 1}, 1), ROWS[1], state("plants", empty, 1), DONE)
         assert sidecar.end().state is TaskState.SUCCESS
         assert sidecar.states["plants"] == saved
+
+
+@pytest.mark.parametrize("last", [trace_error("gave up", "plants"), _limited()], ids=["error", "complete"])
+@pytest.mark.fault(118)
+def test_a_stream_that_is_over_waits_no_longer(tmp_path: Path, bulker: FakeBulker, last: dict[str, Any]) -> None:
+    """Else a source that hangs after it would never be ended."""
+    sidecar = InProcessSidecar(tmp_path, bulker.url, catalog("plants", "beds"), state=None)
+    sidecar.feed(_limited())
+    assert sidecar.read.waits_until() > time.time()
+    if last["trace"]["type"] == "STREAM_STATUS":
+        last["trace"]["stream_status"]["status"] = "COMPLETE"
+    sidecar.feed(last)
+    assert sidecar.read.waits_until() == 0
