@@ -71,7 +71,8 @@ class SecretMarks:
             return self._named.get(fragment)
         if not fragment and document:
             return self._named.get(document)
-        return next(filter(None, (_at(root, fragment) for root in self._roots)), None)
+        # Last, from a schema with a name of its own: a pointer may begin there.
+        return next(filter(None, (_at(root, fragment) for root in (*self._roots, *self._named.values()))), None)
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -40,6 +40,7 @@ WAYS = {
     "then": {"if": {"minLength": 3}, "then": MARKED},
     "else": {"if": {"minLength": 3}, "else": MARKED},
     "a circle": {"$ref": "#/definitions/Round"},
+    "a reference within a schema with an id": {"$id": "own.json", "$ref": "#/$defs/Own", "$defs": {"Own": MARKED}},
 }
 DEFINITIONS = {
     "definitions": {
