@@ -19,10 +19,10 @@ narrower one takes few other things for it.
 _NAME_CHARACTERS = 100
 
 _AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
-_AS_VALUE = bytes.maketrans(b"123456789 \t-", b"0" * 9 + b":::")
+_AS_VALUE = bytes.maketrans(b"123456789 \t\r-", b"0" * 9 + b"::::")
 _LONG_INTEGER = b":" + b"0" * _DIGITS
 _SAMPLES = tuple((step, b"0" * (_DIGITS // step)) for step in _STEPS)
-_INTEGER = re.compile(rb"[: \t-]([0-9]+)")
+_INTEGER = re.compile(rb"[: \t\r-]([0-9]+)")
 
 
 class _Unfit(Struct, frozen=True):

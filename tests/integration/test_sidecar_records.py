@@ -27,13 +27,16 @@ def _refuses_huge(bulk: Bulk) -> tuple[int, dict[str, Any]] | None:
 
 
 @pytest.mark.fault(67)
-@pytest.mark.parametrize("data", [{"id": HUGE}, {"id": 2**63}, {"id": 2, "o": {"n": {"m": -HUGE}}}])
+@pytest.mark.parametrize(
+    "data", [{"id": HUGE}, {"id": 2**63}, {"id": 2, "o": {"n": {"m": -HUGE}}}, f'{{"id":\r{HUGE}}}']
+)
 def test_an_integer_that_bulker_cannot_load_costs_one_record(tmp_path: Path, bulker: FakeBulker, data: Any) -> None:
     """It is refused by stream, number and member; its neighbours are stored and the state is saved."""
     bulker.on_line = _refuses_huge
     reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants", incremental=True))
     kept = [{"id": 1}, {"id": 2**63 - 1}, {"id": 3, "list": [HUGE, {"n": HUGE}]}, {"id": 4, "name": f"no: {HUGE}"}]
-    rows = [record("plants", row) for row in (*kept[:2], data, *kept[2:])]
+    odd = f'{{"type":"RECORD","record":{{"stream":"plants","data":{data if isinstance(data, str) else json.dumps(data)}}}}}'
+    rows = [*(record("plants", row) for row in kept[:2]), odd, *(record("plants", row) for row in kept[2:])]
     reading.feed(*rows, state("plants", {"c": 1}, 5), status("plants", "COMPLETE"))
     outcome = reading.end()
     assert bulker.rows("plants") == kept
