@@ -8,7 +8,8 @@ _TO_THE_LOG = (
     r"(?: for (?:more |further )?\w+)?\W*)?"
 )
 _VAGUE = re.compile(
-    r"(?:something went wrong|an? (?:unexpected |unknown |internal )*error (?:has )?(?:occurred|happened))"
+    r"(?:something went wrong|(?:an? )?(?:(?:unexpected|unknown|unhandled|internal) )+(?:server )?(?:error|exception)"
+    r"|(?:an? )?(?:(?:unexpected|unknown|unhandled|internal) )*(?:error|exception) (?:has )?(?:occurred|happened))"
     rf"(?: in the (?:connector|source))?{_TO_THE_LOG}"
     rf"|.*\bsomething went wrong in the connector\b{_TO_THE_LOG}",
     re.IGNORECASE | re.DOTALL,
@@ -38,7 +39,9 @@ def explained(text: str, cause: str) -> str:
     head = _TAIL.sub("", text.strip(_QUOTES), count=1)
     if not cause or is_vague(cause):
         return text or cause
-    return cause if head.lower() in _NOTHING or text == NO_TEXT else f"{head}: {cause}"
+    if head.lower() in _NOTHING or text == NO_TEXT or cause.lower().startswith(head.lower()):
+        return cause
+    return f"{head}: {cause}"
 
 
 def of_traceback(text: str) -> str:

@@ -43,6 +43,8 @@ def test_the_cause_in_a_traceback(text: str, cause: str) -> None:
         (STOCK, None, None, STOCK),
         (f"No way to bed 1: {STOCK}", "wilted", None, "No way to bed 1: Something went wrong in the connector: wilted"),
         ("An unexpected error occurred!", "wilted", None, "An unexpected error occurred: wilted"),
+        ("Unknown error", "wilted", None, "Unknown error: wilted"),
+        ("An unhandled exception has occurred. See the logs.", "wilted", None, "An unhandled exception has occurred: wilted"),
         ("", "Internal words", f"{PYTHON}ValueError: x", "Internal words"),
         (None, None, f"{PYTHON}ValueError: x", "ValueError: x"),
         (None, None, None, causes.NO_TEXT),
@@ -61,3 +63,9 @@ def test_a_long_text_takes_no_time() -> None:
     text = "a" + " " * 200_000 + STOCK
     assert not causes.is_vague(text)
     assert TraceError(text, "wilted").sentence == text
+
+
+def test_a_completed_sentence_is_not_completed_twice() -> None:
+    """A check that is refused in the very words of the error before it."""
+    once = causes.explained(STOCK, "KeyError: 'base_url'")
+    assert causes.explained(STOCK, once) == once
