@@ -17,9 +17,12 @@ def forget(db: Database, new: NewTask) -> None:
     """
     catalog = catalogs.decode_catalog(new.catalog or b'{"streams":[]}')
     selected = {stream.id.key for stream in catalog.streams}
+    bare = {stream.id.name for stream in catalog.streams}
     for key, state in states.load(db, new.sync_id):
         if key in {GLOBAL_STATE_KEY, LEGACY_STATE_KEY}:
-            known = _named(key, state) | states.last_streams(db, new.sync_id)
+            last = states.last_streams(db, new.sync_id)
+            # Some sources leave the namespace out; a stream that is really called so was in the last read.
+            known = last | {name for name in _named(key, state) if not last or name not in bare}
             if not known or known - selected:
                 raise Refused(_sentence(sorted(known - selected)))
     states.clear(db, new.sync_id, selected)

@@ -297,6 +297,8 @@ PARTS = ", ".join(
     [
         ("_GLOBAL_STATE", TOGETHER % PARTS, [], ["beds"], "plants"),
         ("_GLOBAL_STATE", TOGETHER % PARTS, [], ["beds", "plants"], ""),
+        ("_GLOBAL_STATE", TOGETHER % PARTS, ["g.beds", "g.plants"], ["g.beds", "g.plants"], ""),
+        ("_GLOBAL_STATE", TOGETHER % PARTS, ["g.beds", "g.plants", "plants"], ["g.beds", "g.plants"], "plants"),
         ("_GLOBAL_STATE", TOGETHER % "", ["beds", "plants"], ["beds"], "plants"),
         ("_GLOBAL_STATE", TOGETHER % "", ["beds"], ["beds"], ""),
         ("_GLOBAL_STATE", TOGETHER % "", [], ["beds"], "streams that are not known"),
@@ -317,7 +319,10 @@ def test_a_state_of_streams_that_are_not_selected_is_not_forgotten(
             " VALUES ('t0', 'read', 'sync-1', 'p', '1', 'p0', 'h', 'SUCCESS', CAST(:s AS jsonb))",
             s=json.dumps({name: {} for name in before}),
         )
-    task = read_task(body={"catalog": catalog(*names, incremental=True)}, fullSync="true")
+    streams = catalog(*(name.rpartition(".")[2] for name in names), incremental=True)
+    for one, name in zip(streams["streams"], names, strict=True):
+        one["stream"]["namespace"] = name.rpartition(".")[0]
+    task = read_task(body={"catalog": streams}, fullSync="true")
     with local_system(tmp_path, database, "http://127.0.0.1:9", {PACKAGE: python(CASE / "connector.py")}) as place:
         if refused:
             with pytest.raises(Refused, match=refused) as caught:
