@@ -91,6 +91,7 @@ def test_no_secret_of_the_configuration_is_shown_anywhere(sidecar: SidecarProces
             out.write(lines([status("plants", "COMPLETE"), status("beds", "COMPLETE")]))
         sidecar.leave(1)
         assert process.wait(60) == 0
+    sidecar.sweep()
     assert sidecar.streams["plants"]["error"] == "3 ********"
     assert "bad ********" in sidecar.streams["beds"]["error"]
     assert _leaks(_everything(sidecar)) == []

@@ -143,6 +143,7 @@ def test_a_source_that_never_opens_its_pipes_ends_by_its_exit_code(
     plants.leave(code)
     with plants.start(DRAIN_SECONDS="1") as sidecar:
         assert sidecar.wait(60) == 0
+    plants.sweep()
     assert plants.task["status"] == "FAILED"
     assert f"exit code {code}" in plants.ours["reason"]
     assert "printed nothing" in plants.ours["reason"]
