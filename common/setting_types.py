@@ -37,8 +37,12 @@ def _url(*schemes: str) -> AfterValidator:
 def _database_url(value: SecretStr) -> SecretStr:
     # common.store reads the rest, and says what is wrong with it.
     text = plain(value)
-    parts = urlsplit(text.partition("#")[0])
-    if parts.scheme not in {"postgresql", "postgres"} or " " in text or not (parts.netloc or parts.query):
+    try:
+        parts = urlsplit(text.partition("#")[0])
+        usable = parts.scheme in {"postgresql", "postgres"} and bool(parts.netloc or parts.query)
+    except ValueError:  # which may quote user and password
+        usable = False
+    if not usable or " " in text:
         raise ValueError("expected a URL such as postgresql://host:port, with special characters percent-encoded")
     return value
 

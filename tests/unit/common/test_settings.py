@@ -109,6 +109,16 @@ def test_a_file_that_loses_its_tokens_closes(tmp_path: Path, monkeypatch: pytest
         settings.use(None)
 
 
+@pytest.mark.parametrize("character", ["\N{ACCOUNT OF}", "\N{FULLWIDTH COLON}", "["])
+@pytest.mark.parametrize("name", ["SYNCCTL_DATABASE_URL", "SYNCCTL_SIDECAR_DATABASE_URL", "SYNCCTL_BULKER_URL"])
+def test_a_url_that_the_parser_refuses_is_not_repeated(name: str, character: str):
+    """Python's own error quotes user, password and host if a character of them stands for a slash or a colon."""
+    scheme = "http" if name == "SYNCCTL_BULKER_URL" else "postgresql"
+    with pytest.raises(SettingsError, match=f"{name}: expected a URL such as") as caught:
+        Settings.load({name: f"{scheme}://user:hunter2{character}@db:5432/app"})
+    assert "hunter2" not in str(caught.value)
+
+
 def test_port_is_the_platforms_unless_set():
     """$PORT counts where SYNCCTL_HTTP_PORT is not set."""
     assert Settings.load({"PORT": "8080"}).http_port == 8080
