@@ -1,5 +1,6 @@
 """The proxy that the environment names for a URL, as the standard library reads HTTP_PROXY, ALL_PROXY and NO_PROXY."""
 
+from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -15,9 +16,13 @@ class Proxy(NamedTuple):
         """Return the sentence for a proxy that no request can go through, else ""; never the password."""
         try:
             parts = urlsplit(self.url)
-            if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            host = parts.hostname or ""
+            host.encode("idna")  # as the resolver does
+            if host and not host.strip("0123456789."):
+                ip_address(host)
+            if parts.scheme in {"http", "https"} and host and parts.port != 0:
                 return ""
-        except ValueError:  # a port that is not a number, or half an IPv6 address
+        except ValueError:  # a port that is not a number, half an IPv6 address, or a host that cannot exist
             pass
         kind, _, rest = self.url.partition("://")
         return (

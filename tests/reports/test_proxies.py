@@ -57,7 +57,15 @@ def proxy() -> Iterator[list[tuple[str, str]]]:
     thread.join()
 
 
-@pytest.mark.parametrize("line", [*LINES, "all_proxy=socks5h://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:port"])
+SIBLINGS = (
+    "all_proxy=socks5h://127.0.0.1:1",
+    "HTTPS_PROXY=http://127.0.0.1:port",
+    "HTTPS_PROXY=http://proxy..test:3128",
+    "https_proxy=http://999.1.1.1:3128",
+)
+
+
+@pytest.mark.parametrize("line", [*LINES, *SIBLINGS])
 @pytest.mark.fault(91)
 def test_cli_proxy_variables(line: str) -> None:
     """A sentence with the variable's name where a proxy cannot be used; an odd exception is passed over."""
