@@ -4,6 +4,7 @@ A name that is nearly a setting's, a blank value and a line that cannot be read 
 tokens could be empty because of one, and everyone could call.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from io import StringIO
@@ -18,6 +19,9 @@ _OTHERS = frozenset({CONFIG_PATH, f"{PREFIX}URL", f"{PREFIX}TOKEN", f"{PREFIX}HO
 """Names of the command line and of the one-machine edition."""
 _ALIKE = 0.85
 """Of difflib's ratio: AUTH_TOKEN is AUTH_TOKENS, and HOME resembles nothing."""
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_SERVICE = re.compile(r"\w+_(SERVICE_(HOST|PORT\w*)|PORT(_\d+_[A-Z]+(_[A-Z]+)?)?)")
+"""What Kubernetes adds for a Service, which may be called syncctl-sweeper."""
 
 
 def read(environ: Mapping[str, str], known: Collection[str]) -> tuple[dict[str, str], tuple[str, ...]]:
@@ -26,17 +30,36 @@ def read(environ: Mapping[str, str], known: Collection[str]) -> tuple[dict[str, 
     Raise SettingsError for a name that is close to one of `known`, a blank value, and a file that is empty or cut off.
     """
     folder = environ.get(CONFIG_PATH, "").strip()
-    given = (_file(Path(folder)) if folder else {}) | dict(environ)
+    file = _file(Path(folder)) if folder else {}
+    given = file | dict(environ)
     ours = {name: value.strip() for name, value in given.items() if name.startswith(PREFIX)}
     blank = [name for name, value in ours.items() if not value and name in known]
     problems = [f"{name}: is blank; give it a value, or leave it out." for name in blank]
     strange = [name for name in ours if name not in known and name not in _OTHERS]
-    alike = ((name, get_close_matches(name, known, 1, _ALIKE)) for name in strange)
-    problems += [f"{name}: is not a setting; {found[0]} is." for name, found in alike if found]
+    # In the file every name is meant for us, in the environment those that look like ours.
+    others = [name for name in given if name not in known and name not in _OTHERS and (name in file or _is_ours(name))]
+    problems += [f"{name}: is not a setting; {found[0]} is." for name in others if (found := _meant(name, known))]
     if problems:
         raise SettingsError("Settings are not usable. " + " ".join(problems))
     rest = {name: value.strip() for name, value in given.items() if name not in ours and value.strip()}
     return rest | ours, tuple(sorted(strange))
+
+
+def meant_as_tokens(names: Collection[str], known: Collection[str]) -> str:
+    """Return a name that was meant to close a function, and does not; "" without one."""
+    words = re.compile(f"{PREFIX}.*(TOKEN|AUTH|CONFIG)")
+    return next((name for name in names if name not in (*known, CONFIG_PATH) and words.match(name)), "")
+
+
+def _is_ours(name: str) -> bool:
+    return "SYNC" in name.upper() and not _SERVICE.fullmatch(name)
+
+
+def _meant(name: str, known: Collection[str]) -> list[str]:
+    """Return the setting that a name is nearly that of: misspelt, in small letters, or without all of the prefix."""
+    full = name.upper().replace("-", "_")
+    full = full if "SYNC" in full else f"{PREFIX}{full}"
+    return get_close_matches(full, (*known, CONFIG_PATH), 1, _ALIKE)
 
 
 def _file(folder: Path) -> dict[str, str]:
@@ -53,7 +76,7 @@ def _file(folder: Path) -> dict[str, str]:
         )
     lines = list(parse_stream(StringIO(text)))
     for line in lines:
-        if line.error or (line.key and line.value is None):
+        if line.error or (line.key and (line.value is None or not _NAME.fullmatch(line.key))):
             raise SettingsError(f"{CONFIG_PATH}: line {line.original.line} of {CONFIG_FILE} is not NAME=VALUE.")
     if not any(line.key for line in lines):
         raise SettingsError(f"{CONFIG_PATH}: {CONFIG_FILE} holds no setting.")

@@ -191,13 +191,20 @@ class Settings(BaseModel):
     def load(cls, environ: Mapping[str, str] | None = None) -> Self:
         """Read the environment (or a mapping like it); raise one SettingsError that names every problem."""
         environ = os.environ if environ is None else environ  # noqa: TID251 - the one place
-        given, unknown = setting_sources.read(environ, [variable(field) for field in cls.model_fields])
+        known = [variable(field) for field in cls.model_fields]
+        given, unknown = setting_sources.read(environ, known)
         names = ((field, name) for field in cls.model_fields for name in (_OTHER_NAMES.get(field), variable(field)))
         try:
             values = {field: given[name] for field, name in names if name in given}
-            return cls.model_validate(values, context=unknown)
+            loaded = cls.model_validate(values, context=unknown)
         except ValidationError as error:
             raise SettingsError(_explain(error)) from None
+        if loaded.is_open and (meant := setting_sources.meant_as_tokens(given, known)):
+            raise SettingsError(
+                f"{meant} does not close this function: callers' tokens are in SYNCCTL_AUTH_TOKENS. Set it, or remove "
+                f"{meant} to let everyone call."
+            )
+        return loaded
 
     def model_post_init(self, context: Any) -> None:
         """Note what an operator should know; `context`: names that are no setting."""
@@ -211,6 +218,10 @@ class Settings(BaseModel):
     def is_open(self) -> bool:
         """Whether everyone may call, as no token is configured."""
         return not plain(self.auth_tokens) and not plain(self.raw_auth_tokens)
+
+    def bounds(self) -> set[str]:
+        """Return what bounds callers here, in words; without it they may do anything."""
+        return ({"allowed images"} if self.allowed_images else set()) | (set() if self.is_open else {"tokens"})
 
     def take_warnings(self) -> list[str]:
         """Return the sentences for the log, the first time; then nothing."""
@@ -273,10 +284,10 @@ def current() -> Settings:
     global _current, _version
     if _current is None or (_version and _version != _file_version()):
         version, loaded = _file_version(), Settings.load()
-        if _current is not None and loaded.is_open and not _current.is_open:
+        if _current is not None and (gone := _current.bounds() - loaded.bounds()):
             raise SettingsError(
-                f"The tokens are gone from {CONFIG_FILE} while this process runs; put them back, or start it again to "
-                "let everyone call."
+                f"The {min(gone)} are gone from {CONFIG_FILE} while this process runs; put them back, or start it "
+                "again to go on without."
             )
         _current, _version = loaded, version
     return _current

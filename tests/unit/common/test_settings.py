@@ -38,9 +38,10 @@ def test_every_setting_has_a_description():
 
 def test_variables_are_read_with_their_prefix_only():
     """Other programs' variables change nothing; a name of ours that is no setting is told in the log, once."""
-    loaded = Settings.load({"SYNCCTL_TASK_TIMEOUT_HOURS": "0.5", "TASK_TIMEOUT_HOURS": "9", "SYNCCTL_X": "y"})
+    others = {"TASK_TIMEOUT_HOURS": "9", "SYNCCTL_SWEEPER_PORT": "tcp://10.0.0.1:80"}  # a Service's
+    loaded = Settings.load({"SYNCCTL_TASK_TIMEOUT_HOURS": "0.5", "SYNCCTL_X": "y"} | others)
     assert loaded.task_timeout_hours == 0.5
-    assert [text.split()[0] for text in loaded.take_warnings()] == ["SYNCCTL_X", "No"]
+    assert [text.split()[0] for text in loaded.take_warnings()] == ["SYNCCTL_SWEEPER_PORT", "SYNCCTL_X", "No"]
     assert loaded.take_warnings() == []
 
 
@@ -56,6 +57,12 @@ OPEN_BY_MISTAKE = [
     ({"SYNCCTL_AUTH_TOKEN": "t"}, "SYNCCTL_AUTH_TOKEN: is not a setting; SYNCCTL_AUTH_TOKENS is"),
     ({"SYNCCTL_AUTHTOKENS": "t"}, "SYNCCTL_AUTH_TOKENS is"),
     ({"SYNCCTL_ALLOWED_IMAGE": "a/*"}, "SYNCCTL_ALLOWED_IMAGES is"),
+    ({"SYNCTL_AUTH_TOKENS": "t"}, "SYNCTL_AUTH_TOKENS: is not a setting; SYNCCTL_AUTH_TOKENS is"),
+    ({"syncctl_auth_tokens": "t"}, "syncctl_auth_tokens: is not a setting"),
+    ({"SYNCCTL_CONFIG_PAHT": "/etc"}, "SYNCCTL_CONFIG_PATH is"),
+    ({"SYNCCTL_CONFIG_FILE": "/etc"}, "SYNCCTL_CONFIG_FILE does not close"),
+    ({"SYNCCTL_TOKENS": "t"}, "SYNCCTL_TOKENS does not close"),
+    ({"SYNCCTL_TOKEN": "t"}, "SYNCCTL_TOKEN does not close"),
     ({"SYNCCTL_AUTH_TOKENS": "salt." + "a" * 127}, "SYNCCTL_AUTH_TOKENS: expected salt.hash"),
     ({"SYNCCTL_AUTH_TOKENS": "t,salt." + "z" * 128}, "SYNCCTL_AUTH_TOKENS: expected salt.hash"),
     ({"SYNCCTL_AUTH_TOKENS": "a."}, "SYNCCTL_RAW_AUTH_TOKENS"),
@@ -79,6 +86,10 @@ FILES = [
     ("SYNCCTL AUTH_TOKENS=hunter2\n", "line 1 of syncctl.env is not NAME=VALUE"),
     ("SYNCCTL_AUTH_TOKENS=\n", "SYNCCTL_AUTH_TOKENS: is blank"),
     ("SYNCCTL_AUTH_TOKEN=hunter2\n", "SYNCCTL_AUTH_TOKENS is"),
+    ("AUTH_TOKENS=hunter2\n", "AUTH_TOKENS: is not a setting; SYNCCTL_AUTH_TOKENS is"),
+    ("\N{ZERO WIDTH SPACE}SYNCCTL_AUTH_TOKENS=hunter2\n", "line 1 of syncctl.env is not NAME=VALUE"),
+    ("$env:SYNCCTL_AUTH_TOKENS=hunter2\n", "line 1 of syncctl.env is not NAME=VALUE"),
+    ('{"SYNCCTL_AUTH_TOKENS": "hunter2="}\n', "line 1 of syncctl.env is not NAME=VALUE"),
 ]
 
 
@@ -92,7 +103,7 @@ def test_a_file_that_is_cut_or_misspelt_opens_nothing(tmp_path: Path, text: str,
 
 
 def test_a_file_that_loses_its_tokens_closes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """While a process lives: cut between two lines it looks whole."""
+    """While a process lives: cut between two lines it looks whole. So does one that loses its list of images."""
     file = tmp_path / "syncctl.env"
     monkeypatch.setenv("SYNCCTL_CONFIG_PATH", str(tmp_path))
     settings.use(None)
@@ -103,8 +114,11 @@ def test_a_file_that_loses_its_tokens_closes(tmp_path: Path, monkeypatch: pytest
         for _ in range(2):
             with pytest.raises(SettingsError, match="tokens are gone"):
                 settings.current()
-        file.write_text("SYNCCTL_AUTH_TOKENS=other\n")
+        file.write_text("SYNCCTL_ALLOWED_IMAGES=a/*\nSYNCCTL_AUTH_TOKENS=other\n")
         assert settings.current().auth_tokens.get_secret_value() == "other"
+        file.write_text("SYNCCTL_AUTH_TOKENS=other\n")
+        with pytest.raises(SettingsError, match="allowed images are gone"):
+            settings.current()
     finally:
         settings.use(None)
 
