@@ -30,14 +30,14 @@ def install(database: Database) -> None:
 
 
 def _make_callers(database: Database, run: Callable[..., list[Row]]) -> None:
-    [schema] = run("current_schema")
-    if schema["name"] is None and schema["hidden"]:
-        raise refused(f"permission denied for schema {schema['wanted']}")
-    if schema["name"] is None:
-        # Postgres itself has quoted the name.
-        database.execute(f"CREATE SCHEMA IF NOT EXISTS {schema['wanted']}")
     tables = queries.load("tables.sql")
     created = [table for table in tables if run("find_table", table=table)[0]["oid"] is None]
+    [schema] = run("current_schema")
+    if schema["name"] is None or (schema["name"] != schema["wanted"] and len(created) == len(tables)):
+        if schema["hidden"]:
+            raise refused(f"permission denied for schema {schema['wanted']}")
+        # Postgres itself has quoted the name.
+        database.execute(f"CREATE SCHEMA IF NOT EXISTS {schema['quoted']}")
     for table in created:
         database.execute(tables[table])
     if created:

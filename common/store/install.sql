@@ -5,11 +5,17 @@
 SELECT pg_advisory_xact_lock(7309115230416917);
 
 -- name: current_schema
-SELECT current_schema() AS name,
-       (SELECT quote_ident((parse_ident(split_part(setting, ',', 1)))[1])
-        FROM pg_settings WHERE name = 'search_path') AS wanted,
-       -- There, and not the current one: the user has no USAGE on it.
-       to_regnamespace(split_part(current_setting('search_path'), ',', 1)) IS NOT NULL AS hidden;
+-- Where tables would be made, and the schema that the search_path names first: not the same if the user has no USAGE on
+-- that one (`hidden`), or if it is missing. A user's own schema counts if it is there.
+SELECT current_schema() AS name, wanted, quote_ident(wanted) AS quoted,
+       to_regnamespace(quote_ident(wanted)) IS NOT NULL AS hidden
+FROM (SELECT) AS one LEFT JOIN (
+    SELECT CASE WHEN own THEN current_user ELSE (parse_ident(part))[1] END AS wanted
+    FROM unnest(string_to_array(current_setting('search_path'), ',')) WITH ORDINALITY AS path (part, position),
+         LATERAL (SELECT btrim(part, ' "') = '$user' AS own) AS users
+    WHERE NOT own OR to_regnamespace(quote_ident(current_user)) IS NOT NULL
+    ORDER BY position LIMIT 1
+) AS first ON true;
 
 -- name: find_table
 SELECT to_regclass(:table) AS oid;

@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 from typer.testing import CliRunner
 
-from common.errors import SettingsError, StoreUnavailable
+from common.errors import SettingsError, StoreRefused, StoreUnavailable
 from common.settings import Settings
 from common.store import Database
 from common.tasks.query import list_tasks
@@ -25,6 +25,7 @@ from tests.support.deployed import environment
 from tests.support.fake_bulker import FakeBulker
 from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes
 from tests.support.local_system import read_task
+from tests.support.logins import login
 from tests.support.poolers import dropping, pgbouncer
 from tests.support.sidecar_process import SidecarProcess
 
@@ -201,6 +202,37 @@ def test_a_pooler_that_allows_no_transactions_is_refused_in_its_words(database: 
         pytest.raises(StoreUnavailable, match="not allowed in statement pooling mode"),
     ):
         db.transact(partial(_show, "search_path"))
+
+
+PATHS = [
+    ("newjitsu,public", [], {"newjitsu"}),
+    ('"$user",newjitsu', [], {"newjitsu"}),
+    ("public,newjitsu", ["GRANT ALL ON SCHEMA public TO USER"], {"public"}),
+]
+
+
+@pytest.mark.parametrize(("path", "grants", "schemas"), PATHS)
+def test_tables_are_made_in_the_schema_that_a_path_names_first(
+    empty_database: TestDatabase, path: str, grants: list[str], schemas: set[str]
+) -> None:
+    """Postgres would make them in the first one that is there."""
+    with login(empty_database, [f"GRANT CREATE ON DATABASE {empty_database.name} TO USER", *grants]) as url:
+        with Database(url.replace("search_path=newjitsu", f"search_path={quote(path)}")) as db:
+            db.install()
+        assert set(_schemas(empty_database).values()) == schemas
+
+
+def test_a_first_schema_without_a_right_is_refused(empty_database: TestDatabase) -> None:
+    """No table is made in the second one, to which Postgres would pass on."""
+    empty_database.rows("CREATE SCHEMA newjitsu")
+    grants = [f"GRANT CREATE ON DATABASE {empty_database.name} TO USER", "GRANT ALL ON SCHEMA public TO USER"]
+    with (
+        login(empty_database, grants) as url,
+        Database(url.replace("newjitsu&", "newjitsu,public&")) as db,
+        pytest.raises(StoreRefused, match="permission denied for schema newjitsu"),
+    ):
+        db.install()
+    assert _schemas(empty_database) == {}
 
 
 def test_what_a_host_s_proxy_reads_goes_to_it(database: TestDatabase) -> None:
