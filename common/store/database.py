@@ -5,6 +5,7 @@ A connection belongs to one thread (pg8000's threadsafety is 1), so each thread 
 
 import contextlib
 import math
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,8 +30,12 @@ T = TypeVar("T")
 
 _RETRIED = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 _RECONNECT = frozenset({"57P01", "57P02", "57P03"})  # shutdowns
-_REFUSED = frozenset({"42501", "3D000", "57P04"})  # a missing right, no such database, dropped
+_REFUSED = frozenset({"42501", "3D000", "57P04", "42939"})  # a missing right, no such or a dropped database, a bad name
 _MISSING = frozenset({"42P01", "42703", "3F000"})  # undefined table or column, no schema to create in
+_POOLERS = frozenset({"08P01", "XX000"})
+"""What poolers send for whatever they refuse: their words tell more."""
+_LOGIN_WORDS = re.compile(r"authentication failed|\b(user|tenant|role) not found|no such user", re.IGNORECASE)
+_NAME_WORDS = re.compile(r"database .*does not exist|no such database", re.IGNORECASE)
 _NETWORK_WORDS = ("network error", "communication error", "create a connection", "closed", "SSL")
 _UNSTORABLE = ("22", "54")  # data exceptions, and program limits such as depth and size
 _RIGHTS = (
@@ -224,7 +229,7 @@ def _from_server(fields: object) -> SyncError:
     code, message = str(report.get("C", "")), str(report.get("M", ""))
     if code in _MISSING:
         return TablesMissing(f"The database lacks a table or column, or its user USAGE on their schema: {message}.")
-    if code in _REFUSED:
+    if code in _REFUSED or (code in _POOLERS and _NAME_WORDS.search(message)):
         return refused(message)
     if code == "25006":
         return _ReadOnly(f"Postgres refuses it: {message}.")
@@ -234,9 +239,9 @@ def _from_server(fields: object) -> SyncError:
         return Locked(f"Another session of Postgres holds what is to be written ({message}); repeating is safe.")
     if code == "57014":
         return TimedOut(f"Postgres gave up on a statement: {message}.")
-    if code.startswith("28"):
+    if code.startswith("28") or (code in _POOLERS and _LOGIN_WORDS.search(message)):
         return LoginRefused(f"Postgres refuses our login ({message}); check SYNCCTL_DATABASE_URL.")
-    if code.startswith(("08", "53", "57", "58")):
+    if code.startswith(("08", "53", "57", "58", "XX")):
         return StoreUnavailable(f"Postgres cannot serve us: {message}.")
     return StoreError(code, message)
 

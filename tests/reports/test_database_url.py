@@ -1,18 +1,20 @@
 """What a database URL asks for is in effect, behind poolers and over TLS, or refused by name before anything is made."""
 
 import re
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from typer.testing import CliRunner
 
-from common.errors import SettingsError, StoreRefused, StoreUnavailable
+from common.errors import LoginRefused, SettingsError, StoreRefused, StoreUnavailable, SyncError
 from common.settings import Settings
 from common.store import Database
 from common.tasks.query import list_tasks
@@ -26,6 +28,7 @@ from tests.support.fake_bulker import FakeBulker
 from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes
 from tests.support.local_system import read_task
 from tests.support.logins import login
+from tests.support.odd_servers import odd_server
 from tests.support.poolers import dropping, pgbouncer
 from tests.support.sidecar_process import SidecarProcess
 
@@ -202,6 +205,30 @@ def test_a_pooler_that_allows_no_transactions_is_refused_in_its_words(database: 
         pytest.raises(StoreUnavailable, match="not allowed in statement pooling mode"),
     ):
         db.transact(partial(_show, "search_path"))
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "kind"),
+    [
+        ("XX000", "Tenant or user not found", LoginRefused),  # Supavisor's
+        ("08P01", "password authentication failed", LoginRefused),
+        ("08P01", 'database "d" does not exist', StoreRefused),
+        ("XX000", "Control plane request failed", StoreUnavailable),
+    ],
+)
+def test_a_pooler_s_refusal_is_what_its_words_say(code: str, words: str, kind: type[SyncError]) -> None:
+    """Poolers have one code for all: neither an outage to wait for, nor an option of the URL."""
+
+    def serve(client: socket.socket) -> None:
+        client.recv(4096)
+        body = f"SFATAL\0C{code}\0M{words}\0\0".encode()
+        client.sendall(b"E" + struct.pack("!i", len(body) + 4) + body)
+
+    with odd_server(serve) as address:
+        url = f"postgresql://u:p@{urlsplit(address).netloc}/d?sslmode=disable"
+        with Database(url) as db, pytest.raises(kind, match=words) as caught:
+            db.transact(partial(_show, "search_path"))
+    assert (type(caught.value), "option" in str(caught.value)) == (kind, False)
 
 
 PATHS = [
