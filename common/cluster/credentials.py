@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from common import proxies
 from common.cluster import errors
+from common.cluster.data_plane import is_text
 from common.cluster.errors import SETTING
 from common.errors import SettingsError
 from common.proxies import Proxy
@@ -51,7 +52,7 @@ class Clients:
 def _version(settings: Settings) -> tuple[tuple[int, int, int] | None, ...]:
     """Return what changes when a kubeconfig's file does; nothing for the service account and for text."""
     given = settings.kubernetes_client_config
-    return () if given == "local" or "\n" in given else tuple(map(_identity, given.split(os.pathsep)))
+    return () if given == "local" or is_text(given) else tuple(map(_identity, given.split(os.pathsep)))
 
 
 def _identity(path: str) -> tuple[int, int, int] | None:
@@ -63,7 +64,7 @@ def _identity(path: str) -> tuple[int, int, int] | None:
 
 
 def _load(settings: Settings) -> "Configuration":
-    """Read the credentials: `local` is the pod's service account, several lines a kubeconfig, else its path."""
+    """Read the credentials: `local` is the pod's service account, a text is a kubeconfig, else its path."""
     from kubernetes.client import Configuration  # noqa: TID251 - the one place
 
     configuration = Configuration()

@@ -37,10 +37,15 @@ def of(settings: Settings, authority: Path = _AUTHORITY) -> str:
     return f"{settings.kubernetes_namespace}@{digest}"
 
 
+def is_text(given: str) -> bool:
+    """Return whether SYNCCTL_KUBERNETES_CLIENT_CONFIG is a kubeconfig itself, and no path."""
+    return "\n" in given or given.startswith("{")
+
+
 def _mark(settings: Settings) -> bytes:
     """Return the authority of the kubeconfig's cluster, as its pods see it too, or else its address."""
     given, folder = settings.kubernetes_client_config, Path()
-    if "\n" not in given:
+    if not is_text(given):
         path = Path(given).expanduser()
         given, folder = path.read_text(encoding="utf-8"), path.parent
     document = msgspec.yaml.decode(given)

@@ -131,7 +131,12 @@ def _of_transport(error: Exception, doing: str) -> SyncError:
 
     if isinstance(error, transport.SSLError):
         return _insecure(first_line(str(error)), doing)
-    if isinstance(error, transport.ConnectTimeoutError | transport.NewConnectionError | transport.ProxyError):
+    if isinstance(error, transport.ProxyError):
+        return ClusterUnavailable(
+            f"Kubernetes cannot be reached while {doing}: the proxy that HTTPS_PROXY or ALL_PROXY (or proxy-url in "
+            f"{SETTING}) names does not answer, or refuses; correct it, or list the API server's host in NO_PROXY."
+        )
+    if isinstance(error, transport.ConnectTimeoutError | transport.NewConnectionError):
         return ClusterUnavailable(f"Kubernetes cannot be reached while {doing}; check that its API server runs.")
     if isinstance(error, transport.ReadTimeoutError):
         return TimedOut(f"Kubernetes did not answer in time while {doing}; repeating the request is safe.")

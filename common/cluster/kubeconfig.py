@@ -10,6 +10,7 @@ from kubernetes.config.config_exception import ConfigException  # noqa: TID251 -
 from kubernetes.config.exec_provider import ExecProvider  # noqa: TID251 - the one place
 from kubernetes.config.kube_config import ConfigNode, KubeConfigLoader, KubeConfigMerger  # noqa: TID251 - the one place
 
+from common.cluster.data_plane import is_text
 from common.cluster.errors import SETTING
 from common.errors import ClusterUnavailable, SettingsError
 
@@ -20,9 +21,9 @@ _EXCERPT = 500
 
 
 def load(configuration: "Configuration", given: str, context: str | None) -> None:
-    """Read a kubeconfig, by path or of several lines. Raise SettingsError, or ClusterUnavailable for a plugin."""
+    """Read a kubeconfig, by path or as text. Raise SettingsError, or ClusterUnavailable for a plugin."""
     try:
-        document = yaml.safe_load(given) if "\n" in given else KubeConfigMerger(given).config  # type: ignore[no-untyped-call] # the client ships no types
+        document = yaml.safe_load(given) if is_text(given) else KubeConfigMerger(given).config  # type: ignore[no-untyped-call] # the client ships no types
     except yaml.YAMLError as error:
         # Not the error's text: it quotes the document, which holds credentials.
         raise SettingsError(f"{SETTING} is not YAML.") from error
@@ -44,7 +45,7 @@ class _Loader(KubeConfigLoader):
         if "exec" not in user:
             return None
         loaded = super()._load_from_exec_plugin()  # type: ignore[no-untyped-call] # the client ships no types
-        if not loaded or vars(self).get("token") == "Bearer ":
+        if not loaded or vars(self).get("token") in {"Bearer ", "Bearer None"}:
             program = user["exec"].value.get("command", "without a name")
             raise ClusterUnavailable(
                 f"{SETTING}: the program for its user's credentials, {program}, {self._why_nothing(user)}; nothing was "

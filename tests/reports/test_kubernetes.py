@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from common.cluster import kubernetes
+from common.cluster import data_plane, kubernetes
 from common.cluster.kubernetes import KubernetesCluster
 from common.errors import ClusterUnavailable, SettingsError, SyncError
 from common.settings import Settings
@@ -142,6 +142,7 @@ PLUGINS = {
     "not JSON": ("echo hello", "garden-token-helper"),
     "no token": (f"echo '{credential()}'", "garden-token-helper.*neither a token nor a certificate"),
     "an empty token": (f"echo '{credential(token='')}'", "garden-token-helper.*neither a token nor a certificate"),
+    "null": ("echo '" + credential(token="x").replace('"x"', "null") + "'", "garden-token-helper.*neither a token"),
     "a list": ("echo '[]'", "garden-token-helper"),
     "half a certificate": (f"echo '{credential(clientCertificateData='x')}'", "garden-token-helper"),
 }  # fmt: skip
@@ -273,3 +274,26 @@ def test_a_proxy_of_the_environment_that_cannot_be_used(
     assert TOKEN not in str(raised.value)
     monkeypatch.setenv("NO_PROXY", "[::1],10.0.0.0/8,.svc,127.0.0.1")
     assert connect(tmp_path / "config").get_pod("p") is not None
+
+
+def test_a_proxy_of_the_environment_that_is_away(
+    tmp_path: Path, api: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is named: the API server may be well."""
+    moved = kubeconfig("kube-token-with-a-line-break", api, {"token": TOKEN}).replace(api.url, "https://127.0.0.1:1")
+    (tmp_path / "config").write_text(moved)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://us:{TOKEN}@127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "elsewhere.test")
+    with pytest.raises(ClusterUnavailable, match="HTTPS_PROXY") as raised:
+        connect(tmp_path / "config").get_pod("p")
+    assert TOKEN not in str(raised.value)
+
+
+def test_a_kubeconfig_of_one_line(api: FakeKubernetes) -> None:
+    """JSON without a line break, as in a ConfigMap's value, is no path; its data plane is that of the same file."""
+    document = json.loads(kubeconfig("kube-token-with-a-line-break", api, {"token": TOKEN}))
+    texts = [json.dumps(document), json.dumps(document, indent=1)]
+    assert connect(texts[0]).get_pod("p") is not None
+    settings = [Settings.model_validate({"kubernetes_client_config": text}) for text in texts]
+    planes = [data_plane.of(one.model_copy(update={"kubernetes_context": "garden"})) for one in settings]
+    assert planes[0] == planes[1] != "default"
