@@ -69,9 +69,10 @@ class Calls:
         while goes_on:
             try:
                 _post(settings)
-            except (OSError, http.client.HTTPException, UnicodeEncodeError) as error:
+            except (OSError, http.client.HTTPException, ValueError) as error:
                 # Not the text of an encoding error, which may quote the token.
-                why = "SYNCCTL_SWEEP_TOKEN is not ASCII" if isinstance(error, UnicodeEncodeError) else error
+                unusable = "SYNCCTL_SWEEP_TOKEN is not ASCII, or SYNCCTL_SWEEPER_URL names a host that cannot exist"
+                why = unusable if isinstance(error, ValueError) else error
                 _log.warning("The sweeper cannot call itself (%s); the CronJob will.", why, extra={"action": "sweep"})
                 goes_on = False
             with self._lock:

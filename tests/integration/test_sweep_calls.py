@@ -137,8 +137,9 @@ def test_a_call_that_fails_is_left_to_the_cronjob(
     for asked in (1, 2):
         event(waiting, pod)
         wait_for(lambda asked=asked: len(sweeper.tokens) == asked and not sweeper.calls._calling)  # type: ignore[misc] # bound now
-    waiting.settings = waiting.settings.model_copy(update={"sweeper_url": "http://127.0.0.1:1"})
-    event(waiting, pod)
-    wait_for(lambda: not sweeper.calls._calling)
-    assert len([record for record in caplog.records if "cannot call itself" in record.message]) == 3
+    for url in ("http://127.0.0.1:1", "http://sweeper..local"):
+        waiting.settings = waiting.settings.model_copy(update={"sweeper_url": url})
+        event(waiting, pod)
+        wait_for(lambda: not sweeper.calls._calling)
+    assert len([record for record in caplog.records if "cannot call itself" in record.message]) == 4
     assert "own" not in caplog.text.replace("its own", "")
