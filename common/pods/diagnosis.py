@@ -23,7 +23,9 @@ UNHEARD_SECONDS = 30.0
 STUCK_SECONDS = 120.0
 """How long after its time a pod that is being deleted may still be there, before its node counts as lost."""
 _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
-_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError"})
+_IMAGE = frozenset(
+    {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"}
+)
 _CREATE = frozenset({"CreateContainerError", "RunContainerError"})
 
 # Kinds by the reason that the kubelet gives a pod, or the control plane its DisruptionTarget.

@@ -11,7 +11,9 @@ BEING_MADE = frozenset({"", "PodInitializing", "ContainerCreating"})
 """Reasons of a container that waits without any trouble."""
 # By what the text of a registry or runtime says; the first match counts.
 _IMAGE_TROUBLE = (
-    (r"unauthorized|denied|forbidden|401|403", FailureKind.IMAGE_ACCESS),
+    (r"toomanyrequests|too many requests|rate limit", FailureKind.IMAGE_PULL),
+    # Not 401 and 403 alone: tags and digests have such digits.
+    (r"unauthorized|denied|forbidden|status(?: code)?:? 40[13]", FailureKind.IMAGE_ACCESS),
     (r"no such host|i/o timeout|connection refused|unreachable", FailureKind.IMAGE_PULL),
     (r"not found|manifest unknown|does not exist|parse|invalid reference", FailureKind.IMAGE_NAME),
 )

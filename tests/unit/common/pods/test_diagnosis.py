@@ -598,6 +598,15 @@ def _target(reason: str) -> dict[str, Any]:
         (pod("Pending", source=waits("InvalidImageName"), sidecar=RUNS), FailureKind.IMAGE_NAME),
         (pod("Pending", source=waits("ErrImagePull", "manifest unknown"), sidecar=RUNS), FailureKind.IMAGE_NAME),
         (pod("Pending", source=waits("ErrImagePull", "401 Unauthorized"), sidecar=RUNS), FailureKind.IMAGE_ACCESS),
+        (
+            pod("Pending", source=waits("ErrImagePull", 'image "a/b:1.403.0": not found'), sidecar=RUNS),
+            FailureKind.IMAGE_NAME,
+        ),
+        (
+            pod("Pending", source=waits("ErrImagePull", "toomanyrequests: rate limit; login denied"), sidecar=RUNS),
+            FailureKind.IMAGE_PULL,
+        ),
+        (pod("Pending", source=waits("SignatureValidationFailed", "rejected"), sidecar=RUNS), FailureKind.IMAGE_PULL),
         (pod("Pending", source=waits("ErrImagePull", "i/o timeout"), sidecar=RUNS), FailureKind.IMAGE_PULL),
         (pod("Pending", source=waits("ErrImagePull", "503 Service Unavailable"), sidecar=RUNS), FailureKind.IMAGE_PULL),
         (pod("Pending", source=waits("CreateContainerConfigError"), sidecar=RUNS), FailureKind.NOT_CONFIGURED),
