@@ -8,6 +8,7 @@ the CronJob starts the next call.
 import http.client
 import logging
 import threading
+import urllib.error
 import urllib.request
 
 from common.settings import Settings
@@ -70,6 +71,8 @@ class Calls:
             try:
                 _post(settings)
             except (OSError, http.client.HTTPException, ValueError) as error:
+                if isinstance(error, urllib.error.HTTPError):
+                    error.close()  # it holds the connection
                 # Not the text of an encoding error, which may quote the token.
                 unusable = "SYNCCTL_SWEEP_TOKEN is not ASCII, or SYNCCTL_SWEEPER_URL names a host that cannot exist"
                 why = unusable if isinstance(error, ValueError) else error
