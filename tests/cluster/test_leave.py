@@ -30,7 +30,7 @@ def test_leaving_ends_what_runs(deployed: Stack, applied_again: None):
     assert "Nothing runs any more." in said
     for query in (hanging, accepted):
         assert deployed.task(query["taskId"])["status"] == "CANCELLED"
-    assert deployed.rows("SELECT task_id FROM newjitsu.syncctl_task WHERE state IN ('PENDING', 'RUNNING')") == []
+    assert deployed.rows("SELECT task_id FROM syncctl.syncctl_task WHERE state IN ('PENDING', 'RUNNING')") == []
     assert kube.items("pod", TASKS, kube.CREATOR) == []
     kube.wait_for("their Secrets are gone", lambda: not kube.items("secret", TASKS, kube.CREATOR), 60)
     assert kube.get("ksvc", "read", FUNCTIONS) is None

@@ -72,7 +72,7 @@ def test_an_active_task_is_swept_without_the_cronjob(deployed: Stack, no_cronjob
     query = deployed.start("hang")
     pod = started(query["taskId"])
     [row] = deployed.rows("SELECT (now() + interval '25 seconds')::text AS later")
-    later = f"SELECT 1 AS found FROM newjitsu.syncctl_sweep WHERE swept_at > '{row['later']}'"
+    later = f"SELECT 1 AS found FROM syncctl.syncctl_sweep WHERE swept_at > '{row['later']}'"
     kube.wait_for("a sweep, long after the last event", lambda: deployed.rows(later), 90)
     assert deployed.call("cancel", "POST", taskId=query["taskId"]).status_code == 200
     nothing_left(pod, 150)
