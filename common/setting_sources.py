@@ -62,6 +62,16 @@ def _meant(name: str, known: Collection[str]) -> list[str]:
     return get_close_matches(full, (*known, CONFIG_PATH), 1, _ALIKE)
 
 
+def file_version(environ: Mapping[str, str]) -> tuple[int, ...]:
+    """Return what changes when the file is changed or replaced; () without one."""
+    folder = environ.get(CONFIG_PATH, "").strip()
+    try:
+        found = (Path(folder) / CONFIG_FILE).stat() if folder else None
+    except OSError:
+        return (-1,)  # reading the file names the problem
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if found else ()
+
+
 def _file(folder: Path) -> dict[str, str]:
     from dotenv.parser import parse_stream
 

@@ -1,4 +1,4 @@
-"""The functions' settings: SYNCCTL_* variables, and syncctl.env in the folder of SYNCCTLCONFIG_PATH.
+"""The functions' settings: SYNCCTL_* variables, and syncctl.env in the folder of SYNCCTL_CONFIG_PATH.
 
 Imported by the first request, not at start-up: pydantic costs a cold start 50 ms. pydantic-settings would cost 140 ms
 more, and reads no mapping.
@@ -7,7 +7,6 @@ more, and reads no mapping.
 import os
 from collections.abc import Mapping
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
@@ -24,7 +23,7 @@ from pydantic import (
 
 from common import DATABASE_SCHEMA, VERSION, setting_sources
 from common.errors import SettingsError
-from common.setting_sources import CONFIG_FILE, CONFIG_PATH, PREFIX
+from common.setting_sources import CONFIG_FILE, PREFIX
 from common.setting_types import (
     DatabaseUrl,
     HashedTokens,
@@ -211,7 +210,7 @@ class Settings(BaseModel):
         self._warnings = [f"{name} is not a setting, and has no effect." for name in context or ()]
         if self.is_open:
             self._warnings.append(
-                "No tokens are configured (SYNCCTL_AUTH_TOKENS): whoever can reach this function may use it."
+                "No tokens are configured (SYNCCTL_AUTH_TOKENS): anyone who can reach this function may use it."
             )
 
     @property
@@ -282,8 +281,9 @@ def current() -> Settings:
     So running functions see a password that is changed in a mounted Secret.
     """
     global _current, _version
-    if _current is None or (_version and _version != _file_version()):
-        version, loaded = _file_version(), Settings.load()
+    version = setting_sources.file_version(os.environ)  # noqa: TID251 - the one place
+    if _current is None or (_version and _version != version):
+        loaded = Settings.load()
         if _current is not None and (gone := _current.bounds() - loaded.bounds()):
             raise SettingsError(
                 f"The {min(gone)} are gone from {CONFIG_FILE} while this process runs; put them back, or start it "
@@ -291,12 +291,3 @@ def current() -> Settings:
             )
         _current, _version = loaded, version
     return _current
-
-
-def _file_version() -> tuple[int, ...]:
-    folder = os.environ.get(CONFIG_PATH, "").strip()  # noqa: TID251 - the one place
-    try:
-        found = (Path(folder) / CONFIG_FILE).stat() if folder else None
-    except OSError:
-        return (-1,)  # reading the file names the problem
-    return (found.st_ino, found.st_mtime_ns, found.st_size) if found else ()
