@@ -92,16 +92,13 @@ class Upload:
         """Wait for the answer and read it to its end."""
         incoming = cast(socket.socket, _Incoming(self._receive, time.monotonic() + seconds))
         while True:
-            response = http.client.HTTPResponse(incoming, method="POST")
-            response.begin()
-            if response.status >= http.HTTPStatus.OK:
-                break
-            # An interim answer (103 Early Hints): the reader must outlive it.
-            response.fp = None  # type: ignore[assignment] # so it closes nothing
-        body = response.read(_ANSWER_BYTES)
-        if response.length and len(body) < _ANSWER_BYTES:
-            raise http.client.IncompleteRead(body, response.length)
-        return Answer(response.status, body, response.getheader("Location") or "")
+            # Closed here: the finalizer may find its reader closed, and warns of that from Python 3.13 on.
+            with contextlib.closing(http.client.HTTPResponse(incoming, method="POST")) as response:
+                response.begin()
+                if response.status >= http.HTTPStatus.OK:
+                    return _read(response)
+                # An interim answer (103 Early Hints): the reader must outlive it.
+                response.fp = None  # type: ignore[assignment] # so it closes nothing
 
     def abort(self, data: bytes) -> None:
         """Send a last piece without waiting for its effect, and close; never raises."""
@@ -151,6 +148,14 @@ class Upload:
         while not self._poll.poll(_LOOK_SECONDS * 1000):
             if time.monotonic() >= self._cap_deadline(deadline):
                 raise TimeoutError
+
+
+def _read(response: http.client.HTTPResponse) -> Answer:
+    """Read an answer to its end. Raise IncompleteRead where it stops before that."""
+    body = response.read(_ANSWER_BYTES)
+    if response.length and len(body) < _ANSWER_BYTES:
+        raise http.client.IncompleteRead(body, response.length)
+    return Answer(response.status, body, response.getheader("Location") or "")
 
 
 def _drop(parts: deque[memoryview], size: int) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import gc
 import os
 import resource
 import socket
@@ -9,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
@@ -184,6 +186,19 @@ def test_a_200_in_any_form_of_http_counts(raw: bytes) -> None:
 
     with odd_server(handler) as url:
         assert _one_row(_bulker(url)) == Ack(1, 1)
+
+
+def test_an_answer_is_closed_and_not_left_to_the_finalizer() -> None:
+    """It may come after its reader's, and then warns, from Python 3.13 on."""
+
+    def handler(connection: socket.socket) -> None:
+        read_all(connection)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n")
+
+    with odd_server(handler) as url, pytest.raises(BulkerError) as kept:
+        _one_row(_bulker(url))
+    assert kept.value.__traceback__, "as long as it is kept, so is what its frames name"
+    assert [found for found in gc.get_objects() if isinstance(found, HTTPResponse) and not found.closed] == []
 
 
 def test_an_interim_answer_is_not_the_answer() -> None:
