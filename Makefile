@@ -96,10 +96,11 @@ cluster-down: .venv/ready ## stop it and undo everything it changed; built progr
 	! $$look >/dev/null 2>&1 || sh knative/leave.sh || echo "Going down all the same."
 	@$(CLUSTER) down --purge
 
+# The limit of a test leaves out the fixtures, whose steps have their own: the first builds images and deploys.
 .PHONY: test-cluster
 test-cluster: .venv/ready ## run the tests that need a cluster: the one of KUBECONFIG, else `make cluster`
 	@set -e; if [ -z "$$KUBECONFIG" ]; then $(CLUSTER) up; eval "$$($(CLUSTER) env)"; fi; \
-	$(BIN)/python -m pytest tests/cluster
+	$(BIN)/python -m pytest -o timeout_func_only=true tests/cluster
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
   --no-header --python-version 3.11 pyproject.toml
