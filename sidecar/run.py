@@ -30,6 +30,8 @@ from sidecar.source.pipes import PipeEvent, Pipes
 _FLUSH_SECONDS = 5.0
 """How long the final row waits for the log lines before it."""
 _LOOK_SECONDS = 0.5
+_GOING_ON_SECONDS = 30.0
+"""How long ago a sweep may be that another one follows: while anything is active, sweeps are seconds apart."""
 _RESULT = "result"
 _DESCRIPTION_PREFIXES = {Command.READ: "ERROR: ", Command.DISCOVER: ""}
 
@@ -234,14 +236,22 @@ class _Task:
         db.transact(lambda db: outcomes.conclude(db, task, outcome, ours=own_tables))
 
     def _await_sweep(self, db: Database, proposed_at: float) -> bool:
-        """Wait until somebody sweeps, who will conclude the task. Return False if nobody does."""
+        """Wait until it is certain that somebody sweeps, who will conclude the task. Return False if nobody does.
+
+        Where sweeps go on, that is at once, and the pod's end makes the next one come. A pod that is stopped takes its
+        Secret along when it ends: that has to wait until a sweep has seen it.
+        """
         began, wanted = time.monotonic(), float(self._settings.sweep_wait_seconds)
         while wanted and (left := self._shutdown.store_budget(wanted - (time.monotonic() - began))) > 0:
             with contextlib.suppress(SyncError):
-                if db.transact(lambda db: outcomes.is_left_to_a_sweep(db, self._settings.task, proposed_at)):
+                if db.transact(lambda db: self._is_left_to_a_sweep(db, proposed_at)):
                     return True
             time.sleep(min(_LOOK_SECONDS, left))
         return not wanted
+
+    def _is_left_to_a_sweep(self, db: Database, proposed_at: float) -> bool:
+        going_on = 0.0 if self._shutdown.requested else _GOING_ON_SECONDS
+        return outcomes.is_left_to_a_sweep(db, self._settings.task, proposed_at, going_on)
 
     def _leave_to_sweep(self, db: Database, outcome: Outcome, error: SyncError) -> int:
         """Propose that the task failed for a missing right on another table; without that right, the log has it."""

@@ -68,9 +68,13 @@ def propose(db: Database, task: Task, outcome: Outcome) -> float | None:
     return float(rows[0]["proposed_at"]) if rows else None
 
 
-def is_left_to_a_sweep(db: Database, task: Task, proposed_at: float) -> bool:
-    """Return whether a sweep has come since a proposal, or the attempt is over."""
-    rows = db.run("left_to_a_sweep", task_id=task.task_id, attempt=task.attempt, proposed_at=proposed_at)
+def is_left_to_a_sweep(db: Database, task: Task, proposed_at: float, going_on_seconds: float) -> bool:
+    """Return whether a sweep has come since a proposal, sweeps go on, or the attempt is over.
+
+    They go on if one that saw something active came at most so many seconds before the proposal.
+    """
+    parameters = {"attempt": task.attempt, "proposed_at": proposed_at, "going_on_seconds": going_on_seconds}
+    rows = db.run("left_to_a_sweep", task_id=task.task_id, **parameters)
     return not rows or bool(rows[0]["yes"])
 
 

@@ -105,10 +105,12 @@ WHERE task_id = :task_id AND state IN ('PENDING', 'RUNNING') AND attempt = :atte
 RETURNING extract(epoch FROM now())::float AS proposed_at;
 
 -- name: left_to_a_sweep
--- Somebody has swept since the proposal, or concluded the task or this attempt.
+-- Somebody has swept since the proposal, or goes on doing so, as after each sweep that saw something active; or the task
+-- or this attempt is concluded.
 SELECT t.state NOT IN ('PENDING', 'RUNNING') OR t.attempt > :attempt OR EXISTS (
     SELECT 1 FROM $schema.syncctl_sweep s
-    WHERE (s.data_plane = t.data_plane OR t.data_plane IS NULL) AND s.swept_at > to_timestamp(:proposed_at)
+    WHERE (s.data_plane = t.data_plane OR t.data_plane IS NULL)
+      AND s.swept_at > to_timestamp(:proposed_at - CASE WHEN s.active > 0 THEN :going_on_seconds::float ELSE 0 END)
 ) AS yes FROM $schema.syncctl_task t WHERE task_id = :task_id;
 
 -- name: begin_attempt

@@ -494,21 +494,26 @@ def test_a_killed_source_s_end_is_only_proposed(sidecar: SidecarProcess, exit_co
     )
 
 
+def _swept(sidecar: SidecarProcess, at: float, active: float = 0) -> None:
+    """There was a sweep, or will be one, so many seconds from now."""
+    sidecar.database.rows(
+        "INSERT INTO syncctl_sweep (id, data_plane, swept_at, seconds, pods, active, concluded, deleted,"
+        " unreadable, orphaned_rows) VALUES (1, 'here', now() + :n * interval '1 second', 1, 0, :active, 0, 0, 0, 0)",
+        n=at, active=active,
+    )  # fmt: skip
+
+
 def _killed(sidecar: SidecarProcess, seconds: str, **sweep: float) -> None:
-    """A killed source; its sidecar waits so long for a sweep, of which one was or will be so many seconds from now."""
+    """A killed source; its sidecar waits so long for a sweep."""
     if sweep:
-        sidecar.database.rows(
-            "INSERT INTO syncctl_sweep (id, data_plane, swept_at, seconds, pods, active, concluded, deleted,"
-            " unreadable, orphaned_rows) VALUES (1, 'here', now() + :n * interval '1 second', 1, 0, 0, 0, 0, 0, 0)",
-            n=sweep["at"],
-        )
+        _swept(sidecar, **sweep)
     sidecar.give(catalog=catalog("plants"), config={}, state={})
     with sidecar.start(SWEEP_WAIT_SECONDS=seconds, GRACE_SECONDS="2") as process:
         sidecar.stderr.open("wb").close()
         with sidecar.stdout.open("wb") as out:
             out.write(lines([status("plants", "STARTED"), record("plants", {"id": 1})]))
         sidecar.leave(137)
-        if seconds == "600" and sweep["at"] < 0:
+        if seconds == "600" and sweep["at"] < 0 and not sweep.get("active"):
             wait_for(lambda: sidecar.ours["proposal"], 30, "a proposal")
             process.terminate()
         assert process.wait(60) == 0
@@ -517,7 +522,14 @@ def _killed(sidecar: SidecarProcess, seconds: str, **sweep: float) -> None:
 @pytest.mark.fault(123)
 @pytest.mark.parametrize(
     ("seconds", "data_plane", "sweep"),
-    [("1", None, {}), ("1", "here", {"at": -5}), ("1", "elsewhere", {"at": 3600}), ("600", "here", {"at": -5})],
+    [
+        ("1", None, {}),
+        ("1", "here", {"at": -5}),  # it saw nothing active: the next one may be far
+        ("1", "here", {"at": -600, "active": 1}),
+        ("1", "elsewhere", {"at": 3600}),
+        ("1", "elsewhere", {"at": -5, "active": 1}),
+        ("600", "here", {"at": -5}),
+    ],
 )
 def test_a_sidecar_that_no_sweep_follows_concludes_by_itself(
     sidecar: SidecarProcess, seconds: str, data_plane: str | None, sweep: dict[str, float]
@@ -531,17 +543,35 @@ def test_a_sidecar_that_no_sweep_follows_concludes_by_itself(
     assert [line for line in sidecar.log if "No sweep came" in line]
 
 
-@pytest.mark.fault(123)
+@pytest.mark.fault(123, 261)
+@pytest.mark.parametrize("sweep", [{"at": 3600}, {"at": -5, "active": 1}])
 @pytest.mark.parametrize("data_plane", [None, "here"])
-def test_a_sidecar_that_a_sweep_follows_leaves_it_to_that(sidecar: SidecarProcess, data_plane: str | None) -> None:
-    """The platform may know better."""
+def test_a_sidecar_that_a_sweep_follows_leaves_it_to_that(
+    sidecar: SidecarProcess, data_plane: str | None, sweep: dict[str, float]
+) -> None:
+    """The platform may know better. Where sweeps go on, the sidecar ends at once: its pod's end calls the next one."""
     sidecar.database.rows("UPDATE syncctl_task SET data_plane = :d", d=data_plane)
-    _killed(sidecar, "600", at=3600)
+    _killed(sidecar, "600", **sweep)
     assert (sidecar.task["status"], sidecar.ours["state"], bool(sidecar.ours["proposal"])) == (
         "RUNNING",
         "RUNNING",
         True,
     )
+
+
+@pytest.mark.fault(28, 261)
+def test_a_sidecar_that_is_stopped_waits_for_a_sweep_of_its_own(sidecar: SidecarProcess) -> None:
+    """A drained pod takes its Secret along: a sweep has to copy that while the pod is there, so an earlier one is none."""
+    _swept(sidecar, at=-5, active=1)
+    sidecar.give(catalog=catalog("plants"), config={}, state={})
+    with sidecar.start(SWEEP_WAIT_SECONDS="600", GRACE_SECONDS="2") as process:
+        sidecar.stderr.open("wb").close()
+        with sidecar.stdout.open("wb", buffering=0) as out:
+            out.write(lines([status("plants", "STARTED"), record("plants", {"id": 1}), log("so far")]))
+            wait_for(lambda: "INFO so far" in sidecar.log, what="the first line")
+            process.terminate()
+            assert process.wait(60) == 0
+    assert [line for line in sidecar.log if "No sweep came" in line]
 
 
 def test_without_our_tables_every_end_is_written_at_once(sidecar: SidecarProcess, database: TestDatabase) -> None:

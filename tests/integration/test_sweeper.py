@@ -104,6 +104,29 @@ def test_an_event_makes_it_look_at_one_pod(waiting: LocalSystem, shown: Shown, d
     assert rows["t2"]["status"] == "RUNNING"
 
 
+@pytest.mark.fault(261)
+@pytest.mark.parametrize("command", ["check", "read"])
+def test_a_failing_end_is_concluded_by_its_pod_s_event(
+    tmp_path: Path, database: TestDatabase, bulker: FakeBulker, command: str
+) -> None:
+    """While no other sweep comes: the sidecar ends with its source, and the event about that brings the verdict."""
+    code = "import pathlib\npathlib.Path(sys.argv[0] + '.runs').touch()\n" + WAITS + "sys.exit(3)\n"
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, code)}) as place:
+        started = place.start(read_task() if command == "read" else other_task(command))
+        pod = name_of(place, started.task_id)
+        wait_for(lambda: list(tmp_path.glob("connector_*.runs")), 60, "the connector")
+        assert place.sweep().active == 1
+        swept = database.rows("SELECT id, swept_at FROM syncctl_sweep")
+        [runs] = tmp_path.glob("connector_*.runs")
+        runs.with_suffix(".go").touch()
+        wait_for(lambda: (found := place.pods.get_pod(pod)) and found.has_ended, 60, "the pod's end")
+        answer = event(place, pod)
+        assert (answer["concluded"], answer["deleted"], answer["active"]) == (1, 1, 0)
+        assert database.rows("SELECT id, swept_at FROM syncctl_sweep") == swept
+    [row] = database.rows("SELECT state, failure->>'kind' AS kind FROM syncctl_task")
+    assert (row["state"], row["kind"]) == ("FAILED", "source_exit")
+
+
 @pytest.mark.fault(12, 13, 15)
 def test_an_event_decides_nothing(waiting: LocalSystem, database: TestDatabase) -> None:
     """Doubled, forged, about what is not there or is not ours: the pod is read again, and it goes on."""
