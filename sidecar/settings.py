@@ -31,6 +31,8 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
     stderr_pipe_file: str = "/pipes/stderr"
     exit_code_file: str = ""
     """Where the source's exit code appears; empty if another controller made the pod."""
+    source_alive_file: str = ""
+    """A pipe that appears when the source begins, and that nobody holds open once it has ended; empty as above."""
     config_folder: str = "/config"
     bulker_url: str = ""
     bulker_auth_token: str = ""

@@ -10,7 +10,7 @@ from common.store.tasks import Task
 SOURCE, SIDECAR, INIT = "source", "sidecar", "init"
 SIDECAR_USER = 65532
 SOURCE_USER = 1000
-_STDOUT, _STDERR, _EXIT_CODE = "/pipes/stdout", "/pipes/stderr", "/pipes/exit-code"
+_STDOUT, _STDERR, _EXIT_CODE, _ALIVE = "/pipes/stdout", "/pipes/stderr", "/pipes/exit-code", "/pipes/alive"
 CREDENTIALS = ("DATABASE_URL", "BULKER_AUTH_TOKEN")
 """Variables of the sidecar that come from the task's Secret."""
 
@@ -74,6 +74,7 @@ def sidecar(task: Task, settings: Settings, prefix: str, files: list[str], secre
         "STDOUT_PIPE_FILE": _STDOUT,
         "STDERR_PIPE_FILE": _STDERR,
         "EXIT_CODE_FILE": _EXIT_CODE,
+        "SOURCE_ALIVE_FILE": _ALIVE,
         "CONFIG_FOLDER": "/configmap",
         "DATABASE_SCHEMA": settings.database_schema,
         "BULKER_URL": settings.bulker_url,

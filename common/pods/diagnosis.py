@@ -169,7 +169,7 @@ def _is_stuck(waited: float, clock: Clock) -> bool:
     if clock.silence is None:
         return waited > DRAIN_SECONDS
     if not clock.heard and waited - clock.silence > UNHEARD_SECONDS:
-        # Killed before it had opened its pipes: the sidecar waits for that as for a source that starts slowly.
+        # Killed before the first line of its script: the sidecar waits for that as for a source that starts slowly.
         return True
     return min(waited, clock.silence) > DRAIN_SECONDS  # it reports, so it works: a warehouse may take its time
 

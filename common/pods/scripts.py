@@ -15,8 +15,9 @@ mount_pipes=${MOUNT_PIPES:-/pipes} mount_config=${MOUNT_CONFIG:-/config}
 _INIT_PIPES = """\
 set -e
 umask 0
-rm -f "$mount_pipes/stdout" "$mount_pipes/stderr" "$mount_pipes/exit-code" "$mount_pipes/exit-code.new"
-mkfifo -m 666 "$mount_pipes/stdout" "$mount_pipes/stderr"
+rm -f "$mount_pipes/stdout" "$mount_pipes/stderr" "$mount_pipes/exit-code" "$mount_pipes/exit-code.new" \
+    "$mount_pipes/alive" "$mount_pipes/alive.new"
+mkfifo -m 666 "$mount_pipes/stdout" "$mount_pipes/stderr" "$mount_pipes/alive.new"
 """
 _INIT_FILES = """\
 for file in "${MOUNT_CONFIGMAP:-/configmap}"/*{resumed}; do
@@ -39,7 +40,12 @@ _RESUMED = ' "${MOUNT_RESUME:-/resume}"/*'
 # sh as process 1 passes no signal on and would leave the connector to SIGKILL, so it forwards TERM; a shell between the
 # two stays until the connector has ended, so its whole process group gets it. stderr opens first: the sidecar opens in
 # that order. A trapped signal ends `wait` early, hence the loop. The exit code appears whole or not at all (rename).
+#
+# The shell holds a third pipe open, and nobody else does, from its first line to its end, whichever that is: where its
+# name is there and nobody holds it, the source is over, and an exit code that is not there will not come (Pipes).
 _SOURCE = """\
+exec 3<> "$mount_pipes/alive.new"
+mv "$mount_pipes/alive.new" "$mount_pipes/alive"
 line=$(printf '%s' "$AIRBYTE_ENTRYPOINT")
 how=$(
     exec 2> /dev/null
@@ -80,7 +86,7 @@ run() {
 }
 child= whom= stop=
 trap '[ -n "$stop" ] || { stop=1; [ -z "$whom" ] || kill -TERM "$whom" 2> /dev/null; }' TERM
-( run ) 2> "$mount_pipes/stderr" > "$mount_pipes/stdout" &
+( run ) 3>&- 2> "$mount_pipes/stderr" > "$mount_pipes/stdout" &
 child=$!
 case $how in
     eval) whom=0 ;;

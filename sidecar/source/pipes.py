@@ -54,6 +54,7 @@ class Pipes:
         self._selector.register(stop.woken, selectors.EVENT_READ, PipeEvent.TICK)
         self._quiet = 0.0
         self._waited_since_exit: float | None = None
+        self._source_over = False
         self._look_at = 0.0
         self._open = 0
         self.end = End()
@@ -79,10 +80,10 @@ class Pipes:
         """Yield data as it comes, and (TICK, b"") at least twice a second; set `end` when done."""
         while self._open:
             before = time.monotonic()
-            ready = self._selector.select(_TICK_SECONDS)
+            ready = self._select()
             # Only time spent waiting counts as the connector's silence, not the consumer's work.
             self._wait(time.monotonic() - before)
-            for key, _ in ready:
+            for key in ready:
                 if key.data is PipeEvent.TICK:
                     self._shutdown.woken.recv(64)
                 elif data := self._read(key.fd):
@@ -92,6 +93,14 @@ class Pipes:
             if self._over():
                 return
         self.end = End(exit_code=self._await_exit_code(), stopped=self._shutdown.requested)
+
+    def _select(self) -> list[selectors.SelectorKey]:
+        ready = [key for key, _ in self._selector.select(_TICK_SECONDS)]
+        if not self._source_over:
+            return ready
+        # A pipe that the source never opened shows its end only to who reads it.
+        pipes = [key for key in self._selector.get_map().values() if key.data is not PipeEvent.TICK]
+        return ready + [key for key in pipes if key not in ready]
 
     def _wait(self, seconds: float) -> None:
         self._quiet += seconds
@@ -105,7 +114,7 @@ class Pipes:
         if time.monotonic() < self._look_at:
             return False
         self._look_at = time.monotonic() + _LOOK_SECONDS
-        if (code := self._exit_code()) is not None:
+        if (code := self._look_at_source()) is not None or self._source_over:
             waited = self._waited_since_exit = self._waited_since_exit or 0.0
             if min(self._quiet, waited) > self._settings.drain_seconds or waited > _HELD_OPEN_SECONDS:
                 self.end = End(exit_code=code, stopped=self._shutdown.requested, held_open=True)
@@ -133,29 +142,41 @@ class Pipes:
         return data
 
     def _await_exit_code(self) -> int | None:
-        """Wait for the exit code, which is written a moment after the pipes close."""
+        """Wait for the exit code, which is written a moment after the pipes close, unless it cannot come any more."""
         deadline = time.monotonic() + self._settings.drain_seconds
-        while (code := self._exit_code()) is None and self._settings.exit_code_file:
+        while (code := self._look_at_source()) is None and self._settings.exit_code_file and not self._source_over:
             if time.monotonic() > deadline or self._shutdown.reading_over:
                 break
             time.sleep(_CODE_PAUSE_SECONDS)
         return code
 
+    def _look_at_source(self) -> int | None:
+        """Return the exit code if it is there. It comes before the source's end, so that is looked at first."""
+        self._source_over = self._source_over or _peek(self._settings.source_alive_file) == b""
+        return self._exit_code()
+
     def _exit_code(self) -> int | None:
-        if not self._settings.exit_code_file:
-            return None
         try:
-            # The connector may write there too: a link or a pipe in its place must not block.
-            flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(self._settings.exit_code_file, flags)
-        except OSError:
+            return int(_peek(self._settings.exit_code_file) or b"")
+        except ValueError:
             return None
-        try:
-            return int(os.read(descriptor, _CODE_BYTES))
-        except (OSError, ValueError):
-            return None
-        finally:
-            os.close(descriptor)
+
+
+def _peek(path: str) -> bytes | None:
+    """Return a file's first bytes: none of a pipe that nobody has open, None of one that somebody has.
+
+    The connector may write there too: a link or a pipe in a file's place must not block.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return os.read(descriptor, _CODE_BYTES)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _widen(descriptor: int) -> None:

@@ -7,14 +7,17 @@ import signal
 import stat
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from common.pods import scripts
 from common.protocol.commands import Command
 from tests.reports.conftest import CASES
 from tests.support.fake_bulker import wait_for
+from tests.support.sidecar_process import SidecarProcess, catalog
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -184,3 +187,78 @@ def test_cancel_signal_reaches_the_connector(tmp_path: Path, before: str) -> Non
     assert b"got TERM" in source.said["stderr"]
     assert b'"STATE"' in source.said["stdout"]
     assert (tmp_path / "pipes/exit-code").read_text() == "143\n"
+
+
+@pytest.fixture
+def wrapped(sidecar: SidecarProcess, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A source's wrapper, after init, in front of a sidecar that a test starts: until then its pipes do not open."""
+    sidecar.give(catalog=catalog("plants"), config={}, state={})
+    sidecar.environment |= {"DRAIN_SECONDS": "600", "SOURCE_ALIVE_FILE": str(tmp_path / "pipes/alive")}
+    _run(scripts.init(with_files=False), tmp_path)
+    environment = _environment(tmp_path) | {"AIRBYTE_ENTRYPOINT": "sh -c 'echo begun >&2; exec sleep 600' connector"}
+    script = ["sh", "-c", scripts.source(Command.READ)]
+    process = subprocess.Popen(script, env=environment, start_new_session=True)
+    try:
+        wait_for((tmp_path / "pipes/alive").exists, what="the third pipe")
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _without_children(wrapper: subprocess.Popen[bytes]) -> bool:
+    """Kills what the wrapper has started: that waits for its pipes. Whether the wrapper has ended after that."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(wrapper.pid).children():
+            child.kill()
+    return wrapper.poll() is not None
+
+
+@pytest.mark.fault(262)
+@pytest.mark.parametrize("command", ["spec", "check", "discover", "read"])
+@pytest.mark.parametrize("victim", ["all", "connector"])
+def test_a_source_that_dies_before_its_pipes_are_open_is_over(
+    sidecar: SidecarProcess, wrapped: subprocess.Popen[bytes], command: str, victim: str
+) -> None:
+    """Of that no pipe shows an end, whether its exit code is there (only its child died) or not."""
+    if victim == "all":
+        os.killpg(wrapped.pid, signal.SIGKILL)
+    else:
+        wait_for(lambda: _without_children(wrapped), 30, "the wrapper's end")
+    wrapped.wait(20)
+    assert sidecar.exit_code_file.exists() is (victim == "connector")
+    with sidecar.start(COMMAND=command, STORAGE_KEY="k") as process:
+        assert process.wait(60) == 0, sidecar.output
+    sidecar.sweep()
+    assert (sidecar.ours["state"], sidecar.ours["failure"]["kind"]) == ("FAILED", "source_killed")
+
+
+@pytest.mark.fault(262)
+def test_an_exit_code_that_cannot_come_is_not_waited_for(
+    sidecar: SidecarProcess, wrapped: subprocess.Popen[bytes]
+) -> None:
+    """The wrapper was killed with its connector, as for want of memory."""
+    with sidecar.start() as process:
+        wait_for(lambda: any("begun" in line for line in sidecar.log), 60, "the connector's line")
+        assert process.poll() is None
+        os.killpg(wrapped.pid, signal.SIGKILL)
+        assert process.wait(60) == 0, sidecar.output
+    sidecar.sweep()
+    assert sidecar.ours["failure"]["kind"] == "source_killed"
+
+
+@pytest.mark.fault(262)
+def test_a_source_that_has_not_begun_is_waited_for(sidecar: SidecarProcess, tmp_path: Path) -> None:
+    """Its image may still be pulled: the third pipe has its name only once the wrapper holds it."""
+    sidecar.give(catalog=catalog("plants"), config={}, state={})
+    sidecar.environment |= {"DRAIN_SECONDS": "600", "SOURCE_ALIVE_FILE": str(tmp_path / "pipes/alive")}
+    _run(scripts.init(with_files=False), tmp_path)
+    with sidecar.start() as process:
+        wait_for(lambda: sidecar.ours["streams"], 60, "the sidecar's first report")
+        environment = _environment(tmp_path) | {"AIRBYTE_ENTRYPOINT": "sh -c 'exit 7' connector"}
+        done = subprocess.run(["sh", "-c", scripts.source(Command.READ)], env=environment, check=False, timeout=60)
+        assert done.returncode == 7
+        assert process.wait(60) == 0, sidecar.output
+    sidecar.sweep()
+    assert "exit code 7" in sidecar.ours["reason"]

@@ -101,6 +101,7 @@ def test_the_pod_is_exactly_this() -> None:
                         {"name": "STDOUT_PIPE_FILE", "value": "/pipes/stdout"},
                         {"name": "STDERR_PIPE_FILE", "value": "/pipes/stderr"},
                         {"name": "EXIT_CODE_FILE", "value": "/pipes/exit-code"},
+                        {"name": "SOURCE_ALIVE_FILE", "value": "/pipes/alive"},
                         {"name": "CONFIG_FOLDER", "value": "/configmap"},
                         {"name": "DATABASE_SCHEMA", "value": "syncctl"},
                         {"name": "BULKER_URL", "value": "http://bulker:3042"},
