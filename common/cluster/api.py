@@ -29,6 +29,10 @@ class Api:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
 
+    def open(self) -> None:
+        """Read the credentials, if that has not been done. Raise SettingsError or ClusterUnavailable without any."""
+        self._clients.current()
+
     def call(
         self,
         method: str,
@@ -57,7 +61,7 @@ class Api:
 
 
 def connect(settings: Settings) -> Api:
-    """Return an Api with the settings' credentials. Raise SettingsError if they cannot be read."""
+    """Return an Api that reads the settings' credentials when it is opened, or first called."""
     for package in ("kubernetes", "kubernetes.utils", "kubernetes.config"):
         _enter_without_init(package)
     return Api(Clients(settings, _open))

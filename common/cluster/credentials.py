@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -19,38 +20,59 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiClient, Configuration  # noqa: TID251 - the one place
 
 Opener = Callable[["Configuration"], "ApiClient"]
+Version = tuple[tuple[int, int, int] | None, ...]
+"""What changes when a kubeconfig's file does."""
 
 
 class Clients:
-    """One ApiClient at a time, replaced when its credentials are; usable from several threads."""
+    """One ApiClient at a time, replaced when its credentials are; usable from several threads.
+
+    Whoever needs new credentials while they are being read waits for those, or for their error. Reading may run a
+    program, so no lock is held meanwhile.
+    """
 
     def __init__(self, settings: Settings, opener: Opener) -> None:
         self._settings, self._opener = settings, opener
         self._lock = threading.Lock()
-        self._version = _version(settings)
-        self._client = self._open()
+        self._client: ApiClient | None = None
+        self._version: Version = ()
+        self._reading: Future[ApiClient] | None = None
 
     def current(self) -> "ApiClient":
         """Return the client; a new one if the kubeconfig was replaced, as the kubelet replaces mounted Secrets."""
         version = _version(self._settings)
-        with self._lock:
-            if version != self._version:
-                self._client, self._version = self._open(), version
-            return self._client
+        return self._renewed(lambda _: version == self._version)
 
     def after_refusal(self, refused: "ApiClient") -> "ApiClient":
         """Return a client whose token file was read, or whose plugin was run, after a 401."""
+        return self._renewed(lambda client: client is not refused)
+
+    def _renewed(self, serves: "Callable[[ApiClient], bool]") -> "ApiClient":
         with self._lock:
-            if self._client is refused:
-                self._client = self._open()
-            return self._client
+            if self._client is not None and serves(self._client):
+                return self._client
+            reading = self._reading
+            if reading is None:
+                mine = self._reading = Future()
+        return reading.result() if reading is not None else self._read(mine)
 
-    def _open(self) -> "ApiClient":
-        return self._opener(_load(self._settings))
+    def _read(self, mine: "Future[ApiClient]") -> "ApiClient":
+        version = _version(self._settings)
+        try:
+            client = self._opener(_load(self._settings))
+        except BaseException as error:
+            with self._lock:
+                self._reading = None
+            mine.set_exception(error)
+            raise
+        with self._lock:
+            self._client, self._version, self._reading = client, version, None
+        mine.set_result(client)
+        return client
 
 
-def _version(settings: Settings) -> tuple[tuple[int, int, int] | None, ...]:
-    """Return what changes when a kubeconfig's file does; nothing for the service account and for text."""
+def _version(settings: Settings) -> Version:
+    """Return a kubeconfig's version; nothing for the service account and for text."""
     given = settings.kubernetes_client_config
     return () if given == "local" or is_text(given) else tuple(map(_identity, given.split(os.pathsep)))
 

@@ -28,12 +28,17 @@ _lock = threading.Lock()
 
 
 def connect(settings: Settings) -> "KubernetesCluster":
-    """Return the cluster that the settings name; one per process, so that its connections are reused."""
+    """Return the cluster that the settings name; one per process, so that its connections are reused.
+
+    Raise SettingsError or ClusterUnavailable if there are no credentials for it.
+    """
     key = (settings.kubernetes_client_config, settings.kubernetes_context, settings.kubernetes_namespace)
     with _lock:
         if key not in _known:
             _known[key] = KubernetesCluster(cluster_api.connect(settings), settings.kubernetes_namespace)
-        return _known[key]
+        found = _known[key]
+    found.open()
+    return found
 
 
 class KubernetesCluster:
@@ -41,6 +46,10 @@ class KubernetesCluster:
 
     def __init__(self, api: Api, namespace: str, *, page: int = PAGE) -> None:
         self._api, self._namespace, self._page = api, namespace, page
+
+    def open(self) -> None:
+        """Read the credentials, if that has not been done. Raise SettingsError or ClusterUnavailable without any."""
+        self._api.open()
 
     def create_pod(self, pod: Manifest) -> Pod:
         """See Cluster. An unknown outcome is settled by the pod's name: nothing is sent twice blindly."""

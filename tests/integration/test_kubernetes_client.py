@@ -335,7 +335,7 @@ def test_configuration_by_text_and_by_path(api: FakeKubernetes, tmp_path: Path) 
 def test_unusable_configuration_is_named(api: FakeKubernetes, config: str | None, context: str, words: str) -> None:
     """The setting and what to do; never its content."""
     with pytest.raises(SettingsError, match=words) as raised:
-        cluster_api.connect(settings(config or api.kubeconfig, context))
+        cluster_api.connect(settings(config or api.kubeconfig, context)).open()
     assert "secret-token" not in str(raised.value)
 
 

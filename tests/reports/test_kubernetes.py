@@ -2,17 +2,22 @@
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from common.cluster import data_plane, kubernetes
+from common.cluster import kubeconfig as kubeconfigs
+from common.cluster.credentials import Clients
 from common.cluster.kubernetes import KubernetesCluster
 from common.errors import ClusterUnavailable, SettingsError, SyncError
 from common.settings import Settings
 from tests.reports.conftest import CASES
 from tests.support.databases import TestDatabase
+from tests.support.fake_bulker import wait_for
 from tests.support.fake_kubernetes import NAMESPACE, Answer, Asked, FakeKubernetes, fake_kubernetes, made, status
 from tests.support.functions import running
 from tests.support.local_system import PACKAGE, VERSION
@@ -165,6 +170,70 @@ def test_kube_credential_plugin_that_is_missing(
     assert api.asked == []
     program(helper, f"echo '{credential(token=TOKEN)}'")
     assert connect(tmp_path / "config").get_pod("p") is not None
+
+
+def test_a_credential_plugin_may_answer_with_a_certificate(tmp_path: Path, api: FakeKubernetes) -> None:
+    """The server is called with it and its key."""
+    answer = credential(clientCertificateData="a certificate", clientKeyData="a key")
+    helper = program(tmp_path / "helper", f"echo '{answer}'")
+    config = kubeconfig("kube-credential-plugin-that-is-missing", api, plugin(helper))
+    seen: list[Any] = []
+    given = Settings.load({"SYNCCTL_KUBERNETES_CLIENT_CONFIG": config, "SYNCCTL_KUBERNETES_CONTEXT": "garden"})
+    Clients(given, seen.append).current()  # type: ignore[arg-type] # no client is needed
+    [found] = seen
+    assert Path(found.cert_file).read_text() == "a certificate"
+    assert Path(found.key_file).read_text() == "a key"
+
+
+@pytest.mark.fault(263)
+def test_a_credential_plugin_that_hangs(tmp_path: Path, api: FakeKubernetes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended, with what it has started, and named: not with its arguments, nor with what it printed."""
+    monkeypatch.setattr(kubeconfigs, "PLUGIN_SECONDS", 1.0)
+    child = tmp_path / "child"
+    helper = program(
+        tmp_path / "garden-token-helper",
+        f"echo '{credential(token=TOKEN)}'\nsleep 20 & echo $! > {child}.new; mv {child}.new {child}\nwait",
+    )
+    user = plugin(helper)
+    user["exec"]["args"] = [f"--refresh-token={TOKEN}"]
+    (tmp_path / "config").write_text(kubeconfig("kube-credential-plugin-that-is-missing", api, user))
+    with pytest.raises(
+        ClusterUnavailable, match="garden-token-helper, did not end within 1 s and was killed"
+    ) as raised:
+        connect(tmp_path / "config").get_pod("p")
+    assert TOKEN not in str(raised.value)
+    assert api.asked == []
+    number = int(child.read_text())
+    wait_for(lambda: not psutil.pid_exists(number), 10, "the end of the plugin's child")
+    program(helper, f"echo '{credential(token=TOKEN)}'")
+    assert connect(tmp_path / "config").get_pod("p") is not None
+
+
+@pytest.mark.fault(263)
+def test_a_credential_plugin_that_takes_its_time_holds_up_its_own_requests_alone(
+    tmp_path: Path, api: FakeKubernetes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that need its answer wait for the same run, and get its error; others go on."""
+    monkeypatch.setattr(kubeconfigs, "PLUGIN_SECONDS", 600.0)
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    text = f"echo >> {begun}\nn=0\nuntil [ -e {go} ] || [ $n = 1200 ]; do sleep 0.1; n=$((n+1)); done\nexit 3\n"
+    helper = program(tmp_path / "garden-token-helper", text)
+    (tmp_path / "config").write_text(kubeconfig("kube-credential-plugin-that-is-missing", api, plugin(helper)))
+    (tmp_path / "other").write_text(kubeconfig("kube-token-file-that-changes", api, {"token": TOKEN}))
+
+    def ask() -> str:
+        with pytest.raises(ClusterUnavailable) as raised:
+            connect(tmp_path / "config").get_pod("p")
+        return str(raised.value)
+
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(ask)]
+        wait_for(begun.exists, 30, "the plugin's begin")
+        waiting += [pool.submit(ask) for _ in range(2)]
+        assert connect(tmp_path / "other").get_pod("p") is not None
+        assert not any(one.done() for one in waiting)
+        go.touch()
+        assert all("garden-token-helper, failed (exit code 3)" in one.result(60) for one in waiting)
 
 
 @pytest.mark.parametrize("user", [{}, {"username": "us"}, {"token": ""}, {"auth-provider": {"name": "azure"}}])
