@@ -217,6 +217,11 @@ def _from_network(error: Exception) -> SyncError:
     text = str(error)
     if not isinstance(cause, OSError) and not any(word in text for word in _NETWORK_WORDS):
         return StoreError("driver", text)
+    if isinstance(cause, FileNotFoundError):
+        return StoreUnavailable(
+            "Postgres cannot be reached: no Unix socket is where the database URL names its folder. Mount that folder, "
+            "or write a URL with a host; task pods lack that folder and need SYNCCTL_SIDECAR_DATABASE_URL with a host."
+        )
     reason = getattr(cause, "strerror", None) or text or "the connection broke"
     return StoreUnavailable(
         f"Postgres cannot be reached ({reason}); check SYNCCTL_DATABASE_URL and that the server runs."

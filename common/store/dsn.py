@@ -98,7 +98,8 @@ def _place(parts: SplitResult, options: dict[str, str]) -> tuple[str, int]:
     given = options.pop("host", "")
     if "," in server + given + options.get("port", "") + options.get("hostaddr", ""):
         raise SettingsError(
-            "The database URL names several hosts: write one, the primary's, or that of a proxy that follows it."
+            "The database URL names several hosts: write one, the primary's, or that of a proxy or DNS name that "
+            "follows the primary; target_session_attrs=read-write may stay."
         )
     if "@" in parts.path or "/" in parts.path[1:]:
         raise ValueError("a slash in user or password")

@@ -109,3 +109,13 @@ def test_a_unix_socket_is_closed_too(tmp_path: Path) -> None:
     """Where nobody listens."""
     with no_socket_is_left():
         assert isinstance(_ask(f"postgresql://u@/d?host={tmp_path}&sslmode=disable"), StoreUnavailable)
+
+
+@pytest.mark.fault(264)
+def test_a_unix_socket_that_is_not_there_is_told_from_a_server_that_is_away(tmp_path: Path) -> None:
+    """A task pod sees its own files alone, and no others are mounted there."""
+    error = _ask(f"postgresql://u:planted@/d?host={tmp_path}")
+    assert isinstance(error, StoreUnavailable)
+    assert "no Unix socket" in error.message
+    assert "SYNCCTL_SIDECAR_DATABASE_URL with a host" in error.message
+    assert "planted" not in error.message

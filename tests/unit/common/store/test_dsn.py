@@ -132,7 +132,7 @@ def test_a_url_as_it_is_handed_out_is_taken(url: str, expected: dict[str, Any]) 
         ("postgresql://h/d?connect_timeout=-1", "connect_timeout is not a number"),
         ("postgresql://h/d?connect_timeout=nan", "connect_timeout is not a number"),
         ("postgresql://h/d?connect_timeout=inf", "connect_timeout is not a number"),
-        ("postgresql://h:1,g:2/d?target_session_attrs=read-write", "several hosts: write one, the primary's"),
+        ("postgresql://h:1,g:2/d?target_session_attrs=read-write", "several hosts: write one, the primary's, or that of"),
         ("postgresql:///d?host=a,b", "several hosts"),
         ("postgresql://h/d?sesame=planted", "unknown option sesame: remove it, or write a setting of the server"),
         ("postgresql://h/d?sslmode=verify-full&sslmode=disable", "sslmode has two values"),
