@@ -162,7 +162,9 @@ def variant(function: str, name: str, **environment: str) -> Iterator[None]:
     deployed = kube.get("ksvc", function, FUNCTIONS)
     assert deployed is not None
     spec = {"template": {"metadata": {}, "spec": deployed["spec"]["template"]["spec"]}}
-    spec["template"]["spec"]["containers"][0]["env"] += [{"name": k, "value": v} for k, v in environment.items()]
+    container = spec["template"]["spec"]["containers"][0]
+    given = {one["name"]: one for one in container["env"]}
+    container["env"] = list((given | {k: {"name": k, "value": v} for k, v in environment.items()}).values())
     metadata = {"name": name, "namespace": FUNCTIONS}
     kube.apply({"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": metadata, "spec": spec})
     try:

@@ -1,6 +1,7 @@
 """Task pods that go wrong: every row says why, in words that help, and nothing is left behind."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,14 @@ from tests.cluster import kube, stack
 from tests.cluster.kube import TASKS
 from tests.cluster.stack import TEST, TEST_VERSION, Stack, catalog, ids, nothing_left, pod_of, started, started_again
 
-pytestmark = [pytest.mark.usefixtures("connectors"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.usefixtures("connectors", "one_retry"), pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def one_retry(deployed: Stack) -> Iterator[None]:
+    """One further attempt shows what two do, and at once: a cluster is not needed to see a pause go by."""
+    with stack.sweeper_with("SYNCCTL_TASK_RETRIES=1", "SYNCCTL_TASK_RETRY_PAUSE_SECONDS=0"):
+        yield
 
 
 def failed(deployed: Stack, task_id: str, pod: dict[str, Any], *words: str, seconds: float = 120) -> None:
@@ -36,7 +44,7 @@ def test_source_out_of_memory(deployed: Stack):
 @pytest.mark.fault(32)
 def test_image_cannot_be_pulled(deployed: Stack):
     """An image that no registry has fails with the image's name, after a grace for registries that recover: on the node,
-    and where the words may stand for a passing trouble, in further attempts.
+    and where the words may stand for a passing trouble, in a further attempt.
     """
     query = {"package": "dev.local/nowhere", "version": "1", **ids()}
     assert deployed.call("read", "POST", {"config": {}, "catalog": catalog("plants")}, **query).status_code == 200
