@@ -72,19 +72,6 @@ def test_events_source_ready(deployed: Stack):
     kube.kubectl("wait", "--for=condition=Ready", "apiserversource/pod-events", "-n", FUNCTIONS, "--timeout=90s")
 
 
-def test_read_from_zero(deployed: Stack):
-    """With no instance at all, a POST /read wakes its function, and a real connector's rows reach the warehouse."""
-    kube.wait_for("no instance of read", lambda: replicas("read") == 0, 180)
-    prefix = f"zero_{uuid4().hex[:8]}_"
-    query = {"package": FAKER, "version": FAKER_VERSION, "tableNamePrefix": prefix, **ids()}
-    answer = deployed.call("read", "POST", {"config": CONFIG, "catalog": catalog("users", "products")}, **query)
-    assert answer.status_code == 200, answer.text
-    ended = deployed.ended(query["taskId"])
-    assert ended["status"] == "SUCCESS", ended
-    tables = deployed.tables()
-    assert (tables[f"{prefix}users"], tables[f"{prefix}products"]) == (200, 100)
-
-
 def test_finished_pod_and_secret_go(deployed: Stack):
     """A finished task leaves neither pod nor Secret."""
     query = deployed.start("rows")
@@ -214,11 +201,21 @@ def test_connector_as_root(deployed: Stack):
     assert deployed.ended(query["taskId"])["status"] == "SUCCESS"
 
 
-def test_back_to_zero(deployed: Stack):
-    """When nobody asks any more, no function runs, nor the sweeper between two calls at its CronJob's own schedule."""
+def test_back_to_zero_and_from_there(deployed: Stack):
+    """When nobody asks any more, no function runs, nor the sweeper between two calls at its CronJob's own schedule. With
+    no instance at all, a POST /read wakes its function, and a real connector's rows reach the warehouse.
+    """
     with overlay("base") as folder:
         files = list(yaml.safe_load_all(kube.kubectl("kustomize", str(folder))))
     [schedule] = [one["spec"]["schedule"] for one in files if one["metadata"]["name"] == "sweep"]
     assert schedule == "*/5 * * * *"
     with every(schedule):
         kube.wait_for("no instance of any function", lambda: not any(replicas(name) for name in NAMES), 240)
+    prefix = f"zero_{uuid4().hex[:8]}_"
+    query = {"package": FAKER, "version": FAKER_VERSION, "tableNamePrefix": prefix, **ids()}
+    answer = deployed.call("read", "POST", {"config": CONFIG, "catalog": catalog("users", "products")}, **query)
+    assert answer.status_code == 200, answer.text
+    ended = deployed.ended(query["taskId"])
+    assert ended["status"] == "SUCCESS", ended
+    tables = deployed.tables()
+    assert (tables[f"{prefix}users"], tables[f"{prefix}products"]) == (200, 100)
