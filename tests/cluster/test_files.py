@@ -101,7 +101,7 @@ def test_a_changed_setting_makes_new_revisions(cluster: object, more: str, chang
     assert {name for name in NAMES if _container(old[name]) != _container(new[name])} == set(changed)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def applied(deployed: Stack) -> Iterator[Path]:
     """The deployment's own overlay, applied as docs/how-to/deploy.md says."""
     with overlay() as folder:
