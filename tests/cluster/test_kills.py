@@ -1,6 +1,6 @@
-"""Kill anything, on a real cluster: forty kills, four to a round, while syncs run.
+"""Kill anything, on a real cluster: forty kills, five to a round, while syncs run.
 
-SYNC_KILLS_SEED=n (301 to 310) plays one round again. These need the cluster of plain processes.
+SYNC_KILLS_SEED=n (301 to 308) plays one round again. These need the cluster of plain processes.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.usefixtures("connectors", "own_cluster"), pytest.mark.
 VICTIMS = {
     "source": 8, "sidecar": 9, "pod": 4, "read": 5, "sweeper": 5, "postgres": 2, "checkpointer": 2, "warehouse": 2, "apiserver": 3,
 }  # fmt: skip
-FIRST, KILLS = 301, 4
+FIRST, KILLS = 301, 5
 ROWS = 40
 SWEEPER = "sweeper-kills"
 _QUICK = ("SYNCCTL_TASK_RETRY_PAUSE_SECONDS=0", "SYNCCTL_TASK_RETRIES=10")
