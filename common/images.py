@@ -1,4 +1,4 @@
-"""Parse and join image references, after the grammar of github.com/distribution/reference (regexp.go)."""
+"""Parse and join image references, after github.com/distribution/reference (regexp.go, normalize.go)."""
 
 import re
 
@@ -11,14 +11,14 @@ MAX_NAME_LENGTH = 255
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _PORT = r"(?::[0-9]{1,5})"
-# The first component is a registry if it has a dot or a port, or is `localhost` or IPv6.
 _REGISTRY = rf"(?:{_LABEL}(?:\.{_LABEL})+{_PORT}?|{_LABEL}{_PORT}|localhost|\[[a-fA-F0-9:]+\]{_PORT}?)"
-_NAME = re.compile(rf"(?:{_REGISTRY}/)?{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
+_PATH = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _IDENTIFIER = re.compile(r"[0-9a-f]{64}")
 _HOST = re.compile(_REGISTRY, re.ASCII)
-_DEFAULT_REGISTRY = "docker.io/"
+_DEFAULT_REGISTRY = "docker.io"
+_OFFICIAL = "library/"
 
 
 class Image(Struct, frozen=True):
@@ -50,10 +50,11 @@ def split(text: str) -> tuple[str, str]:
 
 def parse(package: str, version: str) -> Image:
     """Return the image. Raise Refused, which never repeats a part, if one is against the grammar."""
-    if len(package) > MAX_NAME_LENGTH:
-        raise Refused(f"package: an image name has at most {MAX_NAME_LENGTH} characters.")
+    if len(normalized(package)) > MAX_NAME_LENGTH:
+        raise Refused(f"package: an image name, with its registry, has at most {MAX_NAME_LENGTH} characters.")
+    registry, path = _split_registry(package)
     # Docker reads 64 hex digits as an image id.
-    if not _NAME.fullmatch(package) or _IDENTIFIER.fullmatch(package):
+    if not _HOST.fullmatch(registry) or not _PATH.fullmatch(path) or _IDENTIFIER.fullmatch(package):
         raise Refused(
             "package: not the name of an image. Expected lower-case path components with an optional registry in "
             "front, such as airbyte/source-faker or registry.example.com:5000/team/source; a tag or digest goes into "
@@ -67,14 +68,19 @@ def parse(package: str, version: str) -> Image:
     return Image(package, version)
 
 
+def normalized(package: str) -> str:
+    """Return the name with its registry, as Docker completes it: postgres is docker.io/library/postgres."""
+    return "/".join(_split_registry(package))
+
+
 def check_allowed(package: str, patterns: str) -> None:
     """Raise Refused unless the package matches one of SYNCCTL_ALLOWED_IMAGES's patterns; without any, all match.
 
-    A star stands for part of one path component, never for a slash. A name without a registry is Docker's own, in a
-    pattern as in a package.
+    A star stands for part of one path component, never for a slash, nor for a registry that is not named. A name
+    without a registry is Docker's own, in a pattern as in a package.
     """
     allowed = [_pattern(part.strip()) for part in patterns.split(",") if part.strip()]
-    if allowed and not any(pattern.fullmatch(_qualified(package)) for pattern in allowed):
+    if allowed and not any(pattern.fullmatch(normalized(package)) for pattern in allowed):
         raise Refused(
             f"package: {package} is not among the images that this installation runs (SYNCCTL_ALLOWED_IMAGES); use "
             "one that is, or have its operator add it."
@@ -82,9 +88,14 @@ def check_allowed(package: str, patterns: str) -> None:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile("[^/]*".join(map(re.escape, _qualified(text).split("*"))))
+    return re.compile("[^/]*".join(map(re.escape, normalized(text).split("*"))))
 
 
-def _qualified(name: str) -> str:
-    registry, slash, _ = name.replace("*", "x").partition("/")
-    return name if slash and _HOST.fullmatch(registry) else _DEFAULT_REGISTRY + name
+def _split_registry(name: str) -> tuple[str, str]:
+    """Return registry and path as those who pull an image do, whether or not both are legal."""
+    first, slash, rest = name.partition("/")
+    if not slash or not (set(".:") & set(first) or first == "localhost" or first != first.lower()):
+        first, rest = _DEFAULT_REGISTRY, name
+    if first == "index.docker.io":
+        first = _DEFAULT_REGISTRY
+    return first, rest if first != _DEFAULT_REGISTRY or "/" in rest else _OFFICIAL + rest

@@ -24,6 +24,7 @@ from contextlib import suppress
 
 from msgspec import structs
 
+from common import images
 from common.cluster import Cluster, data_plane
 from common.errors import Conflict, SyncError, TooLarge
 from common.failures import Failure, FailureKind
@@ -76,6 +77,7 @@ class Retries:
         Raise an error that may pass, for as long as a pod may take to start: the ended pod, and its Secret, stay.
         """
         try:
+            self._check_allowed(row.task)
             values = self._where.read_secret(manifest.secret_name(row.pod_name))
             if values is None:
                 return None
@@ -117,10 +119,11 @@ class Retries:
     def hand_over(self, due: DueAttempt, payload: Payload) -> bool | Failure:
         """Create the Secret that an attempt's pod waits for. Return True, also if it is there already.
 
-        Return why the attempt can never begin if the cluster refuses the Secret; raise an error that may pass, for as
-        long as a pod may take to start.
+        Return why the attempt can never begin if its image is no longer allowed, or the cluster refuses the Secret;
+        raise an error that may pass, for as long as a pod may take to start.
         """
         try:
+            self._check_allowed(due.task)
             with suppress(Conflict):
                 self._where.create_secret(manifest.resume_secret(due.task, payload, self._settings, due.pod_uid))
         except SyncError as error:
@@ -146,6 +149,10 @@ class Retries:
             reason=f"{WAITS}{of}, after: {one.failure.message}",
             pause=self._settings.task_retry_pause_seconds * 2 ** (one.task.attempt - 1),
         )
+
+    def _check_allowed(self, task: Task) -> None:
+        """Raise Refused unless the task's image is allowed now: the list may be another one than at the start."""
+        images.check_allowed(task.package, self._settings.allowed_images)
 
     def _runs(self, task: Task) -> bool:
         """Whether anything of an attempt may still run; a lost node cannot tell, and counts as no."""

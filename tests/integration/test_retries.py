@@ -367,6 +367,30 @@ def test_an_attempt_whose_second_secret_is_refused_ends(
     assert len(runs(tmp_path)) == 1
 
 
+def tighten(place: LocalSystem) -> None:
+    """The operator takes this task's image off the list."""
+    place.settings = place.settings.model_copy(update={"allowed_images": "acme/*"})
+
+
+@pytest.mark.fault(232)
+@pytest.mark.parametrize("prepared", [False, True], ids=["before its pod", "before its pod begins"])
+def test_an_attempt_of_an_image_that_is_no_longer_allowed_does_not_begin(
+    make: Make, tmp_path: Path, *, prepared: bool
+) -> None:
+    """The list counts as it is then; the verdict names the setting, and the image runs no second time."""
+    with make(FAILS_ONCE, SYNCCTL_TASK_RETRY_PAUSE_SECONDS="0") as place:
+        place.start(read_task(body=BODY))
+        if prepared:
+            wait_for(lambda: place.sweep() and shown(place)["attempt"] == 2, 30, "another attempt")
+        tighten(place)
+        task = place.finish("task-1")
+        nothing_left(place)
+    assert task["state"] == "FAILED"
+    assert f"{PACKAGE} is not among the images" in task["reason"]
+    assert "SYNCCTL_ALLOWED_IMAGES" in task["failure"]["message"]
+    assert len(runs(tmp_path)) == 1
+
+
 def lose_before_its_secret_comes(place: LocalSystem, folder: Path) -> None:
     """A read's pod: who made it dies between the two, and then the pod's runner, as with its node."""
     cluster.use(Dies(place.pods, "create_secret", after=False))

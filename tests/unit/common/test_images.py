@@ -1,5 +1,7 @@
 """Image references."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +59,10 @@ def test_names_that_docker_takes_are_accepted(package: str):
         "a/b-",
         "a/b._c",
         "a/b___c",
+        "a_b.evil.example/source-faker",
+        "a__b:5000/source-faker",
+        "-a.example.com/source-faker",
+        "localhost/",
         "$(id)",
         "a;b",
         "a`id`",
@@ -69,6 +75,7 @@ def test_names_that_docker_takes_are_accepted(package: str):
         "a/\u0661",
         "a/é",
         "a" * 256,
+        "a" * (256 - len("docker.io/library/")),
         "0123456789abcdef" * 4,
         "a\\b",
     ],
@@ -164,6 +171,14 @@ def test_no_text_gets_through_that_a_shell_or_a_path_could_misread(package: str,
         ("registry.example.com:5000/team/source", "registry.example.com:5000/team/*"),
         ("eu.example.com/source", "*.example.com/source"),
         ("airbyte/source-faker-strict", "*/source-*-strict"),
+        ("postgres", "*"),
+        ("postgres", "library/postgres"),
+        ("docker.io/postgres", "postgres"),
+        ("index.docker.io/airbyte/source-faker", "airbyte/source-*"),
+        ("airbyte/source-faker", "index.docker.io/airbyte/*"),
+        ("localhost/source-faker", "localhost/*"),
+        ("registry:5000/source-faker", "registry:*/source-faker"),
+        ("[::1]:5000/source-faker", "[::1]:5000/*"),
     ],
 )
 def test_images_that_fit_a_pattern_may_run(package: str, patterns: str):
@@ -184,9 +199,42 @@ def test_images_that_fit_a_pattern_may_run(package: str, patterns: str):
         ("myairbyte/source-faker", "airbyte/source-*"),
         ("registryxexample.com/team/a", "registry.example.com/team/*"),
         ("airbyte/source-faker", "*"),
+        # Who pulls an image takes the first component for a registry if it has a dot, a colon or a capital letter.
+        ("a_b.evil.example/source-faker", "*/source-faker"),
+        ("a__b:5000/source-faker", "*/source-faker"),
+        ("Evil/source-faker", "*/source-faker"),
+        ("localhost/source-faker", "*/source-faker"),
+        ("[::1]:5000/source-faker", "*/source-faker"),
+        ("evil.example/postgres", "postgres"),
+        ("evil/postgres", "postgres"),
+        ("index.docker.io.evil.example/airbyte/source-faker", "airbyte/source-*"),
+        ("evil.example/docker.io/airbyte/source-faker", "docker.io/airbyte/*"),
     ],
 )
+@pytest.mark.fault(231)
 def test_images_that_fit_no_pattern_are_refused(package: str, patterns: str):
     """A star crosses no slash and brings no other registry in; the refusal names the image and the setting."""
-    with pytest.raises(Refused, match=rf"{package} .*SYNCCTL_ALLOWED_IMAGES"):
+    with pytest.raises(Refused, match=rf"{re.escape(package)} .*SYNCCTL_ALLOWED_IMAGES"):
         images.check_allowed(package, patterns)
+
+
+@pytest.mark.parametrize(
+    ("package", "complete"),
+    [
+        ("postgres", "docker.io/library/postgres"),
+        ("my.image", "docker.io/library/my.image"),
+        ("localhost", "docker.io/library/localhost"),
+        ("airbyte/source-faker", "docker.io/airbyte/source-faker"),
+        ("docker.io/postgres", "docker.io/library/postgres"),
+        ("index.docker.io/airbyte/source-faker", "docker.io/airbyte/source-faker"),
+        ("localhost/source", "localhost/source"),
+        ("registry:5000/source", "registry:5000/source"),
+        ("registry.example.com/team/source", "registry.example.com/team/source"),
+        ("a_b.evil.example/source", "a_b.evil.example/source"),
+        ("Team/source", "Team/source"),
+        ("a/b.c/d", "docker.io/a/b.c/d"),
+    ],
+)
+def test_a_name_is_completed_as_docker_does(package: str, complete: str):
+    """The first component is a registry only before a slash, and only with a dot, a colon, a capital, or `localhost`."""
+    assert images.normalized(package) == complete
