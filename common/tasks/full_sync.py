@@ -24,7 +24,7 @@ def forget(db: Database, new: NewTask) -> None:
             # Some sources leave the namespace out; a stream that is really called so was in the last read.
             known = last | {name for name in _named(key, state) if not last or name not in bare}
             if not known or known - selected:
-                raise Refused(_sentence(sorted(known - selected)))
+                raise Refused(_sentence(sorted(selected), sorted(known - selected)))
     states.clear(db, new.sync_id, selected)
 
 
@@ -36,11 +36,16 @@ def _named(key: str, state: bytes) -> set[str]:
     return {part.stream_descriptor.key for part in parts or ()}
 
 
-def _sentence(others: list[str]) -> str:
-    names = ", ".join(others[:5]) + (f" and {len(others) - 5} more" if len(others) > 5 else "")
+def _sentence(selected: list[str], others: list[str]) -> str:
+    chosen, rest = _listed(selected), _listed(others)
+    also = f"is also of {rest}, which it does not select" if others else "may also be of streams that are not known"
     return (
-        "fullSync: this sync has one saved state for all of its streams, so that of the catalog's cannot be "
-        f"forgotten alone; it is also of {names or 'streams that are not known'}. Add these to the catalog, or send "
-        '`"state": {}` instead of fullSync: the catalog\'s streams begin from nothing, and the state that they save '
-        "takes the place of this one."
+        f"fullSync: the catalog selects {chosen}; this sync has one saved state for all of its streams, which {also}, "
+        'so it is not forgotten. Send `"state": {}` instead of fullSync: the streams that the catalog selects begin '
+        "from nothing, and the state that they save takes the place of this one"
+        f"{f'; or add {rest} to the catalog, so that all of them begin from nothing' if others else ''}."
     )
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "") or "no stream"

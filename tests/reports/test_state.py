@@ -327,6 +327,7 @@ def test_a_state_of_streams_that_are_not_selected_is_not_forgotten(
         if refused:
             with pytest.raises(Refused, match=refused) as caught:
                 place.start(task)
+            assert f"the catalog selects {', '.join(names)}" in caught.value.message
             assert '"state": {}' in caught.value.message
         else:
             assert place.start(task) == place.start(task)
