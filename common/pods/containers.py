@@ -10,7 +10,15 @@ from common.store.tasks import Task
 SOURCE, SIDECAR, INIT = "source", "sidecar", "init"
 SIDECAR_USER = 65532
 SOURCE_USER = 1000
-_STDOUT, _STDERR, _EXIT_CODE, _ALIVE = "/pipes/stdout", "/pipes/stderr", "/pipes/exit-code", "/pipes/alive"
+PATHS = {
+    "STDOUT_PIPE_FILE": "/pipes/stdout",
+    "STDERR_PIPE_FILE": "/pipes/stderr",
+    "EXIT_CODE_FILE": "/pipes/exit-code",
+    "SOURCE_ALIVE_FILE": "/pipes/alive",
+    "CONFIG_FOLDER": "/configmap",
+    "RESUME_FOLDER": "/resume",
+}
+"""Variables of the sidecar that hold a path below a mount; a caller's text in the others may look like one."""
 CREDENTIALS = ("DATABASE_URL", "BULKER_AUTH_TOKEN")
 """Variables of the sidecar that come from the task's Secret."""
 
@@ -71,11 +79,7 @@ def source(task: Task, settings: Settings, files: list[str]) -> dict[str, Any]:
 
 def sidecar(task: Task, settings: Settings, prefix: str, files: list[str], secret: str) -> dict[str, Any]:
     plain = {
-        "STDOUT_PIPE_FILE": _STDOUT,
-        "STDERR_PIPE_FILE": _STDERR,
-        "EXIT_CODE_FILE": _EXIT_CODE,
-        "SOURCE_ALIVE_FILE": _ALIVE,
-        "CONFIG_FOLDER": "/configmap",
+        **{name: path for name, path in PATHS.items() if name != "RESUME_FOLDER"},
         "DATABASE_SCHEMA": settings.database_schema,
         "BULKER_URL": settings.bulker_url,
         "BULKER_ANY_NUMBER": "true" if settings.bulker_any_number else "",
@@ -92,7 +96,7 @@ def sidecar(task: Task, settings: Settings, prefix: str, files: list[str], secre
         "STALL_TIMEOUT_SECONDS": str(settings.stall_timeout_seconds),
         "GRACE_SECONDS": str(settings.container_grace_shutdown_seconds),
         "ATTEMPT": str(task.attempt) if task.attempt > 1 else "",
-        "RESUME_FOLDER": "/resume" if task.attempt > 1 else "",
+        "RESUME_FOLDER": PATHS["RESUME_FOLDER"] if task.attempt > 1 else "",
     }
     return {
         "name": SIDECAR,

@@ -1,7 +1,7 @@
 """A container's manifest to what a process needs: arguments, environment, folders, memory limit.
 
 A mounted volume is a folder of the pod's own. Scripts find it by a variable, MOUNT_PIPES for what is mounted at /pipes;
-a variable's value that is a path below a mount is given as the path below that folder.
+a variable that holds a path below a mount is given the path below that folder.
 """
 
 import os
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import Refused
+from common.pods.containers import PATHS
 from common.pods.scripts import mount_variable
 from embedded.pods.manifest import Container, Variable
 from embedded.pods.pod_dir import PodFolder
@@ -108,10 +109,9 @@ def _value(variable: Variable, mounts: Mapping[str, Path], secrets: Secrets, bef
         except KeyError as exc:
             raise Refused(f"couldn't find key {key.key} in Secret {key.name}") from exc
     text = variable.value
-    for path, real in mounts.items():
+    for path, real in mounts.items() if variable.name in PATHS else ():
         if text == path or text.startswith(f"{path}/"):
-            text = f"{real}{text.removeprefix(path)}"
-            break
+            return f"{real}{text.removeprefix(path)}"
     return expand(text, before)
 
 

@@ -185,10 +185,10 @@ def test_containers_see_a_clean_environment(cluster: LocalCluster) -> None:
 
 
 def test_folder_with_blanks_and_quotes(tmp_path: Path) -> None:
-    """Scripts find the volumes by variables, and values that are paths are moved, wherever the embedded edition lives."""
-    source = 'cat "$MOUNT_CONFIG/words" > "$MOUNT_PIPES/out"; echo "$WHERE"'
+    """Scripts find the volumes by variables, and variables of paths are moved, wherever the embedded edition lives."""
+    source = 'cat "$MOUNT_CONFIG/words" > "$MOUNT_PIPES/out"; echo "$EXIT_CODE_FILE"'
     init = 'echo hello > "$MOUNT_CONFIG/words"; echo there > "$MOUNT_PIPES/out"'
-    env = [{"name": "WHERE", "value": "/pipes/out"}]
+    env = [{"name": "EXIT_CODE_FILE", "value": "/pipes/out"}]
     with small.opened(tmp_path / "it's my $HOME; folder") as cluster:
         cluster.create_pod(small.pod(init=init, source=source, env=env))
         assert small.ended(cluster)["phase"] == "Succeeded", small.log(cluster)

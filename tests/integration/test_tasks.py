@@ -417,6 +417,21 @@ def test_half_written_files_of_one_pod_stop_nobody_else(waiting: LocalSystem, da
     assert waiting.sweep().pods == 1
 
 
+@pytest.mark.fault(234)
+def test_what_a_caller_names_like_a_folder_of_the_pod_stays_as_it_is(
+    good: LocalSystem, database: TestDatabase, bulker: FakeBulker
+) -> None:
+    """Only variables that hold paths are moved to where this machine has the pod's folders."""
+    named = {"task": "t2:/pipes", "sync": "s:/config", "startedBy": "/pipes/x", "tableNamePrefix": "/configmap"}
+    assert good.run(read_task(body=_streams("plants"), **named))["state"] == "SUCCESS"
+    assert [bulk.table for bulk in bulker.requests] == ["/configmapplants"]
+    assert database.rows("SELECT sync_id, task_id, started_by FROM source_task") == [
+        {"sync_id": "s:/config", "task_id": "t2:/pipes", "started_by": "/pipes/x"}
+    ]
+    assert good.run(other_task("check", key="/config/config.json"))["state"] == "SUCCESS"
+    assert database.rows("SELECT key FROM source_check") == [{"key": "/config/config.json"}]
+
+
 def test_an_image_outside_the_allow_list_leaves_nothing(
     tmp_path: Path, database: TestDatabase, bulker: FakeBulker
 ) -> None:

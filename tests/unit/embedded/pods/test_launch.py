@@ -24,13 +24,19 @@ MOUNTS = (VolumeMount("config", "/config"), VolumeMount("configmap", "/configmap
     ],
 )
 def test_a_path_below_a_mount_is_moved(tmp_path: Path, value: str, moved: str) -> None:
-    """As the beginning of a variable's value alone; commands find the folders by variables."""
+    """In a variable that holds a path, at its beginning alone; commands find the folders by variables."""
     command = ("sh", "-c", "cat /config/state.json")
-    container = Container("source", command=command, env=(Variable("WHERE", value),), volume_mounts=MOUNTS)
+    container = Container(
+        "source",
+        command=command,
+        env=(Variable("CONFIG_FOLDER", value), Variable("TASK_ID", value)),
+        volume_mounts=MOUNTS,
+    )
     started = launch(container, PodFolder(tmp_path), {}, {})
     assert started.environment is not None
     volumes = tmp_path / "volumes"
-    assert started.environment["WHERE"] == moved.format(volumes=volumes)
+    assert started.environment["CONFIG_FOLDER"] == moved.format(volumes=volumes)
+    assert started.environment["TASK_ID"] == value
     assert started.environment["MOUNT_CONFIG"] == str(volumes / "config")
     assert started.environment["MOUNT_CONFIGMAP"] == str(volumes / "configmap")
     assert started.arguments == list(command)
