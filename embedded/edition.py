@@ -49,6 +49,7 @@ class Edition:
         self._over = threading.Event()
         self.home = home.expanduser().absolute()
         self.warehouse_file = self.home / "warehouse.duckdb"
+        self.token_file = self.home / "token"
         self.url = self.token = self.database_url = ""
 
     def __enter__(self) -> Self:
@@ -106,7 +107,7 @@ class Edition:
         self._warehouse = Warehouse(self.warehouse_file, token := secrets.token_urlsafe(24))
         stack.callback(self._warehouse.close)
         bulker = stack.enter_context(WarehouseServer(self._warehouse))
-        self.token = _read_or_make(self.home / "token", lambda: secrets.token_urlsafe(24))
+        self.token = _read_or_make(self.token_file, lambda: secrets.token_urlsafe(24))
         self._serve(stack, listener, self._settings(bulker.url, token))
 
     def _lock_home(self, stack: ExitStack) -> None:

@@ -35,7 +35,7 @@ T = TypeVar("T")
 _NOTHING_STARTED = frozenset({429, 503})
 _UNKNOWN_OUTCOME = frozenset({502, 504})
 _HINTS = {
-    401: "Pass the deployment's token with --token or SYNCCTL_TOKEN; `syncctl serve` prints the embedded edition's.",
+    401: "Pass the deployment's token with --token or SYNCCTL_TOKEN; `syncctl serve` prints a line that sets it.",
     403: "Pass the deployment's token with --token or SYNCCTL_TOKEN, or ask who runs the gateway in between.",
 }
 

@@ -1,5 +1,6 @@
 """`syncctl serve`: the embedded edition, until Ctrl-C."""
 
+import shlex
 import shutil
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,7 +64,9 @@ def _welcome(output: Output, running: "Edition") -> None:
     output.print(f"sync-functions answers at {running.url}; Ctrl-C stops it.", "bold")
     output.print(f"Warehouse: {running.warehouse_file}", "dim")
     output.print("\nIn another terminal:")
-    output.print(f"  export SYNCCTL_URL={running.url}" + (f" SYNCCTL_TOKEN={running.token}" if running.token else ""))
+    # The token itself would stay in a service's journal, or in a terminal's recording.
+    token = shlex.quote(str(running.token_file))
+    output.print(f'  export SYNCCTL_URL={running.url} SYNCCTL_TOKEN="$(cat {token})"')
     here = "syncctl" if shutil.which("syncctl") else program()
     output.print(f"  {here} spec airbyte/source-faker:7.2.1")
     output.print(f"""  echo '{{"count": 1000}}' | {here} read airbyte/source-faker:7.2.1 --config - --follow""")

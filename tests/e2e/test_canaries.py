@@ -151,7 +151,8 @@ def _printed(system: Site) -> None:
 
 
 def _said(system: Site) -> None:
-    canaries.refuse("the edition's output", *system.edition.said, search=canaries.pattern(*system.secrets, ROW, STATE))
+    search = canaries.pattern(*system.secrets, ROW, STATE)
+    canaries.refuse("the edition's output", *system.edition.output, search=search)
 
 
 @pytest.mark.parametrize("place", [_tables, _files, _answers, _printed, _said])

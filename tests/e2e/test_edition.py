@@ -104,6 +104,22 @@ def test_ctrl_c_while_everything_stops_cuts_nothing_short(tmp_path: Path) -> Non
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.fault(235)
+def test_the_token_is_in_no_output_and_the_printed_line_finds_it(tmp_path: Path) -> None:
+    """A service's output goes into a journal that others may read, and a terminal's into a recording."""
+    with edition_process(tmp_path / "it's my $HOME; folder", {}) as up:
+        wait_for(lambda: len(up.output) > 1 and "read airbyte" in up.output[-1], 30, "the whole welcome")
+        assert up.token not in "".join(up.output)
+        [line] = [line for line in up.output if line.lstrip().startswith("export SYNCCTL_URL=")]
+        shell = subprocess.run(
+            ["sh", "-c", f'{line}\nprintf "%s %s" "$SYNCCTL_URL" "$SYNCCTL_TOKEN"'],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert shell.stdout == f"{up.url} {up.token}"
+
+
 def test_an_empty_token_file_opens_nothing(tmp_path: Path) -> None:
     """A crash may leave the file empty: a new token is made, nobody gets in without it, only its user may read it, and
     SIGTERM stops in order.

@@ -32,11 +32,6 @@ class EditionProcess:
         self.answers: list[bytes] = []
         self.url = self.token = ""
 
-    @property
-    def said(self) -> list[str]:
-        """Its output without the line that hands over the token, on purpose."""
-        return [line for line in self.output if not line.lstrip().startswith("export SYNCCTL_URL=")]
-
     def ask(
         self, path: str, body: Any = None, method: str = "", token: str | None = None, **query: str
     ) -> tuple[int, Any]:
@@ -152,7 +147,7 @@ def edition_process(home: Path, images: Mapping[str, str], **environment: str) -
         reader.join()
         if process.stdout:
             process.stdout.close()
-    canaries.refuse("the edition's output", *running.said)
+    canaries.refuse("the edition's output", *running.output)
 
 
 def _collect(process: "subprocess.Popen[str]", output: list[str]) -> None:
