@@ -6,15 +6,18 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from functools import reduce
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped] # PyYAML ships no types
 
-from tests.support.docs import ROOT
+from tests.support.docs import ROOT, read, rows
 from tests.support.fake_deployment import BROKEN, fake_deployment
 
 KNATIVE = ROOT / "knative"
+
+Network = IPv4Network | IPv6Network
 
 
 def _documents(folder: str = "") -> Iterator[dict[str, Any]]:
@@ -50,6 +53,18 @@ def _pods(value: Any) -> Iterator[dict[str, Any]]:
             yield from _pods(inner)
 
 
+def _metadata_services() -> Iterator[tuple[set[Network], set[Network]]]:
+    """The addresses of each service of docs/reference/metadata-services.md, and the networks that cover them."""
+    for _, addresses, networks, _ in rows(read("docs/reference/metadata-services.md")):
+        yield set(map(ip_network, addresses.split(", "))), set(map(ip_network, networks.split(", ")))
+
+
+def _translated(network: Network) -> Network:
+    """The IPv4 network as IPv6 reaches it through NAT64 (RFC 6052)."""
+    return ip_network((int(ip_address("64:ff9b::")) + int(network.network_address), 96 + network.prefixlen))
+
+
+@pytest.mark.fault(233)
 def test_a_task_pod_is_called_by_nobody_and_calls_no_metadata_service() -> None:
     """One policy for the whole namespace: no way in, and out to everything but what hands out a node's credentials."""
     [policy] = _of("NetworkPolicy", "tasks")
@@ -58,10 +73,27 @@ def test_a_task_pod_is_called_by_nobody_and_calls_no_metadata_service() -> None:
     assert (spec["podSelector"], "ingress" in spec) == ({}, False)
     assert set(spec["policyTypes"]) == {"Ingress", "Egress"}
     everywhere, names = spec["egress"]
-    blocked = {address for to in everywhere["to"] for address in to["ipBlock"]["except"]}
-    assert blocked >= {"169.254.0.0/16", "100.100.100.200/32", "168.63.129.16/32", "fe80::/10", "fd00:ec2::254/128"}
+    blocked = {to["ipBlock"]["cidr"]: set(map(ip_network, to["ipBlock"]["except"])) for to in everywhere["to"]}
+    listed = set.union(*(networks for _, networks in _metadata_services()))
+    assert blocked["0.0.0.0/0"] == {network for network in listed if network.version == 4}
+    translated = set(map(_translated, blocked["0.0.0.0/0"]))
+    assert blocked["::/0"] == {network for network in listed if network.version == 6} | translated
     assert names["to"] == [{"ipBlock": {"cidr": "169.254.0.0/16"}}]
     assert {port["port"] for port in names["ports"]} == {53}
+
+
+def test_each_metadata_service_is_covered_by_its_networks() -> None:
+    """So that no address of the list is without one, and no network without an address."""
+    for addresses, networks in _metadata_services():
+        covers = {
+            one: {net for net in networks if net.version == one.version and _within(one, net)} for one in addresses
+        }
+        assert all(covers.values())
+        assert set.union(*covers.values()) == networks
+
+
+def _within(one: Network, other: Network) -> bool:
+    return one.network_address in other and one.prefixlen >= other.prefixlen
 
 
 def test_functions_are_reached_through_knative_alone() -> None:
