@@ -43,6 +43,7 @@ class Edition:
             local_images=dict(images),
             # Runners read it from a file, so it holds only what an install needs.
             environment=uv.install_variables(settings.environment()),
+            packages=settings.connector_packages(),
         )
         self._connectors = resolver(self._images)
         self._stack = ExitStack()

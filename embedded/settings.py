@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.settings import Settings
+from embedded.connectors import published
 
-_NOT_FOR_FUNCTIONS = frozenset({"SYNCCTL_HOME", "SYNCCTL_CONNECTORS", "SYNCCTL_TOKEN"})
+_NOT_FOR_FUNCTIONS = frozenset({"SYNCCTL_HOME", "SYNCCTL_CONNECTORS", published.SETTING, "SYNCCTL_TOKEN"})
 
 
 def environment() -> dict[str, str]:
@@ -20,6 +21,11 @@ def connectors_folder() -> Path:
     cache = Path(given.get("XDG_CACHE_HOME") or Path(given.get("HOME") or "~") / ".cache")
     folder = Path(given.get("SYNCCTL_CONNECTORS") or cache / "sync-functions" / "connectors")
     return folder.expanduser().absolute()
+
+
+def connector_packages() -> tuple[str, ...]:
+    """Return the names in SYNCCTL_CONNECTOR_PACKAGES; raise SettingsError if it is unusable."""
+    return published.parse(environment().get(published.SETTING, ""))
 
 
 def own_database_url() -> str:

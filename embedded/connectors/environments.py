@@ -4,7 +4,8 @@ Connectors lag behind Python: many pin a package that has no wheel for a new Pyt
 imported. So an environment counts only once the connector has answered `spec` in it. Tried in turn:
 
 1. our own Python, then others of this machine, then one that uv downloads: all packages as published, if the
-   connector's Requires-Python allows that Python. A package without a wheel is built, unless that takes a compiler.
+   connector's Requires-Python allows that Python. A package without a wheel is built, unless that takes a compiler: old
+   CDKs pin such packages (pendulum 2), and with wheels alone uv would silently take another release of them.
 2. our Python, and for each package without a wheel the oldest newer release that has one. The newest release breaks its
    users more often: source-faker 7.2.1 starts with whenever 0.8, but not with 0.11.
 3. our Python, with the compilers of this machine.
@@ -25,7 +26,7 @@ from packaging.utils import canonicalize_name
 
 from common.errors import Refused
 from embedded import files
-from embedded.connectors import pythons, uv
+from embedded.connectors import published, pythons, uv
 from embedded.connectors.uv import Incompatible
 
 START_SECONDS = 120
@@ -57,7 +58,8 @@ class Environment(Struct, frozen=True):
 class Connector(Struct, frozen=True):
     """A connector as a package of the index, the name of its program, and the folder of its virtual environment.
 
-    `advice` is for the user if there is no such package.
+    `advice` is for the user if there is no such package; `as_wheel`: it must not be built, which would run its code
+    before anything of it is known.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Connector(Struct, frozen=True):
     program: str
     advice: str
     home: Path
+    as_wheel: bool = False
 
     @property
     def title(self) -> str:
@@ -127,6 +130,7 @@ class EnvironmentBuilder:
     ) -> None:
         self._connector, self._variables, self._lock, self._report = connector, dict(variables), lock, report
         self._requirement = f"{connector.name}=={connector.version}"
+        self._own_wheel = [f"--only-binary={connector.name}"] if connector.as_wheel else []
         self._requires = ""
         self._interpreters = pythons.Interpreters(self._variables, lock)
 
@@ -159,9 +163,12 @@ class EnvironmentBuilder:
             # For the newest Python, because uv checks lower bounds alone; `pythons` checks the whole range.
             newest = ("--python", sys.executable, "--python-version", pythons.newest())
             try:
-                self._uv("pip", "install", "--no-deps", *newest, "--target", folder, self._requirement)
+                options = ["--no-deps", *self._own_wheel, *newest, "--target", folder]
+                self._uv("pip", "install", *options, self._requirement)
             except Incompatible as problem:
-                raise Refused(f"{connector.title} cannot be installed: {problem}. {connector.advice}") from problem
+                build = f" To build it from source, allow it: {published.SETTING}=airbyte/{connector.program}."
+                advice = connector.advice + (build if connector.as_wheel else "")
+                raise Refused(f"{connector.title} cannot be installed: {problem}. {advice}") from problem
             (found,) = distributions(name=connector.name, path=[folder])
             if connector.program not in {entry.name for entry in found.entry_points.select(group="console_scripts")}:
                 raise Refused(
@@ -234,7 +241,7 @@ class EnvironmentBuilder:
         """Install into the empty environment, with newer releases of the `pinned` packages. Raise Incompatible."""
         home = self._connector.home
         # Compiled now: a connector starts for every task, and takes a third longer without.
-        options = ["--compile-bytecode", "--python", str(home / "bin" / "python")]
+        options = ["--compile-bytecode", *self._own_wheel, "--python", str(home / "bin" / "python")]
         newer = [f"{name}>={version}" for name, version in pinned.items()]
         with tempfile.NamedTemporaryFile("w") as overrides:
             overrides.write("\n".join(newer))

@@ -10,7 +10,7 @@ cache/airbyte-source-faker-7.2.1.lock   held while it is made
 import re
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,7 +19,7 @@ import msgspec
 from common import images
 from common.errors import Refused, SettingsError, Unavailable
 from embedded import files
-from embedded.connectors import uv
+from embedded.connectors import published, uv
 from embedded.connectors.environments import Connector, EnvironmentBuilder
 
 NAME = re.compile(r"airbyte/(source-[a-z0-9]+(?:-[a-z0-9]+)*)")
@@ -36,10 +36,18 @@ MAP_IT = "map it to a command of this machine (`syncctl serve --image IMAGE=COMM
 class Connectors:
     """The commands that run in place of images, and their installation.
 
-    `local_images` maps an image, with a tag or for all its tags, to a shell command that runs instead.
+    `local_images` maps an image, with a tag or for all its tags, to a shell command that runs instead. `packages` names
+    the connectors that may be installed besides those that are known (embedded.connectors.published).
     """
 
-    def __init__(self, cache: Path, local_images: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        local_images: Mapping[str, str],
+        environment: Mapping[str, str],
+        packages: Collection[str] = (),
+    ) -> None:
+        self._packages = packages
         self._home = cache.absolute()
         self._local = {_split(image): command.strip() for image, command in local_images.items()}
         self._environment = environment
@@ -68,12 +76,13 @@ class Connectors:
         """Make the image's command ready, unless it is; `report` gets sentences on the progress.
 
         Safe to call from several threads and processes, and after one of them was killed. Raise Refused if a retry
-        cannot help (no such package or version), Unavailable if it can (network, disk), SyncError if another account
-        may change the cache.
+        cannot help (the package is not allowed, or there is no such version), Unavailable if it can (network, disk),
+        SyncError if another account may change the cache.
         """
         if self.is_ready(image):
             return
         connector = self._parse(image)
+        published.check(connector.program, self._packages, MAP_IT)
         waiting = f"waiting for another install of {connector.title} ..."
         try:
             files.own_folder(self._home, _OTHER_FOLDER)
@@ -109,7 +118,9 @@ class Connectors:
                 f'"{tag or "latest"}". Give one, or {MAP_IT}.'
             )
         advice = f"Check the image's name and tag, or {MAP_IT}."
-        return Connector(f"airbyte-{name[1]}", tag, name[1], advice, self._home / f"airbyte-{name[1]}-{tag}")
+        home = self._home / f"airbyte-{name[1]}-{tag}"
+        as_wheel = not published.is_allowed(name[1], self._packages)
+        return Connector(f"airbyte-{name[1]}", tag, name[1], advice, home, as_wheel=as_wheel)
 
     def _install(self, connector: Connector, report: Callable[[str], None], lock: int) -> None:
         began = time.monotonic()

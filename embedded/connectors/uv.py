@@ -43,7 +43,10 @@ _INCOMPATIBLE = (
         re.compile(r"[Ff]ailed to (?:download and )?build[^`\n]*`([\w.-]+)==([^`\s]+)`"),
         "{} {} has no wheel for this Python",
     ),
-    (re.compile(r"Wheels are required for `([\w.-]+)`"), "no newer release of {} has a wheel for this Python"),
+    (
+        re.compile(r"Wheels are required for `([\w.-]+)`"),
+        "no release of {} that may be used has a wheel for this Python",
+    ),
     (re.compile(r"does not satisfy Python\s*([<>=!~,.*\d]+)"), "its packages need Python {}"),
 )
 """In uv's output: another Python, or other packages, can help."""

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 class Images(Struct, frozen=True):
-    """How a runner makes its own Connectors: `factory` is called with the other three fields."""
+    """How a runner makes its own Connectors: `factory` is called with the other fields."""
 
     cache: str
     local_images: dict[str, str] = {}
     environment: dict[str, str] = {}
+    packages: tuple[str, ...] = ()
     factory: str = "embedded.connectors.install:Connectors"
 
 
@@ -30,6 +31,7 @@ def resolver(known: Images) -> "Connectors":
         cache=Path(known.cache),
         local_images=known.local_images,
         environment=known.environment,
+        packages=known.packages,
     )
     return made
 

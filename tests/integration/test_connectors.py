@@ -12,7 +12,7 @@ import tarfile
 import threading
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -60,7 +60,7 @@ from pathlib import Path
 from embedded.connectors import pythons, uv
 from embedded.connectors.environments import Environment
 from embedded.connectors.install import Connectors
-Connectors(Path(sys.argv[1]), {}, json.loads(sys.argv[2])).install(sys.argv[3], print)
+Connectors(Path(sys.argv[1]), {}, json.loads(sys.argv[2]), ["*"]).install(sys.argv[3], print)
 """
 
 
@@ -128,8 +128,8 @@ class Shop:
         path = self.place / "builds"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def connectors(self, **environment: str) -> Connectors:
-        return Connectors(self.cache, {}, self.environment | environment)
+    def connectors(self, *, packages: Collection[str] = ("*",), **environment: str) -> Connectors:
+        return Connectors(self.cache, {}, self.environment | environment, packages)
 
     def installer(self, image: str) -> subprocess.Popen[str]:
         """Another process that installs the image."""
@@ -163,7 +163,7 @@ def test_real_connector_installs_and_runs(tmp_path: Path) -> None:
 )
 def test_unknown_package_or_version_is_refused(image: str, tmp_path: Path) -> None:
     """What PyPI does not have is refused for good: package, version, uv's reason and the ways out."""
-    connectors = Connectors(tmp_path, {}, ENVIRONMENT)
+    connectors = Connectors(tmp_path, {}, ENVIRONMENT, ["source-no-such-connector-at-all"])
     name, _, version = image.removeprefix("airbyte/").partition(":")
     with pytest.raises(Refused, match=f"^airbyte-{name} {version} cannot be installed: ") as refused:
         connectors.install(image, lambda _: None)
@@ -326,6 +326,44 @@ def test_folder_and_environment_of_the_caller_do_not_matter(
     assert seen["no_proxy"] == "example.test"
 
 
+@pytest.mark.fault(236)
+def test_a_package_that_anybody_may_own_is_not_installed(shop: Shop) -> None:
+    """Nothing of it is fetched; the refusal names the setting that allows it, and then it is installed and stays."""
+    image = "airbyte/source-tiny:1.0.0rc1"
+    shop.open()
+    with pytest.raises(Refused, match=r"SYNCCTL_CONNECTOR_PACKAGES=airbyte/source-tiny, or map it to a command"):
+        shop.connectors(packages=["source-other"]).install(image, pytest.fail)
+    assert not shop.cache.exists()
+    assert not shop.builds()
+    shop.connectors(packages=["source-tiny"]).install(image, lambda _: None)
+    shop.connectors(packages=[]).install(image, pytest.fail)
+
+
+@pytest.mark.fault(237)
+def test_a_known_connector_comes_as_a_wheel_unless_it_is_named(shop: Shop) -> None:
+    """Building it would run its code; what it depends on may be built, which old connectors need."""
+    image = "airbyte/source-faker:9.0"
+    shop.add("airbyte-source-faker", "9.0", "source-faker")
+    shop.open()
+    with pytest.raises(
+        Refused, match=r"airbyte-source-faker 9\.0 cannot be installed: .*SYNCCTL_CONNECTOR_PACKAGES"
+    ) as refused:
+        shop.connectors(packages=[]).install(image, lambda _: None)
+    assert "wheel" in refused.value.message
+    assert not shop.builds()
+    shop.connectors(packages=["source-faker"]).install(image, lambda _: None)
+    assert len(shop.builds()) == 1
+
+
+def test_what_a_known_connector_depends_on_may_be_built(shop: Shop) -> None:
+    """Without a compiler."""
+    shop.add("old-cdk", "1.0", "nothing")
+    shop.add_wheel("airbyte-source-faker", "9.0", "print('I am faker')", metadata="Requires-Dist: old-cdk==1.0\n")
+    shop.open()
+    shop.connectors(packages=[]).install("airbyte/source-faker:9.0", lambda _: None)
+    assert len(shop.builds()) == 1
+
+
 def test_package_without_the_program_is_refused(shop: Shop) -> None:
     """A package of the right name that brings no connector is refused and not kept."""
     shop.add("airbyte-source-odd", "2.0", "something-else")
@@ -465,7 +503,7 @@ def test_a_cache_that_cannot_be_used_is_named(shop: Shop) -> None:
     """With the way out."""
     cache = shop.place / "file"
     cache.touch()
-    connectors = Connectors(cache / "connectors", {}, shop.environment)
+    connectors = Connectors(cache / "connectors", {}, shop.environment, ["*"])
     assert not connectors.is_ready("airbyte/source-good:1.0")
     with pytest.raises(Unavailable, match=rf"in {cache}/connectors: Not a directory.*SYNCCTL_CONNECTORS"):
         connectors.install("airbyte/source-good:1.0", lambda _: None)

@@ -17,7 +17,7 @@ from pathlib import Path
 from common.errors import Refused, Unavailable
 
 class Resolver:
-    def __init__(self, cache, local_images, environment):
+    def __init__(self, cache, local_images, environment, packages):
         self.cache = cache
 
     def is_ready(self, image):
