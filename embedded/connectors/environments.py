@@ -132,7 +132,8 @@ class EnvironmentBuilder:
         self._requirement = f"{connector.name}=={connector.version}"
         self._own_wheel = [f"--only-binary={connector.name}"] if connector.as_wheel else []
         self._requires = ""
-        self._interpreters = pythons.Interpreters(self._variables, lock)
+        self._plain = uv.program_variables(variables)
+        self._interpreters = pythons.Interpreters(self._plain, lock)
 
     def build(self) -> Environment:
         """Make the first environment that works.
@@ -262,7 +263,7 @@ class EnvironmentBuilder:
     def _check_start(self) -> None:
         """Raise Incompatible if the connector cannot answer `spec`."""
         command = [str(self._connector.executable), "spec"]
-        code, output = uv.run_program(command, self._variables, self._lock, START_SECONDS)
+        code, output = uv.run_program(command, self._plain, self._lock, START_SECONDS)
         if code:
             *_, last = output.strip().splitlines() or [f"`spec` ends with code {code}"]
             raise Incompatible(uv.summary(last))

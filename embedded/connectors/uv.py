@@ -18,12 +18,21 @@ log = logging.getLogger(__name__)
 INSTALL_SECONDS = 1800
 """For a build that hangs; uv has time-outs of its own for the network."""
 
+_PROGRAM_VARIABLES = re.compile(r"HOME|PATH|LANG|LC_[A-Z]+|TMPDIR|LD_LIBRARY_PATH", re.IGNORECASE)
+"""The variables that any program gets."""
 _INSTALL_VARIABLES = re.compile(
-    r"UV_(?!WORKING_DIR|PROJECT|PYTHON$).+|(PIP_|SSL_|XDG_).+|(HTTP|HTTPS|ALL|NO)_PROXY|(CURL|REQUESTS)_CA_BUNDLE"
-    r"|HOME|PATH|LANG|LC_ALL|TMPDIR|NETRC|LD_LIBRARY_PATH",
+    r"UV_(DEFAULT_INDEX|INDEX(_.+)?|EXTRA_INDEX_URL|FIND_LINKS|KEYRING_PROVIDER|CREDENTIALS_DIR|INSECURE_HOST"
+    r"|NATIVE_TLS|SYSTEM_CERTS|OFFLINE|HTTP_.+|REQUEST_TIMEOUT|CACHE_DIR|NO_CACHE|LINK_MODE|LOCK_TIMEOUT|CONCURRENT_.+"
+    r"|CONFIG_FILE|NO_CONFIG|PYTHON_.+|PYPY_.+|(NO_)?MANAGED_PYTHON|EXCLUDE_NEWER.*|(BUILD_)?CONSTRAINT|PRERELEASE"
+    r"|NO_(BUILD|BINARY).*)"
+    r"|PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|CERT|CONFIG_FILE)|SSL_(CERT_FILE|CERT_DIR|CLIENT_CERT)|NETRC"
+    r"|XDG_(CACHE_HOME|CONFIG_HOME|CONFIG_DIRS|DATA_HOME)|(HTTP|HTTPS|ALL|NO)_PROXY|(CURL|REQUESTS)_CA_BUNDLE",
     re.IGNORECASE,
 )
-"""The variables that an install gets: never our settings, virtual environment or PYTHONPATH."""
+"""What an install gets besides: where packages and Pythons come from, and how they are fetched and kept.
+
+A build inherits them, and runs a package's code: never a token to publish with, our settings or PYTHONPATH.
+"""
 
 _PERMANENT = re.compile(
     r"no solution found|failed to (download and )?build|failed to parse|invalid|incompatible", re.IGNORECASE
@@ -143,7 +152,13 @@ def find() -> str:
 
 def install_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of an environment that an install may see."""
-    return {name: value for name, value in environment.items() if _INSTALL_VARIABLES.fullmatch(name)}
+    allowed = (_PROGRAM_VARIABLES, _INSTALL_VARIABLES)
+    return {name: value for name, value in environment.items() if any(some.fullmatch(name) for some in allowed)}
+
+
+def program_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return those that other programs than uv may see: none says where packages come from, or with which password."""
+    return {name: value for name, value in environment.items() if _PROGRAM_VARIABLES.fullmatch(name)}
 
 
 def uv_variables(environment: Mapping[str, str]) -> dict[str, str]:

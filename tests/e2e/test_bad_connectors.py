@@ -39,9 +39,11 @@ def test_the_row_says_what_went_wrong(
     edition.idle()
 
 
-def test_a_package_that_does_not_exist(edition: EditionProcess) -> None:
-    """The connector's package is not on the registry: the row names it, and says what to try."""
+def test_a_package_that_is_not_known(edition: EditionProcess) -> None:
+    """Anybody could publish it: the row names it, and says what to try."""
     task = edition.read("airbyte/source-no-such-thing-at-all:1.0.0", {"config": {}, "catalog": catalog("plants")})
     assert task["state"] == "FAILED"
     assert "source-no-such-thing-at-all" in task["reason"]
+    assert "SYNCCTL_CONNECTOR_PACKAGES=airbyte/source-no-such-thing-at-all" in task["reason"]
     assert "--image" in task["reason"]
+    assert task["failure"]["kind"] == "image_name"

@@ -326,6 +326,29 @@ def test_folder_and_environment_of_the_caller_do_not_matter(
     assert seen["no_proxy"] == "example.test"
 
 
+@pytest.mark.fault(238)
+def test_no_token_that_an_install_does_not_need_reaches_a_build(shop: Shop) -> None:
+    """A build runs a package's code. Settings of the index reach uv, and none of them the connector's first start."""
+    shop.open()
+    shop.add("old-cdk", "1.0", "nothing")
+    seen = shop.place / "seen"
+    code = f"import json, os; open({str(seen)!r}, 'w').write(json.dumps(dict(os.environ)))"
+    shop.add_wheel("airbyte-source-nosy", "1.0", code, metadata="Requires-Dist: old-cdk\n")
+    tokens = {
+        "UV_PUBLISH_TOKEN": "t", "UV_PUBLISH_PASSWORD": "t", "TWINE_PASSWORD": "t", "PIP_PASSWORD": "t",
+        "AWS_SECRET_ACCESS_KEY": "t", "GITHUB_TOKEN": "t", "HATCH_INDEX_AUTH": "t", "SSL_CLIENT_KEY_PASSWORD": "t",
+        "XDG_SESSION_COOKIE": "t",
+    }  # fmt: skip
+    needed = {"UV_HTTP_TIMEOUT": "9", "UV_INDEX_MINE_PASSWORD": "p", "NETRC": "/not/there"}
+    shop.connectors(**tokens, **needed).install("airbyte/source-nosy:1.0", lambda _: None)
+    [build] = shop.builds()
+    assert not tokens.keys() & build.keys()
+    assert needed.items() <= build.items()
+    start = json.loads(seen.read_text())
+    assert not (tokens | needed | {"PIP_FIND_LINKS": "", "UV_FIND_LINKS": ""}).keys() & start.keys()
+    assert start["HOME"] == str(shop.place)
+
+
 @pytest.mark.fault(236)
 def test_a_package_that_anybody_may_own_is_not_installed(shop: Shop) -> None:
     """Nothing of it is fetched; the refusal names the setting that allows it, and then it is installed and stays."""
