@@ -103,7 +103,7 @@ test-cluster: .venv/ready ## run the tests that need a cluster: the one of KUBEC
 	$(BIN)/python -m pytest -o timeout_func_only=true tests/cluster
 
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
-  --no-header --python-version 3.11 pyproject.toml
+  --no-header --python-version 3.11
 
 # Of the Kubernetes client's asynchronous twin, and of the framework's: the functions import none of them.
 LEFT_OUT := aiohappyeyeballs aiohttp aiohttp-retry aiosignal anyio attrs durationpy frozenlist h11 multidict propcache \
@@ -111,10 +111,17 @@ LEFT_OUT := aiohappyeyeballs aiohttp aiohttp-retry aiosignal anyio attrs duratio
 
 .PHONY: lock
 lock: .venv/ready ## resolve the newest allowed versions into requirements.lock, and each image's part of them
-	$(COMPILE) --upgrade --extra dev -o requirements.lock
-	$(COMPILE) --constraint requirements.lock --extra functions $(addprefix --no-emit-package ,$(LEFT_OUT)) \
-	  -o images/functions/requirements.lock
-	$(COMPILE) --constraint requirements.lock -o images/sidecar/requirements.lock
+	$(COMPILE) pyproject.toml --upgrade --extra dev -o requirements.lock
+	$(COMPILE) pyproject.toml --constraint requirements.lock --extra functions \
+	  $(addprefix --no-emit-package ,$(LEFT_OUT)) -o images/functions/requirements.lock
+	$(COMPILE) pyproject.toml --constraint requirements.lock -o images/sidecar/requirements.lock
+	$(COMPILE) images/development/requirements.in --constraint requirements.lock -o images/development/requirements.lock
+	@$(MAKE) --no-print-directory .venv/ready
+	$(BIN)/python -m scripts.licences
+
+.PHONY: audit
+audit: .venv/ready ## ask osv.dev for known vulnerabilities of all pinned packages
+	@sh scripts/audit.sh
 
 .PHONY: clean
 clean: ## remove the virtual environment and caches (not the embedded edition's data)

@@ -2,7 +2,7 @@
 # Build the images with docker, podman or buildah. Called by `make images`.
 #   IMAGE_PREFIX    registry and path in front of /functions, /sidecar (sync-functions)
 #   IMAGE_TAG       their tag (the project's version)
-#   PYTHON_IMAGE    the base image, if not python:3.11-slim
+#   PYTHON_IMAGE    the base image, if not python:3.11-slim; with @sha256:... exactly that one
 #   IMAGES          which ones (functions sidecar; "development" is the third)
 #   CONTAINER_TOOL  docker, podman or buildah, whether or not another one works too
 set -eu

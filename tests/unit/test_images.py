@@ -85,5 +85,23 @@ def test_images_are_built_with_a_tool_that_works(tools: dict[str, int], chosen: 
         assert ("no daemon answers" if tools else "No tool") in done.stderr
 
 
+def test_a_base_image_may_be_given_by_its_digest(tmp_path: Path) -> None:
+    """As `make images PYTHON_IMAGE=...` hands it on, every image is built on exactly that one."""
+    docker = tmp_path / "docker"
+    docker.write_text('#!/bin/sh\necho "docker $*"\n', encoding="utf-8")
+    docker.chmod(0o755)
+    base = "python:3.11-slim@sha256:" + "0a" * 32
+    done = subprocess.run(
+        ["make", "images", f"PYTHON_IMAGE={base}", "IMAGES=functions sidecar development"],
+        cwd=ROOT, env={"PATH": f"{tmp_path}:{os.defpath}"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    builds = [line for line in done.stdout.splitlines() if line.startswith("docker build")]
+    assert len(builds) == 3
+    assert all(f"--build-arg PYTHON_IMAGE={base}" in build for build in builds)
+    for dockerfile in ROOT.glob("images/*/Dockerfile"):
+        bases = re.findall(r"^FROM (\S+)", dockerfile.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(bases) == {"${PYTHON_IMAGE}"}
+
+
 def _found(program: str) -> Path:
     return next(path for folder in os.defpath.split(":") if (path := Path(folder, program)).exists())
