@@ -58,8 +58,8 @@ class Environment(Struct, frozen=True):
 class Connector(Struct, frozen=True):
     """A connector as a package of the index, the name of its program, and the folder of its virtual environment.
 
-    `advice` is for the user if there is no such package; `as_wheel`: it must not be built, which would run its code
-    before anything of it is known.
+    `advice` is for the user if the index lacks it; `as_wheel`: it must not be built, which would run its code before
+    anything of it is known.
     """
 
     name: str
