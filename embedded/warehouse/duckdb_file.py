@@ -4,7 +4,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import duckdb  # noqa: TID251 - the one place
@@ -16,7 +16,16 @@ IDLE_SECONDS = 0.2
 PATIENCE_SECONDS = 60.0
 """How long a use waits for another program to close the file; the sidecar waits for its answer far longer."""
 _PAUSE_SECONDS = 0.1
-_MEMORY = "1GB"
+MEMORY_BYTES = 10**9
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "memory_limit": f"{MEMORY_BYTES}B",
+    # Where they fit, a checkpoint would join the new rows' group with those before it: up to 2,048 rows of a megabyte
+    # come into memory at once, beyond any limit, and are written again. vacuum.py allows it.
+    "max_vacuum_tasks": 0,
+}
+_LOG_BYTES = 16 * 1000**2
+"""Opening the file reads all of its log: a tenth of a second for so much."""
 
 _ABOUT_TABLES = (
     duckdb.BinderException,
@@ -50,11 +59,21 @@ class TableError(SyncError):
 
 
 class DatabaseFile:
-    """One connection for all threads, one user at a time. DuckDB lets one process write, or many read."""
+    """One connection for all threads, one user at a time. DuckDB lets one process write, or many read.
 
-    def __init__(self, path: Path, scratch: Path, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    `tidy` is called before the file is closed because nobody uses it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        scratch: Path,
+        tidy: Callable[["Connection"], None],
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self.path = path
         self._scratch = scratch
+        self._tidy = tidy
         self._patience_seconds = patience_seconds
         self._lock = threading.RLock()
         self._connection: Connection | None = None
@@ -92,9 +111,22 @@ class DatabaseFile:
                     connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+            # DuckDB's own checkpoint, within COMMIT, leaves the log of a new table as it is.
+            if self._log_bytes() > _LOG_BYTES:
+                self._maintain(_checkpoint)
+
+    def finish(self) -> None:
+        """Bring the log into the file, and close it. Another program may hold it: then the log stays beside it."""
+        with self._lock:
+            if self._connection is None and self._log_bytes():
+                with contextlib.suppress(duckdb.Error):
+                    self._connection = self._open()
+            self._maintain(self._tidy)
+            self._maintain(_checkpoint)
+            self.close()
 
     def close(self) -> None:
-        """Close the file; the next use opens it again."""
+        """Close the file; the next use opens it again. What its log holds stays there."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()
@@ -107,10 +139,7 @@ class DatabaseFile:
         began, is_reported = time.monotonic(), False
         while True:
             try:
-                connection = duckdb.connect(
-                    str(self.path), config={"autoinstall_known_extensions": False, "memory_limit": _MEMORY}
-                )
-                break
+                return self._open()
             except (duckdb.IOException, duckdb.ConnectionException) as exc:
                 if not _is_taken(exc):
                     raise
@@ -123,6 +152,11 @@ class DatabaseFile:
                     is_reported = True
                     _log.warning("%s is open in another program; writing waits until it is closed there.", self.path)
                 time.sleep(_PAUSE_SECONDS)
+
+    def _open(self) -> Connection:
+        connection = duckdb.connect(str(self.path), config=_CONFIG)
+        # One for every idle moment would make a group of a few rows each time; COMMIT makes one per 16 MB of the log.
+        connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute("SET temp_directory = ?", [str(self._scratch)])
         # Quadratic in the expressions: with 2,000 columns it takes longer than all the rest.
@@ -138,8 +172,29 @@ class DatabaseFile:
 
     def _close_if_idle(self) -> None:
         with self._lock:
-            if threading.current_thread() is self._timer:  # else the file was used while this waited for the lock
-                self.close()
+            if threading.current_thread() is not self._timer:
+                return  # the file was used while this waited for the lock
+            self._maintain(self._tidy)
+            self.close()
+
+    def _maintain(self, work: Callable[[Connection], None]) -> None:
+        """Work on the open file. A failure is no request's: the rows are stored, in the log."""
+        try:
+            if self._connection is not None:
+                work(self._connection)
+        except duckdb.Error as exc:
+            _log.warning("The warehouse's log cannot be brought into its file yet: %s", _reason(exc))
+            self.close()  # after some errors the database is unusable until it is opened again
+
+    def _log_bytes(self) -> int:
+        try:
+            return self.path.with_name(f"{self.path.name}.wal").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+
+def _checkpoint(connection: Connection) -> None:
+    connection.execute("CHECKPOINT")
 
 
 def _is_taken(exc: duckdb.Error) -> bool:

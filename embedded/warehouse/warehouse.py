@@ -10,6 +10,7 @@ from embedded.warehouse.duckdb_file import PATIENCE_SECONDS, DatabaseFile, Table
 from embedded.warehouse.lines import Read, line_blocks
 from embedded.warehouse.registry import quote
 from embedded.warehouse.spool import Spool, remove_leftovers
+from embedded.warehouse.vacuum import vacuum
 
 
 class Warehouse:
@@ -24,7 +25,7 @@ class Warehouse:
         self._folder = self.path.with_name(f"{self.path.name}.spool")
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_leftovers(self._folder)
-        self._file = DatabaseFile(self.path, self._folder, patience_seconds=patience_seconds)
+        self._file = DatabaseFile(self.path, self._folder, vacuum, patience_seconds)
         self.wsgi = WarehouseApp(token, self._save)
 
     def tables(self) -> list[str]:
@@ -46,8 +47,8 @@ class Warehouse:
             return rows
 
     def close(self) -> None:
-        """Close the file. A later request would open it again: stop the server first."""
-        self._file.close()
+        """Close the file, whole by itself. A later request would open it again: stop the server first."""
+        self._file.finish()
 
     def _save(self, request: BulkRequest, read: Read) -> BulkResult:
         """Store a body. If none of its rows can be stored, the table stays as it is, in every mode."""
