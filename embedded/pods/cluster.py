@@ -162,11 +162,18 @@ class LocalCluster:
         self._claim.close()
 
     def _forget_payloads(self) -> None:
-        """Delete configurations and Secrets; the rest of the pods is for the next sweep."""
+        """Delete the pods' own copies of what they were given, and the Secrets of those that succeeded.
+
+        The others are for the next sweep: a read that was stopped is started again from its Secret.
+        """
+        unfinished: set[str] = set()
         for folder in pod_dir.pods(self._pods):
             with suppress(OSError):
                 delete_tree(folder.root / "volumes")
-        self._secrets.remove_orphans(set())
+            pod = folder.read()
+            if pod is not None and not pod.is_ending and pod.status.phase != "Succeeded":
+                unfinished.add(pod.uid)
+        self._secrets.remove_orphans(unfinished)
 
     def _exists(self, name: str, uid: str) -> bool:
         pod = self.get_pod(name)

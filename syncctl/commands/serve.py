@@ -34,7 +34,8 @@ OwnImages = Annotated[
 def serve(home: Home, port: Port = DEFAULT_PORT, image: OwnImages = None) -> None:
     """Run everything on this machine, without Kubernetes: functions, Postgres, warehouse, connectors.
 
-    Connectors are installed at their first use. Data stays in the home folder. Ctrl-C stops it all.
+    Connectors are installed at their first use. Data stays in the home folder. Ctrl-C stops it all;
+    reads go on at the next start.
 
     Examples:
 

@@ -76,3 +76,26 @@ def test_a_transient_error_is_tried_again_and_a_config_error_is_not(quick: Editi
     assert (never["state"], never["failure"]["kind"], never["attempts"]) == ("FAILED", "config_error", [])
     assert never["failure"]["origin"] == "user"
     quick.idle()
+
+
+@pytest.mark.fault(243)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_read_goes_on_when_the_edition_is_started_again(tmp_path: Path, number: signal.Signals) -> None:
+    """After Ctrl-C, a service manager's stop, or a kill: by itself, to every row; then no Secret is left."""
+    images = {"case/flaky": python(HERE / "flaky_connector.py")}
+    home = tmp_path / "home"
+    with edition_process(home, images, SYNCCTL_TASK_RETRY_PAUSE_SECONDS="0") as first:
+        task_id = _start(first, tmp_path / "runs", "pauses", "stopped_")
+        wait_for(lambda: _emitted(first, task_id), 60, "a first row")
+        first.process.send_signal(number)
+        first.process.wait(60)
+    assert not list((home / "pods/pods").glob("*/volumes")) or number is signal.SIGKILL
+    with edition_process(home, images, SYNCCTL_TASK_RETRY_PAUSE_SECONDS="0") as second:
+        task = second.finish(task_id)
+        assert (task["state"], task["attempt"]) == ("SUCCESS", 2), task
+        assert [one["kind"] for one in task["attempts"]] == [
+            "node_lost" if number is signal.SIGKILL else "node_shutdown"
+        ]
+        assert second.rows("SELECT count(*), count(DISTINCT id) FROM stopped_plants") == [(ROWS, ROWS)]
+        second.idle()
+        assert not list((home / "pods/secrets").iterdir())
