@@ -20,6 +20,8 @@ SETTINGS = {
     "unix_socket_directories": "",
     "max_connections": "50",
     "shared_buffers": "32MB",
+    # The default is a gigabyte, on the disk of one machine; a crash's recovery reads it.
+    "max_wal_size": "128MB",
     # A saved state means that its rows are not sent again, so a commit must outlive a crash of the server
     # (synchronous_commit=off loses its last moments) and of the machine (fsync=off may lose all).
     "fsync": "on",

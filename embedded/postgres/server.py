@@ -28,7 +28,7 @@ from embedded.postgres.data_dir import DATABASE, ROLE
 log = logging.getLogger(__name__)
 
 START_SECONDS = 90  # crash recovery comes before the first connection
-_RESTART_SECONDS = 1.0
+_RESTART_SECONDS, _MOST_RESTART_SECONDS = 1.0, 60.0
 
 
 class Postgres:
@@ -99,7 +99,8 @@ def _start_server(data: Path, programs: Programs) -> "tuple[_ServerProcess, int]
             port: int = probe.getsockname()[1]
         settings = binaries.arguments({**SETTINGS, "port": str(port)})
         command = ("postgres", "-D", HERE, *settings)
-        server = _ServerProcess(partial(programs.spawn, data, *command, on_orphaned=signal.SIGINT))
+        spawn = partial(programs.spawn, data, *command, on_orphaned=signal.SIGINT)
+        server = _ServerProcess(spawn, partial(_is_ready, data), programs.log)
         try:
             if _is_ready(data, server.process):
                 server.is_serving = True
@@ -135,18 +136,25 @@ class _ServerProcess:
 
     process: subprocess.Popen[bytes]
 
-    def __init__(self, spawn: Callable[[], subprocess.Popen[bytes]]) -> None:
-        self._spawn = spawn
+    def __init__(
+        self,
+        spawn: Callable[[], subprocess.Popen[bytes]],
+        is_ready: Callable[[subprocess.Popen[bytes]], bool],
+        log_file: Path,
+    ) -> None:
+        self._spawn, self._is_ready, self._log_file = spawn, is_ready, log_file
         self._lock = threading.Lock()
-        self._is_stopped = self.is_serving = False
+        self._stopped = threading.Event()
+        self.is_serving = False
         started: Future[None] = Future()
-        threading.Thread(target=self._run, args=(started,), name="postgres", daemon=True).start()
+        self.thread = threading.Thread(target=self._run, args=(started,), name="postgres", daemon=True)
+        self.thread.start()
         started.result()
 
     def stop(self) -> None:
         """End the server for good."""
         with self._lock:
-            self._is_stopped = True
+            self._stopped.set()
         for number, seconds in STOP_SIGNALS:
             self.process.send_signal(number)
             with suppress(subprocess.TimeoutExpired):
@@ -162,10 +170,38 @@ class _ServerProcess:
         started.set_result(None)
         while True:
             code = self.process.wait()
-            if self._is_stopped or not self.is_serving:
+            if self._stopped.is_set() or not self.is_serving:
                 return
-            log.error("Postgres ended on its own (code %d); starting it again.", code, extra={"action": "postgres"})
-            time.sleep(_RESTART_SECONDS)  # the dead server's own processes need a moment to notice
+            self._restart(f"Postgres ended on its own (code {code})")
+
+    def _restart(self, why: str) -> None:
+        """Try until it serves, or is to stop. The dead server's own processes need a moment to notice."""
+        pause = _RESTART_SECONDS
+        while True:
+            _log_event(logging.ERROR, f"{why}; starting it again in {pause:g} seconds. See {self._log_file}.")
+            if self._stopped.wait(pause):
+                return
+            why = self._try()
+            if not why:
+                _log_event(logging.INFO, "Postgres is back.")
+                return
+            pause = min(pause * 2, _MOST_RESTART_SECONDS)
+
+    def _try(self) -> str:
+        """Start it; return why it does not serve, "" if it does."""
+        try:
             with self._lock:
-                if not self._is_stopped:
+                if not self._stopped.is_set():
                     self.process = self._spawn()
+            while not self._stopped.is_set():
+                with suppress(StoreUnavailable):  # its recovery may take longer than a first start may
+                    if self._is_ready(self.process):
+                        return ""
+                    break
+        except OSError as exc:
+            return f"Postgres cannot be started ({exc.strerror})"
+        return f"Postgres ended while starting (code {self.process.returncode})"
+
+
+def _log_event(level: int, sentence: str) -> None:
+    log.log(level, "%s", sentence, extra={"action": "postgres"})

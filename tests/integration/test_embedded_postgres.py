@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ import pytest
 
 from common.errors import Conflict, StoreUnavailable
 from embedded.postgres import binaries, wheel
+from embedded.postgres import server as postgres_server
 from embedded.postgres.server import Postgres
 
 ROOT = Path(__file__).parents[2]
@@ -244,6 +246,53 @@ def test_server_outlives_the_thread_that_started_it(folder: Path) -> None:
         wait_until(lambda: not Path(f"/proc/self/task/{thread.native_id}").exists())  # later than join()
         assert ask(server.url, "SELECT n FROM t") == "1"
         assert "shutdown" not in (folder / "postgres.log").read_text().partition("ready to accept")[2]
+
+
+@pytest.mark.fault(244)
+@pytest.mark.parametrize("damaged", ["postgres.log", "data/PG_VERSION"])
+def test_a_server_that_cannot_start_again_is_tried_until_it_can(
+    folder: Path, damaged: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At growing pauses, whether its process cannot be made or ends at once; its return is logged."""
+    monkeypatch.setattr(postgres_server, "_RESTART_SECONDS", 0.125)
+    monkeypatch.setattr(postgres_server, "_MOST_RESTART_SECONDS", 0.5)
+    caplog.set_level("INFO")
+    with Postgres.start(folder) as server:
+        away = (folder / damaged).rename(folder / "away")
+        (folder / damaged).mkdir()
+        server_of(folder).kill()
+        wait_until(lambda: caplog.text.count("starting it again in") >= 5)
+        pauses = re.findall(r"starting it again in (\S+) seconds", caplog.text)
+        assert pauses[:5] == ["0.125", "0.25", "0.5", "0.5", "0.5"]
+        (folder / damaged).rmdir()
+        away.rename(folder / damaged)
+        wait_until(lambda: "Postgres is back." in caplog.text)
+        assert ask(server.url, "SELECT n FROM t") == "1"
+        caplog.clear()
+        server_of(folder).kill()
+        wait_until(lambda: "Postgres is back." in caplog.text)
+        assert "starting it again in 0.125 seconds" in caplog.text
+
+
+@pytest.mark.fault(244)
+def test_a_stop_does_not_wait_for_a_server_that_cannot_start(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The pause ends with it, and nothing is started afterwards."""
+    monkeypatch.setattr(postgres_server, "_RESTART_SECONDS", 600.0)
+    server = Postgres.start(folder)
+    server_of(folder).kill()
+    wait_until(lambda: "starting it again in 600 seconds" in caplog.text)
+    server.stop()
+    server._server.thread.join()
+    with Postgres.start(folder) as again:
+        assert ask(again.url, "SELECT n FROM t") == "1"
+
+
+def test_the_servers_log_of_changes_stays_small(folder: Path) -> None:
+    """As large as the database of one machine needs it."""
+    with Postgres.start(folder) as server:
+        assert ask(server.url, "SHOW max_wal_size") == "128MB"
 
 
 def test_lost_password_is_replaced(folder: Path) -> None:
