@@ -1,8 +1,10 @@
 """Rows and upserts (docs/reference/contract.md B) against a real Postgres."""
 
 import functools
+import re
 import ssl
 import threading
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -86,6 +88,46 @@ def test_eight_starters_at_once_make_the_tables_once(empty_database: TestDatabas
     assert empty_database.rows("SELECT version FROM syncctl_migration") == [
         {"version": version} for version in queries.migrations()
     ]
+
+
+@pytest.mark.fault(245)
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"state": "FAILED"},
+        {"state": "FAILED", "before_id": "t30", "before_time": datetime(2026, 1, 1, tzinfo=UTC)},
+        {"command": "discover"},
+        {"command": "discover", "state": "SUCCESS"},
+        {"sync_id": "rare"},
+        {},
+    ],
+    ids=str,
+)
+def test_a_page_of_tasks_reads_no_more_than_it_shows(database: TestDatabase, wanted: dict[str, Any]) -> None:
+    """Among months of tasks, also by what few of them are: Postgres goes through an index, and sorts nothing."""
+    database.rows(
+        "INSERT INTO syncctl_task (task_id, command, sync_id, storage_key, package, version, pod_name, request_hash, state,"
+        " created_at) SELECT 't' || n, CASE WHEN n % 5000 = 7 THEN 'discover' ELSE 'read' END,"
+        " CASE WHEN n % 5000 = 9 THEN 'rare' ELSE 's' || n % 20 END, '', 'p', '1', 'pod' || n, 'h',"
+        " CASE WHEN n % 5000 = 3 THEN 'FAILED' ELSE 'SUCCESS' END, '2026-01-01'::timestamptz - n * interval '1 minute'"
+        " FROM generate_series(1, 20000) AS n"
+    )
+    database.rows("ANALYZE syncctl_task")
+    nothing: dict[str, Any] = {
+        "sync_id": "",
+        "state": "",
+        "command": "",
+        "before_id": "",
+        "before_time": None,
+        "limit": 51,
+    }
+    with Database(database.url) as db:
+        listing = "EXPLAIN (ANALYZE, TIMING OFF) " + queries.load("queries.sql")["list_tasks"]
+        plan = "\n".join(row["QUERY PLAN"] for row in db.transact(lambda db: db.execute(listing, **nothing | wanted)))
+    assert "Index Scan" in plan
+    assert "Seq Scan" not in plan
+    passed_over = [int(count) for count in re.findall(r"Rows Removed by Filter: (\d+)", plan)]
+    assert sum(passed_over) < 50, plan
 
 
 def test_a_sidecar_makes_no_tables(empty_database: TestDatabase) -> None:
