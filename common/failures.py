@@ -80,7 +80,7 @@ class FailurePolicy(Struct, frozen=True):
     advice: str
 
 
-_AGAIN = "Start the task again: it goes on from the last saved state."
+_AGAIN = "Start the task again; a read goes on from its last saved state."
 _SOURCE, _DESTINATION, _PLATFORM, _USER = (
     FailureOrigin.SOURCE,
     FailureOrigin.DESTINATION,
@@ -105,7 +105,7 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
     FailureKind.SOURCE_KILLED: _stays(
         _SOURCE, "Raise SYNCCTL_SOURCE_MEMORY_LIMIT if it needs much, and start it again."
     ),
-    FailureKind.OUT_OF_MEMORY: _stays(_SOURCE, "Raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read fewer streams at once."),
+    FailureKind.OUT_OF_MEMORY: _stays(_SOURCE, "Raise SYNCCTL_SOURCE_MEMORY_LIMIT, or give a read fewer streams."),
     FailureKind.STALLED: _stays(
         _SOURCE, "Raise SYNCCTL_STALL_TIMEOUT_SECONDS if the source may be silent so long; else start it again."
     ),
@@ -149,21 +149,21 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
     FailureKind.IMAGE_ACCESS: _stays(_USER, "Give the tasks' service account imagePullSecrets for this registry."),
     FailureKind.IMAGE_UNUSABLE: _stays(_USER, "The image has to have a POSIX shell (sh), and AIRBYTE_ENTRYPOINT."),
     FailureKind.SIDECAR_KILLED: _may_pass(_PLATFORM, _AGAIN),
-    FailureKind.SIDECAR_MEMORY: _may_pass(_PLATFORM, "Read fewer streams at once."),
+    FailureKind.SIDECAR_MEMORY: _may_pass(_PLATFORM, "Give a read fewer streams."),
     FailureKind.SIDECAR_FAILED: _stays(_PLATFORM, "Look at the pod's sidecar's log, and at the functions' settings."),
     FailureKind.SIDECAR_SILENT: _may_pass(_PLATFORM, _AGAIN),
     FailureKind.POSTGRES_AWAY: _may_pass(
-        _PLATFORM, "Check that task pods reach Postgres (SYNCCTL_SIDECAR_DATABASE_URL). " + _AGAIN
+        _PLATFORM, "Check that Postgres runs, and on a cluster that task pods reach it (SYNCCTL_SIDECAR_DATABASE_URL). " + _AGAIN
     ),
     FailureKind.POSTGRES_REFUSED: _stays(
         _PLATFORM, "Grant the database user of task pods what docs/how-to/operate.md lists, then start the task again."
     ),
     FailureKind.POSTGRES_LOGIN: _may_pass(
-        _PLATFORM, "Correct user and password in SYNCCTL_SIDECAR_DATABASE_URL, then start the task again."
+        _PLATFORM, "Correct user and password in SYNCCTL_SIDECAR_DATABASE_URL (default: SYNCCTL_DATABASE_URL), then start the task again."
     ),
     FailureKind.STATE_LOST: _stays(_PLATFORM, "Nothing is lost: the next read begins from the state before this one."),
-    FailureKind.TASK_TIMEOUT: _stays(_USER, "Raise SYNCCTL_TASK_TIMEOUT_HOURS, or read fewer streams at once."),
-    FailureKind.CANCELLED: _stays(_USER, "Start the task again if it was not meant: it goes on from the saved state."),
+    FailureKind.TASK_TIMEOUT: _stays(_USER, "Raise SYNCCTL_TASK_TIMEOUT_HOURS, or give a read fewer streams."),
+    FailureKind.CANCELLED: _stays(_USER, "Start the task again if it was not meant; a read goes on from its saved state."),
 }
 
 

@@ -71,7 +71,7 @@ def too_long(seconds: float) -> str:
 def silent(seconds: float) -> str:
     return (
         f"sidecar has not reported for {span(seconds)} and was stopped: it hangs, or cannot reach Postgres "
-        f"(SYNCCTL_SIDECAR_DATABASE_URL)."
+        f"(on a cluster: SYNCCTL_SIDECAR_DATABASE_URL)."
     )
 
 

@@ -224,7 +224,7 @@ def _from_network(error: Exception) -> SyncError:
         )
     reason = getattr(cause, "strerror", None) or text or "the connection broke"
     return StoreUnavailable(
-        f"Postgres cannot be reached ({reason}); check SYNCCTL_DATABASE_URL and that the server runs."
+        f"Postgres cannot be reached ({reason}); check that the server runs, and SYNCCTL_DATABASE_URL where it is set."
     )
 
 
@@ -245,7 +245,7 @@ def _from_server(fields: object) -> SyncError:
     if code == "57014":
         return TimedOut(f"Postgres gave up on a statement: {message}.")
     if code.startswith("28") or (code in _POOLERS and _LOGIN_WORDS.search(message)):
-        return LoginRefused(f"Postgres refuses our login ({message}); check SYNCCTL_DATABASE_URL.")
+        return LoginRefused(f"Postgres refuses our login ({message}); check SYNCCTL_DATABASE_URL where it is set.")
     if code.startswith(("08", "53", "57", "58", "XX")):
         return StoreUnavailable(f"Postgres cannot serve us: {message}.")
     return StoreError(code, message)

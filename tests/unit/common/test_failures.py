@@ -25,6 +25,16 @@ def test_every_kind_says_whose_fault_it_is_and_what_to_do(kind: FailureKind) -> 
     assert all(value not in {"", None} for value in shown.values())
 
 
+_OF_READS = {FailureKind.INCOMPLETE, FailureKind.ROWS_REFUSED, FailureKind.STATE_LOST}
+
+
+@pytest.mark.parametrize("kind", sorted(set(FailureKind) - _OF_READS))
+def test_advice_about_states_and_streams_names_the_read(kind: FailureKind) -> None:
+    """A spec, a check and a discovery end by the same kinds, and have neither."""
+    advice = POLICIES[kind].advice
+    assert "a read" in advice or not re.search(r"states?\b|streams?\b", advice)
+
+
 def test_a_sentence_gives_its_advice_once() -> None:
     """An installer's message may have it already, and more than it."""
     name, advice = FailureKind.IMAGE_NAME, "heck the image's name and tag"
@@ -63,4 +73,4 @@ def test_a_connector_s_own_word_and_its_exit_code_map_to_kinds() -> None:
 def test_a_sentence_says_what_happened_and_then_what_to_do() -> None:
     """For the caller's tables, which have one text."""
     text = Failure(FailureKind.OUT_OF_MEMORY, "source ran out of memory at 2Gi.").sentence
-    assert text == "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read fewer streams at once."
+    assert text == "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or give a read fewer streams."

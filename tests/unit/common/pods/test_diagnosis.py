@@ -225,7 +225,7 @@ def test_source_out_of_memory():
         verdict = seen(pod(phase, source=oom, sidecar=sidecar), after)
         assert verdict.failure.policy.origin is FailureOrigin.SOURCE
         assert verdict.reason == (
-            "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read fewer streams at once."
+            "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or give a read fewer streams."
         )
         assert not verdict.clean_end
 
