@@ -1,5 +1,6 @@
 """The edition on one machine: Postgres, the warehouse, pods as processes, all functions on one port, the sweep."""
 
+import logging
 import secrets
 import signal
 import socket
@@ -29,6 +30,8 @@ _SWEEP_SECONDS = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Report = Callable[[str], None]
+
+_log = logging.getLogger(__name__)
 
 
 class Edition:
@@ -124,15 +127,17 @@ class Edition:
 
     def _settings(self, bulker_url: str, bulker_token: str) -> Settings:
         data_plane = _read_or_make(self.home / "data-plane", lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
+        brought = {
+            "SYNCCTL_BULKER_URL": bulker_url,
+            "SYNCCTL_BULKER_AUTH_TOKEN": bulker_token,
+            "SYNCCTL_BULKER_ANY_NUMBER": "true",
+            "SYNCCTL_RAW_AUTH_TOKENS": self.token,
+            "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
+        }
+        for sentence in settings.without_effect(brought):
+            _log.warning("%s", sentence)
         return settings.settings(
-            {
-                "SYNCCTL_DATABASE_URL": self.database_url,
-                "SYNCCTL_BULKER_URL": bulker_url,
-                "SYNCCTL_BULKER_AUTH_TOKEN": bulker_token,
-                "SYNCCTL_BULKER_ANY_NUMBER": "true",
-                "SYNCCTL_RAW_AUTH_TOKENS": self.token,
-                "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
-            },
+            brought | {"SYNCCTL_DATABASE_URL": self.database_url},
             defaults={
                 "SYNCCTL_DATA_PLANE": data_plane,
                 # A pod is Pending while its connector is installed, which may take minutes.

@@ -1,13 +1,36 @@
 """The environment of the one-machine edition, and the functions' settings in it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from common.settings import Settings
+from common import setting_sources
+from common.setting_sources import CONFIG_FILE
+from common.settings import Settings, variable
 from embedded.connectors import published
 
 _NOT_FOR_FUNCTIONS = frozenset({"SYNCCTL_HOME", "SYNCCTL_CONNECTORS", published.SETTING, "SYNCCTL_TOKEN"})
+_VARIABLES_ONLY = _NOT_FOR_FUNCTIONS | {"SYNCCTL_URL", "SYNCCTL_HTTP_PORT"}
+"""What is needed before the file is read, or by the command line, which does not read it."""
+_OF_CLUSTERS = frozenset(
+    map(
+        variable,
+        (
+            "events_without_token",
+            "kubernetes_client_config",
+            "kubernetes_context",
+            "kubernetes_namespace",
+            "kubernetes_node_selector",
+            "pods_service_account",
+            "source_run_as_root",
+            "container_status_check_seconds",
+            "sweep_seconds",
+            "sweeper_url",
+            "sweep_token",
+            "node_timeout_seconds",
+        ),
+    )
+)
 
 
 def environment() -> dict[str, str]:
@@ -42,10 +65,33 @@ def database_schema() -> str:
 def settings(
     overrides: Mapping[str, str], environ: Mapping[str, str] | None = None, *, defaults: Mapping[str, str]
 ) -> Settings:
-    """Return the functions' settings: `defaults`, the user's SYNCCTL_* variables over them, `overrides` over both."""
-    given = {
-        name: value
-        for name, value in (environment() if environ is None else environ).items()
-        if name.startswith("SYNCCTL_") and name not in _NOT_FOR_FUNCTIONS
+    """Return the functions' settings: `defaults`, the user's file and variables over them, `overrides` over all."""
+    environ = _of_functions(environment() if environ is None else environ)
+    given, _ = setting_sources.read(environ, _known())
+    missing = {name: value for name, value in defaults.items() if name not in given}
+    return Settings.load(missing | environ | dict(overrides))
+
+
+def without_effect(overrides: Collection[str], environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return a sentence for each setting that the user has given and the edition does not use."""
+    environ = environment() if environ is None else environ
+    given, _ = setting_sources.read(_of_functions(environ), _known())
+    sentences = []
+    for name in sorted(given):
+        if name in overrides:
+            sentences.append(f"{name} has no effect here: the embedded edition brings its own.")
+        elif name in _OF_CLUSTERS:
+            sentences.append(f"{name} has no effect here: it is for Kubernetes.")
+        elif name in _VARIABLES_ONLY and not environ.get(name):
+            sentences.append(f"{name} has no effect in {CONFIG_FILE}: set it as a variable of the environment.")
+    return sentences
+
+
+def _of_functions(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value for name, value in environ.items() if name.startswith("SYNCCTL_") and name not in _NOT_FOR_FUNCTIONS
     }
-    return Settings.load(dict(defaults) | given | dict(overrides))
+
+
+def _known() -> list[str]:
+    return [variable(field) for field in Settings.model_fields]

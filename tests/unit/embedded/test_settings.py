@@ -29,3 +29,34 @@ def test_a_blank_url_makes_no_database(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_url_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SYNCCTL_DATABASE_URL", raising=False)
     assert settings.own_database_url() == ""
+
+
+@pytest.mark.fault(246)
+def test_the_file_comes_before_the_edition_s_defaults(tmp_path: Path) -> None:
+    """And a variable before both."""
+    (tmp_path / "syncctl.env").write_text(
+        "SYNCCTL_DATA_PLANE=mine\nSYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS=77\nSYNCCTL_TASK_RETRIES=5\n"
+    )
+    defaults = {"SYNCCTL_DATA_PLANE": "host", "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": "1800"}
+    environ = {"SYNCCTL_CONFIG_PATH": str(tmp_path), "SYNCCTL_TASK_RETRIES": "1"}
+    found = settings.settings({}, environ, defaults=defaults)
+    assert (found.data_plane, found.container_init_timeout_seconds, found.task_retries) == ("mine", 77, 1)
+    assert settings.settings({}, {}, defaults=defaults).data_plane == "host"
+
+
+@pytest.mark.fault(246)
+def test_what_has_no_effect_is_named(tmp_path: Path) -> None:
+    """What the edition brings itself, what is for a cluster, and what the file cannot give."""
+    (tmp_path / "syncctl.env").write_text(
+        "SYNCCTL_BULKER_URL=http://bulker\nSYNCCTL_KUBERNETES_NAMESPACE=n\nSYNCCTL_HTTP_PORT=1\nSYNCCTL_HOME=/tmp\n"
+        "SYNCCTL_TASK_RETRIES=5\n"
+    )
+    environ = {"SYNCCTL_CONFIG_PATH": str(tmp_path), "SYNCCTL_SWEEP_SECONDS": "5", "SYNCCTL_HOME": "/home"}
+    found = settings.without_effect({"SYNCCTL_BULKER_URL"}, environ)
+    assert [sentence.partition(":")[0] for sentence in found] == [
+        "SYNCCTL_BULKER_URL has no effect here",
+        "SYNCCTL_HTTP_PORT has no effect in syncctl.env",
+        "SYNCCTL_KUBERNETES_NAMESPACE has no effect here",
+        "SYNCCTL_SWEEP_SECONDS has no effect here",
+    ]
+    assert settings.without_effect({"SYNCCTL_BULKER_URL"}, {"SYNCCTL_HTTP_PORT": "1"}) == []
