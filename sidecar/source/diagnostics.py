@@ -1,8 +1,6 @@
 """The connector's log lines, errors and last lines: what every command keeps beside its results."""
 
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -13,16 +11,14 @@ from common.protocol import causes
 from common.protocol.messages import DECODE_ERRORS, TRACES, Control, Trace, TraceError
 from sidecar.report.log_shipper import LogShipper
 from sidecar.source import lenient, levels
+from sidecar.source.last_lines import LINE_CHARACTERS, LastLines, short
 from sidecar.source.lines import TooLong
 from sidecar.source.log_messages import LogBuffer
 from sidecar.source.pipes import End
 from sidecar.source.salvage import BadLine, Fault
 
-_LAST_LINES = 12
 _MALFORMED_LOGGED = 20
 _QUOTED_CHARACTERS = 200
-_LINE_CHARACTERS = 2000
-"""How much of a line the reason of a failure may quote; the log has more of it."""
 _SIGNALS = range(129, 160)
 """Exit codes of processes that a signal ended."""
 _STDERR_LINE_BYTES = 64 * 1024
@@ -47,7 +43,7 @@ class SourceDiagnostics:
         self._error_line = ""
         self._package = package
         self._logs = logs
-        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._last_lines = LastLines(logs.redact)
         self._stderr_rest = b""
         self._pending_logs = LogBuffer()
 
@@ -106,7 +102,7 @@ class SourceDiagnostics:
             _ = trace.status
         except DECODE_ERRORS:
             self.count_malformed("a TRACE message of an unknown shape")
-            if kind := _trace_kind(raw):
+            if kind := lenient.trace_kind(raw):
                 self.unreadable_trace(kind, "its shape is unknown")
             return None
         if error := trace.error:
@@ -114,7 +110,7 @@ class SourceDiagnostics:
             self.error_kind = self.error_kind or failures.of_trace(error.failure_type, error.sentence)
             # The first one is the cause; later ones are summaries.
             if error.stream is None and not self._error:
-                self._error = _short(self._logs.redact(error.sentence))
+                self._error = short(self._logs.redact(error.sentence))
         elif trace.kind not in TRACES:
             self.count_malformed("a TRACE message of the unknown type", trace.type)
         return trace
@@ -134,7 +130,7 @@ class SourceDiagnostics:
     def on_bad_line(self, line: BadLine) -> None:
         """Log noise as it is; of a line that may hold a row log only a description."""
         if line.fault is Fault.NOISE:
-            self._log_lines([levels.of_line(line.text[:_LINE_CHARACTERS]) or "ERROR"], [line.text])
+            self._log_lines([levels.of_line(line.text[:LINE_CHARACTERS]) or "ERROR"], [line.text])
         elif line.fault is Fault.BROKEN:
             kind = f"a {line.envelope.type} message" if line.envelope.type else "a line"
             self.count_malformed(f"{kind} that cannot be read ({line.why})")
@@ -180,8 +176,8 @@ class SourceDiagnostics:
             killed = exit_code is not None and exit_code in _SIGNALS
             return f"{known} (it ended with exit code {exit_code})" if killed else known
         code = "an unknown exit code" if exit_code is None else f"exit code {exit_code}"
-        if self._last_said:
-            return f"The connector ended with {code}. It last said:\n{self._last_said}"
+        if last := self._last_lines.text:
+            return f"The connector ended with {code}. It last said:\n{last}"
         nothing = "nothing that could be used (the log tells what)" if self.malformed_lines else "nothing"
         return f"The connector ended with {code} and printed {nothing}."
 
@@ -218,7 +214,8 @@ class SourceDiagnostics:
     @property
     def refusal(self) -> str:
         """Why a check was refused that gives no reason; "" if the connector printed nothing at all."""
-        said = f"The connector refused the configuration. It last said:\n{self._last_said}" if self._last_said else ""
+        last = self._last_lines.text
+        said = f"The connector refused the configuration. It last said:\n{last}" if last else ""
         return self.error or self.fatal or self._error_line or said
 
     def explained(self, text: str) -> str:
@@ -228,18 +225,10 @@ class SourceDiagnostics:
     @property
     def last_line(self) -> str:
         """The last line logged, for a source that went silent."""
-        return self._redacted_lines[-1] if self._last_lines else ""
-
-    @property
-    def _redacted_lines(self) -> list[str]:
-        return [_short(self._logs.redact(text)) for text in self._last_lines]
-
-    @property
-    def _last_said(self) -> str:
-        return "\n".join(self._redacted_lines).strip()
+        return self._last_lines.last
 
     def _cause(self, text: str) -> str:
-        return _short(self._logs.redact(causes.of_traceback(text)))
+        return short(self._logs.redact(causes.of_traceback(text)))
 
     def _log_error(self, error: TraceError) -> None:
         self._log_lines(["ERROR"], [error.sentence])
@@ -254,22 +243,4 @@ class SourceDiagnostics:
     def _append(self, levels: list[str], texts: list[str]) -> None:
         """Log lines (at least one), and keep the last of them: redacted only once they are asked for."""
         self._logs.log_all(levels, texts, self._package)
-        last = texts[-_LAST_LINES:]
-        if max(map(len, last)) > _LINE_CHARACTERS:
-            last = [_short(self._logs.redact(text)) for text in last]
-        self._last_lines.extend(last)
-
-
-def _trace_kind(raw: bytes) -> str:
-    """Return the kind of a TRACE of an unknown shape; "" if not even that can be read."""
-    try:
-        found = msgspec.json.decode(lenient.readable(raw), type=dict[str, Any])
-    except DECODE_ERRORS:
-        return ""
-    named = str(found.get("type")).upper()
-    there = (kind for kind in ("ERROR", "STREAM_STATUS") if found.get(kind.lower()) is not None)
-    return named if named in TRACES else next(there, "")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LINE_CHARACTERS else f"{text[:_LINE_CHARACTERS]} ..."
+        self._last_lines.add(texts)

@@ -5,8 +5,12 @@ kept becomes U+FFFD or null. Never used for rows, states or configurations, whic
 """
 
 import json
+from typing import Any
+
+import msgspec
 
 from common import nesting
+from common.protocol.messages import DECODE_ERRORS, TRACES
 
 
 def readable(raw: bytes) -> bytes:
@@ -23,3 +27,14 @@ def mended(line: bytes) -> bytes:
     except (ValueError, RecursionError):
         return b""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+
+
+def trace_kind(raw: bytes) -> str:
+    """Return the kind of a TRACE of an unknown shape; "" if not even that can be read."""
+    try:
+        found = msgspec.json.decode(readable(raw), type=dict[str, Any])
+    except DECODE_ERRORS:
+        return ""
+    named = str(found.get("type")).upper()
+    there = (kind for kind in ("ERROR", "STREAM_STATUS") if found.get(kind.lower()) is not None)
+    return named if named in TRACES else next(there, "")
