@@ -143,7 +143,14 @@ class _Task:
 
     def _make_consumer(self, diagnostics: SourceDiagnostics) -> ReadConsumer | SingleResult:
         if self._settings.command is not Command.READ:
-            return SingleResult(self._settings.command, diagnostics, self._redactor, self._keep_config, self._publish)
+            return SingleResult(
+                self._settings.command,
+                diagnostics,
+                self._redactor,
+                self._keep_config,
+                self._publish,
+                expects_exit_code=bool(self._settings.exit_code_file),
+            )
         try:
             catalog = catalogs.decode_catalog(self._settings.file("catalog"))
         except messages.DECODE_ERRORS as error:

@@ -30,6 +30,11 @@ _CONTENTS: dict[str, msgspec.json.Decoder[Any]] = {
 """The content without which a result is unusable."""
 _PASSED, _SHOWN_PASS = "SUCCEEDED", "SUCCESS"
 """A passed check in the protocol, and in the caller's table."""
+_GOOD = {
+    Command.SPEC: "The specification came",
+    Command.CHECK: "The check passed",
+    Command.DISCOVER: "The catalog came",
+}
 _TEXT_CHARACTERS = 2000
 
 
@@ -43,9 +48,11 @@ class SingleResult:
         redactor: Redactor,
         keep_config: KeepConfig,
         publish: Callable[[Outcome], None] = lambda _: None,
+        *,
+        expects_exit_code: bool = False,
     ) -> None:
         self._command, self._keep_config, self._publish = command, keep_config, publish
-        self._diagnostics = diagnostics
+        self._diagnostics, self._expects_exit_code = diagnostics, expects_exit_code
         self._redactor = redactor
         self._lines, self._joiner = LineReader(record_bytes=LINE_BYTES), LineJoiner()
         self._found: Raw = MISSING
@@ -67,7 +74,7 @@ class SingleResult:
         return 0.0
 
     def settle(self, end: End, insist: Callable[[], None]) -> Outcome:
-        """Return the outcome: a result counts whatever else was printed before or after it.
+        """Return the outcome: a result counts whatever else was printed before or after it, but not over a bad exit.
 
         `insist` brings a changed configuration to Postgres, or tells why it cannot.
         """
@@ -76,7 +83,33 @@ class SingleResult:
             self._on_message(message)
         self._diagnostics.drain_logs()
         insist()
-        return self._without_result(end) if self._found == MISSING else self._with_result()
+        if self._found == MISSING:
+            return self._without_result(end)
+        found = self._with_result()
+        return self._spoiled(found, end) if found.state is TaskState.SUCCESS and self._ended_badly(end) else found
+
+    def _ended_badly(self, end: End) -> bool:
+        """Return whether the exit speaks against a good result; that of a stopped connector does not, and is logged."""
+        if end.stopped or end.stalled_seconds:
+            self._diagnostics.log("WARN", "The connector was stopped after its result, which counts all the same.")
+            return False
+        return self._expects_exit_code if end.exit_code is None else end.exit_code != 0
+
+    def _spoiled(self, found: Outcome, end: End) -> Outcome:
+        """Return the failure of a task whose result was good. The result is kept, and the reason names both signs."""
+        code = "without an exit code (it was killed)" if end.exit_code is None else f"with exit code {end.exit_code}"
+        known, last = self._diagnostics.error or self._diagnostics.fatal, self._diagnostics.last_said
+        words = f": {known}" if known else f". It last said:\n{last}" if last else "."
+        reason = f"{_GOOD[self._command]}, but then the connector ended {code}{words}"
+        return msgspec.structs.replace(
+            found,
+            state=TaskState.FAILED,
+            reason=reason,
+            description=self._prefix + reason,
+            check_status=str(TaskState.FAILED),
+            failure=Failure(self._diagnostics.kind(end), reason),
+            provisional=unexplained(end),
+        )
 
     def _with_result(self) -> Outcome:
         if self._command is Command.CHECK:
@@ -150,14 +183,17 @@ class SingleResult:
         elif end.exit_code == 0 and not self._diagnostics.error and not self._diagnostics.fatal:
             reason = f"The connector ended without its {_EXPECTED[self._command]} message. {reason}"
             kind = FailureKind.NO_RESULT
-        prefix = "" if self._command is Command.DISCOVER else "FAILED: "
         return Outcome(
             TaskState.FAILED,
             reason=reason,
-            description=prefix + reason,
+            description=self._prefix + reason,
             failure=Failure(kind, reason),
             provisional=unexplained(end),
         )
+
+    @property
+    def _prefix(self) -> str:
+        return "" if self._command is Command.DISCOVER else "FAILED: "
 
     def _checked(self) -> Outcome:
         passed = msgspec.json.decode(self._found, type=ConnectionStatus).status == _PASSED

@@ -164,13 +164,18 @@ _STATEMENTS = {  # for a result, and without one
 
 
 def _save_result(db: Database, task: Task, outcome: Outcome) -> None:
-    """Write a result, or why there is none, into the caller's table. A parameter that a statement lacks is ignored."""
+    """Write a result, or why there is none, into the caller's table. A parameter that a statement lacks is ignored.
+
+    A result of a task that failed all the same is written with the reason beside it.
+    """
     if task.command is Command.READ:
         return
     found = without_nul(outcome.result) if outcome.result is not None else None
-    text = clean(outcome.description)
+    is_check = task.command is Command.CHECK
+    text = clean(outcome.description) if is_check or outcome.state is not TaskState.SUCCESS else ""
+    status = outcome.check_status if is_check else str(outcome.state)
     db.run(
         _STATEMENTS[task.command][found is None],
         package=task.package, version=task.version, storage_key=task.storage_key, started_at=task.started_at,
-        specs=found, catalog=found, status=clean(outcome.check_status), description=text, error=text,
+        specs=found, catalog=found, status=clean(status), description=text, error=text,
     )  # fmt: skip

@@ -182,9 +182,10 @@ WHERE :command = 'discover' AND package = :package AND version = :version AND ke
   AND timestamp >= to_timestamp(:started_at) AND status <> 'RUNNING';
 
 -- name: save_spec
--- A newer run's specification replaces an older one or an error; an older run's does not.
+-- A newer run's specification replaces an older one or an error; an older run's does not. The error beside it: the
+-- connector did not end well.
 INSERT INTO source_spec (package, version, specs, timestamp, error)
-VALUES (:package, :version, :specs::jsonb, to_timestamp(:started_at), '')
+VALUES (:package, :version, :specs::jsonb, to_timestamp(:started_at), :error)
 ON CONFLICT ON CONSTRAINT source_spec_pkey
 DO UPDATE SET specs = excluded.specs, timestamp = excluded.timestamp, error = excluded.error
 WHERE source_spec.specs IS NULL OR source_spec.timestamp <= excluded.timestamp;
@@ -215,7 +216,7 @@ WHERE source_check.timestamp < excluded.timestamp;
 -- name: save_catalog
 -- Never over a later run's; RUNNING may be the console's own word, by its own clock.
 INSERT INTO source_catalog (package, version, key, catalog, status, description, timestamp)
-VALUES (:package, :version, :storage_key, :catalog::jsonb, 'SUCCESS', '', to_timestamp(:started_at))
+VALUES (:package, :version, :storage_key, :catalog::jsonb, :status, :description, to_timestamp(:started_at))
 ON CONFLICT ON CONSTRAINT source_catalog_pkey
 DO UPDATE SET catalog = excluded.catalog, status = excluded.status, description = excluded.description,
               timestamp = excluded.timestamp

@@ -176,8 +176,8 @@ class SourceDiagnostics:
             killed = exit_code is not None and exit_code in _SIGNALS
             return f"{known} (it ended with exit code {exit_code})" if killed else known
         code = "an unknown exit code" if exit_code is None else f"exit code {exit_code}"
-        if last := self._last_lines.text:
-            return f"The connector ended with {code}. It last said:\n{last}"
+        if self.last_said:
+            return f"The connector ended with {code}. It last said:\n{self.last_said}"
         nothing = "nothing that could be used (the log tells what)" if self.malformed_lines else "nothing"
         return f"The connector ended with {code} and printed {nothing}."
 
@@ -214,8 +214,7 @@ class SourceDiagnostics:
     @property
     def refusal(self) -> str:
         """Why a check was refused that gives no reason; "" if the connector printed nothing at all."""
-        last = self._last_lines.text
-        said = f"The connector refused the configuration. It last said:\n{last}" if last else ""
+        said = f"The connector refused the configuration. It last said:\n{self.last_said}" if self.last_said else ""
         return self.error or self.fatal or self._error_line or said
 
     def explained(self, text: str) -> str:
@@ -226,6 +225,11 @@ class SourceDiagnostics:
     def last_line(self) -> str:
         """The last line logged, for a source that went silent."""
         return self._last_lines.last
+
+    @property
+    def last_said(self) -> str:
+        """The last lines logged, "" without any."""
+        return self._last_lines.text
 
     def _cause(self, text: str) -> str:
         return short(self._logs.redact(causes.of_traceback(text)))

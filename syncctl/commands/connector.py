@@ -109,6 +109,8 @@ def show_check(output: Output, task: Task) -> ExitCode:
     """Show the connector's verdict on its configuration; return the exit code that it means."""
     result = msgspec.json.decode(task.result, type=CheckResult)
     good = result.status in _SUCCEEDED and task.state == TaskState.SUCCESS
+    if result.status in _SUCCEEDED and not good:
+        result = CheckResult(task.state, task.reason)  # the connector ended badly after it
     output.print(": ".join(filter(None, [result.status, result.message or task.reason])), "green" if good else "red")
     return ExitCode.SUCCESS if good else exit_code(task) or ExitCode.FAILED
 

@@ -60,9 +60,40 @@ def test_a_result_is_there_while_its_connector_lingers(sidecar: SidecarProcess, 
         wait_for(lambda: connector.rows(SHOWN[command]), what="the result")
         assert connector.rows("SELECT task_id FROM syncctl_result") == [{"task_id": TASK}]
         assert sidecar.ours["state"] == "RUNNING"
-        connector.end(exit_code=1)
+        connector.end()
         assert connector.rows(SHOWN[command])
     assert sidecar.ours["state"] == "SUCCESS"
+
+
+WITHDRAWN = {
+    "spec": "SELECT error AS text FROM source_spec WHERE specs IS NOT NULL",
+    "check": "SELECT description AS text FROM source_check WHERE status = 'FAILED'",
+    "discover": "SELECT description AS text FROM source_catalog WHERE status = 'FAILED' AND catalog IS NOT NULL",
+}
+
+
+@pytest.mark.fault(251)
+@pytest.mark.parametrize("own_tables", [True, False])
+@pytest.mark.parametrize(("command", "message"), [("spec", SPEC), ("check", PASSED), ("discover", CATALOG)])
+def test_the_exit_still_counts(
+    sidecar: SidecarProcess, database: TestDatabase, command: str, message: Any, *, own_tables: bool
+) -> None:
+    """The row that showed the result then says that the connector did not end well, and why; the result is kept."""
+    if own_tables:
+        database.rows("UPDATE syncctl_task SET command = :c, storage_key = 'k'", c=command)
+    else:
+        database.rows("DROP TABLE syncctl_result, syncctl_task CASCADE")
+    with _lingering(sidecar, command) as connector:
+        connector.print(message)
+        wait_for(lambda: connector.rows(SHOWN[command]), what="the result")
+        connector.print({"type": "LOG", "log": {"level": "FATAL", "message": "the lock is gone"}})
+        connector.end(exit_code=1)
+    sidecar.sweep()
+    [row] = database.rows(WITHDRAWN[command])
+    assert row["text"].endswith(", but then the connector ended with exit code 1: the lock is gone")
+    if own_tables:
+        assert (sidecar.ours["state"], sidecar.ours["reason"]) == ("FAILED", row["text"].removeprefix("FAILED: "))
+        assert database.rows("SELECT task_id FROM syncctl_result") == [{"task_id": TASK}]
 
 
 @pytest.mark.parametrize("own_tables", [True, False])

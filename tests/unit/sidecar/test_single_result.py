@@ -24,12 +24,17 @@ GOOD: dict[Command, Any] = {
 }
 
 
-def _settle(folder: Path, command: Command, *messages: Any, exit_code: int = 0, **config: str) -> Outcome:
+def _settle(
+    folder: Path, command: Command, *messages: Any, exit_code: int | None = 0, end: End | None = None,
+    expects_exit_code: bool = True, **config: str,
+) -> Outcome:  # fmt: skip
     logs = InProcessSidecar(folder, "http://127.0.0.1:9", catalog()).logs
     secrets = redaction.of_config(json.dumps(config).encode())
-    results = SingleResult(command, SourceDiagnostics("p", logs), secrets, lambda _: None)
+    results = SingleResult(
+        command, SourceDiagnostics("p", logs), secrets, lambda _: None, expects_exit_code=expects_exit_code
+    )
     results.on_stdout(lines(messages))
-    return results.settle(End(exit_code=exit_code), lambda: None)
+    return results.settle(end or End(exit_code=exit_code), lambda: None)
 
 
 def _result(command: Command, content: Any) -> dict[str, Any]:
@@ -67,9 +72,60 @@ def test_a_check_without_a_status_still_says_why(tmp_path: Path, status: Any) ->
 @pytest.mark.parametrize("command", GOOD)
 def test_an_empty_result_takes_no_good_one_s_place(tmp_path: Path, command: Command) -> None:
     """The last that has content counts."""
-    outcome = _settle(tmp_path, command, _result(command, GOOD[command]), _result(command, None), exit_code=1)
+    outcome = _settle(tmp_path, command, _result(command, GOOD[command]), _result(command, None))
     assert outcome.state == "SUCCESS"
     assert json.loads(outcome.result or b"") == GOOD[command]
+
+
+FIRST = {
+    Command.SPEC: "FAILED: The specification came",
+    Command.CHECK: "FAILED: The check passed",
+    Command.DISCOVER: "The catalog came",
+}
+
+
+@pytest.mark.fault(251)
+@pytest.mark.parametrize("command", GOOD)
+@pytest.mark.parametrize(
+    ("exit_code", "after", "why", "kind"),
+    [
+        (1, [trace_error("The key is wrong")], "with exit code 1: The key is wrong", "source_error"),
+        (1, [log("The disk is full", "FATAL")], "with exit code 1: The disk is full", "source_error"),
+        (3, [log("Closing.")], "with exit code 3. It last said:\nClosing.", "source_exit"),
+        (137, [], "with exit code 137.", "source_killed"),
+        (None, [], "without an exit code (it was killed).", "source_killed"),
+    ],
+)
+def test_a_bad_exit_spoils_a_good_result(
+    tmp_path: Path, command: Command, exit_code: int | None, after: list[Any], why: str, kind: str
+) -> None:
+    """The reason has both signs, the result is kept, and the sweep may know better why the connector ended so."""
+    outcome = _settle(tmp_path, command, _result(command, GOOD[command]), *after, exit_code=exit_code)
+    assert (outcome.state, outcome.provisional) == ("FAILED", True)
+    assert outcome.description == f"{FIRST[command]}, but then the connector ended {why}"
+    assert outcome.failure is not None
+    assert outcome.failure.kind == kind
+    assert outcome.failure.message == outcome.reason
+    assert json.loads(outcome.result or b"") == GOOD[command]
+
+
+@pytest.mark.parametrize("end", [End(exit_code=143, stopped=True), End(stopped=True), End(stalled_seconds=9.0)])
+def test_an_end_from_outside_spoils_no_result(tmp_path: Path, end: End) -> None:
+    """A connector that was stopped, or lingered for too long, has not spoken against its answer."""
+    assert _settle(tmp_path, Command.CHECK, _result(Command.CHECK, GOOD[Command.CHECK]), end=end).state == "SUCCESS"
+
+
+def test_without_an_exit_code_file_none_is_missed(tmp_path: Path) -> None:
+    """Another controller's pod writes none."""
+    message = _result(Command.CHECK, GOOD[Command.CHECK])
+    assert _settle(tmp_path, Command.CHECK, message, end=End(), expects_exit_code=False).state == "SUCCESS"
+
+
+def test_a_refused_check_keeps_its_own_reason(tmp_path: Path) -> None:
+    """Many connectors end with another code than 0 then."""
+    answer = _result(Command.CHECK, {"status": "FAILED", "message": "no access"})
+    outcome = _settle(tmp_path, Command.CHECK, answer, exit_code=1)
+    assert (outcome.state, outcome.reason, outcome.provisional) == ("FAILED", "no access", False)
 
 
 @pytest.mark.parametrize(

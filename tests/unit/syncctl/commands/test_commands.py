@@ -113,13 +113,15 @@ def test_words_of_a_connector_end_before_ours_begin(server: FakeDeployment) -> N
         ("SUCCESS", {"status": "SUCCEEDED", "message": None}, 0, "SUCCEEDED"),
         ("FAILED", {"status": "FAILED", "message": "bad [/] key"}, 1, "FAILED: bad [/] key"),
         ("SUCCESS", {"status": "FAILED", "message": "bad key"}, 1, "FAILED: bad key"),
+        ("FAILED", {"status": "SUCCEEDED", "message": "fine"}, 1, "FAILED: it then ended with exit code 1"),
     ],
 )
 def test_check_exits_with_the_verdict(
     server: FakeDeployment, config: str, state: str, result: dict[str, Any], code: int, shown: str
 ) -> None:
     """A connector that says FAILED fails the command, whatever became of the task."""
-    server.courses["check"] = [task("check", state, "check", result=result)]
+    reason = "" if state == "SUCCESS" else "it then ended with exit code 1"
+    server.courses["check"] = [task("check", state, "check", reason=reason, result=result)]
     done = run(server.url, "check", IMAGE, "--config", config)
     assert (done.code, done.out) == (code, shown + "\n")
     (request,) = server.asked("/check")
