@@ -12,17 +12,13 @@ from msgspec import Struct
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _DIGITS = len(str(_MOST))
-_STEPS = (9, 4)
-"""In every so-many-th byte alone a long number still shows as a few digits in a row: the wider step costs less, the
-narrower one takes few other things for it.
-"""
 _NAME_CHARACTERS = 100
 
-_AS_ZERO = bytes.maketrans(b"123456789", b"0" * 9)
-_AS_VALUE = bytes.maketrans(b"123456789 \t\r-", b"0" * 9 + b"::::")
-_LONG_INTEGER = b":" + b"0" * _DIGITS
-_SAMPLES = tuple((step, b"0" * (_DIGITS // step)) for step in _STEPS)
-_INTEGER = re.compile(rb"[: \t\r-]([0-9]+)")
+_LARGE = re.compile(rb":\s*+[0-9-][0-9]*+(?:(?<=[0-9]{19})|[.0-9]*+[eE]\+?[0-9]{3})")
+"""A member's number with so many digits before its point, or in its exponent, that it may be too large. With fewer in
+its exponent, one beyond a double has as many before its point. Most colons cost one look at the byte behind them.
+"""
+_FITS = re.compile(rb":\s*-?([0-9]{19})(?![0-9.eE])")
 
 
 class _Unfit(Struct, frozen=True):
@@ -32,20 +28,14 @@ class _Unfit(Struct, frozen=True):
 
 
 def may_overflow(block: bytes) -> bool:
-    """Return whether rows have a number of too many digits, as far as that shows without reading them as JSON.
+    """Return whether rows may have a number that is too large, as far as that shows without reading them as JSON."""
+    return any(not _fits(block, found.start()) for found in _LARGE.finditer(block))
 
-    It looks at a part of the bytes first: most blocks have no number that is as long.
-    """
-    if any(digits not in block[::step].translate(_AS_ZERO) for step, digits in _SAMPLES):
-        return False
-    values = block.translate(_AS_VALUE)
-    at = values.find(_LONG_INTEGER)
-    while at >= 0:
-        found = _INTEGER.match(block, at)
-        if found is not None and (len(found[1]) > _DIGITS or found[1] > b"%d" % _MOST):
-            return True
-        at = values.find(_LONG_INTEGER, at + _DIGITS)
-    return False
+
+def _fits(block: bytes, at: int) -> bool:
+    """Return whether a member is an integer of as many digits as the largest one of 64 bits, and not above it."""
+    found = _FITS.match(block, at)
+    return found is not None and found[1] <= b"%d" % _MOST
 
 
 def fault(row: bytes) -> str:

@@ -1,6 +1,7 @@
 """Records that reach the table with less than the source had, or not at all: each is counted, and none is lost unsaid."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ HUGE = 10**21
 
 
 def _refuses_huge(bulk: Bulk) -> tuple[int, dict[str, Any]] | None:
-    """Bulker's answer to an integer that 64 bits do not hold: the whole request."""
+    """Bulker's answer to a number that neither 64 bits nor a double hold: the whole request."""
     values = [json.loads(bulk.lines[-1])]
     while values:
         value = values.pop()
         if isinstance(value, dict):
             values += value.values()
-        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+        elif (isinstance(value, int) and not -(2**63) <= value < 2**63) or value in (math.inf, -math.inf):
             return 400, {"error": f"stream consume error: Error getting type of field: {value}"}
     return None
 
@@ -45,6 +46,31 @@ def test_an_integer_that_bulker_cannot_load_costs_one_record(tmp_path: Path, bul
     assert "Bulker takes those of 64 bits" in outcome.reason
     assert (reading.streams["plants"]["stored"], reading.streams["plants"]["refused"]) == (4, 1)
     assert reading.states == {"plants": {"c": 1}}
+
+
+@pytest.mark.fault(252)
+@pytest.mark.parametrize("number", ["1e400", "-1E+309", "18" + "0" * 307 + ".5", "0.1e0000000000000400"])
+def test_a_number_beyond_a_double_costs_one_record(tmp_path: Path, bulker: FakeBulker, number: str) -> None:
+    """As an integer beyond 64 bits; the same digits in a text, and the largest double, are sent."""
+    bulker.on_line = _refuses_huge
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants", incremental=True))
+    kept = [{"id": 1.7976931348623157e308}, {"id": f'x": {number},'}]
+    odd = f'{{"type":"RECORD","record":{{"stream":"plants","data":{{"o":{{"n":{number}}}}}}}}}'
+    reading.feed(*(record("plants", row) for row in kept), odd, state("plants", {"c": 1}, 3))
+    outcome = reading.feed(status("plants", "COMPLETE")).end()
+    assert bulker.rows("plants") == kept
+    assert outcome.state == "PARTIAL"
+    assert "record 3 of stream plants was refused: its o.n is beyond the range of a double" in outcome.reason
+    assert reading.states == {"plants": {"c": 1}}
+
+
+@pytest.mark.parametrize("number", ["1e400", "1" + "0" * 400])
+def test_any_number_is_sent_if_bulker_takes_it(tmp_path: Path, bulker: FakeBulker, number: str) -> None:
+    """Byte for byte."""
+    reading = InProcessSidecar(tmp_path, bulker.url, catalog("plants"), bulker_any_number=True)
+    odd = f'{{"type":"RECORD","record":{{"stream":"plants","data":{{"n":{number}}}}}}}'
+    assert reading.feed(odd, status("plants", "COMPLETE")).end().state == "SUCCESS"
+    assert [line for bulk in bulker.requests for line in bulk.lines] == [f'{{"n":{number}}}'.encode()]
 
 
 def test_a_bulker_that_takes_any_number_gets_it(tmp_path: Path) -> None:

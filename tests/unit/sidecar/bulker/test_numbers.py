@@ -24,9 +24,35 @@ def test_an_integer_beyond_64_bits_is_found(row: str, number: int, pad: int) -> 
     assert numbers.fault(text[pad:].encode())
 
 
+HUGE = ["1e400", "-1e309", "1E+400", "1.5e1000", "1e99999999999999999999", "0.000001e400", "1e000000000309", "0.1E310"]
+
+
+@pytest.mark.parametrize("number", [*HUGE, "1" * 400 + ".0", "-" + "1" * 250 + "e99", "123456789012345678e293"])
+@pytest.mark.parametrize(
+    "row", ['{"n":%s}', '{"n" : %s }', '{"n":\t%s\r,"m":1}', '{"a":["1e400x"],"o":{"p":{"n":%s}}}']
+)
+def test_a_number_beyond_a_double_is_found(row: str, number: str) -> None:
+    """However it is written."""
+    text = row.replace("%s", number).encode()
+    assert numbers.may_overflow(text)
+    assert numbers.may_overflow(b'{"n":"e"}\n' * 3000 + text)
+    assert "is beyond the range of a double" in numbers.fault(text)
+
+
+@pytest.mark.parametrize("hashes", [1, 5000])
+def test_what_looks_like_an_exponent_is_none(hashes: int) -> None:
+    """Hashes have digits around an e, and a colon may stand in a text."""
+    block = b"\n".join([b'{"id":12,"md5":"1e400f5e1230%x","t":"x: 1e40","e":1e308}' % n for n in range(hashes)])
+    assert not numbers.may_overflow(block.replace(b',"e":1e308', b""))
+    assert numbers.may_overflow(block + b'\n{"n":1e400}')
+
+
 @pytest.mark.parametrize(
     "row",
     [
+        *(f'{{"n":{number}}}' for number in ("1.7976931348623157e308", "1e-400", "0e400", "1e0000000001", "-1e+300")),
+        '{"n":["1e400",1e400,{"m":-1e400}]}',
+        '{"n":"1e400","m":"is 1e400, or 1e400}","1e400":":1e400"}',
         *(f'{{"n":{number}}}' for number in (MOST, LEAST, 10**18, -(10**18), 0)),
         '{"n":[LONG,{"m":LONG}]}',
         '{"n":"LONG","t":"it is: LONG"}',
