@@ -4,7 +4,7 @@ A record's bytes pass source/pipes, source/lines, source/decoding, read/stream a
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from common.failures import Failure
 from common.protocol.catalogs import MISSING, Catalog, StreamId
-from common.protocol.messages import Message, Record
+from common.protocol.messages import Message
 from common.store import Outcome
 from sidecar.bulker.client import Bulker
 from sidecar.bulker.upload import CapDeadline
@@ -21,20 +21,19 @@ from sidecar.read.checkpoints import Checkpoints, Save
 from sidecar.read.rejects import Rejects
 from sidecar.read.starts import starts
 from sidecar.read.state_messages import StateMessages
-from sidecar.read.stream import StreamWriter
 from sidecar.read.streams import Streams
 from sidecar.read.trace_messages import TraceMessages
 from sidecar.settings import SidecarSettings
 from sidecar.source import scan
-from sidecar.source.decoding import decode
 from sidecar.source.diagnostics import KeepConfig, SourceDiagnostics
+from sidecar.source.joining import LineJoiner
 from sidecar.source.lines import LineReader, TooLong
 from sidecar.source.pipes import End
 from sidecar.source.salvage import BadLine, Fault
 from sidecar.source.scan import Envelope
 
 _Rows = defaultdict[str | tuple[str, str], list[Raw]]
-"""A block's rows by stream: its name alone if it has no namespace, since making pairs costs."""
+"""Rows by stream: its name alone if it has no namespace, since making pairs costs."""
 
 
 class ReadConsumer:
@@ -50,8 +49,8 @@ class ReadConsumer:
         keep_config: KeepConfig,
         cap_deadline: CapDeadline,
     ) -> None:
-        self._diagnostics, self._keep_config, self._cap_deadline = diagnostics, keep_config, cap_deadline
-        self._redact = redact
+        self._diagnostics, self._redact = diagnostics, redact
+        self._keep_config, self._cap_deadline = keep_config, cap_deadline
         bulker = Bulker(
             settings.bulker_url,
             settings.bulker_auth_token,
@@ -69,7 +68,7 @@ class ReadConsumer:
             redact=redact,
             on_unselected=self._on_unselected,
         )
-        self._lines = LineReader()
+        self._lines, self._joiner = LineReader(), LineJoiner()
         self._checkpoints = Checkpoints(
             self._streams, save, commit_bytes=settings.commit_bytes, commit_seconds=settings.commit_seconds
         )
@@ -106,6 +105,7 @@ class ReadConsumer:
         """
         for block in self._lines.flush():
             self._on_block(block)
+        self._on_messages(self._joiner.flush())
         self._diagnostics.drain_logs()
         why = self._diagnostics.end_reason(end, expects_exit_code=self._expects_exit_code)
         run = self._run(end, Failure(self._diagnostics.kind(end), why))
@@ -154,16 +154,21 @@ class ReadConsumer:
         return result
 
     def _on_block(self, block: bytes | TooLong) -> None:
-        if isinstance(block, TooLong):
-            self._on_too_long(block)
+        if isinstance(block, bytes):
+            self._on_messages(self._joiner.decode(block))
             return
+        self._on_messages(self._joiner.flush())
+        self._on_too_long(block)
+
+    def _on_messages(self, messages: Sequence[Message | BadLine]) -> None:
         rows: _Rows = defaultdict(list)
         logs: list[Raw] = []
-        for message in decode(block):
+        for message in messages:
             record = message.record
             if record is not None and message.type == "RECORD":  # type: ignore[union-attr] # a record has a message
                 if not (record.meta is record.file is record.file_reference):  # one of them is not MISSING
-                    record_extras.take(record, self._stream_of(record), self._redact)
+                    stream = self._streams.find(StreamId(record.stream, record.namespace))
+                    record_extras.take(record, stream, self._redact)
                 rows[record.stream if record.namespace is None else (record.stream, record.namespace)].append(
                     record.data
                 )
@@ -189,9 +194,6 @@ class ReadConsumer:
             if stream.account.refused > before:
                 self._rejects.log_last(stream)
         rows.clear()
-
-    def _stream_of(self, record: Record) -> StreamWriter:
-        return self._streams.find(StreamId(record.stream, record.namespace))
 
     def _on_message(self, message: Message) -> None:
         if message.record is not None:

@@ -1,6 +1,7 @@
 """Blocks of lines to messages: a whole block at once, or line by line if one line of it is bad."""
 
 import io
+from collections.abc import Sequence
 
 from common import nesting
 from common.protocol.messages import DECODE_ERRORS, Message
@@ -10,19 +11,23 @@ _LONG_BLOCK_BYTES = 1024 * 1024
 """Larger than any chunk: such a block holds a long line, which is not worth a copy."""
 
 
-def decode(block: bytes) -> list[Message] | list[Message | BadLine]:
+def decode(block: bytes) -> Sequence[Message | BadLine]:
     """Return all messages of a block of whole lines, in order; blank lines are left out.
 
     A block that is not one message a line is taken line by line, so that the result does not depend on how the output
     was cut into blocks: the decoder itself ignores line ends.
     """
+    messages = decode_plain(block)
+    return [message for line in block.split(b"\n") for message in decode_line(line)] if messages is None else messages
+
+
+def decode_plain(block: bytes) -> list[Message] | None:
+    """Return the messages of a block of whole lines; None if it is not one message a line."""
     try:
         messages = decoder.decode_lines(block)
     except DECODE_ERRORS:
         messages = []
-    if _is_plain(block, len(messages)):
-        return messages
-    return [message for line in block.split(b"\n") for message in decode_line(line)]
+    return messages if _is_plain(block, len(messages)) else None
 
 
 def _is_plain(block: bytes, count: int) -> bool:

@@ -1,70 +1,108 @@
-"""Messages over several lines: some connectors print a result as JSON for people."""
+"""Messages over several lines: some connectors print JSON for people."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from common.protocol.messages import Message
 from sidecar.source import scan
-from sidecar.source.decoding import decode
+from sidecar.source.decoding import decode_plain
 from sidecar.source.lines import LINE_BYTES
-from sidecar.source.salvage import BadLine
+from sidecar.source.salvage import MESSAGE_TYPES, BadLine, Fault, decode_line
 
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
-_TYPES = frozenset({"RECORD", "STATE", "LOG", "TRACE", "CONTROL", "SPEC", "CATALOG", "CONNECTION_STATUS"})
+_PAYLOADS = frozenset({"RECORD", "STATE", "CONTROL"})
+"""Messages of which no piece may get into a log: rows, states, configurations."""
+_PIECE = re.compile(rb'\s*["{}\[\]]|.*[,{}\[\]]\s*$', re.DOTALL)
+"""A line that may be a part of JSON for people, and not one of a traceback behind it."""
 
 
 class LineJoiner:
     """Join the lines of an object that one line opens and a later one closes.
 
-    If that is no message, or a whole message comes before its end, the lines count one by one.
+    If that is no message, or another one begins before its end, the lines count one by one; but those of a message that
+    is known by its type are refused as one.
     """
 
     def __init__(self) -> None:
         self._held: list[bytes] = []
         self._depth = self._size = 0
 
-    def decode(self, block: bytes) -> Iterator[Message | BadLine]:
+    def decode(self, block: bytes) -> Sequence[Message | BadLine]:
         """Return the messages of a block of whole lines, in order; lines of an open object are held back."""
-        if not self._held:
-            messages = decode(block)
-            if all(isinstance(message, Message) for message in messages):
-                yield from messages
-                return
-        for line in block.split(b"\n"):
-            yield from self._take(line)
+        if not self._held and (messages := decode_plain(block)) is not None:
+            return messages
+        return [message for line in block.split(b"\n") for message in self._take(line)]
 
-    def flush(self) -> Iterator[Message | BadLine]:
-        """Return what the lines that are held back are one by one."""
+    def flush(self) -> list[Message | BadLine]:
+        """Return what the lines are that are held back."""
         held, self._held, self._depth, self._size = self._held, [], 0, 0
-        for line in held:
-            yield from decode(line + b"\n")
+        return _one_by_one(held) if held else []
 
-    def _take(self, line: bytes) -> Iterator[Message | BadLine]:
-        if not self._held and not (scan.opens(line) and _rise(line) > 0):
-            yield from decode(line + b"\n")
-            return
-        if self._held and (whole := _whole(line)):
-            yield from self.flush()
-            yield from whole
-            return
+    def _take(self, line: bytes) -> Sequence[Message | BadLine]:
+        messages = decode_line(line)
+        if not messages:
+            return []
+        before = self.flush() if self._held and self._is_apart(line, messages) else []
+        rise = _rise(line) if self._held or _may_open(line, messages) else 0
+        if not self._held and rise <= 0:
+            return [*before, *messages]
         self._held.append(line)
-        self._depth += _rise(line)
+        self._depth += rise
         self._size += len(line)
-        if self._depth > 0 and self._size <= LINE_BYTES:
-            return
-        joined = decode(b" ".join(self._held) + b"\n") if self._depth == 0 else []
-        if [message for message in joined if isinstance(message, Message) and message.type in _TYPES]:
-            self._held, self._size = [], 0
-            yield from joined
-        else:
-            yield from self.flush()
+        return before if self._depth > 0 and self._has_room() else [*before, *self._close()]
+
+    def _is_apart(self, line: bytes, messages: Sequence[Message | BadLine]) -> bool:
+        """Return whether a line is none of the object that is held: it is its own message, or JSON forbids it there."""
+        first, last = scan.bare(line)[:1], self._held[-1].rstrip()[-1:]
+        if len(self._held) == 1 and last == b"{":
+            return first not in {b'"', b"}"}
+        if first == b"{" and last not in {b"[", b",", b":"}:
+            return True
+        return first not in {b'"', b"[", b"]", b"}"} and _has_type(messages)
+
+    def _has_room(self) -> bool:
+        """Return whether to go on: not long for what shows no type, since its lines wait for the log."""
+        if self._size <= scan.SCAN_BYTES:
+            return True
+        before = self._size - len(self._held[-1])
+        known = before > scan.SCAN_BYTES or scan.read(b"\n".join(self._held)).type in MESSAGE_TYPES
+        return known and self._size <= LINE_BYTES
+
+    def _close(self) -> Sequence[Message | BadLine]:
+        joined = b"\n".join(self._held)
+        messages = decode_line(joined) if self._depth == 0 else []
+        if not messages or not _has_type(messages):
+            return self.flush()
+        self._held, self._depth, self._size = [], 0, 0
+        if any(message.record for message in messages):
+            # No line feed is within a string, and none may get into a row.
+            messages = decode_line(joined.replace(b"\n", b" "))
+        return messages
 
 
-def _whole(line: bytes) -> list[Message]:
-    """Return the messages of a line that is complete in itself."""
-    messages = decode(line + b"\n") if scan.opens(line) else []
-    found = [message for message in messages if isinstance(message, Message) and message.type in _TYPES]
-    return found if len(found) == len(messages) else []
+def _has_type(messages: Sequence[Message | BadLine]) -> bool:
+    """Return whether text is one or more messages, readable or not; words before them do not matter."""
+    kinds = [message.type if isinstance(message, Message) else message.envelope.type for message in messages]
+    noise = [isinstance(message, BadLine) and message.fault is Fault.NOISE for message in messages]
+    return not all(noise) and all(kind in MESSAGE_TYPES or words for kind, words in zip(kinds, noise, strict=True))
+
+
+def _one_by_one(held: list[bytes]) -> list[Message | BadLine]:
+    """Return the lines of an object that does not end: a message by its type, and the words behind it."""
+    bad = decode_line(b"\n".join(held))[0]
+    if len(held) == 1 or not isinstance(bad, BadLine) or bad.envelope.type not in MESSAGE_TYPES:
+        return [message for line in held for message in decode_line(line)]
+    hidden = bad.envelope.type in _PAYLOADS
+    rest = (message for line in held[1:] if not (hidden and _PIECE.match(line)) for message in decode_line(line))
+    return [bad, *(message for message in rest if isinstance(message, BadLine) and message.fault is Fault.NOISE)]
+
+
+def _may_open(line: bytes, messages: Sequence[Message | BadLine]) -> bool:
+    """Return whether a line may be the first of several, by what it is alone; words may stand before the object."""
+    [first, *more] = messages
+    if more or not isinstance(first, BadLine):
+        return False
+    return first.fault is Fault.BROKEN or (first.fault is Fault.NOISE and line.rstrip()[-1:] == b"{")
 
 
 def _rise(line: bytes) -> int:

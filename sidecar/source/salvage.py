@@ -18,7 +18,10 @@ from common.protocol.messages import DECODE_ERRORS, Message
 from sidecar.source import lenient, scan
 from sidecar.source.scan import Envelope
 
+MESSAGE_TYPES = frozenset({"RECORD", "STATE", "LOG", "TRACE", "CONTROL", "SPEC", "CATALOG", "CONNECTION_STATUS"})
 _START = re.compile(rb'\{\s*"type"\s*:')
+_OTHER_START = re.compile(rb'\{\s*"(?:record|state|log|trace|control|spec|catalog|connectionStatus)"\s*:\s*\{')
+"""Of a message whose type comes last."""
 _STARTS_TRIED = 8
 _LENIENT_KINDS = frozenset({"TRACE", "LOG", "CONNECTION_STATUS"})
 """Messages that are words for people. Never rows, states or configurations, which stay as they came."""
@@ -95,13 +98,43 @@ def _other_json(line: bytes, error: Exception | None) -> list[Message | BadLine]
 
 def _glued(line: bytes, _error: Exception | None) -> list[Message | BadLine]:
     """Take both parts of `42%|####   |{"type":"LOG","log":{}}`: a whole message behind something else."""
-    for start in islice(_START.finditer(line, 1), _STARTS_TRIED):
+    for start in _starts(line, 1):
         try:
-            whole = _read(line[start.start() :])
+            whole = _read(line[start:])
         except DECODE_ERRORS:
             continue
-        return [*decode_line(line[: start.start()]), *whole]
+        # Else it may be a part of the message that the line begins with: a trace has a type, too.
+        if all(message.type in MESSAGE_TYPES for message in whole) or (line[:1] != b"{" and _START.match(line, start)):
+            return [*decode_line(line[:start]), *whole]
     return []
+
+
+def _surrounded(line: bytes, _error: Exception | None) -> list[Message | BadLine]:
+    """Take the message and both sides of `got {"type":"LOG","log":{}} now`; a record between words is refused."""
+    found: list[Message | BadLine] = []
+    end = 0
+    for start in () if line[:1] == b"{" else sorted(_starts(line)):
+        if start < end or not (behind := scan.object_end(line, start)):
+            continue
+        try:
+            whole = _read(line[start:behind])
+        except DECODE_ERRORS:
+            continue
+        if all(message.type in MESSAGE_TYPES and message.record is None for message in whole):
+            found += [*_between(line[end:start]), *whole]
+            end = behind
+    return [*found, *_between(line[end:])] if found else []
+
+
+def _between(words: bytes) -> list[Message | BadLine]:
+    text = words.strip()
+    return (_noise(text, None) or _broken(text, None)) if text else []
+
+
+def _starts(line: bytes, least: int = 0) -> list[int]:
+    """Return where on a line a message may begin."""
+    found = [islice(pattern.finditer(line, least), _STARTS_TRIED) for pattern in (_START, _OTHER_START)]
+    return [start.start() for starts in found for start in starts]
 
 
 def _mended(line: bytes, _error: Exception | None) -> list[Message | BadLine]:
@@ -121,12 +154,18 @@ def _noise(line: bytes, error: Exception | None) -> list[Message | BadLine]:
     plain = _without_nuls(line)
     start = _START.search(plain)
     found = scan.read(plain[start.start() :]) if start else Envelope()
-    if found.is_record or _RECORD_TYPE.search(plain):
+    named = _NEEDED_TYPE.search(plain)
+    if found.is_record or (named and named[1] == b"RECORD") or (start and _RECORD_MEMBER.search(plain)):
         return [BadLine(Fault.BROKEN, _reason(line, error), envelope=_as_record(found))]
+    if named:
+        # Lost, it would change what the run counts as: a state is not saved, or an error not known.
+        kind = named[1].decode()
+        found = found if found.type == kind else Envelope(kind)
+        return [BadLine(Fault.BROKEN, _reason(line, error), envelope=found, state=line if kind == "STATE" else b"")]
     return [BadLine(Fault.NOISE, "not JSON", line.decode("utf-8", "replace"))]
 
 
-_RECORD_TYPE = re.compile(rb'"type"\s*:\s*"RECORD"')
+_NEEDED_TYPE = re.compile(rb'"type"\s*:\s*"(RECORD|STATE|TRACE)"')
 
 
 def _broken(line: bytes, error: Exception | None) -> list[Message | BadLine]:
@@ -145,6 +184,7 @@ SALVAGERS: tuple[Callable[[bytes, Exception | None], list[Message | BadLine]], .
     _other_shape,
     _other_json,
     _glued,
+    _surrounded,
     _mended,
     _noise,
     _broken,

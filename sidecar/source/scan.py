@@ -69,6 +69,17 @@ def read(line: bytes) -> Envelope:
     return _of(found)
 
 
+def object_end(line: bytes, start: int) -> int:
+    """Return the position behind the object that begins at a position; 0 if the line ends before it does."""
+    depth = 0
+    for token in _TOKEN.finditer(line, start):
+        mark = token[3]
+        depth += (mark in {b"{", b"["}) - (mark in {b"}", b"]"})
+        if depth <= 0:
+            return token.end()
+    return 0
+
+
 def _of(found: dict[tuple[str, str], str]) -> Envelope:
     kind = found.get(("", "type"), "")
     if not kind and ("", "record") in found:
