@@ -25,7 +25,7 @@ from sidecar.settings import SidecarSettings
 from sidecar.shutdown import Shutdown
 from sidecar.single_result import SingleResult
 from sidecar.source.diagnostics import SourceDiagnostics
-from sidecar.source.pipes import PipeEvent, Pipes
+from sidecar.source.pipes import PipeEvent, PipeReplaced, Pipes
 
 _FLUSH_SECONDS = 5.0
 """How long the final row waits for the log lines before it."""
@@ -83,8 +83,7 @@ class _Task:
         try:
             outcome = self._consume()
         except SyncError as error:
-            kind = FailureKind.CONFIG_ERROR if isinstance(error, Refused) else of_store(error)
-            outcome = self._break_off(Failure(kind, error.message))
+            outcome = self._break_off(Failure(_kind(error), error.message))
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that the run is over
             _log.exception("The sidecar failed.")
             text = f"the sidecar itself failed ({type(error).__name__}); its pod's log has the details"
@@ -281,6 +280,12 @@ class _Task:
             _log.exception("Nor could a plain one.")
             return unwritten_exit(error)
         return 0
+
+
+def _kind(error: SyncError) -> FailureKind:
+    if isinstance(error, PipeReplaced):
+        return FailureKind.SOURCE_ERROR
+    return FailureKind.CONFIG_ERROR if isinstance(error, Refused) else of_store(error)
 
 
 def _failed(failure: Failure, streams: dict[str, Any] | None = None) -> Outcome:

@@ -1,8 +1,10 @@
 """Read the connector's two pipes without blocking on either, until the connector is really done."""
 
+import errno
 import fcntl
 import os
 import selectors
+import stat
 import time
 from collections.abc import Callable, Iterator
 from enum import StrEnum
@@ -10,6 +12,7 @@ from typing import Self
 
 from msgspec import Struct
 
+from common.errors import SyncError
 from sidecar.settings import SidecarSettings
 from sidecar.shutdown import Shutdown
 
@@ -22,6 +25,18 @@ _CODE_PAUSE_SECONDS = 0.02
 _CODE_BYTES = 16
 _HELD_OPEN_SECONDS = 60.0
 """How long processes that a connector left behind may keep writing, not counting the time spent on what they write."""
+
+# What a connector can make of a pipe's place in the volume that it shares; other errors are not its fault.
+_REPLACED = {
+    errno.ENOENT: "it is gone",
+    errno.ELOOP: "a link is there",
+    errno.ENXIO: "a socket is there",
+    errno.EACCES: "what is there is closed to the sidecar",
+}
+
+
+class PipeReplaced(SyncError):
+    """The connector removed a pipe, or put something else in its place, before the sidecar had opened it."""
 
 
 class PipeEvent(StrEnum):
@@ -45,7 +60,7 @@ class Pipes:
     """Both pipes of one connector: iterate `chunks`, then read `end`.
 
     Opened with O_NONBLOCK: a FIFO is silent before its first writer and at EOF after its last; both open in
-    whatever order the connector opens them. `waits_until`: see Streams.limited_until.
+    whatever order the connector opens them. `waits_until`: see Streams.limited_until. Raise PipeReplaced.
     """
 
     def __init__(self, settings: SidecarSettings, stop: Shutdown, waits_until: Callable[[], float] = float) -> None:
@@ -60,14 +75,17 @@ class Pipes:
         self.end = End()
 
     def __enter__(self) -> Self:
-        for event, path in (
-            (PipeEvent.STDERR, self._settings.stderr_pipe_file),
-            (PipeEvent.STDOUT, self._settings.stdout_pipe_file),
-        ):
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            _widen(descriptor)
-            self._selector.register(descriptor, selectors.EVENT_READ, event)
-            self._open += 1
+        try:
+            for event, path in (
+                (PipeEvent.STDERR, self._settings.stderr_pipe_file),
+                (PipeEvent.STDOUT, self._settings.stdout_pipe_file),
+            ):
+                descriptor = _open(event, path)
+                self._selector.register(descriptor, selectors.EVENT_READ, event)
+                self._open += 1
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -177,6 +195,28 @@ def _peek(path: str) -> bytes | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def _open(event: PipeEvent, path: str) -> int:
+    """Open a pipe; raise PipeReplaced for anything else, unread: a link may lead to the sidecar's secrets."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in _REPLACED:
+            raise
+        raise _replaced(event, path, _REPLACED[error.errno]) from error
+    if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _replaced(event, path, "a file or folder is there")
+    _widen(descriptor)
+    return descriptor
+
+
+def _replaced(event: PipeEvent, path: str, what: str) -> PipeReplaced:
+    return PipeReplaced(
+        f"The connector removed or replaced the pipe for its {event} ({path}) before the sidecar had opened it: "
+        f"{what}, and nothing that the connector prints can be read. It has to leave that folder alone."
+    )
 
 
 def _widen(descriptor: int) -> None:

@@ -1,7 +1,9 @@
 """Connectors as they really are: how they open, hold, cut and close their pipes, and how they end."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -74,6 +76,36 @@ def test_what_is_no_exit_code_is_none(plants: SidecarProcess, odd: str) -> None:
         assert sidecar.wait(60) == 0
     plants.sweep()
     assert plants.task["status"] == "PARTIAL"
+
+
+@pytest.mark.fault(211)
+@pytest.mark.parametrize("pipe", ["stdout", "stderr"])
+@pytest.mark.parametrize("odd", ["gone", "file", "link", "dangling link", "folder", "socket"])
+def test_a_pipe_that_the_connector_removed_or_replaced_is_its_fault(
+    plants: SidecarProcess, pipe: str, odd: str
+) -> None:
+    """It is in a volume that both share. What is in its place is never read: a link may lead to a secret."""
+    place, other = plants.folder / "pipes" / pipe, plants.folder / "other"
+    other.write_text("what the connector may not see\n")
+    place.unlink()
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
+        match odd:
+            case "file":
+                place.write_bytes(lines(_rows(1)))
+            case "link" | "dangling link":
+                place.symlink_to(other if odd == "link" else plants.folder / "nothing")
+            case "folder":
+                place.mkdir()
+            case "socket":
+                with contextlib.chdir(place.parent):  # the path of a socket is short
+                    listener.bind(place.name)
+        with plants.start() as sidecar:
+            assert sidecar.wait(60) == 0
+    row = plants.ours
+    assert (row["state"], row["failure"]["kind"], row["failure"]["origin"]) == ("FAILED", "source_error", "source")
+    assert row["reason"].startswith(f"The connector removed or replaced the pipe for its {pipe} (")
+    assert "the sidecar itself failed" not in row["reason"]
+    assert b"what the connector may not see" not in plants.output
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 4096])
