@@ -1,7 +1,6 @@
 """Redact the configuration's secrets in the connector's output."""
 
 import json
-import logging
 import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
@@ -96,17 +95,6 @@ class Redactor:
         self._secrets = self._secrets | set(secrets)
         self._forms = _ordered(self._secrets)
         self._wordless_forms = _ordered(secret for secret in self._secrets if not _looks_like_a_word(secret))
-
-
-class RedactingFormatter(logging.Formatter):
-    """Redact the sidecar's own log: tracebacks may repeat a connector's data."""
-
-    def __init__(self, pattern: str, redactor: Redactor) -> None:
-        super().__init__(pattern)
-        self._redactor = redactor
-
-    def format(self, record: logging.LogRecord) -> str:
-        return self._redactor.redact(super().format(record))
 
 
 def of_config(raw: bytes, *others: str) -> Redactor:

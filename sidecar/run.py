@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import resource
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,9 +14,9 @@ from common.protocol.commands import Command
 from common.protocol.states import refuse_shared
 from common.store import Database, Outcome, StoreError, TaskState, outcomes, states
 from common.store.database import refused
-from sidecar import redaction
+from sidecar import output, redaction
 from sidecar.read.consumer import ReadConsumer
-from sidecar.redaction import RedactingFormatter, Redactor
+from sidecar.redaction import Redactor
 from sidecar.report.heartbeat import Heartbeat
 from sidecar.report.log_shipper import LogShipper
 from sidecar.report.outbox import Outbox
@@ -40,17 +39,12 @@ _log = logging.getLogger(__name__)
 
 def main(environ: Mapping[str, str] | None = None) -> int:
     """Run one task; return the exit code: 0 once the outcome is in the database, 3 if Postgres stayed away, else 2."""
-    output = logging.StreamHandler(sys.stderr)
-    logging.basicConfig(level=logging.INFO, handlers=[output], format="%(levelname)s : %(message)s")
-    for stream in (sys.stdout, sys.stderr):
-        # A connector's text must not fail for want of a locale.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
+    redact_with = output.set_up()
     try:
         settings = SidecarSettings.load(environ)
         with Database(settings.database_url, settings.database_schema, make_tables=False) as db:
             redactor = redaction.of_config(b"", settings.database_url, settings.bulker_auth_token)
-            output.setFormatter(RedactingFormatter("%(levelname)s : %(message)s", redactor))
+            redact_with(redactor.redact)
             _raise_limits()
             return _Task(settings, db, redactor).run()
     except SyncError as error:

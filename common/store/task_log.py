@@ -9,6 +9,7 @@ from typing import Self
 import msgspec
 from msgspec import Raw, Struct
 
+from common import logs
 from common.store.database import Database
 from common.store.encoding import clean
 from common.store.tasks import Task
@@ -52,10 +53,10 @@ class LogLines(Struct, frozen=True):
             yield LogLine(level, self.logger, message, self.timestamp)
 
     def __str__(self) -> str:
-        """The lines as in the container's log."""
-        if SEPARATOR not in self.levels:
+        """The lines as in the container's log: one each, whatever a message holds."""
+        if SEPARATOR not in self.levels and self.messages.replace(SEPARATOR, "").isprintable():
             return f"{self.levels} : " + self.messages.replace(SEPARATOR, f"\n{self.levels} : ")
-        return "\n".join(f"{level} : {message}" for level, message in self._pairs())
+        return "\n".join(f"{level} : {logs.one_line(message)}" for level, message in self._pairs())
 
     def halves(self) -> "list[LogLines]":
         """Return the batch in two halves; a single line is not split."""

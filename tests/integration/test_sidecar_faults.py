@@ -431,7 +431,8 @@ def test_lines_are_stored_as_they_were_said_whatever_is_in_them(database: TestDa
     expected += [("INFO", "p", "three"), ("WARN", "jitsu", "alone")]
     rows = database.rows("SELECT level, logger, message FROM task_log ORDER BY timestamp, id")
     assert [(row["level"], row["logger"], row["message"]) for row in rows] == expected
-    printed = "".join(f"{level} : {text}\n" for level, _, text in expected).replace("\u2400", "\0")
+    escapes: dict[str, str | int | None] = {"\n": r"\n", "\t": r"\t", "\a": r"\x07", "\u2400": r"\x00"}
+    printed = "".join(f"{level} : {text.translate(str.maketrans(escapes))}\n" for level, _, text in expected)
     assert capfd.readouterr().out == printed
 
 
@@ -642,3 +643,18 @@ def test_a_log_message_as_deep_as_may_be_ends_nothing(tmp_path: Path, bulker: Fa
         assert [line for line in reading.log if "before" in line or "after" in line] == ["INFO before", "INFO after"]
         assert len(reading.log) == 4
         assert any(told in line for line in reading.log)
+
+
+@pytest.mark.fault(212)
+def test_a_connector_forges_no_line_of_the_containers_log(sidecar: SidecarProcess) -> None:
+    """Whatever it prints, each of its lines is one there, without escapes; the table has it letter for letter."""
+    forged = "ok\nERROR : forged\r\nFATAL : forged\x1b[2J\x9b1m\x85CRITICAL : forged\u2028ERROR : forged"
+    noise = b"plain \x1b[31mnoise\x1b[0m \r50%\r100%"
+    sidecar.give(catalog=catalog("plants"))
+    error = trace_error("bad\nINFO : forged")
+    sidecar.play([log(forged), noise, error], exit_code=1, stderr=b"err \x1b]0;owned\x07\rINFO : forged\n")
+    printed = sidecar.output.decode()
+    assert all(line.isprintable() for line in printed.split("\n")), ascii(printed)
+    assert not [line for line in printed.splitlines() if "forged" in line.partition(" : ")[0]]
+    assert not [line for line in printed.splitlines() if line.endswith(" : forged") and line.count(" : ") == 1]
+    assert f"INFO {forged}" in sidecar.log

@@ -49,6 +49,7 @@ def test_the_sidecar_uses_few_modules_of_common() -> None:
         "common.errors",
         "common.nesting",
         "common.failures",
+        "common.logs",
         "common.protocol.resume",
         "common.protocol.states",
         "common.store",

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.logs import RedactingFormatter
 from sidecar import redaction
-from sidecar.redaction import MASK, RedactingFormatter, Redactor
+from sidecar.redaction import MASK, Redactor
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nEFAASCBKcwggSjAgEAAoIBAQC7\n-----END PRIVATE KEY-----\n"
 
@@ -219,7 +220,7 @@ def test_names_in_a_catalog_are_not_words_to_hide() -> None:
 
 def test_our_own_log_is_masked() -> None:
     """Tracebacks too: an exception's text may repeat what a connector sent."""
-    formatter = RedactingFormatter("%(levelname)s : %(message)s", _of({"password": "planted-1"}))
+    formatter = RedactingFormatter(_of({"password": "planted-1"}).redact)
     try:
         int("planted-1")
     except ValueError as error:
