@@ -152,6 +152,12 @@ class Settings(BaseModel):
     container_init_timeout_seconds: int = Field(
         180, ge=1, description="How long a task pod may take to start once it has a node."
     )
+    task_log_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="How much of task_log a task may fill, in bytes of rows. A line there tells where that ended; only "
+        "errors follow it. Each attempt of a read may use half of what those before it left.",
+    )
     task_timeout_hours: float = Field(48, gt=0, description="How long a task may run.")
     task_retries: int = Field(
         2,

@@ -206,7 +206,8 @@ class _Task:
     def _conclude(self, outcome: Outcome) -> int:
         """Write the outcome; return the exit code. If Postgres stays away, the sweep finds the pod without one."""
         if outcome.state is not TaskState.SUCCESS:
-            self._logs.log("WARN" if outcome.state is TaskState.PARTIAL else "ERROR", outcome.reason)
+            level = "WARN" if outcome.state is TaskState.PARTIAL else "ERROR"
+            self._logs.log(level, outcome.reason, certain=True)
         self._logs.flush(self._shutdown.store_budget(_FLUSH_SECONDS))
         with self._patient() as db:
             try:

@@ -60,6 +60,8 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
     """A stream's open request ends at the first state after this much data or time."""
     store_patience_seconds: int = 300
     """How long to wait for Postgres before a state or the outcome is given up."""
+    task_log_bytes: int = 64 * 1024 * 1024
+    """How much of task_log this attempt may fill."""
     sweep_wait_seconds: int = 120
     """How long to wait for a sweep after a proposal; 0 where one is certain to come. Sweeps are seconds apart."""
 

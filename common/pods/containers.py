@@ -4,6 +4,7 @@ from typing import Any
 
 from common.images import Image
 from common.pods import scripts
+from common.protocol.commands import Command
 from common.settings import Settings
 from common.store.tasks import Task
 
@@ -41,6 +42,11 @@ def _security(user: int | None, *, read_only_root: bool) -> dict[str, Any]:
         "readOnlyRootFilesystem": read_only_root,
         **({} if user is None else {"runAsUser": user}),
     }
+
+
+def _log_bytes(task: Task, settings: Settings) -> int:
+    """Return this attempt's share of the task's log, which is bounded however many attempts follow."""
+    return settings.task_log_bytes >> (task.attempt if task.command is Command.READ else 0)
 
 
 def init(settings: Settings, files: list[str], *, resumes: bool) -> dict[str, Any]:
@@ -95,6 +101,7 @@ def sidecar(task: Task, settings: Settings, prefix: str, files: list[str], secre
         "BULKER_LOGS_CONNECTION_ID": settings.bulker_logs_connection_id,
         "STALL_TIMEOUT_SECONDS": str(settings.stall_timeout_seconds),
         "GRACE_SECONDS": str(settings.container_grace_shutdown_seconds),
+        "TASK_LOG_BYTES": str(_log_bytes(task, settings)),
         "ATTEMPT": str(task.attempt) if task.attempt > 1 else "",
         "RESUME_FOLDER": PATHS["RESUME_FOLDER"] if task.attempt > 1 else "",
     }

@@ -3,6 +3,7 @@
 import itertools
 import secrets
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Self
 
@@ -38,6 +39,8 @@ class LogLines(Struct, frozen=True):
     timestamp: datetime
     levels: str
     messages: str
+    certain: bool = False
+    """Whether they are stored however long the log is."""
 
     @classmethod
     def of(cls, logger: str, timestamp: datetime, levels: Sequence[str], messages: str) -> Self:
@@ -58,11 +61,25 @@ class LogLines(Struct, frozen=True):
             return f"{self.levels} : " + self.messages.replace(SEPARATOR, f"\n{self.levels} : ")
         return "\n".join(f"{level} : {logs.one_line(message)}" for level, message in self._pairs())
 
+    def only(self, levels: AbstractSet[str]) -> "LogLines | None":
+        """Return the lines of these levels; None if there are none."""
+        if SEPARATOR not in self.levels:
+            return self if self.levels in levels else None
+        pairs = [pair for pair in self._pairs() if pair[0] in levels]
+        return self._of(pairs) if pairs else None
+
+    def part(self, start: int, stop: int) -> "LogLines":
+        """Return the lines from number `start` up to `stop`: at least one."""
+        return self if (start, stop) == (0, len(self)) else self._of(self._pairs()[start:stop])
+
     def halves(self) -> "list[LogLines]":
         """Return the batch in two halves; a single line is not split."""
-        pairs, half = self._pairs(), len(self) // 2
-        parts = [list(zip(*part, strict=True)) for part in (pairs[:half], pairs[half:]) if part]
-        return [LogLines.of(self.logger, self.timestamp, part[0], SEPARATOR.join(part[1])) for part in parts]
+        half = len(self) // 2
+        return [self.part(0, half), self.part(half, len(self))] if half else [self]
+
+    def _of(self, pairs: Sequence[tuple[str, str]]) -> "LogLines":
+        levels, messages = zip(*pairs, strict=True)
+        return LogLines.of(self.logger, self.timestamp, levels, SEPARATOR.join(messages))
 
     def _pairs(self) -> list[tuple[str, str]]:
         messages, levels = self.messages.split(SEPARATOR), self.levels.split(SEPARATOR)

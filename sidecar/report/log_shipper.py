@@ -3,7 +3,7 @@
     log, log_all     LogLines: lines that came together, as they are    _queued      by the caller's thread
         |  redact
       print          the same, redacted: the container's own log        _printed
-        |  up to 5,000 lines or 1 MB
+        |  what log_limit has room for, up to 5,000 lines or 1 MB
       _Batch         [LogLines, ...] and the id of their first line     _batches
         |  a refused batch by halves, with the same ids
     task_log         one row a line (common/store/task_log.py)          and Bulker's /post (log_forwarder)
@@ -20,7 +20,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import Self
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from common.errors import SyncError
 from common.store import Database, StoreError, Task, task_log
@@ -28,11 +28,10 @@ from common.store.task_log import DELETED, SEPARATOR, LogLines
 from sidecar.redaction import Redactor
 from sidecar.report.heartbeat import Heartbeat
 from sidecar.report.log_forwarder import LogForwarder
+from sidecar.report.log_limit import LOGGER, LogLimit
 from sidecar.report.outbox import is_away
 from sidecar.settings import SidecarSettings
 
-LOGGER = "jitsu"
-"""The logger name of the sidecar's own lines (docs/reference/contract.md D)."""
 _HOLD_BYTES = 8_000_000
 """More than a hundred thousand lines of the usual length, if they came together."""
 _HURRY_BYTES = _HOLD_BYTES // 2
@@ -69,6 +68,7 @@ class LogShipper(threading.Thread):
         super().__init__(name="log-shipper", daemon=True)
         self._database = Database(settings.database_url, settings.database_schema, make_tables=False)
         self._task: Task = settings.task
+        self._limit = LogLimit(settings.task_log_bytes, settings.sync_id + settings.task_id)
         self._heartbeat = heartbeat
         self.redact = redactor.redact
         self._lock = threading.Lock()
@@ -84,11 +84,11 @@ class LogShipper(threading.Thread):
         forwards = settings.bulker_logs_connection_id and settings.bulker_url
         self._forwarder = LogForwarder(settings) if forwards else None
 
-    def log(self, level: str, message: str, logger: str = LOGGER) -> None:
-        """Take one line; level is INFO, WARN, ERROR, DEBUG, FATAL, TRACE or ERRSTD."""
-        self.log_all([level], [message], logger)
+    def log(self, level: str, message: str, *, certain: bool = False) -> None:
+        """Take a line of the sidecar's own; level is INFO, WARN, ERROR, DEBUG, FATAL, TRACE or ERRSTD."""
+        self.log_all([level], [message], LOGGER, certain=certain)
 
-    def log_all(self, levels: list[str], messages: list[str], logger: str) -> None:
+    def log_all(self, levels: list[str], messages: list[str], logger: str, *, certain: bool = False) -> None:
         """Take lines that came together. Rows wait meanwhile, so the thread does the rest, redaction too."""
         together = SEPARATOR.join(messages)
         too_long = len(together) > _MESSAGE_CHARACTERS and max(map(len, messages)) > _MESSAGE_CHARACTERS
@@ -96,7 +96,8 @@ class LogShipper(threading.Thread):
             together = SEPARATOR.join(map(self._fitted, messages))
         size = sys.getsizeof(together) + len(messages) * _LINE_BYTES + _TOGETHER_BYTES
         with self._lock:
-            self._queued.append((size, LogLines.of(logger, datetime.now(UTC), levels, together)))
+            lines = LogLines.of(logger, datetime.now(UTC), levels, together)
+            self._queued.append((size, structs.replace(lines, certain=True) if certain else lines))
             self._held += size
             while self._held > _HOLD_BYTES:
                 self._drop()
@@ -155,7 +156,7 @@ class LogShipper(threading.Thread):
     def _print(self) -> None:
         """Redact and print the oldest queued lines; under the lock, which keeps them in order."""
         size, queued = self._queued.popleft()
-        lines = LogLines(queued.logger, queued.timestamp, queued.levels, self._redact_all(queued.messages))
+        lines = structs.replace(queued, messages=self._redact_all(queued.messages))
         self._printed.append((size, lines))
         with contextlib.suppress(OSError):
             print(lines)  # noqa: T201 - the container's own log
@@ -228,9 +229,12 @@ class LogShipper(threading.Thread):
         with self._lock:
             parts = self._notices()
             count, held = 0, self._held
-            while self._printed and count < _BATCH_LINES and held - self._held < _BATCH_BYTES:
-                parts.append(self._pop_printed())
-                count += len(parts[-1])
+            while self._printed and count < _BATCH_LINES and (not parts or held - self._held < _BATCH_BYTES):
+                admitted = self._limit.admit(self._pop_printed())
+                parts += admitted
+                count += sum(map(len, admitted))
+            if self._over and not self._printed:
+                parts += self._limit.summary(LogLines(LOGGER, datetime.now(UTC), "WARN", ""))
             if parts:
                 self._batches.append(_Batch.of(parts, task_log.first_id()))
         return bool(parts)

@@ -528,7 +528,7 @@ def test_where_postgres_refuses_our_own_lines_none_is_told_without_end(database:
     busy = _shipper(database.url)
     busy.start()
     busy.log("INFO", "ours")
-    busy.log("INFO", "theirs", "p")
+    busy.log_all(["INFO"], ["theirs"], "p")
     busy.close(10)
     assert not busy.is_alive()
     assert _logged(database) == ["theirs"]

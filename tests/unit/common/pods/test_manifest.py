@@ -115,6 +115,7 @@ def test_the_pod_is_exactly_this() -> None:
                         {"name": "TASK_ID", "value": "task-1"},
                         {"name": "STALL_TIMEOUT_SECONDS", "value": "3600"},
                         {"name": "GRACE_SECONDS", "value": "60"},
+                        {"name": "TASK_LOG_BYTES", "value": "33554432"},
                         *(
                             {"name": key, "valueFrom": {"secretKeyRef": {"name": f"{NAME}-config", "key": key}}}
                             for key in ("DATABASE_URL", "BULKER_AUTH_TOKEN")
@@ -299,6 +300,20 @@ def test_a_later_attempt_waits_for_what_it_goes_on_from() -> None:
     assert {"name": "resume", "mountPath": "/resume", "readOnly": True} in made["spec"]["containers"][1]["volumeMounts"]
     sidecar = {one["name"]: one.get("value") for one in made["spec"]["containers"][1]["env"]}
     assert (sidecar["ATTEMPT"], sidecar["RESUME_FOLDER"]) == ("2", "/resume")
+
+
+@pytest.mark.fault(213)
+def test_however_many_attempts_a_task_has_one_log() -> None:
+    """Each may use half of what is left; a command that is never started again gets all of it."""
+
+    def share(**changes: Any) -> int:
+        pod = manifest.pod(structs.replace(TASK, **changes), PAYLOAD, SETTINGS)
+        return next(int(one["value"]) for one in pod["spec"]["containers"][1]["env"] if one["name"] == "TASK_LOG_BYTES")
+
+    shares = [share(attempt=number) for number in range(1, 40)]
+    assert sum(shares) < SETTINGS.task_log_bytes
+    assert shares[:2] == [32 * 1024 * 1024, 16 * 1024 * 1024]
+    assert share(command=Command.CHECK) == SETTINGS.task_log_bytes
 
 
 @pytest.mark.parametrize("size", [10, 3_000_000])
