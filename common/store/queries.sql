@@ -339,9 +339,22 @@ FROM json_to_recordset(:lines::json)
 ON CONFLICT DO NOTHING;
 
 -- name: last_logs
-SELECT timestamp, level, logger, message FROM task_log
-WHERE task_id = :task_id AND sync_id = :sync_id
-ORDER BY timestamp DESC, id DESC LIMIT :limit;
+-- The last lines before a position (without one, of all), newest first, as many as fit into so many bytes of JSON;
+-- `found` counts them with those that do not, up to the limit. What another sidecar wrote may be of any length.
+SELECT timestamp, id::text AS id, level, logger, message, found
+FROM (
+    SELECT *, count(*) OVER () AS found,
+           sum(octet_length(row_to_json(newest)::text)) OVER (ORDER BY timestamp DESC, id DESC) AS bytes
+    FROM (
+        SELECT timestamp, id, left(level, 100) AS level, left(logger, 300) AS logger, left(message, 33000) AS message
+        FROM task_log
+        WHERE task_id = :task_id AND sync_id = :sync_id
+          AND (:before_id::uuid IS NULL OR (timestamp, id) < (:before_time::timestamptz, :before_id::uuid))
+        ORDER BY timestamp DESC, id DESC LIMIT :limit
+    ) AS newest
+) AS measured
+WHERE bytes <= :bytes
+ORDER BY timestamp DESC, id DESC;
 
 -- name: list_tasks
 -- Newest first; the cursor is the (created_at, task_id) of the last row seen.

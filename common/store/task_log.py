@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 import msgspec
 from msgspec import Raw, Struct
@@ -19,6 +19,9 @@ SEPARATOR = "\x7f"
 """DEL: rare in text, and not escaped in JSON. DELETED replaces it in messages."""
 DELETED = "\u2421"
 
+PAGE_BYTES = 4 * 1024 * 1024
+"""How much JSON one page of a log may have, whatever the number of its lines."""
+
 
 class LogLine(Struct, frozen=True):
     """One line; `logger` is the connector's package for its lines, else `jitsu` (contract.md D)."""
@@ -27,6 +30,17 @@ class LogLine(Struct, frozen=True):
     logger: str
     message: str
     timestamp: datetime
+
+
+Position = tuple[datetime, str]
+"""Of a line in its task's log: its time and id."""
+
+
+class LogPage(Struct, frozen=True):
+    """Lines, oldest first; `before` is the position of the first one if there are older ones."""
+
+    lines: list[LogLine]
+    before: Position | None
 
 
 class LogLines(Struct, frozen=True):
@@ -133,6 +147,12 @@ def add(db: Database, task: Task, lines: str) -> None:
     db.run("add_logs", lines=lines, sync_id=task.sync_id, task_id=task.task_id)
 
 
-def last(db: Database, sync_id: str, task_id: str, limit: int) -> list[LogLine]:
-    """Return the last lines of a task, oldest first."""
-    return [LogLine(**row) for row in reversed(db.run("last_logs", task_id=task_id, sync_id=sync_id, limit=limit))]
+def last(db: Database, sync_id: str, task_id: str, limit: int, before: Position | None = None) -> LogPage:
+    """Return the last lines of a task before a position, or of all: at most `limit` and PAGE_BYTES."""
+    time, line_id = before or (None, None)
+    key: dict[str, Any] = {"task_id": task_id, "sync_id": sync_id, "before_time": time, "before_id": line_id}
+    rows = db.run("last_logs", limit=limit + 1, bytes=PAGE_BYTES, **key)
+    shown = rows[:limit]
+    lines = [LogLine(row["level"], row["logger"], row["message"], row["timestamp"]) for row in reversed(shown)]
+    more = bool(shown) and shown[-1]["found"] > len(shown)
+    return LogPage(lines, (shown[-1]["timestamp"], shown[-1]["id"]) if more else None)

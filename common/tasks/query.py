@@ -1,7 +1,7 @@
 """What `GET /tasks` and `GET /tasks/<taskId>` answer."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -11,11 +11,13 @@ from common.errors import BadRequest, NotFound
 from common.settings import Settings
 from common.store import Database, sweeps, task_list, task_log
 from common.store.task_list import TaskDetails
-from common.store.task_log import LogLine
+from common.store.task_log import LogPage, Position
 from common.tasks.requests import LOG_LINES, TaskQuery
 
 _CURSOR = re.compile("([0-9]{1,16})~(.+)")
 """Microseconds and taskId of a page's last task; 16 digits reach to the year 2286."""
+_LOG_CURSOR = re.compile("([0-9]{1,16})~([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 def list_tasks(settings: Settings, query: TaskQuery) -> dict[str, Any]:
@@ -27,24 +29,29 @@ def list_tasks(settings: Settings, query: TaskQuery) -> dict[str, Any]:
             lambda db: (task_list.newest(db, query.limit + 1, before_time=before, **wanted), sweeps.oldest(db))
         )
     page = found[: query.limit]
-    cursor = f"{_microseconds(page[-1].created_at)}~{page[-1].task_id}" if len(found) > query.limit else None
+    cursor = _cursor(page[-1].created_at, page[-1].task_id) if len(found) > query.limit else None
     sweep = last and _wire(last) | {"ageSeconds": round(last.age_seconds, 1), "seconds": round(last.seconds, 3)}
     return {"ok": True, "tasks": [_wire(task) for task in page], "next": cursor, "lastSweep": sweep}
 
 
-def get_task(settings: Settings, task_id: str, log_lines: int = LOG_LINES) -> dict[str, Any]:
-    """Return one task with its result and last log lines; raise NotFound."""
+def get_task(settings: Settings, task_id: str, log_lines: int = LOG_LINES, logs_before: str = "") -> dict[str, Any]:
+    """Return one task with its result, its last log lines, and the cursor of those before; raise NotFound."""
+    before = _log_position(logs_before) if logs_before else None
     with Database(settings.require_database_url(), settings.database_schema) as db:
-        task, result, lines = db.transact(lambda db: _find(db, task_id, log_lines))
+        task, result, page = db.transact(lambda db: _find(db, task_id, log_lines, before))
     raw = msgspec.Raw(result.encode()) if result else None
-    return {"ok": True, "task": _wire(task) | {"result": raw, "logs": [_wire(line) for line in lines]}}
+    cursor = _cursor(*page.before) if page.before else None
+    logs = {"logs": [_wire(line) for line in page.lines], "logsBefore": cursor}
+    return {"ok": True, "task": _wire(task) | {"result": raw, **logs}}
 
 
-def _find(db: Database, task_id: str, log_lines: int) -> tuple[TaskDetails, str | None, list[LogLine]]:
+def _find(
+    db: Database, task_id: str, log_lines: int, before: Position | None
+) -> tuple[TaskDetails, str | None, LogPage]:
     found = task_list.find(db, task_id)
     if found is None:
         raise NotFound("There is no task with this taskId; GET /tasks lists them.")
-    return *found, task_log.last(db, found[0].sync_id, task_id, log_lines)
+    return *found, task_log.last(db, found[0].sync_id, task_id, log_lines, before)
 
 
 def _wire(row: Struct) -> dict[str, Any]:
@@ -57,12 +64,20 @@ def _stamp(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _microseconds(time: datetime) -> int:
-    return int(time.timestamp() * 1_000_000)
+def _cursor(time: datetime, name: str) -> str:
+    # In whole numbers: a float's microsecond may be the one before, and a line of it would get lost.
+    return f"{(time - _EPOCH) // _MICROSECOND}~{name}"
 
 
 def _position(cursor: str) -> tuple[datetime, str]:
     found = _CURSOR.fullmatch(cursor)
     if found is None:
         raise BadRequest("cursor: expected the `next` of an earlier answer.")
-    return datetime.fromtimestamp(int(found[1]) / 1_000_000, UTC), found[2]
+    return _EPOCH + int(found[1]) * _MICROSECOND, found[2]
+
+
+def _log_position(cursor: str) -> Position:
+    found = _LOG_CURSOR.fullmatch(cursor)
+    if found is None:
+        raise BadRequest("logsBefore: expected the `logsBefore` of an earlier answer.")
+    return _EPOCH + int(found[1]) * _MICROSECOND, found[2]

@@ -168,10 +168,11 @@ def parse_tasks(query: Query) -> TaskQuery:
     )
 
 
-def parse_task_id(query: Query, task_id: str) -> tuple[str, int]:
-    """GET /tasks/<taskId>. Return the id, and how many of the last log lines to show."""
-    given = _parameters(query, optional=("logs",))
-    return _text("taskId", task_id), _number("logs", given, MAX_LOG_LINES, LOG_LINES)
+def parse_task_id(query: Query, task_id: str) -> tuple[str, int, str]:
+    """GET /tasks/<taskId>. Return the id, how many of the last log lines to show, and before which position."""
+    given = _parameters(query, optional=("logs", "logsBefore"))
+    lines = _number("logs", given, MAX_LOG_LINES, LOG_LINES)
+    return _text("taskId", task_id), lines, given.get("logsBefore", "")
 
 
 def parse_cancel(query: Query) -> CancelQuery:

@@ -17,10 +17,10 @@ def tasks(request: Request) -> Response:
 
 def _report(request: web.Request) -> web.Payload:
     if request.subpath:
-        task_id, log_lines = parse_task_id(request.query, request.subpath)
+        one = parse_task_id(request.query, request.subpath)
         from common.tasks import query as tasks_query
 
-        return tasks_query.get_task(request.settings, task_id, log_lines)
+        return tasks_query.get_task(request.settings, *one)
     query = parse_tasks(request.query)
     from common.tasks import query as tasks_query
 

@@ -88,9 +88,17 @@ class Deployment:
         """Return the newest tasks that match `query` (syncId, status, command, limit, cursor)."""
         return self._ask(models.TaskPage, "GET", "/tasks", query, repeat=True)
 
-    def task(self, task_id: str, log_lines: int | None = None, pauses: Sequence[float] = SHORT_RETRIES) -> models.Task:
-        """Return a task with its result and its last log lines."""
+    def task(
+        self,
+        task_id: str,
+        log_lines: int | None = None,
+        pauses: Sequence[float] = SHORT_RETRIES,
+        *,
+        logs_before: str = "",
+    ) -> models.Task:
+        """Return a task with its result and its last log lines, or those before a cursor."""
         query = {} if log_lines is None else {"logs": str(log_lines)}
+        query |= {"logsBefore": logs_before} if logs_before else {}
         path = f"/tasks/{quote(task_id, safe='')}"
         try:
             found = self._ask(models.TaskAnswer, "GET", path, query, repeat=True, pauses=pauses)

@@ -68,6 +68,8 @@ class Task(Struct, frozen=True, rename="camel"):
     attempts: list[TaskFailure] = []
     result: Raw = MISSING
     logs: list[Raw] = []
+    logs_before: str | None = None
+    """The cursor of the lines before these; None if there are none, or an older deployment answers."""
     raw: Raw = MISSING
 
     @property

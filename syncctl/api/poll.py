@@ -13,8 +13,10 @@ from syncctl.exit_codes import is_final
 from syncctl.settings import is_local
 
 LOG_LINES = 500
-"""Log lines asked for at a time; more than that between two polls are reported as a gap."""
-MAX_LOG_LINES = 1000
+"""Log lines asked for at a time; more than an answer holds between two polls are reported as a gap."""
+PAGE_LINES = 1000
+"""The most that one answer has."""
+MAX_LOG_LINES = 1_000_000
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 1.0
 _LONGEST_LOCAL_PAUSE_SECONDS = 0.3
@@ -47,8 +49,22 @@ def follow(deployment: Deployment, task_id: str, seen: list[Raw] | None = None) 
     seen = seen or []
     for task in poll(deployment, task_id, LOG_LINES):
         lines = _new_lines(seen, task.logs)
-        yield TaskSnapshot(task, lines, gap=bool(seen) and LOG_LINES <= len(task.logs) == len(lines))
+        is_cut = task.logs_before is not None or len(task.logs) >= LOG_LINES
+        yield TaskSnapshot(task, lines, gap=bool(seen) and is_cut and len(task.logs) == len(lines))
         seen = task.logs
+
+
+def last_lines(deployment: Deployment, task_id: str, count: int) -> tuple[Task, list[Raw]]:
+    """Return the task and its last log lines, from as many answers as hold them."""
+    task = deployment.task(task_id, min(count, PAGE_LINES))
+    pages, found = [task.logs], len(task.logs)
+    before = task.logs_before
+    while before and found < count:
+        older = deployment.task(task_id, min(count - found, PAGE_LINES), logs_before=before)
+        pages.append(older.logs)
+        found += len(older.logs)
+        before = older.logs_before
+    return task, [raw for page in reversed(pages) for raw in page]
 
 
 def _new_lines(seen: list[Raw], now: list[Raw]) -> list[Raw]:

@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from syncctl.api.client import LONG_RETRIES, Deployment
 from syncctl.api.models import Task
-from syncctl.api.poll import LOG_LINES, MAX_LOG_LINES, TaskSnapshot, follow
+from syncctl.api.poll import LOG_LINES, MAX_LOG_LINES, TaskSnapshot, follow, last_lines
 from syncctl.catalogs import discovered_streams
 from syncctl.commands.connector import show_check, show_spec
 from syncctl.commands.options import DEFAULT_URL, AsJson, TaskId, Token, Url
@@ -86,11 +86,11 @@ def logs(
       syncctl logs 3f0c2a4e-... --lines 50 --json | jq -r .message
     """
     with session(url, token, as_json=as_json) as (deployment, output):
-        task = deployment.task(task_id, max(lines, LOG_LINES) if follow_it else lines)
+        task, found = last_lines(deployment, task_id, max(lines, LOG_LINES) if follow_it else lines)
         with detach_on_interrupt(output, task_id):
-            show_logs(output, [TaskSnapshot(task, task.logs[-lines:])])
+            show_logs(output, [TaskSnapshot(task, found[-lines:])])
             if follow_it and not is_final(task):
-                task = show_logs(output, follow(deployment, task_id, task.logs))
+                task = show_logs(output, follow(deployment, task_id, found))
         if not task.logs:
             output.note(f"Task {task.task_id} is {task.state} and has no log lines. {task.reason or ''}")
         raise typer.Exit(exit_code(task))

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from syncctl.api.models import StreamProgress, Task, decode_log_line
-from syncctl.api.poll import LOG_LINES, TaskSnapshot
+from syncctl.api.poll import TaskSnapshot
 from syncctl.display import formatting, tables
 from syncctl.display.console import Output, rich_table, visible
 from syncctl.exit_codes import TaskState, is_final
@@ -125,7 +125,7 @@ def _print_event(output: Output, event: str, member: str, value: Raw) -> None:
 
 def _print_logs(output: Output, snapshot: TaskSnapshot) -> None:
     if snapshot.gap:
-        output.note(f"More than {LOG_LINES} log lines came at once; the ones before these were not shown here.")
+        output.note("More log lines came at once than one answer holds: those before these are not shown here.")
     for raw in snapshot.lines:
         output.json(raw)
         output.render(tables.log_line(decode_log_line(raw)))

@@ -5,6 +5,7 @@ show on demand. Whatever a real one can do is tested against a real one (tests/e
 """
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ class Request:
 class FakeDeployment:
     """`courses` holds, per taskId, what each request for the task returns; the last one stays.
 
-    `cancelled` is what the answer to a cancel has beside its ok.
+    `log_page` is the most lines that one answer holds; `cancelled` is what the answer to a cancel has beside its ok.
 
     `faults` are answers (status, headers, body) that come first, one per request. A start takes the taskId of the
     request, or the command's name.
@@ -43,6 +44,7 @@ class FakeDeployment:
 
     url: str = ""
     courses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    log_page: int = 1000
     cancelled: dict[str, Any] = field(default_factory=dict)
     faults: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
@@ -68,8 +70,10 @@ class FakeDeployment:
             if not course:
                 return _json(404, {"ok": False, "error": "There is no task with this taskId; GET /tasks lists them."})
             shown = course.pop(0) if len(course) > 1 else course[0]
-            lines = shown.get("logs", [])[-int(request.query.get("logs", 100)) :]
-            return _json(200, {"ok": True, "task": shown | {"logs": lines}})
+            lines = shown.get("logs", [])[: int(request.query.get("logsBefore", sys.maxsize))]
+            start = max(len(lines) - min(int(request.query.get("logs", 100)), self.log_page), 0)
+            older = {"logsBefore": str(start)} if start else {}
+            return _json(200, {"ok": True, "task": shown | {"logs": lines[start:], **older}})
         if head == "tasks":
             return self._page(request)
         if head == "cancel":

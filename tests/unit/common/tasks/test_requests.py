@@ -116,8 +116,8 @@ def test_values_have_a_length_and_printable_characters(name: str, limit: int):
 def test_task_ids_are_the_callers_own(task_id: str):
     """Any printable text names a task."""
     assert _read(_body(), taskId=task_id).task_id == task_id
-    assert requests.parse_task_id(_query(), task_id) == (task_id, requests.LOG_LINES)
-    assert requests.parse_task_id(_query(logs="7"), task_id) == (task_id, 7)
+    assert requests.parse_task_id(_query(), task_id) == (task_id, requests.LOG_LINES, "")
+    assert requests.parse_task_id(_query(logs="7", logsBefore="1~x"), task_id) == (task_id, 7, "1~x")
 
 
 @pytest.mark.parametrize("name", ["syncId", "taskId"])

@@ -292,6 +292,27 @@ def test_logs_follow_shows_each_line_once(server: FakeDeployment) -> None:
     assert [json.loads(text)["message"] for text in done.out.splitlines()] == ["b", "a", "b"]
 
 
+@pytest.mark.fault(214)
+@pytest.mark.parametrize(("asked", "answers"), [(7, 3), (500, 4), (10, 4), (3, 1), (2, 1)])
+def test_logs_come_from_as_many_answers_as_hold_them(server: FakeDeployment, asked: int, answers: int) -> None:
+    """An answer holds so many bytes: the lines before it are asked for until there are enough."""
+    server.log_page = 3
+    server.courses["t1"] = [task(logs=[line(f"{number}") for number in range(10)])]
+    done = run(server.url, "logs", "t1", "--lines", str(asked), "--json")
+    assert [int(json.loads(text)["message"]) for text in done.out.splitlines()] == [*range(10)][-asked:]
+    assert len(server.asked("/tasks/t1")) == answers
+
+
+def test_following_tells_of_lines_that_no_answer_held(server: FakeDeployment) -> None:
+    """Nothing of the window before is in this one, and there are older lines."""
+    server.log_page = 3
+    texts = [line(f"{number}") for number in range(10)]
+    server.courses["t1"] = [task(state="RUNNING", logs=texts[:3]), task(logs=texts)]
+    done = run(server.url, "logs", "t1", "--follow")
+    assert done.out.count("\n") == 6
+    assert "More log lines came at once than one answer holds" in done.err
+
+
 def test_a_message_of_many_lines_cannot_forge_one(server: FakeDeployment) -> None:
     """Further lines of a message are indented."""
     server.courses["t1"] = [task(logs=[line("trace\n10:05:09 ERROR forged")])]
