@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from common import redaction
 from common.errors import LoginRefused, Refused, StoreRefused, SyncError, TablesMissing
 from common.failures import Failure, FailureKind, of_store, unwritten_exit
 from common.protocol import catalogs, messages
 from common.protocol.commands import Command
 from common.protocol.states import refuse_shared
+from common.redaction import Redactor
 from common.store import Database, Outcome, StoreError, TaskState, outcomes, states
 from common.store.database import refused
-from sidecar import output, redaction
+from sidecar import output
 from sidecar.read.consumer import ReadConsumer
-from sidecar.redaction import Redactor
 from sidecar.report.heartbeat import Heartbeat
 from sidecar.report.log_shipper import LogShipper
 from sidecar.report.outbox import Outbox

@@ -11,9 +11,9 @@ from common.protocol import causes
 from common.protocol.catalogs import MISSING
 from common.protocol.commands import Command
 from common.protocol.messages import DECODE_ERRORS, ConnectionStatus, Discovered, Message
+from common.redaction import Redactor
 from common.store import Outcome, TaskState
 from sidecar.read.outcome import unexplained
-from sidecar.redaction import Redactor
 from sidecar.source import lenient
 from sidecar.source.diagnostics import KeepConfig, SourceDiagnostics
 from sidecar.source.joining import LineJoiner

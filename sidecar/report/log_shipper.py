@@ -23,9 +23,9 @@ from typing import Self
 from msgspec import Struct, structs
 
 from common.errors import SyncError
+from common.redaction import Redactor
 from common.store import Database, StoreError, Task, task_log
 from common.store.task_log import DELETED, SEPARATOR, LogLines
-from sidecar.redaction import Redactor
 from sidecar.report.heartbeat import Heartbeat
 from sidecar.report.log_forwarder import LogForwarder
 from sidecar.report.log_limit import LOGGER, LogLimit

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from common.nesting import MAX_DEPTH
 from common.protocol.commands import Command
+from common.redaction import Redactor
 from common.store import Database, task_log
 from common.store.task_log import LogLines
-from sidecar.redaction import Redactor
 from sidecar.report import log_shipper
 from sidecar.report.heartbeat import Heartbeat
 from sidecar.report.log_shipper import LogShipper

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from common import redaction
 from common.errors import SyncError
 from common.protocol.catalogs import decode_catalog
 from common.protocol.commands import Command
 from common.store import Outcome
-from sidecar import redaction
 from sidecar.read.consumer import ReadConsumer
 from sidecar.report.heartbeat import Heartbeat
 from sidecar.report.log_shipper import LogShipper

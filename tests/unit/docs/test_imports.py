@@ -50,6 +50,7 @@ def test_the_sidecar_uses_few_modules_of_common() -> None:
         "common.nesting",
         "common.failures",
         "common.logs",
+        "common.redaction",
         "common.protocol.resume",
         "common.protocol.states",
         "common.store",

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from common import redaction
 from common.protocol.commands import Command
 from common.store import Outcome
-from sidecar import redaction
 from sidecar.single_result import SingleResult
 from sidecar.source.diagnostics import SourceDiagnostics
 from sidecar.source.pipes import End

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from sidecar import redaction
-from sidecar.redaction import MASK
+from common import redaction
+from common.redaction import MASK
 
 MARKED = {"airbyte_secret": True}
 OPEN = {"type": "string"}

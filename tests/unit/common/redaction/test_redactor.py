@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common import redaction
 from common.logs import RedactingFormatter
-from sidecar import redaction
-from sidecar.redaction import MASK, Redactor
+from common.redaction import MASK, Redactor, redactor
 
 KEY = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQ\nEFAASCBKcwggSjAgEAAoIBAQC7\n-----END PRIVATE KEY-----\n"
 
@@ -235,7 +235,7 @@ def test_our_own_log_is_masked() -> None:
 def test_whatever_the_secret_it_is_gone(secret: str, before: str, after: str) -> None:
     """Any text as a password: not in any line that repeats it."""
     secret = secret.strip()
-    if len(secret) < 4 or secret.lower() in redaction._PUBLIC_VALUES or secret in MASK:
+    if len(secret) < 4 or secret.lower() in redactor._PUBLIC_VALUES or secret in MASK:
         return
     hidden = Redactor([secret]).redact(f"{before}<{secret}>{after}")
     assert f"<{secret}>" not in hidden

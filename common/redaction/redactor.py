@@ -10,8 +10,8 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from common import nesting
-from sidecar.secret_forms import COMMON_WORD, SHORTEST, alone, forms_of
-from sidecar.secret_marks import SecretMarks
+from common.redaction.forms import COMMON_WORD, SHORTEST, alone, forms_of
+from common.redaction.marks import SecretMarks
 
 MASK = "********"
 _SECRET_KEY = re.compile(
