@@ -68,6 +68,15 @@ class Redactor:
         """Return the text with every secret replaced."""
         return _replace(self._forms, text)
 
+    def redact_cut(self, text: str) -> str:
+        """Redact a text that may have been cut: at its ends a part of a secret counts too."""
+        text = self.redact(text)
+        head = max((_overlap(form, text) for form in self._forms), default=0)
+        tail = max((_overlap(form[::-1], text[::-1]) for form in self._forms), default=0)
+        if head + tail >= len(text):
+            return MASK if head or tail else text
+        return (MASK if head else "") + text[head : len(text) - tail] + (MASK if tail else "")
+
     def redact_json(self, document: bytes, *, words: bool = True) -> bytes:
         """Return the document with secrets replaced in its strings; the same bytes if it holds none.
 
@@ -116,6 +125,14 @@ def _replace(forms: list[str], text: str) -> str:
         if form in text:
             text = alone(form).sub(MASK, text) if COMMON_WORD.fullmatch(form) else text.replace(form, MASK)
     return text
+
+
+def _overlap(form: str, text: str) -> int:
+    """Return how many characters the text begins with that a form ends with; fewer than a secret has do not count."""
+    if text[:SHORTEST] not in form:
+        return 0
+    longest = min(len(form), len(text))
+    return next((size for size in range(longest, SHORTEST - 1, -1) if form.endswith(text[:size])), 0)
 
 
 def _walk(forms: list[str], value: Any) -> Any:

@@ -8,14 +8,17 @@ from typing import TypeVar
 from msgspec import structs
 
 from common.cluster import Cluster
+from common.cluster.objects import Pod
 from common.errors import Locked, SyncError
 from common.failures import Failure
+from common.pods import annotations
 from common.pods.containers import SIDECAR
 from common.store import Database, Outcome, Task, TaskState, caller, outcomes, tasks
 from common.store.database import StoreError
 from common.store.outcomes import End
-from common.store.sweeps import SweepStats
+from common.store.sweeps import SweepStats, SweptTask
 from common.sweep.decisions import Conclude, Decision, Deletion, Keep, MarkRunning, NoteWaiting, Release, Retry
+from common.sweep.masking import Masking
 from common.sweep.retries import DueAttempt, NextAttempt, Retries
 
 _log = logging.getLogger(__name__)
@@ -61,6 +64,11 @@ class Applier:
 
     def __init__(self, where: Cluster, db: Database, retries: Retries, pool: ClusterPool) -> None:
         self._where, self._db, self._retries, self._pool = where, db, retries, pool
+        self._masking = Masking(where, db)
+
+    def masked(self, pod: Pod, row: SweptTask | None) -> Pod:
+        """Return the pod as it may be decided about, and quoted."""
+        return self._masking.pod(pod, row.task if row else annotations.parse(pod))
 
     def prepare(self, decision: Decision) -> Prepared:
         """Do the cluster's part of a decision; raise SyncError if the cluster is away."""
@@ -77,7 +85,7 @@ class Applier:
             case Release():
                 return self._retries.due(decision) or Keep()
             case Conclude() if decision.wants_log:
-                return _with_log(decision, self._tail(decision.pod_name, decision.wants_log))
+                return _with_log(decision, self._tail(decision))
             case Keep(unreadable=True, deletion=Deletion(name=name)):
                 _log.error("A pod that ended names no task.", extra={"action": "sweep", "pod": name})
         return decision
@@ -154,17 +162,19 @@ class Applier:
             self._where.delete_pod(deletion.name, deletion.uid, deletion.grace_seconds)
         return True
 
-    def _tail(self, pod_name: str, container: str) -> str:
+    def _tail(self, decision: Conclude) -> str:
         """The end of a container's log; a source prints into its pipes, so the sidecar's has its last words."""
-        return next((tail for name in (container, SIDECAR) if (tail := self._tail_of(pod_name, name))), "")
+        names = (decision.wants_log, SIDECAR)
+        return next((tail for name in names if (tail := self._tail_of(decision, name))), "")
 
-    def _tail_of(self, pod_name: str, container: str) -> str:
-        """From the first line that sounds like trouble."""
+    def _tail_of(self, decision: Conclude, container: str) -> str:
+        """From the first line that sounds like trouble, masked."""
         try:
-            raw = self._where.read_log(pod_name, container, _LOG_LINES)
+            raw = self._where.read_log(decision.pod_name, container, _LOG_LINES)
+            text = self._masking.log(decision.pod_name, decision.task, container, raw.decode("utf-8", "replace"))
         except SyncError:
             return ""
-        lines = raw.decode("utf-8", "replace").splitlines()
+        lines = text.splitlines()
         alarms = [at for at, line in enumerate(lines) if any(word in line.lower() for word in _ALARMS)]
         return "\n".join(lines[alarms[0] if alarms else max(len(lines) - 10, 0) :]).strip()
 

@@ -113,7 +113,7 @@ class _Sweeper:
 
         def prepare(pod: Pod) -> Prepared:
             row = rows.get(pod.name) or by_id.get(pod.task_id)
-            return self._applier.prepare(decide(pod, row, self._rules))
+            return self._applier.prepare(decide(self._applier.masked(pod, row), row, self._rules))
 
         stats = self._applier.apply(self._pool.each(prepare, pods, Keep(unreadable=True)))
         return structs.replace(stats, pods=len(pods))

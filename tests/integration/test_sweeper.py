@@ -11,12 +11,15 @@ import pytest
 from common import cluster
 from common.cluster.objects import Pod
 from common.errors import ClusterUnavailable
+from common.protocol import messages
 from common.settings import Settings
+from common.store import Database, states
 from common.store.sweeps import SweepStats
 from common.sweep import events
 from common.sweep.sweep import keep_sweeping, sweep_pod
 from common.tasks.query import list_tasks
 from common.tasks.requests import TaskQuery
+from tests.support import canaries
 from tests.support.databases import TestDatabase
 from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.functions import running
@@ -46,6 +49,8 @@ class Shown:
         self._real = real
         self.show: dict[str, dict[str, Any] | None] = {}
         self.gets: list[str] = []
+        self.secrets_are_gone = False
+        self.logs: dict[str, str] = {}
         self.deleted: list[tuple[str, int]] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -61,6 +66,14 @@ class Shown:
 
     def list_pods(self) -> Iterator[Pod]:
         return (pod for found in self._real.list_pods() if (pod := self._shown(found)))
+
+    def read_secret(self, name: str) -> dict[str, bytes] | None:
+        found: dict[str, bytes] | None = self._real.read_secret(name)
+        return None if self.secrets_are_gone else found
+
+    def read_log(self, name: str, container: str, tail_lines: int) -> bytes:
+        found: bytes = self._real.read_log(name, container, tail_lines)
+        return self.logs[container].encode() if container in self.logs else found
 
     def delete_pod(self, name: str, uid: str, grace_seconds: int) -> None:
         self.deleted.append((name, grace_seconds))
@@ -556,3 +569,89 @@ def test_an_event_without_a_token_is_a_hint_where_that_is_allowed(database: Test
         ]
         # The second one is only half an event, and learns that.
         assert [answer.status for answer in events] == ([200, 400] if allowed == "true" else [401, 401])
+
+
+def _broken(message: str, reason: str = "Error", name: str = "source") -> dict[str, Any]:
+    """A pod whose source, or what else, ended with a termination message."""
+    end = {"exitCode": 1, "reason": reason, "message": message}
+    ends = {"source": {"exitCode": 1, "reason": "Error"}, "sidecar": {"exitCode": 0}, name: end}
+    statuses = [{"name": container, "state": {"terminated": state}} for container, state in ends.items()]
+    return {"status": {"phase": "Failed", "containerStatuses": statuses}}
+
+
+def _texts(database: TestDatabase, task: str = "task-1") -> str:
+    tables = ("syncctl_task", "source_task")
+    rows = [
+        row for name in tables for row in database.rows(f"SELECT t::text AS t FROM {name} t WHERE task_id = :i", i=task)
+    ]
+    return "\n".join(row["t"] for row in rows)
+
+
+SPECIFICATION = {"connectionSpecification": {"properties": {"host": {"airbyte_secret": True}}}}
+GIVEN = {"api_key": canaries.CONFIG, "host": "planted-by-mark.test"}
+
+
+@pytest.mark.fault(215)
+def test_a_termination_message_is_masked_as_what_a_connector_prints(
+    waiting: LocalSystem, shown: Shown, database: TestDatabase
+) -> None:
+    """By the configuration, what its specification marks, and what the connector changed; also where it was cut."""
+    database.rows(
+        "INSERT INTO source_spec (package, version, specs, error) VALUES (:p, :v, :s::jsonb, '')",
+        p=PACKAGE, v="1.4.0", s=json.dumps(SPECIFICATION),
+    )  # fmt: skip
+    waiting.start(read_task(body={"config": GIVEN}))
+    renewed = json.dumps(GIVEN | {"access_token": "renewed-token-1"}).encode()
+    given = messages.config_hash(json.dumps(GIVEN).encode())
+    with Database(database.url) as db:
+        db.transact(lambda db: states.keep_config(db, PACKAGE, renewed, given))
+    words = f"no licence: {canaries.CONFIG} planted-by-mark.test renewed-token-1 {canaries.CONFIG[:-3]}"
+    shown.show = {name_of(waiting, "task-1"): _broken(words)}
+    waiting.sweep()
+    texts = _texts(database)
+    assert "source ended with exit code 1: no licence: ******** ******** ******** ********" in texts
+    for secret in (canaries.CONFIG[:-3], "planted-by-mark", "renewed-token-1"):
+        assert secret not in texts
+
+
+@pytest.mark.fault(215)
+@pytest.mark.parametrize("name", ["source", "sidecar", "init", "stranger"])
+def test_a_message_that_cannot_be_masked_is_withheld(
+    waiting: LocalSystem, shown: Shown, database: TestDatabase, name: str
+) -> None:
+    """The Secret is gone, deleted by hand: nobody knows any more what is secret."""
+    waiting.start(read_task())
+    pod = name_of(waiting, "task-1")
+    shown.show = {pod: _broken(f"no licence: {canaries.CONFIG}", name=name)}
+    shown.secrets_are_gone = True
+    waiting.sweep()
+    texts = _texts(database)
+    assert canaries.CONFIG not in texts
+    assert "no licence" not in texts
+    assert "FAILED" in texts
+
+
+def test_the_runtimes_own_words_are_never_withheld(waiting: LocalSystem, shown: Shown, database: TestDatabase) -> None:
+    """A container that never ran wrote nothing."""
+    waiting.start(read_task())
+    shown.show = {name_of(waiting, "task-1"): _broken("exec: sh: not found", reason="StartError")}
+    shown.secrets_are_gone = True
+    waiting.sweep()
+    assert "source could not be started: StartError: exec: sh: not found" in _texts(database)
+
+
+@pytest.mark.fault(215)
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_log_of_the_sources_container_is_masked(
+    waiting: LocalSystem, shown: Shown, database: TestDatabase, gone: bool
+) -> None:
+    """A connector may print past its pipes; without the Secret the sidecar's log, which masks itself, stands there."""
+    waiting.start(read_task())
+    pod = name_of(waiting, "task-1")
+    shown.show = {pod: _broken("")}
+    shown.logs = {"source": f"error: {canaries.CONFIG} is no key", "sidecar": "ERROR : masked already"}
+    shown.secrets_are_gone = gone
+    waiting.sweep()
+    texts = _texts(database)
+    assert canaries.CONFIG not in texts
+    assert ("ERROR : masked already" if gone else "error: ******** is no key") in texts

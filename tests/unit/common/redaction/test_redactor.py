@@ -275,3 +275,16 @@ def test_a_common_word_as_a_password_garbles_no_other(password: str) -> None:
     for before in ["", " ", *around]:
         for after in ["", " ", *around]:
             assert redact(f"{before}{password}{after}") == f"{before}{MASK}{after}"
+
+
+def test_a_secret_that_was_cut_is_hidden_too() -> None:
+    """The ends of a text may hold a part of one; less than a secret has is a word like any other."""
+    cut = _of({"password": "s3cr3t-t0ken"}).redact_cut
+    assert cut("it is s3cr3t-t0") == f"it is {MASK}"
+    assert cut("3t-t0ken it is") == f"{MASK} it is"
+    assert cut("r3t-t0ken and s3cr3t") == f"{MASK} and {MASK}"
+    assert cut("3t-t0") == "3t-t0", "no end of it"
+    assert cut("s3cr3t-t0k") == cut("t0ken") == MASK
+    assert cut("ken, it is s3c") == "ken, it is s3c"
+    assert cut("") == ""
+    assert cut("a s3cr3t-t0ken b") == f"a {MASK} b"
