@@ -34,6 +34,7 @@ class FailureKind(StrEnum):
     SOURCE_EXIT = "source_exit"
     SOURCE_KILLED = "source_killed"
     OUT_OF_MEMORY = "out_of_memory"
+    OUT_OF_DISK = "out_of_disk"
     STALLED = "stalled"
     INCOMPLETE = "incomplete"
     NO_RESULT = "no_result"
@@ -62,6 +63,7 @@ class FailureKind(StrEnum):
     IMAGE_UNUSABLE = "image_unusable"
     SIDECAR_KILLED = "sidecar_killed"
     SIDECAR_MEMORY = "sidecar_memory"
+    SIDECAR_DISK = "sidecar_disk"
     SIDECAR_FAILED = "sidecar_failed"
     SIDECAR_SILENT = "sidecar_silent"
     POSTGRES_AWAY = "postgres_away"
@@ -106,6 +108,7 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
         _SOURCE, "Raise SYNCCTL_SOURCE_MEMORY_LIMIT if it needs much, and start it again."
     ),
     FailureKind.OUT_OF_MEMORY: _stays(_SOURCE, "Raise SYNCCTL_SOURCE_MEMORY_LIMIT, or give a read fewer streams."),
+    FailureKind.OUT_OF_DISK: _stays(_SOURCE, "Raise SYNCCTL_SOURCE_DISK_LIMIT, or read fewer streams at once."),
     FailureKind.STALLED: _stays(
         _SOURCE, "Raise SYNCCTL_STALL_TIMEOUT_SECONDS if the source may be silent so long; else start it again."
     ),
@@ -150,6 +153,9 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
     FailureKind.IMAGE_UNUSABLE: _stays(_USER, "The image has to have a POSIX shell (sh), and AIRBYTE_ENTRYPOINT."),
     FailureKind.SIDECAR_KILLED: _may_pass(_PLATFORM, _AGAIN),
     FailureKind.SIDECAR_MEMORY: _may_pass(_PLATFORM, "Give a read fewer streams."),
+    FailureKind.SIDECAR_DISK: _stays(
+        _PLATFORM, "Raise SYNCCTL_SIDECAR_DISK_LIMIT, or let the connector print less: its log is on that disk."
+    ),
     FailureKind.SIDECAR_FAILED: _stays(_PLATFORM, "Look at the pod's sidecar's log, and at the functions' settings."),
     FailureKind.SIDECAR_SILENT: _may_pass(_PLATFORM, _AGAIN),
     FailureKind.POSTGRES_AWAY: _may_pass(

@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-_LEAST_SOURCE_MI = 512  # the memory request of the pod (common/pods/containers.py)
+# The requests of the pod (common/pods/containers.py).
+_LEAST_SOURCE_MI = 512
+_LEAST_SOURCE_DISK_MI, _LEAST_SIDECAR_DISK_MI = 512, 128
 HEX_LENGTH = 128
 _BASE64_LENGTH = 86
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
@@ -86,11 +88,14 @@ def _hashed_tokens(value: SecretStr) -> SecretStr:
     return value
 
 
-def _memory_limit(value: str) -> str:
-    number, unit = value[:-2], {"Mi": 1, "Gi": 1024}.get(value[-2:], 0)
-    if not (number.isascii() and number.isdecimal()) or int(number) * unit < _LEAST_SOURCE_MI:
-        raise ValueError(f"expected {_LEAST_SOURCE_MI}Mi or more, as a whole number of Mi or Gi, such as 4Gi")
-    return value
+def _limit(least_mi: int) -> AfterValidator:
+    def check(value: str) -> str:
+        number, unit = value[:-2], {"Mi": 1, "Gi": 1024}.get(value[-2:], 0)
+        if not (number.isascii() and number.isdecimal()) or int(number) * unit < least_mi:
+            raise ValueError(f"expected {least_mi}Mi or more, as a whole number of Mi or Gi, such as 4Gi")
+        return value
+
+    return AfterValidator(check)
 
 
 def _schema(value: str) -> str:
@@ -123,7 +128,9 @@ def _labels(value: Any) -> Any:
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 HttpUrl = Annotated[str, _url("http", "https"), AfterValidator(_without_password)]
 SchemaName = Annotated[str, AfterValidator(_schema)]
-MemoryLimit = Annotated[str, AfterValidator(_memory_limit)]
+MemoryLimit = Annotated[str, _limit(_LEAST_SOURCE_MI)]
+SourceDiskLimit = Annotated[str, _limit(_LEAST_SOURCE_DISK_MI)]
+SidecarDiskLimit = Annotated[str, _limit(_LEAST_SIDECAR_DISK_MI)]
 Tokens = Annotated[SecretStr, AfterValidator(_tokens)]
 HashedTokens = Annotated[SecretStr, AfterValidator(_tokens), AfterValidator(_hashed_tokens)]
 ImagePatterns = Annotated[str, AfterValidator(_image_patterns)]

@@ -32,6 +32,8 @@ from common.setting_types import (
     Labels,
     MemoryLimit,
     SchemaName,
+    SidecarDiskLimit,
+    SourceDiskLimit,
     Tokens,
     plain,
 )
@@ -124,6 +126,16 @@ class Settings(BaseModel):
     pods_service_account: str = Field("", description="Service account of the task pods; default: the namespace's.")
     source_memory_limit: MemoryLimit = Field(
         "2Gi", description="Memory limit of a connector, in Mi or Gi, such as 4Gi; at least 512Mi."
+    )
+    source_disk_limit: SourceDiskLimit = Field(
+        "8Gi",
+        description="Limit of what a connector may write to its node's disk, in Mi or Gi; at least 512Mi. With the "
+        "sidecar's a task's pod has 9Gi, as some clusters allow no more than 10Gi.",
+    )
+    sidecar_disk_limit: SidecarDiskLimit = Field(
+        "1Gi",
+        description="The same of the sidecar, which writes its log alone: what the connector prints, until the node "
+        "rotates it; at least 128Mi.",
     )
     source_run_as_root: bool = Field(
         default=False,

@@ -20,6 +20,8 @@ PATHS = {
     "RESUME_FOLDER": "/resume",
 }
 """Variables of the sidecar that hold a path below a mount; a caller's text in the others may look like one."""
+_DISK = "ephemeral-storage"
+"""The writable layer and the log of a container; all volumes of the pod count towards the sum of its limits."""
 CREDENTIALS = ("DATABASE_URL", "BULKER_AUTH_TOKEN")
 """Variables of the sidecar that come from the task's Secret."""
 
@@ -57,8 +59,8 @@ def init(settings: Settings, files: list[str], *, resumes: bool) -> dict[str, An
         "command": ["sh", "-c", scripts.init(with_files=bool(files), resumes=resumes)],
         "volumeMounts": _mounts(files, payload=True, resumes=resumes),
         "resources": {
-            "requests": {"cpu": "10m", "memory": "16Mi"},
-            "limits": {"cpu": "1", "memory": "128Mi"},
+            "requests": {"cpu": "10m", "memory": "16Mi", _DISK: "16Mi"},
+            "limits": {"cpu": "1", "memory": "128Mi", _DISK: "128Mi"},
         },
         "securityContext": _security(SIDECAR_USER, read_only_root=True),
     }
@@ -76,8 +78,8 @@ def source(task: Task, settings: Settings, files: list[str]) -> dict[str, Any]:
         ],
         "volumeMounts": _mounts(files),
         "resources": {
-            "requests": {"cpu": "125m", "memory": "512Mi"},
-            "limits": {"cpu": "2", "memory": settings.source_memory_limit},
+            "requests": {"cpu": "125m", "memory": "512Mi", _DISK: "512Mi"},
+            "limits": {"cpu": "2", "memory": settings.source_memory_limit, _DISK: settings.source_disk_limit},
         },
         "securityContext": _security(None if settings.source_run_as_root else SOURCE_USER, read_only_root=False),
     }
@@ -115,8 +117,8 @@ def sidecar(task: Task, settings: Settings, prefix: str, files: list[str], secre
         # The Secret itself: what is in /config, the connector may have changed.
         "volumeMounts": _mounts(files, payload=True, resumes=task.attempt > 1),
         "resources": {
-            "requests": {"cpu": "100m", "memory": "128Mi"},
-            "limits": {"cpu": "1", "memory": "512Mi"},
+            "requests": {"cpu": "100m", "memory": "128Mi", _DISK: "128Mi"},
+            "limits": {"cpu": "1", "memory": "512Mi", _DISK: settings.sidecar_disk_limit},
         },
         "securityContext": _security(SIDECAR_USER, read_only_root=True),
     }

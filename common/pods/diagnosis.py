@@ -111,6 +111,8 @@ def _disruption(pod: Pod) -> Failure | None:
     target = pod.condition("DisruptionTarget", "True")
     if target is None:
         return None
+    if failure := ends.out_of_disk(pod, target.message):
+        return failure
     return Failure(_DISRUPTION.get(target.reason, FailureKind.EVICTED), explain.disruption(pod, target))
 
 
@@ -118,6 +120,8 @@ def _failed(pod: Pod) -> Verdict:
     reason, message = pod.status.reason, pod.status.message.strip()
     if reason == "DeadlineExceeded":
         return verdict(FailureKind.TASK_TIMEOUT, "The pod passed its deadline and was stopped by Kubernetes.")
+    if failure := ends.out_of_disk(pod, message):
+        return Verdict(failure)
     if reason == "NodeLost" and not message:
         return verdict(FailureKind.NODE_LOST, explain.node_lost(pod))
     if reason or message:

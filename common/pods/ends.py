@@ -15,11 +15,17 @@ OUT_OF_MEMORY, UNKNOWN_STATUS = "OOMKilled", "ContainerStatusUnknown"
 NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
 KILLED, TERMINATED, _SIGNALLED = 137, 143, 128
 _MEMORY_WORDS = re.compile(r"OutOfMemory|MemoryError|OOMKilled|out of memory|cannot allocate memory", re.IGNORECASE)
+# How a kubelet puts the eviction of a pod for what it wrote itself; a node that is low on disk is not the pod's fault.
+# https://github.com/kubernetes/kubernetes/blob/v1.33.0/pkg/kubelet/eviction/helpers.go
+_CONTAINER_DISK = re.compile(r'Container (\S+) exceeded its local ephemeral storage limit "([^"]*)"')
+_VOLUME_DISK = re.compile(r'Usage of EmptyDir volume "([^"]*)" exceeds the limit "([^"]*)"')
+_POD_DISK = re.compile(r"Pod ephemeral local storage usage exceeds the total limit of containers ([^\s.]+)")
 _OURS = frozenset({INIT, SOURCE, SIDECAR})
 
 # The ends of sidecar and init are the platform's, not the connector's.
 _KILLED_KIND = {INIT: FailureKind.INIT_FAILED, SOURCE: FailureKind.SOURCE_KILLED, SIDECAR: FailureKind.SIDECAR_KILLED}
 _MEMORY_KIND = {INIT: FailureKind.INIT_FAILED, SOURCE: FailureKind.OUT_OF_MEMORY, SIDECAR: FailureKind.SIDECAR_MEMORY}
+_DISK_KIND = {INIT: FailureKind.INIT_FAILED, SOURCE: FailureKind.OUT_OF_DISK, SIDECAR: FailureKind.SIDECAR_DISK}
 _EXIT_KIND = {INIT: FailureKind.INIT_FAILED, SOURCE: FailureKind.SOURCE_EXIT, SIDECAR: FailureKind.SIDECAR_FAILED}
 
 
@@ -118,6 +124,18 @@ def why(pod: Pod, name: str, end: Terminated) -> Verdict:
     kind = _KILLED_KIND[name] if code > _SIGNALLED and name == SIDECAR else _EXIT_KIND[name]
     found = verdict(kind, explain.exit_code(name, end), wants_log=name, clean_end=name == SOURCE)
     return structs.replace(found, own_words=end.message.strip())
+
+
+def out_of_disk(pod: Pod, message: str) -> Failure | None:
+    """Return why a pod was evicted that wrote more than it may; None for another eviction."""
+    if found := _CONTAINER_DISK.search(message):
+        kind = _DISK_KIND.get(found[1], FailureKind.INJECTED)
+        return Failure(kind, explain.out_of_disk(pod, found[1], found[2]))
+    if found := _VOLUME_DISK.search(message):
+        return Failure(FailureKind.SOURCE_ERROR, explain.volume_full(pod, found[1], found[2]))
+    if found := _POD_DISK.search(message):
+        return Failure(FailureKind.OUT_OF_DISK, explain.pod_out_of_disk(pod, found[1]))
+    return None
 
 
 def with_memory(pod: Pod, found: Verdict) -> Verdict:

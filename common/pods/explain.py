@@ -81,6 +81,25 @@ def out_of_memory(pod: Pod, name: str, end: Terminated) -> str:
     return f"{name} ran out of memory at {_memory_limit(pod, name)}{other}{_said(end)}."
 
 
+def out_of_disk(pod: Pod, name: str, limit: str) -> str:
+    """Explain that the node's kubelet evicted the pod, as a container of it wrote too much."""
+    return f"{name} used more disk than its limit of {limit}, and the pod was evicted{_on(pod)}."
+
+
+def volume_full(pod: Pod, volume: str, limit: str) -> str:
+    return (
+        f"The volume {volume} of the pod grew over {limit}, its fixed size, and the pod was evicted{_on(pod)}: source "
+        "has to write its files elsewhere, such as to /tmp."
+    )
+
+
+def pod_out_of_disk(pod: Pod, limit: str) -> str:
+    return (
+        f"source, sidecar and the pod's volumes together used more disk than the limits of all containers, {limit}, "
+        f"and the pod was evicted{_on(pod)}."
+    )
+
+
 def killed(pod: Pod, name: str, end: Terminated) -> str:
     return f"{name} was killed (signal 9; often memory: limit {_memory_limit(pod, name)}){_said(end)}."
 

@@ -224,6 +224,14 @@ def test_a_memory_limit_that_no_connector_can_live_with_is_refused(limit: str):
     assert Settings.load({"SYNCCTL_SOURCE_MEMORY_LIMIT": "3Gi"}).source_memory_limit == "3Gi"
 
 
+@pytest.mark.parametrize(("name", "least"), [("SYNCCTL_SOURCE_DISK_LIMIT", 512), ("SYNCCTL_SIDECAR_DISK_LIMIT", 128)])
+def test_a_disk_limit_below_the_pods_request_is_refused(name: str, least: int):
+    """The API server would refuse the pod."""
+    with pytest.raises(SettingsError, match=f"{name}: expected {least}Mi or more"):
+        Settings.load({name: f"{least - 1}Mi"})
+    assert getattr(Settings.load({name: f"{least}Mi"}), name.removeprefix("SYNCCTL_").lower()) == f"{least}Mi"
+
+
 @pytest.mark.parametrize("url", ["http://u:hunter2@bulker:3042", "https://hunter2@bulker", "http://@bulker"])
 def test_bulkers_address_holds_no_password(url: str):
     """It would be in the manifest of every task's pod, for everybody who may look at pods."""

@@ -196,7 +196,10 @@ def test_the_containers_resources_are_the_manifest_s(row: str, kind: str, name: 
     """Requests and limits."""
     [container] = [found for found in _pod()["spec"][kind] if found["name"] == name]
     parts = container["resources"]
-    assert _ROWS[row][-1] == "; ".join(f"{parts[of]['cpu']}, {parts[of]['memory']}" for of in ("requests", "limits"))
+    named = [
+        ", ".join(parts[of][what] for what in ("cpu", "memory", "ephemeral-storage")) for of in ("requests", "limits")
+    ]
+    assert _ROWS[row][-1] == "; ".join(named)
 
 
 def test_annotations_and_environment_are_the_manifest_s() -> None:

@@ -12,8 +12,12 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped] # PyYAML ships no types
 
+from common.pods import manifest
+from common.protocol.commands import Command
+from common.store import Task
 from tests.support.docs import ROOT, read, rows
 from tests.support.fake_deployment import BROKEN, fake_deployment
+from tests.support.wire import pod_settings
 
 KNATIVE = ROOT / "knative"
 
@@ -213,6 +217,28 @@ def _sweep_job(url: str, **environment: str) -> "subprocess.CompletedProcess[str
     command = [sys.executable, "-c", program]
     given = {"NAMESPACE": "functions", **environment}
     return subprocess.run(command, env=given, capture_output=True, text=True, check=False, timeout=60)
+
+
+def _amount(quantity: str) -> float:
+    units = {"m": 0.001, "Mi": 2.0**20, "Gi": 2.0**30}
+    unit = next((unit for unit in units if quantity.endswith(unit)), "")
+    return float(quantity.removesuffix(unit)) * units.get(unit, 1.0)
+
+
+@pytest.mark.fault(216)
+def test_the_example_quota_holds_as_many_tasks_as_it_names() -> None:
+    """Each container names what the quota counts, disk too: Kubernetes refuses a pod that does not."""
+    [quota] = _of("ResourceQuota")
+    hard = quota["spec"]["hard"]
+    task = Task(Command.READ, "t", "airbyte/source-garden", "1", "s", started_at=1)
+    spec = manifest.pod(task, manifest.Payload(b"{}"), pod_settings())["spec"]
+    for name, most in hard.items():
+        of, _, resource = name.partition(".")
+        if of in {"requests", "limits"}:
+            every = [_amount(one["resources"][of][resource]) for one in spec["containers"]]
+            assert sum(every) * int(hard["pods"]) <= _amount(most), name
+            assert resource in spec["initContainers"][0]["resources"][of]
+    assert {"requests.ephemeral-storage", "limits.ephemeral-storage"} <= hard.keys()
 
 
 @pytest.mark.parametrize(

@@ -636,3 +636,83 @@ def test_the_time_limit_is_for_all_attempts_together():
     made = pod("Running", source=RUNS, sidecar=RUNS)
     assert goes_on(made, 310, row_age=200.0, task_age=47 * 3600.0)
     assert seen(made, 310, row_age=200.0, task_age=49 * 3600.0).failure.kind is FailureKind.TASK_TIMEOUT
+
+
+DISK = "raise SYNCCTL_SOURCE_DISK_LIMIT, or read fewer streams at once."
+EVICTIONS = [
+    (
+        'Container source exceeded its local ephemeral storage limit "8Gi". ',
+        FailureKind.OUT_OF_DISK,
+        f"source used more disk than its limit of 8Gi, and the pod was evicted on node node-7; {DISK}",
+    ),
+    (
+        'Container sidecar exceeded its local ephemeral storage limit "1Gi". ',
+        FailureKind.SIDECAR_DISK,
+        (
+            "sidecar used more disk than its limit of 1Gi, and the pod was evicted on node node-7; raise "
+            "SYNCCTL_SIDECAR_DISK_LIMIT, or let the connector print less: its log is on that disk."
+        ),
+    ),
+    (
+        'Usage of EmptyDir volume "pipes" exceeds the limit "16Mi". ',
+        FailureKind.SOURCE_ERROR,
+        (
+            "The volume pipes of the pod grew over 16Mi, its fixed size, and the pod was evicted on node node-7: source has "
+            "to write its files elsewhere, such as to /tmp; look at the task's log for what the connector did before its "
+            "error."
+        ),
+    ),
+    (
+        "Pod ephemeral local storage usage exceeds the total limit of containers 9Gi. ",
+        FailureKind.OUT_OF_DISK,
+        (
+            "source, sidecar and the pod's volumes together used more disk than the limits of all containers, 9Gi, and the "
+            f"pod was evicted on node node-7; {DISK}"
+        ),
+    ),
+    (
+        'Container istio-proxy exceeded its local ephemeral storage limit "1Gi". ',
+        FailureKind.INJECTED,
+        (
+            "istio-proxy used more disk than its limit of 1Gi, and the pod was evicted on node node-7; look at what the "
+            "cluster injects into pods of this namespace, such as a mesh's webhook."
+        ),
+    ),
+]
+
+
+@pytest.mark.fault(216)
+@pytest.mark.parametrize(("message", "kind", "sentence"), EVICTIONS, ids=lambda value: str(value)[:20])
+def test_a_pod_that_wrote_too_much_names_the_container_and_the_setting(
+    message: str, kind: FailureKind, sentence: str
+) -> None:
+    """In the kubelet's words, whatever else it shows of the pod; a retry would write as much."""
+    condition = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": message}
+    status = {"phase": "Failed", "reason": "Evicted", "message": message, "conditions": [condition]}
+    found = diagnose(as_pod(POD | {"status": status}), Clock(BEGAN + 300), LIMITS)
+    assert found is not None
+    assert (found.failure.kind, found.reason) == (kind, sentence)
+    assert found.failure.policy.retry == (kind is FailureKind.INJECTED)
+    ending = as_pod(
+        {
+            **POD,
+            "metadata": POD["metadata"] | {"deletionTimestamp": "2999-01-01T00:00:00Z"},
+            "status": {"phase": "Running", "conditions": [condition]},
+        }
+    )
+    assert disruption_of(ending) == found.failure
+
+
+def test_a_node_that_is_low_on_disk_is_not_the_pods_fault() -> None:
+    """The next attempt may go to another node."""
+    message = (
+        "The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi, available: 9Mi. Container source was "
+        "using 3Gi, request is 512Mi, has larger consumption of ephemeral-storage. "
+    )
+    found = diagnose(
+        as_pod(POD | {"status": {"phase": "Failed", "reason": "Evicted", "message": message}}),
+        Clock(BEGAN + 300),
+        LIMITS,
+    )
+    assert found is not None
+    assert found.failure.kind is FailureKind.EVICTED

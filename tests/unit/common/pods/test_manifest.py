@@ -73,7 +73,8 @@ def test_the_pod_is_exactly_this() -> None:
                     "command": ["sh", "-c", scripts.init(with_files=True)],
                     "volumeMounts": with_secret,
                     "resources": {
-                        "requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"cpu": "1", "memory": "128Mi"},
+                        "requests": {"cpu": "10m", "memory": "16Mi", "ephemeral-storage": "16Mi"},
+                        "limits": {"cpu": "1", "memory": "128Mi", "ephemeral-storage": "128Mi"},
                     },
                     "securityContext": {**strict, "readOnlyRootFilesystem": True, "runAsUser": 65532},
                 }
@@ -90,7 +91,8 @@ def test_the_pod_is_exactly_this() -> None:
                     ],
                     "volumeMounts": mounts,
                     "resources": {
-                        "requests": {"cpu": "125m", "memory": "512Mi"}, "limits": {"cpu": "2", "memory": "2Gi"},
+                        "requests": {"cpu": "125m", "memory": "512Mi", "ephemeral-storage": "512Mi"},
+                        "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "8Gi"},
                     },
                     "securityContext": {**strict, "readOnlyRootFilesystem": False, "runAsUser": 1000},
                 },
@@ -123,7 +125,8 @@ def test_the_pod_is_exactly_this() -> None:
                     ],
                     "volumeMounts": with_secret,
                     "resources": {
-                        "requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"cpu": "1", "memory": "512Mi"},
+                        "requests": {"cpu": "100m", "memory": "128Mi", "ephemeral-storage": "128Mi"},
+                        "limits": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "1Gi"},
                     },
                     "securityContext": {**strict, "readOnlyRootFilesystem": True, "runAsUser": 65532},
                 },
