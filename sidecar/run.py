@@ -181,7 +181,7 @@ class _Task:
         self._outbox.put(f"state {key}", lambda db: states.save(db, sync, key, state), refused)
 
     def _keep_config(self, config: bytes) -> None:
-        self._redactor.learn(config)
+        self._redactor.learn_change(config)
         if not self._heartbeat.own_tables:
             self._on_config_lost(SyncError("there is no table for it"))
             return

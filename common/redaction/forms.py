@@ -14,6 +14,9 @@ SHORTEST = 4
 COMMON_WORD = re.compile(r"[A-Z]?[a-z]{3,10}|[A-Z]{4,11}|[0-9]{4,7}")
 """Such values (`sync`, `postgres`, `1234`) are parts of other words: they are masked only where they stand alone."""
 
+WORDS = re.compile(r"[A-Za-z]+(?:[ .:/_-][A-Za-z]+)*(?:[0-9](?:\.[0-9])?)?")
+"""Names and sentences, in letters alone but for a version at their end."""
+
 _ESCAPED = "|".join(
     rf"(?<={sequence})"
     for sequence in (
@@ -43,6 +46,11 @@ def forms_of(secret: str) -> Iterator[str]:
             yield from (quoted, quote(quoted))
             yield re.sub("%..", lambda found: found.group().lower(), quoted)
         yield from _base64(text.encode("utf-8", "surrogatepass"))
+
+
+def looks_like_a_word(secret: str) -> bool:
+    """Return whether a value is a word, or too short to be told from one."""
+    return len(secret) < 2 * SHORTEST or WORDS.fullmatch(secret) is not None
 
 
 @cache

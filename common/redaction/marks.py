@@ -11,6 +11,8 @@ _DEPENDENT = ("dependentSchemas", "dependencies")
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _NAMES = ("$id", "$anchor", "$dynamicAnchor", "id")
 _YES = frozenset({"true", "yes", "1"})
+_MOST_STEPS = 200_000
+"""Schemas that are looked at for one configuration: each member may have thousands."""
 _SLOW_PATTERN = re.compile(r"\)[*+?{]|(?:[*+{].*){4}", re.DOTALL)
 """Patterns that may take for ages to fail."""
 
@@ -35,19 +37,24 @@ class SecretMarks:
         """Properties that are marked somewhere: an older configuration has them at another place."""
 
     def values(self, config: Any) -> Iterator[Any]:
-        """Yield each marked value, whatever its type: all that is in it is secret."""
-        yield from self._values(config, self._roots[:1])
+        """Yield each marked value, whatever its type: all that is in it is secret.
 
-    def _values(self, value: Any, schemas: Sequence[Any]) -> Iterator[Any]:
-        here = self._applying(schemas)
-        if any(map(_is_marked, here)):
-            yield value
-        elif isinstance(value, dict):
-            for key, inner in value.items():
-                yield from self._values(inner, _of_member(here, str(key)))
-        elif isinstance(value, list):
-            for number, inner in enumerate(value):
-                yield from self._values(inner, list(_of_item(here, number)))
+        Of a configuration that takes too many steps, what is left counts as marked: rather too much is masked.
+        """
+        left: list[tuple[Any, Sequence[Any]]] = [(config, self._roots[:1])]
+        steps = 0
+        while left:
+            value, schemas = left.pop()
+            here = self._applying(schemas)
+            steps += len(here) * (1 + (len(value) if isinstance(value, dict | list) else 0))
+            if steps > _MOST_STEPS or any(map(_is_marked, here)):
+                yield value
+            elif not here:
+                continue
+            elif isinstance(value, dict):
+                left += ((inner, _of_member(here, str(key))) for key, inner in value.items())
+            elif isinstance(value, list):
+                left += ((inner, list(_of_item(here, number))) for number, inner in enumerate(value))
 
     def _is_secret(self, schemas: Sequence[Any]) -> bool:
         return any(map(_is_marked, self._applying(schemas)))

@@ -5,13 +5,14 @@ import re
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
 from common import nesting
-from common.redaction.forms import COMMON_WORD, SHORTEST, alone, forms_of
+from common.protocol import sizes
+from common.redaction.forms import COMMON_WORD, SHORTEST, WORDS, alone, forms_of, looks_like_a_word
 from common.redaction.marks import SecretMarks
+from common.redaction.urls import within
 
 MASK = "********"
 _SECRET_KEY = re.compile(
@@ -33,24 +34,11 @@ _NUMBER_KEY = re.compile(r"pass|pwd|secret|(?:api|access|account|private)_?(?:ke
 _SHORTEST_NUMBER = 6
 _MOST_DIGITS = 4300
 """Python's default limit for integers."""
-_WORDS = re.compile(r"[A-Za-z]+(?:[ .:/_-][A-Za-z]+)*(?:[0-9](?:\.[0-9])?)?")
 _PUBLIC_VALUES = frozenset({"true", "false", "null", "none", "oauth2.0", "oauth", "bearer", "basic", "client"})
 _VALUES = ("value", "val")
 _LABELS = ("name", "key", "header", "parameter", "param", "field")
-_ASSIGNED = re.compile(
-    r"(?:passw(?:or)?d|pwd|secret|token|(?:api|access|account|shared|private)_?key|sig(?:nature)?)=([^;&\s\"']+)",
-    re.IGNORECASE,
-)
-_IN_URL = re.compile(r"//[^/@:\s]*:([^/\s]+)@")
-_WEAK_SIGNS = (
-    re.compile(
-        r"(?:passw(?:or)?d|passphrase|pwd|secret|token|auth(?:orization)?|key|sig(?:nature)?)[\"']?\s*[=:]\s*[\"']?"
-        r"(?:(?:bearer|basic|token)\s+)?([^;&\s\"',]+)",
-        re.IGNORECASE,
-    ),
-    re.compile(r"//([^/@:\s]+)@|jdbc:[^@\s]*/([^/@\s]+)@"),
-)
-"""Their values count unless they look like words."""
+_CHANGED_SECRETS, _CHANGED_CHARACTERS = 2000, 256 * 1024
+"""How much of what a connector has changed is masked: each secret is kept in dozens of forms, and looked for in all."""
 _SCHEME = re.compile(r"(?:bearer|basic|token)\s+(\S+)", re.IGNORECASE)
 
 
@@ -59,6 +47,8 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets: frozenset[str] = frozenset()
+        self._changed: dict[str, None] = {}
+        """Secrets of what the connector made of its configuration, oldest first."""
         self._marks = SecretMarks()
         self._forms: list[str] = []
         self._wordless_forms: list[str] = []
@@ -89,28 +79,50 @@ class Redactor:
         return text.encode("utf-8", "replace")
 
     def learn(self, config: bytes, specification: bytes = b"") -> None:
-        """Redact a (changed) configuration's secrets too: connectors renew tokens while they run.
+        """Redact a configuration's secrets too.
 
         `specification`: the connector's own, if it is known; what it marks is secret from now on, whatever its name.
         """
         if specification:
             self._marks = SecretMarks(_decoded(specification))
+        self._add(self._found(config))
+
+    def learn_change(self, config: bytes) -> None:
+        """Redact the secrets of a configuration that the connector has changed: they renew tokens while they run.
+
+        The newest ones count, up to a bound; of a configuration that is too large to be kept, none.
+        """
+        if len(config) > sizes.CONFIG_BYTES:
+            return
+        for secret in self._found(config):
+            if SHORTEST <= len(secret) <= _CHANGED_CHARACTERS and secret not in self._secrets:
+                self._changed.pop(secret, None)
+                self._changed[secret] = None
+        characters = sum(map(len, self._changed))
+        while len(self._changed) > _CHANGED_SECRETS or characters > _CHANGED_CHARACTERS:
+            oldest = next(iter(self._changed))
+            del self._changed[oldest]
+            characters -= len(oldest)
+        self._add(())
+
+    def _found(self, config: bytes) -> Iterator[str]:
         decoded = _decoded(config)
-        self._add(_leaves(decoded, marked=self._marks.names))
-        self._add(_leaves(list(self._marks.values(decoded)), _Place.MARKED))
+        yield from _leaves(decoded, marked=self._marks.names)
+        yield from _leaves(list(self._marks.values(decoded)), _Place.MARKED)
 
     def _add(self, secrets: Iterable[str]) -> None:
         # Replaced as a whole: another thread may be reading.
         self._secrets = self._secrets | set(secrets)
-        self._forms = _ordered(self._secrets)
-        self._wordless_forms = _ordered(secret for secret in self._secrets if not _looks_like_a_word(secret))
+        known = self._secrets | self._changed.keys()
+        self._forms = _ordered(known)
+        self._wordless_forms = _ordered(secret for secret in known if not looks_like_a_word(secret))
 
 
 def of_config(raw: bytes, *others: str) -> Redactor:
     """Return a redactor of a configuration's secrets and of others (the passwords of URLs)."""
     found = set(_leaves(_decoded(raw)))
     for other in others:
-        found.update(list(_within(other)) or [other])
+        found.update(list(within(other)) or [other])
     return Redactor(found)
 
 
@@ -143,10 +155,6 @@ def _walk(forms: list[str], value: Any) -> Any:
     return _replace(forms, value) if isinstance(value, str) else value
 
 
-def _looks_like_a_word(secret: str) -> bool:
-    return len(secret) < 2 * SHORTEST or _WORDS.fullmatch(secret) is not None
-
-
 def _decoded(raw: bytes) -> Any:
     if nesting.is_deep(raw):
         return {}
@@ -174,21 +182,28 @@ class _Place(IntEnum):
 
 def _leaves(value: Any, place: _Place = _Place.PUBLIC, *, marked: frozenset[str] = frozenset()) -> Iterator[str]:
     """Yield strings under a secret-sounding key, odd ones beside them, and passwords within strings anywhere."""
-    if isinstance(value, dict):
-        labelled = any(isinstance(value.get(label), str) and _SECRET_KEY.search(value[label]) for label in _LABELS)
-        for key, inner in value.items():
-            if key in marked or place is _Place.MARKED:
-                at = _Place.MARKED
-            else:
-                at = _Place.SECRET if labelled and key in _VALUES else _place(str(key), inner, place)
-            yield from _leaves(inner, at, marked=marked)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _leaves(inner, place, marked=marked)
-    elif isinstance(value, str):
-        yield from _of_text(value, place)
-    elif type(value) in {int, float} and _is_secret_number(value, place):
-        yield str(value)
+    left = [(value, place, marked)]
+    while left:  # a generator for each level would pass each secret through all of them
+        value, place, marked = left.pop()
+        if isinstance(value, dict):
+            left += ((inner, at, marked) for inner, at in _members(value, place, marked))
+        elif isinstance(value, list):
+            left += ((inner, place, marked) for inner in value)
+        elif isinstance(value, str):
+            yield from _of_text(value, place)
+            left += ((inner, at, frozenset()) for inner, at in _embedded(value, place))
+        elif type(value) in {int, float} and _is_secret_number(value, place):
+            yield str(value)
+
+
+def _members(value: dict[Any, Any], place: _Place, marked: frozenset[str]) -> Iterator[tuple[Any, _Place]]:
+    """Yield an object's members, each with its place."""
+    labelled = any(isinstance(value.get(label), str) and _SECRET_KEY.search(value[label]) for label in _LABELS)
+    for key, inner in value.items():
+        if key in marked or place is _Place.MARKED:
+            yield inner, _Place.MARKED
+        else:
+            yield inner, _Place.SECRET if labelled and key in _VALUES else _place(str(key), inner, place)
 
 
 def _is_secret_number(value: float, place: _Place) -> bool:
@@ -201,11 +216,9 @@ def _of_text(value: str, place: _Place) -> Iterator[str]:
     if place >= _Place.SECRET and value.lower() not in _PUBLIC_VALUES:
         yield value
         yield from _SCHEME.findall(value)
-    elif place is _Place.AMONG_SECRETS and not _looks_like_a_word(value):
+    elif place is _Place.AMONG_SECRETS and not looks_like_a_word(value):
         yield value
-    yield from _within(value)
-    if value.lstrip().startswith(("{", "[", '"')):
-        yield from _embedded(value, place if place is _Place.MARKED else _Place.PUBLIC)
+    yield from within(value)
 
 
 def _place(key: str, value: Any, around: _Place) -> _Place:
@@ -219,26 +232,15 @@ def _place(key: str, value: Any, around: _Place) -> _Place:
 
 
 def _is_public(key: str, value: Any) -> bool:
-    return isinstance(value, str) and bool(_PUBLIC_KEY.search(key)) and _WORDS.fullmatch(value) is not None
+    return isinstance(value, str) and bool(_PUBLIC_KEY.search(key)) and WORDS.fullmatch(value) is not None
 
 
-def _embedded(text: str, place: _Place) -> Iterator[str]:
-    """Yield the secrets of JSON in a string, such as a service account."""
+def _embedded(text: str, place: _Place) -> Iterator[tuple[Any, _Place]]:
+    """Yield what JSON in a string holds, such as a service account, and its place."""
+    if not text.lstrip().startswith(("{", "[", '"')):
+        return
     try:
         nesting.check(text.encode("utf-8", "replace"))
-        yield from _leaves(_load(text), place)
+        yield _load(text), place if place is _Place.MARKED else _Place.PUBLIC
     except (ValueError, RecursionError):
         return
-
-
-def _within(text: str) -> Iterator[str]:
-    """Yield passwords and keys in URLs and connection strings."""
-    try:
-        password = urlsplit(text).password
-    except ValueError:
-        password = None
-    sure = [*([password] if password else []), *_IN_URL.findall(text), *_ASSIGNED.findall(text)]
-    likely = (found[found.lastindex or 0] for sign in _WEAK_SIGNS for found in sign.finditer(text))
-    for one in (*sure, *(one for one in likely if not _looks_like_a_word(one))):
-        yield one
-        yield unquote(one)

@@ -52,6 +52,7 @@ def test_the_sidecar_uses_few_modules_of_common() -> None:
         "common.logs",
         "common.redaction",
         "common.protocol.resume",
+        "common.protocol.sizes",
         "common.protocol.states",
         "common.store",
     )
