@@ -21,6 +21,7 @@ from sidecar.read.consumer import ReadConsumer
 from sidecar.report.heartbeat import Heartbeat
 from sidecar.report.log_shipper import LogShipper
 from sidecar.report.outbox import Outbox
+from sidecar.room import Room
 from sidecar.settings import SidecarSettings
 from sidecar.shutdown import Shutdown
 from sidecar.single_result import SingleResult
@@ -67,6 +68,7 @@ class _Task:
         self._settings, self._db, self._redactor = settings, db, redactor
         self._shutdown = Shutdown(settings.grace_seconds)
         self._outbox = Outbox(db)
+        self._room = Room(b"")
         self._given_hash = ""
         self._consumer: ReadConsumer | SingleResult | None = None
         self._heartbeat = Heartbeat(settings.task, self._progress, self._shutdown.request)
@@ -94,6 +96,7 @@ class _Task:
     def _consume(self) -> Outcome:
         """Read the connector's output to its end."""
         config = self._settings.file("config")
+        self._room = Room(config, self._settings.file("catalog"), self._settings.file("state"))
         self._redactor.learn(config)
         with self._patient() as db:
             self._refuse_without_rights(db)
@@ -177,8 +180,11 @@ class _Task:
             self._outbox.finish(db)
 
     def _save(self, key: str, state: bytes, refused: Callable[[SyncError], None]) -> None:
-        sync = self._settings.sync_id
-        self._outbox.put(f"state {key}", lambda db: states.save(db, sync, key, state), refused)
+        self._outbox.put(f"state {key}", lambda db: self._write_state(db, key, state), refused)
+
+    def _write_state(self, db: Database, key: str, state: bytes) -> None:
+        self._room.take_state(key, state)
+        states.save(db, self._settings.sync_id, key, state)
 
     def _keep_config(self, config: bytes) -> None:
         self._redactor.learn_change(config)

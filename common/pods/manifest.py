@@ -1,7 +1,6 @@
 """A task's pod and Secret as wire-shaped dicts (contract.md C and H). Pure: the same task, the same dicts."""
 
 import base64
-import gzip
 import hashlib
 import json
 import re
@@ -13,12 +12,9 @@ from msgspec import Struct, structs
 from common.errors import TooLarge
 from common.pods import annotations, containers
 from common.pods.containers import CREDENTIALS, SIDECAR_USER
+from common.protocol import sizes
 from common.settings import Settings
 from common.store.tasks import Task
-
-SECRET_BYTES = 1024 * 1024
-"""The API server's limit on a Secret's data, before base64."""
-_ROOM_BYTES = 16 * 1024  # credentials and keys in the same Secret
 
 
 class Payload(Struct, frozen=True):
@@ -70,10 +66,10 @@ def resume_secret(task: Task, payload: Payload, settings: Settings, owner_uid: s
 
 
 def payload_of_secret(values: Mapping[str, bytes]) -> Payload:
-    """Return the payload that `secret` put into a Secret of these values."""
+    """Return the payload that `secret` put into a Secret of these values; raise TooLarge if it unpacks to too much."""
 
     def part(name: str) -> bytes | None:
-        return gzip.decompress(values[f"{name}.gz"]) if f"{name}.gz" in values else values.get(name)
+        return sizes.unpack(name, values[name + sizes.PACKED]) if name + sizes.PACKED in values else values.get(name)
 
     return Payload(part("config"), part("catalog"), part("state"))
 
@@ -101,14 +97,14 @@ def _secret(
 
 
 def check_size(payload: Payload) -> None:
-    """Raise TooLarge, naming the largest part, if a Secret cannot hold the payload even compressed."""
-    if sum(map(len, _files(payload, "").values())) > SECRET_BYTES - _ROOM_BYTES:
-        sizes = {name: len(part) for name, part in _raw(payload).items()}
-        largest = max(sizes, key=lambda name: sizes[name])
+    """Raise TooLarge, naming the largest part, if a Secret cannot hold the payload even packed, or a pod unpacked."""
+    raw = {name: len(part) for name, part in _raw(payload).items()}
+    total = sum(raw.values())
+    if total > sizes.UNPACKED_BYTES or sum(map(len, _files(payload, "").values())) > sizes.ROOM_BYTES:
+        largest = max(raw, key=lambda name: raw[name])
         raise TooLarge(
-            f"config, catalog and state come to {sum(sizes.values()):,} bytes ({largest} alone to "
-            f"{sizes[largest]:,}) and do not fit into a Kubernetes Secret of {SECRET_BYTES:,} bytes, not even "
-            f"compressed; select fewer streams, or shorten {largest}."
+            f"config, catalog and state come to {total:,} bytes ({largest} alone to {raw[largest]:,}) and do not fit "
+            f"into a Kubernetes Secret of {sizes.SECRET_BYTES:,} bytes, not even compressed; {sizes.advice(largest)}."
         )
 
 
@@ -154,7 +150,7 @@ def _raw(payload: Payload) -> dict[str, bytes]:
 
 
 def _is_compressed(payload: Payload) -> bool:
-    return sum(map(len, _raw(payload).values())) > SECRET_BYTES - _ROOM_BYTES
+    return sum(map(len, _raw(payload).values())) > sizes.ROOM_BYTES
 
 
 def _files(payload: Payload, suffix: str) -> dict[str, bytes]:
@@ -162,20 +158,20 @@ def _files(payload: Payload, suffix: str) -> dict[str, bytes]:
     raw = _raw(payload)
     if not _is_compressed(payload):
         return {name + suffix: part for name, part in raw.items()}
-    return {f"{name}{suffix}.gz": gzip.compress(part, compresslevel=6, mtime=0) for name, part in raw.items()}
+    return {f"{name}{suffix}{sizes.PACKED}": sizes.pack(part) for name, part in raw.items()}
 
 
 def _volumes(name: str, payload: Payload, files: list[str], *, resumes: bool) -> list[dict[str, Any]]:
     volumes: list[dict[str, Any]] = [{"name": "pipes", "emptyDir": {"sizeLimit": "16Mi"}}]
     if not files:
         return volumes
-    packed = ".gz" if _is_compressed(payload) else ""
+    packed = sizes.PACKED if _is_compressed(payload) else ""
     items = [{"key": key + packed, "path": f"{key}.json{packed}"} for key in files]
     secret_volume = {"secretName": secret_name(name), "items": items}
     return [
         *volumes,
         {"name": "configmap", "secret": secret_volume},
-        {"name": "config", "emptyDir": {"sizeLimit": "64Mi"}},
+        {"name": "config", "emptyDir": {"sizeLimit": f"{sizes.UNPACKED_BYTES // 1024**2}Mi"}},
         *([{"name": "resume", "secret": {"secretName": resume_secret_name(name)}}] if resumes else []),
     ]
 

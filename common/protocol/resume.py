@@ -67,6 +67,19 @@ def _stream_messages(state: bytes) -> dict[StreamId, Raw] | None:
     return None if None in streams else named
 
 
+def messages_by_key(given: bytes) -> dict[str, bytes]:
+    """Return the STREAM messages of a content of `--state` by state key; {} for anything else."""
+    return {id_.key: bytes(raw) for id_, raw in (_stream_messages(given) or {}).items()}
+
+
+def message_of_key(key: str, state: bytes) -> bytes:
+    """Return a STREAM message as long as the one that a state under this key is handed back in."""
+    return b'{"type":"STREAM","stream":{"stream_descriptor":{"name":%s},"stream_state":%s}}' % (
+        msgspec.json.encode(key),
+        state,
+    )
+
+
 def _usable(catalog: Catalog, shared: bytes) -> bytes | None:
     """Return a GLOBAL state without the parts of streams that start over; unchanged if it has none."""
     try:

@@ -10,6 +10,10 @@ from common import nesting
 
 NUL = "\u2400"
 """Replaces NUL, which Postgres cannot store."""
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_EXPONENT = re.compile(rb"[0-9][eE][+-]?0*([0-9]+)")
+_MOST_ZEROS = 4096
+"""By which jsonb may lengthen a document: it has each number with all its zeros, 1e131071 with 131,071."""
 _NUL_ESCAPE = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -43,6 +47,19 @@ def started_by_json(text: str) -> str | None:
 def without_nul(result: bytes) -> str:
     """Return JSON for a jsonb column, with NUL in place of each escaped NUL (but not of an escaped backslash)."""
     return _NUL_ESCAPE.sub(lambda match: match.group(1) + NUL, result.decode())
+
+
+def is_written_out(document: bytes) -> bool:
+    """Return whether jsonb would write numbers with an exponent out at great length."""
+    if _EXPONENT.search(document) is None:
+        return False
+    zeros = 0
+    for found in _EXPONENT.finditer(_STRING.sub(b"", document)):
+        digits = found.group(1)
+        zeros += int(digits) if len(digits) < len(str(_MOST_ZEROS)) + 1 else 10 * _MOST_ZEROS
+        if zeros > _MOST_ZEROS:
+            return True
+    return False
 
 
 def as_json(value: dict[str, Any] | None) -> str | None:

@@ -258,21 +258,42 @@ WHERE sync_id = :sync_id
   AND (stream = :state_key
        OR CASE WHEN stream IN ('_GLOBAL_STATE', '_LEGACY_STATE') THEN stream ELSE '' END <> :kind);
 
--- name: load_states
--- Should a key be in both tables (another sidecar does not know of ours), the newer one comes last.
-SELECT stream, state::text AS state, timestamp FROM source_state WHERE sync_id = :sync_id
+-- name: state_sizes
+-- The length of each state's text, or more than :most: nothing is written out that would be longer. In an array a state
+-- has the size that it has in memory. jsonb writes numbers out with all their zeros, so that these are estimated first.
+-- With a task, those that were saved since it was accepted. Should a key be in both tables (another sidecar does not
+-- know of ours), the newer one comes last.
+SELECT stream, timestamp, CASE
+    WHEN memory > :most::int THEN memory
+    WHEN (SELECT sum(scale(number) + CASE WHEN abs(number) < 1e20 THEN 20 WHEN abs(number) < 1e400 THEN 400
+                                          ELSE 131072 END)
+          FROM jsonb_path_query(state, 'strict $.** ? (@.type() == "number")') AS found,
+               LATERAL (SELECT found::numeric AS number) AS one) > :most::int THEN :most::bigint + 1
+    ELSE octet_length(state::text) END AS bytes
+FROM source_state, LATERAL (SELECT pg_column_size(ARRAY[state]) AS memory OFFSET 0) AS unpacked
+WHERE sync_id = :sync_id AND (:task_id = '' OR timestamp > (
+    SELECT accepted_at FROM $schema.syncctl_task WHERE task_id = :task_id))
 UNION ALL
-SELECT stream, state::text AS state, updated_at FROM $schema.syncctl_state WHERE sync_id = :sync_id
+SELECT stream, updated_at, octet_length(state::text) FROM $schema.syncctl_state
+WHERE sync_id = :sync_id AND (:task_id = '' OR updated_at > (
+    SELECT accepted_at FROM $schema.syncctl_task WHERE task_id = :task_id))
 ORDER BY timestamp;
 
--- name: load_states_of_task
--- Those that were saved since the task was accepted.
-WITH task AS (SELECT accepted_at FROM $schema.syncctl_task WHERE task_id = :task_id)
-SELECT stream, state::text AS state, timestamp FROM source_state, task
-WHERE sync_id = :sync_id AND timestamp > accepted_at
+-- name: state_keys
+SELECT stream, timestamp FROM source_state WHERE sync_id = :sync_id
 UNION ALL
-SELECT stream, state::text AS state, updated_at FROM $schema.syncctl_state, task
-WHERE sync_id = :sync_id AND updated_at > accepted_at
+SELECT stream, updated_at FROM $schema.syncctl_state WHERE sync_id = :sync_id
+ORDER BY timestamp;
+
+-- name: load_states
+-- Of these keys, once state_sizes has shown how large they are.
+SELECT stream, state::text AS state, timestamp FROM source_state
+WHERE sync_id = :sync_id AND stream = ANY(:keys::text[]) AND (:task_id = '' OR timestamp > (
+    SELECT accepted_at FROM $schema.syncctl_task WHERE task_id = :task_id))
+UNION ALL
+SELECT stream, state::text AS state, updated_at FROM $schema.syncctl_state
+WHERE sync_id = :sync_id AND stream = ANY(:keys::text[]) AND (:task_id = '' OR updated_at > (
+    SELECT accepted_at FROM $schema.syncctl_task WHERE task_id = :task_id))
 ORDER BY timestamp;
 
 -- name: clear_states

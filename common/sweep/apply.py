@@ -29,6 +29,8 @@ THREADS = 8
 """How many requests to the cluster are on their way at once."""
 _ALONE_LOCK_SECONDS = 0.2
 """Lock timeout per task after its page's transaction timed out: a page may have many such."""
+_PAYLOADS = 4
+"""How many attempts' files are in memory at once."""
 _LOG_LINES = 50
 _ALARMS = ("error", "panic", "errstd", "fatal", "exception")
 
@@ -147,7 +149,12 @@ class Applier:
         return len(concluded)
 
     def _hand_over(self, due: Sequence[DueAttempt]) -> None:
-        pairs = list(zip(due, self._retries.resume_payloads(self._db, due), strict=True))
+        # Few at once: what a page's attempts resume from does not fit into memory.
+        for page in (due[at : at + _PAYLOADS] for at in range(0, len(due), _PAYLOADS)):
+            self._hand_over_few(page)
+
+    def _hand_over_few(self, due: Sequence[DueAttempt]) -> None:
+        pairs = [(one, self._retries.resume_payload(self._db, one)) for one in due]
         able = [(one, payload) for one, payload in pairs if not isinstance(payload, Failure)]
         unable = [(one, why) for one, why in pairs if isinstance(why, Failure)]
         none: bool | Failure = False

@@ -7,7 +7,7 @@
     n is superseded: its pod is deleted; n + 1 is current, and its pod waits
       |  due: the pause is over, and nothing of n runs
     n + 1 is due: a DueAttempt
-      |  resume_payloads, hand_over, mark_released
+      |  resume_payload, hand_over, mark_released
     n + 1 is released: its pod has the state to resume from, and runs
 
 What the connector was given is in the ended pod's Secret alone, and goes with that pod. So the next attempt's pod and
@@ -19,7 +19,7 @@ one attempt to the next by a conditional UPDATE. After a crash between two steps
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from msgspec import structs
@@ -31,9 +31,10 @@ from common.failures import Failure, FailureKind
 from common.pods import manifest
 from common.pods.diagnosis import Clock, diagnose
 from common.pods.manifest import Payload
-from common.protocol import catalogs, resume
+from common.protocol import catalogs, resume, sizes
 from common.settings import Settings
 from common.store import Database, Task, states, tasks
+from common.store.database import StoreError
 from common.store.sweeps import SweptTask
 from common.sweep.decide import Rules
 from common.sweep.decisions import Release, Step
@@ -52,11 +53,11 @@ class NextAttempt(Step, frozen=True):
 
 
 class DueAttempt(Step, frozen=True):
-    """A prepared attempt that may begin; `first` is what its Secret holds (None: no Secret, so it cannot start)."""
+    """A prepared attempt that may begin; `first` are its Secret's values (None: no Secret, so it cannot start)."""
 
     task: Task
     pod_uid: str
-    first: Payload | None
+    first: Mapping[str, bytes] | None
     late: bool = False
     """It has been due for as long as a pod may take to start."""
 
@@ -65,7 +66,7 @@ class Retries:
     """The steps from one attempt to the next, in one sweep.
 
     Those that ask the cluster (`create_next`, `find_next`, `due`, `hand_over`) may run in several threads; those that
-    read and write rows (`advance`, `resume_payloads`, `mark_released`) take a whole page at once.
+    write rows (`advance`, `mark_released`) take a whole page at once.
     """
 
     def __init__(self, where: Cluster, settings: Settings, rules: Rules) -> None:
@@ -82,8 +83,9 @@ class Retries:
             if values is None:
                 return None
             # Addresses and credentials are those of now: they may have changed since the task was accepted.
-            payload = manifest.payload_of_secret(values)
-            ensure_pod(self._where, _next(row.task), payload, self._settings, row.table_name_prefix)
+            with sizes.one_at_a_time(large=sizes.is_packed(values)):
+                payload = manifest.payload_of_secret(values)
+                ensure_pod(self._where, _next(row.task), payload, self._settings, row.table_name_prefix)
         except SyncError as error:
             if isinstance(error, MAY_PASS) and row.idle_seconds < self._rules.limits.init_seconds:
                 raise
@@ -108,13 +110,16 @@ class Retries:
         if self._runs(structs.replace(task, attempt=task.attempt - 1)):
             return None
         values = self._where.read_secret(manifest.secret_name(release.row.pod_name))
-        first = manifest.payload_of_secret(values) if values is not None else None
         late = -(release.row.waits_seconds or 0) > self._rules.limits.init_seconds
-        return DueAttempt(task, release.pod_uid, first, late)
+        return DueAttempt(task, release.pod_uid, values, late)
 
-    def resume_payloads(self, db: Database, some: Sequence[DueAttempt]) -> list[Payload | Failure]:
-        """Return what each of them resumes from, or why it cannot."""
-        return db.transact(lambda db: [_resume_payload(db, one.task, one.first) for one in some]) if some else []
+    def resume_payload(self, db: Database, due: DueAttempt) -> Payload | Failure:
+        """Return what an attempt resumes from, or why it cannot: the trouble of one is not that of the others."""
+        try:
+            with sizes.one_at_a_time(large=sizes.is_packed(due.first or ())):
+                return db.transact(lambda db: _resume_payload(db, due.task, due.first))
+        except (TooLarge, StoreError) as error:  # a state grows
+            return Failure(FailureKind.CREATE_FAILED, f"{_CANNOT}: {error.message}")
 
     def hand_over(self, due: DueAttempt, payload: Payload) -> bool | Failure:
         """Create the Secret that an attempt's pod waits for. Return True, also if it is there already.
@@ -163,18 +168,17 @@ class Retries:
         return verdict is None or verdict.failure.kind is not FailureKind.NODE_LOST
 
 
-def _resume_payload(db: Database, task: Task, first: Payload | None) -> Payload | Failure:
+def _resume_payload(db: Database, task: Task, values: Mapping[str, bytes] | None) -> Payload | Failure:
     """What the attempts so far have saved, over what the first one was given."""
-    if first is None:
+    if values is None:
         return Failure(FailureKind.NOT_CONFIGURED, f"{_CANNOT}: its Secret is gone.")
-    saved = states.of_task(db, task.sync_id, task.task_id)
+    first = manifest.payload_of_secret(values)
     catalog = catalogs.decode_catalog(first.catalog or b'{"streams":[]}')
-    state = resume.later_states(catalog, first.state, saved) or b"{}"
+    keys = {stream.id.key for stream in catalog.streams if stream.incremental}
+    with states.loading(db, task.sync_id, keys, task_id=task.task_id) as saved:
+        state = resume.later_states(catalog, first.state, saved) or b"{}"
     payload = Payload(config=states.changed_config(db, task.package, first.config or b""), state=state)
-    try:
-        manifest.check_size(payload)
-    except TooLarge as error:  # a state grows
-        return Failure(FailureKind.CREATE_FAILED, f"{_CANNOT}: {error.message}")
+    manifest.check_size(payload)
     return payload
 
 

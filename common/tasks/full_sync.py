@@ -2,10 +2,10 @@
 
 import msgspec
 
-from common.errors import Refused
+from common.errors import Refused, TooLarge
 from common.protocol import catalogs
 from common.protocol.messages import DECODE_ERRORS
-from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY, GlobalState
+from common.protocol.states import GLOBAL_STATE_KEY, GlobalState
 from common.store import Database, states
 from common.tasks.requests import NewTask
 
@@ -18,20 +18,23 @@ def forget(db: Database, new: NewTask) -> None:
     catalog = catalogs.decode_catalog(new.catalog or b'{"streams":[]}')
     selected = {stream.id.key for stream in catalog.streams}
     bare = {stream.id.name for stream in catalog.streams}
-    for key, state in states.load(db, new.sync_id):
-        if key in {GLOBAL_STATE_KEY, LEGACY_STATE_KEY}:
-            last = states.last_streams(db, new.sync_id)
-            # Some sources leave the namespace out; a stream that is really called so was in the last read.
-            known = last | {name for name in _named(key, state) if not last or name not in bare}
-            if not known or known - selected:
-                raise Refused(_sentence(sorted(selected), sorted(known - selected)))
+    if key := states.shared_key(db, new.sync_id):
+        last = states.last_streams(db, new.sync_id)
+        # Some sources leave the namespace out; a stream that is really called so was in the last read.
+        known = last | {name for name in _named(db, new.sync_id, key) if not last or name not in bare}
+        if not known or known - selected:
+            raise Refused(_sentence(sorted(selected), sorted(known - selected)))
     states.clear(db, new.sync_id, selected)
 
 
-def _named(key: str, state: bytes) -> set[str]:
+def _named(db: Database, sync_id: str, key: str) -> set[str]:
+    """Return the streams that a state of all names; of one that is too large to be handed to any task, none."""
+    if key != GLOBAL_STATE_KEY:
+        return set()
     try:
-        parts = msgspec.json.decode(state, type=GlobalState).stream_states if key == GLOBAL_STATE_KEY else None
-    except DECODE_ERRORS:
+        with states.loading(db, sync_id, ()) as [(_, state)]:
+            parts = msgspec.json.decode(state, type=GlobalState).stream_states
+    except (TooLarge, *DECODE_ERRORS):
         return set()
     return {part.stream_descriptor.key for part in parts or ()}
 

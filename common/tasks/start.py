@@ -140,7 +140,9 @@ def _state(db: Database, new: NewTask) -> bytes:
     if new.full_sync or new.catalog is None:
         return b"{}"
     catalog = catalogs.decode_catalog(new.catalog)
-    return resume.resume_states(catalog, states.load(db, new.sync_id)) or b"{}"
+    keys = {stream.id.key for stream in catalog.streams if stream.incremental}
+    with states.loading(db, new.sync_id, keys) as saved:
+        return resume.resume_states(catalog, saved) or b"{}"
 
 
 def _beside(read: ReadElsewhere, sync_id: str) -> str:

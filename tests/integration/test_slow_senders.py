@@ -3,7 +3,6 @@
 import http.client
 import itertools
 import json
-import re
 import socket
 import time
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.functions import ROOT, Server, running
+from tests.support.functions import ROOT, Server, peak_kib, running
 
 THREADS = "8"  # of functions-framework's server; those of a cluster are in knative/functions
 HALF = "POST / HTTP/1.1\r\nHost: f\r\nContent-Length: 500\r\n{}\r\n"
@@ -81,7 +80,7 @@ def test_events_without_a_token_are_small(tmp_path: Path) -> None:
     body = json.dumps(event).encode()
     with running("sweeper", token="right", source=_impatient(tmp_path, "sweeper"), **settings) as server:
         assert server.ask("GET", "/health").status == 200
-        before = _peak(server)
+        before = peak_kib(server)
         with ThreadPoolExecutor(20) as pool:
             answers = list(
                 pool.map(
@@ -93,12 +92,6 @@ def test_events_without_a_token_are_small(tmp_path: Path) -> None:
                     range(20),
                 )
             )
-        grown = _peak(server) - before
+        grown = peak_kib(server) - before
     assert answers == [413] * 20
     assert grown < 64 * 1024, f"{grown} KiB more"
-
-
-def _peak(server: Server) -> int:
-    """The largest resident memory of the worker, in KiB."""
-    [worker] = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    return int(re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{worker}/status").read_text())[0])

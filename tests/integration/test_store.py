@@ -133,7 +133,7 @@ def test_a_page_of_tasks_reads_no_more_than_it_shows(database: TestDatabase, wan
 def test_a_sidecar_makes_no_tables(empty_database: TestDatabase) -> None:
     """Its database may be another controller's."""
     with Database(empty_database.url, make_tables=False) as db, pytest.raises(TablesMissing):
-        db.transact(lambda db: db.run("database_now") and db.run("load_states", sync_id="s"))
+        db.transact(lambda db: db.run("database_now") and db.run("load_states", sync_id="s", task_id="", keys=["k"]))
 
 
 def test_every_table_has_the_contract_s_columns_and_keys(database: TestDatabase) -> None:
@@ -191,14 +191,19 @@ def test_a_second_read_of_a_running_sync_gets_the_row_in_its_way(db: Database, d
     assert _begin(db, other)[1]
 
 
+def _of_task(db: Database) -> list[tuple[str, bytes]]:
+    with states.loading(db, "s1", task_id="t1") as found:
+        return found
+
+
 def test_the_states_of_a_task_are_those_saved_since_it_was_accepted(db: Database) -> None:
     """Whichever table holds them; an older one was given to the task, or deleted by it."""
     db.transact(lambda db: states.save(db, "s1", "old", b'{"n": 1}'))
     _begin(db, READ)
-    assert db.transact(lambda db: states.of_task(db, "s1", "t1")) == []
+    assert db.transact(_of_task) == []
     db.transact(lambda db: states.save(db, "s1", "new", b'{"n": 9007199254740993}'))
     db.transact(lambda db: states.save(db, "s1", "odd", b'{"n": "\\u0000"}'))
-    found = dict(db.transact(lambda db: states.of_task(db, "s1", "t1")))
+    found = dict(db.transact(_of_task))
     assert found == {"new": b'{"n": 9007199254740993}', "odd": b'{"n": "\\u0000"}'}
 
 
