@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from common import redaction
-from common.errors import LoginRefused, Refused, StoreRefused, SyncError, TablesMissing
+from common.errors import LoginRefused, Refused, StoreRefused, SyncError, TablesMissing, TooLarge
 from common.failures import Failure, FailureKind, of_store, unwritten_exit
 from common.protocol import catalogs, messages
 from common.protocol.commands import Command
@@ -69,7 +69,6 @@ class _Task:
         self._shutdown = Shutdown(settings.grace_seconds)
         self._outbox = Outbox(db)
         self._room = Room(b"")
-        self._given_hash = ""
         self._consumer: ReadConsumer | SingleResult | None = None
         self._heartbeat = Heartbeat(settings.task, self._progress, self._shutdown.request)
         self._logs = LogShipper(settings, redactor, self._heartbeat)
@@ -188,15 +187,17 @@ class _Task:
 
     def _keep_config(self, config: bytes) -> None:
         self._redactor.learn_change(config)
+        try:
+            self._room.take_config(config)
+        except TooLarge as error:
+            self._on_config_lost(error)
+            return
         if not self._heartbeat.own_tables:
             self._on_config_lost(SyncError("there is no table for it"))
             return
         self._logs.log("INFO", "The connector changed its configuration: the next task with this one gets it.")
-        self._given_hash = self._given_hash or messages.config_hash(self._settings.file("config"))
-        self._outbox.put("config", lambda db: self._write_config(db, config), self._on_config_lost)
-
-    def _write_config(self, db: Database, config: bytes) -> None:
-        self._given_hash = states.keep_config(db, self._settings.package, config, self._given_hash)
+        task = self._settings.task
+        self._outbox.put("config", lambda db: states.keep_config(db, task, config), self._on_config_lost)
 
     def _on_config_lost(self, why: SyncError) -> None:
         self._logs.log("WARN", f"The configuration that the connector changed could not be kept: {why}.")

@@ -6,9 +6,9 @@
 -- Does nothing if the task exists, or if another active task holds the same slot
 -- (syncctl_task_active: one read per sync, one discovery per key).
 INSERT INTO $schema.syncctl_task (task_id, command, sync_id, storage_key, package, version, pod_name, request_hash,
-                          started_by, table_name_prefix, data_plane, created_at)
+                          given_hash, started_by, table_name_prefix, data_plane, created_at)
 VALUES (:task_id, :command, :sync_id, :storage_key, :package, :version, :pod_name, :request_hash,
-        :started_by, :table_name_prefix, :data_plane, date_trunc('second', now()))
+        :given_hash, :started_by, :table_name_prefix, :data_plane, date_trunc('second', now()))
 ON CONFLICT DO NOTHING
 RETURNING task_id, state, request_hash, pod_name, reason, extract(epoch FROM created_at)::bigint AS started_at,
           0 AS age_seconds, false AS ran, attempt, data_plane;
@@ -310,30 +310,25 @@ SELECT jsonb_object_keys(streams) AS stream
 FROM (SELECT streams FROM $schema.syncctl_task WHERE sync_id = :sync_id AND command = 'read' AND streams <> '{}'
       ORDER BY created_at DESC LIMIT 1) AS last_read;
 
--- name: find_given
--- What the caller had sent to a task that was given this configuration: itself, if no connector made it.
-SELECT given_hash FROM $schema.syncctl_changed_config
-WHERE package = :package AND :config_hash = ANY(derived) ORDER BY used_at DESC LIMIT 1;
+-- name: given_hash
+-- Of the configuration that a task's caller sent; no row of a task of another controller, or of an older version.
+SELECT given_hash FROM $schema.syncctl_task
+WHERE task_id = :task_id AND package = :package AND given_hash IS NOT NULL;
 
 -- name: keep_config
--- The last one to change it has the newest; of its hashes, more than any task can still hold.
-INSERT INTO $schema.syncctl_changed_config (package, given_hash, config, derived)
-VALUES (:package, :given_hash, :config, ARRAY[:config_hash::text])
-ON CONFLICT (package, given_hash) DO UPDATE
-SET config = excluded.config, used_at = now(),
-    derived = ARRAY(
-        SELECT hash
-        FROM unnest(excluded.derived || array_remove(syncctl_changed_config.derived, :config_hash::text))
-             WITH ORDINALITY AS one (hash, age)
-        ORDER BY age LIMIT 100);
+-- The last one to change it has the newest.
+INSERT INTO $schema.syncctl_changed_config (package, given_hash, config) VALUES (:package, :given_hash, :config)
+ON CONFLICT (package, given_hash) DO UPDATE SET config = excluded.config, used_at = now();
 
 -- name: forget_unused_configs
 -- They hold secrets in the clear: those that nobody has sent the origin of for long are given up.
 DELETE FROM $schema.syncctl_changed_config WHERE used_at < now() - interval '90 days';
 
 -- name: find_config
+-- One that is too large for any task, from an older version, counts as none.
 SELECT config, used_at < now() - interval '1 day' AS stale
-FROM $schema.syncctl_changed_config WHERE package = :package AND given_hash = :given_hash;
+FROM $schema.syncctl_changed_config
+WHERE package = :package AND given_hash = :given_hash AND octet_length(config) <= :most;
 
 -- name: use_config
 UPDATE $schema.syncctl_changed_config SET used_at = now() WHERE package = :package AND given_hash = :given_hash;

@@ -10,6 +10,7 @@ from common.protocol import messages, sizes
 from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.store.database import Database, Row, StoreError
 from common.store.encoding import is_written_out
+from common.store.tasks import Task
 
 SHARED = frozenset({GLOBAL_STATE_KEY, LEGACY_STATE_KEY})
 """Keys of states of all streams."""
@@ -109,41 +110,42 @@ def last_streams(db: Database, sync_id: str) -> set[str]:
     return {row["stream"] for row in db.run("last_read_streams", sync_id=sync_id)}
 
 
-def keep_config(db: Database, package: str, config: bytes, given_hash: str) -> str:
-    """Save a connector's change of the configuration with the hash `given_hash`, in clear text.
+def keep_config(db: Database, task: Task, config: bytes) -> None:
+    """Save a connector's change of a task's configuration, in clear text, for what the task's caller had sent.
 
-    Return the hash of the *caller's* configuration, to be passed at the task's next change: the task may have been
-    given an earlier change.
+    Raise Refused if its row does not tell that: by what a connector was given, or has made, it might be another sync's.
     """
-    given = _origin(db, package, given_hash)
-    row = {"package": package, "config": _text(config), "config_hash": messages.config_hash(config)}
-    db.run("keep_config", given_hash=given, **row)
+    given_hash = _given_hash(db, task)
+    if given_hash is None:
+        raise Refused("the task's row does not tell what its caller had sent, as one of another controller")
+    db.run("keep_config", package=task.package, given_hash=given_hash, config=_text(config))
     db.run("forget_unused_configs")
-    return given
 
 
 def kept_config(db: Database, package: str, given: bytes) -> bytes:
     """Return the configuration to run with: the connector's change of the caller's, or the caller's."""
-    key = {"package": package, "given_hash": messages.config_hash(given)}
-    rows = db.run("find_config", **key)
+    return _kept(db, package, messages.config_hash(given)) or given
+
+
+def changed_config(db: Database, task: Task) -> bytes | None:
+    """Return the connector's change of a task's configuration, None without one."""
+    given_hash = _given_hash(db, task)
+    return None if given_hash is None else _kept(db, task.package, given_hash)
+
+
+def _kept(db: Database, package: str, given_hash: str) -> bytes | None:
+    key = {"package": package, "given_hash": given_hash}
+    rows = db.run("find_config", most=sizes.CONFIG_BYTES, **key)
     if not rows:
-        return given
+        return None
     if rows[0]["stale"]:
         db.run("use_config", **key)
     return str(rows[0]["config"]).encode()
 
 
-def changed_config(db: Database, package: str, config: bytes) -> bytes | None:
-    """Return the connector's change of a task's configuration, None without one."""
-    rows = db.run("find_config", package=package, given_hash=_origin(db, package, messages.config_hash(config)))
-    latest = str(rows[0]["config"]).encode() if rows else config
-    return None if latest == config else latest
-
-
-def _origin(db: Database, package: str, config_hash: str) -> str:
-    """Return the hash of the caller's configuration that the one of this hash was made from."""
-    found = db.run("find_given", package=package, config_hash=config_hash)
-    return str(found[0]["given_hash"]) if found else config_hash
+def _given_hash(db: Database, task: Task) -> str | None:
+    found = db.run("given_hash", task_id=task.task_id, package=task.package)
+    return str(found[0]["given_hash"]) if found else None
 
 
 def _text(document: bytes) -> str:

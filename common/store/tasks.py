@@ -95,16 +95,23 @@ def find(db: Database, task_id: str) -> StoredTask | None:
 
 
 def begin(
-    db: Database, task: Task, *, pod_name: str, request_hash: str, prefix: str = "", data_plane: str | None = None
+    db: Database,
+    task: Task,
+    *,
+    pod_name: str,
+    request_hash: str,
+    given_hash: str | None = None,
+    prefix: str = "",
+    data_plane: str | None = None,
 ) -> tuple[TaskRow | None, bool]:
     """Write the rows of a new task. Return its row and True, or the row in the way and False.
 
-    Sweeps of other data planes leave the row alone, if it has one.
+    Sweeps of other data planes leave the row alone, if it has one. `given_hash` is of the caller's configuration.
     """
     fields = {"sync_id": task.sync_id, "storage_key": task.storage_key, "package": task.package}
     fields |= {"version": task.version, "command": str(task.command)}
     created = db.run(
-        "create_task", task_id=task.task_id, pod_name=pod_name, request_hash=request_hash,
+        "create_task", task_id=task.task_id, pod_name=pod_name, request_hash=request_hash, given_hash=given_hash,
         started_by=task.started_by, table_name_prefix=prefix, data_plane=data_plane, **fields,
     )  # fmt: skip
     if not created:

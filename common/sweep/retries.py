@@ -177,7 +177,8 @@ def _resume_payload(db: Database, task: Task, values: Mapping[str, bytes] | None
     keys = {stream.id.key for stream in catalog.streams if stream.incremental}
     with states.loading(db, task.sync_id, keys, task_id=task.task_id) as saved:
         state = resume.later_states(catalog, first.state, saved) or b"{}"
-    payload = Payload(config=states.changed_config(db, task.package, first.config or b""), state=state)
+    config = states.changed_config(db, task)
+    payload = Payload(config=None if config == first.config else config, state=state)
     manifest.check_size(payload)
     return payload
 

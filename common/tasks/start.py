@@ -1,6 +1,7 @@
 """Starts a task: its row, then its pod, then its Secret. Safe to repeat after any interruption."""
 
 import logging
+from contextlib import suppress
 from uuid import uuid4
 
 from msgspec import Struct, structs
@@ -8,11 +9,11 @@ from msgspec import Struct, structs
 from common import cluster, images
 from common.cluster import Cluster, data_plane
 from common.cluster.objects import Pod
-from common.errors import Conflict, QuotaExceeded, SyncError, TimedOut, Unavailable
+from common.errors import Conflict, QuotaExceeded, SyncError, TimedOut, TooLarge, Unavailable
 from common.failures import Failure, FailureKind
 from common.pods import manifest
 from common.pods.manifest import Payload
-from common.protocol import catalogs, resume
+from common.protocol import catalogs, messages, resume
 from common.protocol.commands import Command
 from common.protocol.states import refuse_shared
 from common.settings import Settings
@@ -98,15 +99,20 @@ def _begin(db: Database, task: Task, new: NewTask, here: str) -> tuple[Task, Pay
     """In one transaction: check what the connector will be given, and write the task's rows."""
     payload, others = Payload(new.config, new.catalog, new.state), list[ReadElsewhere]()
     digest = manifest.request_hash(task, payload, new.table_name_prefix, full_sync=new.full_sync)
-    if new.config is not None:  # a connector may have changed it in an earlier task (CONTROL)
-        payload = structs.replace(payload, config=states.kept_config(db, new.package, new.config))
+    given_hash = None if new.config is None else messages.config_hash(new.config)
     if new.command is Command.READ:
         refuse_shared(catalogs.decode_catalog(new.catalog or b'{"streams":[]}'), new.table_name_prefix)
         others = adoption.elsewhere(db, new.sync_id)
         payload = structs.replace(payload, state=_state(db, new))
-    manifest.check_size(payload)
+    payload = _with_kept_config(db, new, payload)
     row, created = tasks.begin(
-        db, task, pod_name=manifest.pod_name(task), request_hash=digest, prefix=new.table_name_prefix, data_plane=here
+        db,
+        task,
+        pod_name=manifest.pod_name(task),
+        request_hash=digest,
+        given_hash=given_hash,
+        prefix=new.table_name_prefix,
+        data_plane=here,
     )
     if row is None:
         raise Conflict("Another task of the same kind has just ended; repeat the request.")
@@ -117,6 +123,23 @@ def _begin(db: Database, task: Task, new: NewTask, here: str) -> tuple[Task, Pay
     if created and new.full_sync:
         full_sync.forget(db, new)
     return structs.replace(task, task_id=row.task_id, started_at=row.started_at), payload, row, created
+
+
+def _with_kept_config(db: Database, new: NewTask, payload: Payload) -> Payload:
+    """Return the payload with what a connector has made of its configuration in an earlier task (CONTROL).
+
+    The caller cannot shorten that: where it does not fit beside the rest, the caller's own is used. Raise TooLarge if
+    not even that fits.
+    """
+    config = new.config and states.kept_config(db, new.package, new.config)
+    if config != new.config:
+        kept = structs.replace(payload, config=config)
+        with suppress(TooLarge):
+            manifest.check_size(kept)
+            return kept
+        _log.warning("A configuration that a connector has changed does not fit.", extra={"action": "start"})
+    manifest.check_size(payload)
+    return payload
 
 
 def _in_the_way(task: Task, row: TaskRow, here: str) -> str:

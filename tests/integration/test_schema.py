@@ -52,11 +52,16 @@ def older(empty_database: TestDatabase) -> TestDatabase:
         db.install()
     empty_database.rows("DROP SCHEMA syncctl CASCADE")
     empty_database.make_older(8)
+    # The statements below are those of today, which know these; real ones of then go on without (views, a default).
+    empty_database.rows("ALTER TABLE newjitsu.syncctl_task ADD COLUMN given_hash text")
+    empty_database.rows("ALTER TABLE newjitsu.syncctl_changed_config ALTER COLUMN derived SET DEFAULT '{}'")
     with as_older(empty_database) as db:
-        db.transact(lambda db: tasks.begin(db, READ, pod_name="pod", request_hash="h", data_plane="east"))
+        db.transact(
+            lambda db: tasks.begin(db, READ, pod_name="pod", request_hash="h", given_hash="given", data_plane="east")
+        )
         db.transact(lambda db: sweeps.record(db, "east", 1.0, SweepStats(pods=1)))
         db.transact(lambda db: states.save(db, "sync-old", "plants", RAW))
-        db.transact(lambda db: states.keep_config(db, "p", b'{"n":1}', "given"))
+        db.transact(lambda db: states.keep_config(db, READ, b'{"n":1}'))
     return empty_database
 
 
@@ -94,7 +99,7 @@ def test_older_tables_are_moved_once_with_their_rows(older: TestDatabase) -> Non
     with Database(older.url) as db:
         db.install()
         assert db.transact(lambda db: states.load(db, "sync-old")) == [("plants", RAW)]
-        assert db.transact(lambda db: states.changed_config(db, "p", b"{}")) is None
+        assert db.transact(lambda db: states.changed_config(db, READ)) == b'{"n":1}'
         swept = db.transact(sweeps.oldest)
     assert (swept and swept.data_plane, get_task(settings(older), "old-1")["task"]["taskId"]) == ("east", "old-1")
     assert tables_of(older, "newjitsu") == set(CALLERS)
@@ -119,7 +124,7 @@ def test_an_instance_of_the_older_version_goes_on_beside(older: TestDatabase) ->
         )
         assert before.transact(lambda db: outcomes.conclude(db, done, Outcome(TaskState.SUCCESS, result=b"{}")))
         before.transact(lambda db: states.save(db, "s2", "plants", RAW))
-        before.transact(lambda db: states.keep_config(db, "p", b'{"n":2}', "given"))
+        before.transact(lambda db: states.keep_config(db, READ, b'{"n":2}'))
         before.install()
         assert db.transact(lambda db: states.load(db, "s2")) == [("plants", RAW)]
     shown = {task["taskId"]: task for task in list_tasks(settings(older), TaskQuery())["tasks"]}

@@ -56,8 +56,8 @@ class SidecarProcess:
             s=SYNC, t=TASK,
         )  # fmt: skip
         self.database.rows(
-            "INSERT INTO syncctl_task (task_id, command, sync_id, package, version, pod_name, request_hash, state)"
-            " VALUES (:t, 'read', :s, 'airbyte/source-garden', '1.4.0', 'p', 'h', :state)",
+            "INSERT INTO syncctl_task (task_id, command, sync_id, package, version, pod_name, request_hash, given_hash,"
+            " state) VALUES (:t, 'read', :s, 'airbyte/source-garden', '1.4.0', 'p', 'h', 'given', :state)",
             s=SYNC, t=TASK, state=state,
         )  # fmt: skip
 

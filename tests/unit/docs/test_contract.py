@@ -176,7 +176,8 @@ def test_limits_are_the_code_s() -> None:
     assert f"at most {bodies.MAX_DEPTH} levels" in _text("A13")
     assert f"limit 1 to {requests.MAX_PAGE}, {requests.TaskQuery().limit} if absent" in _text("A25")
     assert f"`{requests.MAX_LOG_LINES}` lines, {requests.LOG_LINES} if absent" in _text("A27")
-    for limit, place in ((sizes.SECRET_BYTES, "A18"), (sizes.UNPACKED_BYTES, "A18"), (sizes.LOADED_BYTES, "A18"), (sizes.STATES_BYTES, "D13")):  # fmt: skip
+    for limit, place in ((sizes.SECRET_BYTES, "A18"), (sizes.UNPACKED_BYTES, "A18"), (sizes.LOADED_BYTES, "A18"),
+                         (sizes.CONFIG_BYTES, "B32"), (sizes.CONFIG_BYTES, "D10"), (sizes.STATES_BYTES, "D13")):  # fmt: skip
         assert f"{limit // 1024**2} MiB" in _text(place)
     for row in ("D4", "E4"):
         assert f"{LINE_BYTES:,} bytes" in _text(row)
