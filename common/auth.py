@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 # The original's public default: it keeps tokens out of sight, not safe from guessing.
 DEFAULT_SECRET = "dea42a58-acf4-45af-85bb-e77e94bd5025"  # noqa: S105 - public on purpose, see above
-_SCHEME = re.compile(rb"bearer(\s+|$)", re.IGNORECASE)
+_SCHEME = re.compile(rb"\Abearer(\s+|\Z)", re.IGNORECASE)
 
 
 def authenticate(header: str | None, settings: "Settings") -> None:
@@ -25,7 +25,7 @@ def authenticate(header: str | None, settings: "Settings") -> None:
     tokens = _split(settings.auth_tokens.get_secret_value())
     if not raw and not tokens:
         return
-    given = _SCHEME.sub(b"", _bytes(header or "").strip(), count=1)
+    given = _SCHEME.sub(b"", _bytes(header or "").strip())
     if not given:
         raise Unauthorized("Authorization header with Bearer token is required")
     secrets = [secret.encode() for secret in _split(settings.token_secret.get_secret_value())]

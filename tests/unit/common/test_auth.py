@@ -41,6 +41,15 @@ def test_plain_tokens_work_in_both_settings(field: str, header: str):
     auth.authenticate(header, _settings(**{field: "one, two"}))
 
 
+@pytest.mark.parametrize("token", ["my bearer token", "bearer-token", "tokenbearer", "the bearer"])
+def test_the_word_within_a_token_is_a_part_of_it(token: str):
+    """With the scheme or without; nothing but the scheme in front is left out."""
+    for header in (f"Bearer {token}", token):
+        auth.authenticate(header, _settings(auth_tokens=token))
+    with pytest.raises(Unauthorized):
+        auth.authenticate("one bearer two", _settings(auth_tokens="one two,onetwo,one "))
+
+
 @pytest.mark.parametrize("header", [None, "", "  ", "Bearer", "Bearer ", "bearer"])
 def test_a_missing_token_is_refused_in_the_original_s_words(header: str | None):
     """The sentence callers already know."""
