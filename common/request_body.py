@@ -11,6 +11,8 @@ from common.errors import BadRequest, TooLarge
 
 SECONDS = 30.0
 """For a whole body; a proxy in front of the function may allow less."""
+SOCKET = "gunicorn.socket"
+"""Where a WSGI environment has the connection."""
 _REST_SECONDS, _REST_BYTES = 2.0, 16 * 1024 * 1024
 _SILENCE_SECONDS = 0.25
 _CHUNK_BYTES = 64 * 1024
@@ -19,11 +21,11 @@ _log = logging.getLogger(__name__)
 
 
 class Body:
-    """A body that has not been read. Time limits need gunicorn's socket; other servers have their own."""
+    """A body that has not been read. Its time is limited where the server gives its SOCKET."""
 
     def __init__(self, stream: IO[bytes], length: int | None, environ: Mapping[str, Any]) -> None:
         self._stream, self._length = stream, length
-        self._socket: socket.socket | None = environ.get("gunicorn.socket")
+        self._socket: socket.socket | None = environ.get(SOCKET)
         self._late = False
         self._rest = bool(length) or "HTTP_TRANSFER_ENCODING" in environ
 

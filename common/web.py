@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 
 from common.errors import BadRequest, MethodNotAllowed, NotFound, SyncError, Unavailable, UriTooLong
 from common.request_body import Body
+from common.request_head import refusal
 
 if TYPE_CHECKING:
     from common.settings import Settings
@@ -81,10 +82,14 @@ class Request(Struct, frozen=True):
 def route(
     name: str, *methods: Method, subpaths: bool = False, safe: bool = False, anonymous_events: bool = False
 ) -> Route:
-    """Return a function's route. While functions-framework loads the function, this also makes its app speak JSON."""
+    """Return a function's route. While functions-framework loads the function, this also sets up app and server."""
     if flask.has_app_context():
         for kind in (HTTPException, 500):
             flask.current_app.register_error_handler(kind, _http_error)
+        from gunicorn import config
+
+        # functions-framework, which starts gunicorn later, leaves this setting at its default.
+        config.WorkerClass.default = "common.worker.Worker"
     return Route(name, methods, subpaths, safe, anonymous_events)
 
 
@@ -198,8 +203,8 @@ def _sync_error(error: SyncError, route: Route) -> Response:
 def _http_error(error: HTTPException) -> Response:
     """Answer Flask's and Werkzeug's own errors, whose texts may repeat the request."""
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
-    text = _INTERNAL if status >= HTTPStatus.INTERNAL_SERVER_ERROR else f"The request cannot be used: {status.phrase}."
-    return _json({"ok": False, "error": text}, status)
+    internal = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return _json({"ok": False, "error": _INTERNAL} if internal else refusal(status.phrase), status)
 
 
 def _json(payload: Payload, status: HTTPStatus = HTTPStatus.OK) -> Response:

@@ -6,16 +6,19 @@ import json
 import socket
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.support.functions import ROOT, Server, peak_kib, running
+from common import request_body
+from embedded.gateway import Gateway
+from embedded.listener import listen
+from tests.support.functions import ROOT, Answer, Server, peak_kib, running
 
 THREADS = "8"  # of functions-framework's server; those of a cluster are in knative/functions
-HALF = "POST / HTTP/1.1\r\nHost: f\r\nContent-Length: 500\r\n{}\r\n"
+HALF = "POST {} HTTP/1.1\r\nHost: f\r\nContent-Length: 500\r\n{}\r\n"
 
 
 def _impatient(folder: Path, name: str) -> Path:
@@ -33,9 +36,9 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
         yield process
 
 
-def _open(server: Server, stack: ExitStack, *headers: str) -> socket.socket:
+def _open(server: Server, stack: ExitStack, *headers: str, path: str = "/") -> socket.socket:
     connection = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 20))
-    connection.sendall(HALF.format("".join(f"{line}\r\n" for line in headers)).encode())
+    connection.sendall(HALF.format(path, "".join(f"{line}\r\n" for line in headers)).encode())
     return connection
 
 
@@ -63,14 +66,29 @@ def test_dripping_does_not_move_the_deadline(server: Server) -> None:
     """Senders of a byte from time to time lose their threads to the next caller."""
     with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
         held = [_open(server, stack, "Authorization: Bearer right") for _ in range(int(THREADS))]
-        health = pool.submit(server.ask, "GET", "/health")
-        for connection in itertools.cycle(held):
-            if health.done():
-                break
-            with suppress(OSError):  # answered by now
-                connection.sendall(b"x")
-            time.sleep(0.05)
-    assert health.result().status == 200
+        assert _drip_until(pool.submit(server.ask, "GET", "/health"), held).status == 200
+
+
+def test_dripping_bodies_do_not_hold_the_edition(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More of them than it has threads."""
+    monkeypatch.setattr(request_body, "SECONDS", 1.0)
+    monkeypatch.setenv("SYNCCTL_AUTH_TOKENS", "right")
+    monkeypatch.setenv("SYNCCTL_DATABASE_URL", "postgresql://app:app@127.0.0.1:1/app?sslmode=disable")
+    with closing(Gateway(listen(0))) as gateway, ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+        server = Server(gateway.port, Path())
+        held = [_open(server, stack, "Authorization: Bearer right", path="/read") for _ in range(30)]
+        assert _drip_until(pool.submit(server.ask, "GET", "/health"), held).status == 200
+
+
+def _drip_until(answer: "Future[Answer]", held: list[socket.socket]) -> Answer:
+    """Send a byte by each connection from time to time."""
+    for connection in itertools.cycle(held):
+        if answer.done():
+            return answer.result()
+        with suppress(OSError):  # answered by now
+            connection.sendall(b"x")
+        time.sleep(0.05)
+    raise AssertionError
 
 
 def test_events_without_a_token_are_small(tmp_path: Path) -> None:
