@@ -242,7 +242,8 @@ class _Task:
             if self._await_sweep(db, proposed_at):
                 return
             self._logs.log("WARN", "No sweep came to conclude the task: check the sweeper.")
-        db.transact(lambda db: outcomes.conclude(db, task, outcome, ours=own_tables))
+        if not db.transact(lambda db: outcomes.conclude(db, task, outcome, ours=own_tables)) and own_tables:
+            db.transact(lambda db: outcomes.account_cancelled(db, task, outcome))
 
     def _await_sweep(self, db: Database, proposed_at: float) -> bool:
         """Wait until it is certain that somebody sweeps, who will conclude the task. Return False if nobody does.

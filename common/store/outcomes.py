@@ -16,6 +16,9 @@ from common.store.tasks import Task, TaskState, over
 
 _log = logging.getLogger(__name__)
 
+CANCELLED_REASON = "The task was cancelled."
+_SAME_CHARACTERS = 200
+
 
 class Outcome(Struct, frozen=True):
     """How a task ended.
@@ -55,6 +58,25 @@ def describe_read(streams: dict[str, Any], reason: str) -> str:
 def _caller_counts(report: dict[str, Any]) -> dict[str, Any]:
     counts = {"events": report["stored"], "bytes": report["bytes"], "status": report["status"]}
     return counts | ({"error": report["error"]} if report["error"] else {})
+
+
+def with_better_cause(streams: dict[str, Any], cause: str, text: str) -> dict[str, Any]:
+    """Return the streams' accounts with a better text where their errors name the cause; a long one was cut."""
+    return {name: stream | _better_error(stream, cause, text) for name, stream in streams.items()}
+
+
+def _better_error(stream: dict[str, Any], cause: str, text: str) -> dict[str, Any]:
+    error = str(stream["error"])
+    if cause and cause in error:
+        return {"error": error.replace(cause, text)}
+    return {"error": text} if cause and error.startswith(cause[:_SAME_CHARACTERS]) else {}
+
+
+def account_cancelled(db: Database, task: Task, outcome: Outcome) -> None:
+    """Save what the streams of a cancelled read came to, if the task is that: it was concluded before they ended."""
+    if outcome.streams:
+        streams = with_better_cause(outcome.streams, outcome.cause, CANCELLED_REASON.rstrip("."))
+        db.run("account_cancelled", task_id=task.task_id, attempt=task.attempt, streams=as_json(streams))
 
 
 def propose(db: Database, task: Task, outcome: Outcome) -> float | None:

@@ -98,6 +98,12 @@ SET state = mine.state, reason = mine.reason, failure = mine.failure::jsonb,
 FROM mine WHERE t.task_id = mine.task_id
 RETURNING t.task_id;
 
+-- name: account_cancelled
+-- A cancel concludes the row before the sidecar has ended its requests: what they came to is known only after it. This
+-- attempt's streams alone, once; how and when the task ended stays.
+UPDATE $schema.syncctl_task SET streams = :streams::jsonb
+WHERE task_id = :task_id AND state = 'CANCELLED' AND attempt = :attempt AND command = 'read';
+
 -- name: propose
 -- The outcome of an attempt, for the sweep to conclude once it has seen how the pod ended.
 UPDATE $schema.syncctl_task SET proposal = :proposal, streams = coalesce(:streams::jsonb, streams), updated_at = now()

@@ -8,8 +8,6 @@ pod of a concluded task,     Keep, with the pod's deletion
 row without a pod            Retry if the next attempt's pod is there, otherwise Conclude
 """
 
-from typing import Any
-
 from msgspec import Struct, structs
 
 from common.cluster.objects import Pod
@@ -45,7 +43,6 @@ _KNOWN_TO_SIDECAR = frozenset(
 )
 _UNEXPLAINED = frozenset({FailureKind.SOURCE_KILLED, FailureKind.STOPPED})
 """What a sidecar proposes that saw only the end, and no word of why."""
-_SAME_CHARACTERS = 200
 
 
 class Rules(Struct, frozen=True):
@@ -228,18 +225,10 @@ def _beside(proposal: Outcome, verdict: Verdict) -> Failure | None:
 def _explained(proposal: Outcome, task: Task, verdict: Verdict, failure: Failure) -> Outcome:
     """The sidecar's account with a better reason: the sidecar does not know all of the cause."""
     text, streams = failure.sentence, proposal.streams or {}
-    streams = {name: stream | _better_error(stream, proposal.cause, text) for name, stream in streams.items()}
+    streams = outcomes.with_better_cause(streams, proposal.cause, text)
     is_read = task.command is Command.READ
     description = outcomes.describe_read(streams, text) if is_read else _described(text, task, verdict)
     return structs.replace(proposal, reason=text, description=description, streams=streams or None, failure=failure)
-
-
-def _better_error(stream: dict[str, Any], cause: str, text: str) -> dict[str, Any]:
-    """The stream's error with the better reason; a long one was cut."""
-    error = str(stream["error"])
-    if cause and cause in error:
-        return {"error": error.replace(cause, text)}
-    return {"error": text} if cause and error.startswith(cause[:_SAME_CHARACTERS]) else {}
 
 
 def _deletion(pod: Pod, rules: Rules) -> Deletion | None:

@@ -17,7 +17,7 @@ from common.tasks.requests import CancelQuery
 
 _log = logging.getLogger(__name__)
 
-REASON = "The task was cancelled."
+REASON = outcomes.CANCELLED_REASON
 _ELSEWHERE = (
     "The task's pod is in another data plane, {data_plane}, and is not stopped from here: its sidecar sees the cancel "
     "and ends within seconds, and the next sweep of that data plane removes the pod."

@@ -94,6 +94,8 @@ def of_stream(stream: StreamWriter, run: Run) -> StreamVerdict:
     error = verdict.error
     if stream.replaced and not (done and account.settled):
         error += _table_now(stream)
+    elif run.end.stopped and stream.discarded:
+        error += "; what was sent of it is discarded, and its table is as it was"
     if account.emitted != account.stored:
         error = f"{error} ({account.emitted} emitted, {account.stored} stored)"
     status = Status.PARTIAL if account.stored or (done and not stream.closed) else Status.FAILED

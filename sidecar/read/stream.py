@@ -66,6 +66,7 @@ class StreamWriter:
         self._appends = stream.appends and not (stream.incremental or resumes)
         self._mode = WriteMode.BATCH if resumes or self._appends else WriteMode.REPLACE_TABLE
         self._request: BulkRequest | None = None
+        self._aborted = False
         self._gap_at = sys.maxsize
         """Rows behind this position were lost: no state of this run may cover them, so `acked_through` ends here."""
         self._since = 0.0
@@ -92,6 +93,11 @@ class StreamWriter:
     def refreshing(self) -> bool:
         """Whether a full refresh is open that changes the table at its end, and whole."""
         return (self.replaces or self._appends) and self.uncommitted and not self.incremental
+
+    @property
+    def discarded(self) -> bool:
+        """Whether all that was sent was broken off, so that nothing of it is stored, and nothing is lost."""
+        return self._aborted and not self.closed and self.account.sent > 0 == self.account.stored
 
     @property
     def uncommitted(self) -> bool:
@@ -209,6 +215,7 @@ class StreamWriter:
         request, self._request = self._request, None
         if request is not None:
             request.abort()
+            self._aborted = True
 
     def _finish(self, request: BulkRequest) -> bool:
         self._request = None

@@ -14,6 +14,7 @@ from common.protocol.commands import Command
 from common.settings import Settings
 from common.store import Database, Outcome, Task, TaskState, outcomes, tasks
 from common.tasks.cancel import REASON, cancel
+from common.tasks.query import get_task
 from common.tasks.requests import CancelQuery
 from common.tasks.start import Started, start
 from tests.support.databases import TestDatabase
@@ -305,3 +306,46 @@ def test_the_function(served: Server, db: Database) -> None:
             200,
             {"ok": True, "status": "ok", "taskId": "t", "state": "CANCELLED"},
         )
+
+
+SENDS = """
+for n in range(1, 41):
+    out(type='RECORD', record={'stream': 'plants', 'emitted_at': 1, 'data': {'id': n, 'name': 'x' * 20000}})
+    out(type='RECORD', record={'stream': 'ticks', 'emitted_at': 1, 'data': {'id': n}})
+stream = {'stream_descriptor': {'name': 'ticks'}, 'stream_state': {'n': 40}}
+out(type='STATE', state={'type': 'STREAM', 'stream': stream})
+while True: time.sleep(0.05)
+"""
+
+
+@pytest.mark.fault(217)
+def test_a_cancelled_reads_counts_are_those_of_its_end(
+    tmp_path: Path, database: TestDatabase, bulker: FakeBulker
+) -> None:
+    """What is stored after the cancel is counted; of a full refresh that is nothing, and its error says so."""
+    streams = [*catalog("plants")["streams"], *catalog("ticks", incremental=True)["streams"]]
+    body = {"catalog": {"streams": streams}, "state": [{}]}
+    with local_system(tmp_path, database, bulker.url, {PACKAGE: connector(tmp_path, SENDS)}) as place:
+        place.start(read_task(body=body))
+
+        def accounts() -> dict[str, Any]:
+            shown: dict[str, Any] = get_task(place.settings, "task-1")["task"]["streams"]
+            return shown
+
+        wait_for(lambda: accounts().get("ticks", {}).get("emitted") == 40, 60, "all records")
+        assert accounts()["ticks"]["stored"] == 0
+        assert state(place, "task-1") is TaskState.CANCELLED
+        [before] = database.rows("SELECT state, reason, finished_at, updated_at FROM syncctl_task")
+        nothing_left(place)
+        [after] = database.rows("SELECT state, reason, finished_at, updated_at FROM syncctl_task")
+        found = accounts()
+    assert after == before
+    assert (found["ticks"]["status"], found["ticks"]["stored"]) == ("PARTIAL", 40)
+    assert len(bulker.rows("ticks")) == 40
+    plants = found["plants"]
+    assert plants["sent"] > 0
+    assert (plants["status"], plants["stored"], bulker.rows("plants")) == ("FAILED", 0, [])
+    assert plants["error"] == (
+        "The task was cancelled; what was sent of it is discarded, and its table is as it was (40 emitted, 0 stored)"
+    )
+    assert database.rows("SELECT description FROM source_task") == [{"description": REASON}]
