@@ -100,6 +100,8 @@ class _Task:
         with self._patient() as db:
             self._refuse_without_rights(db)
             self._redactor.learn(config, self._specification(db))
+            if weak := self._redactor.weak(config):
+                self._logs.log("WARN", f"Too short, or too common a word, to be hidden wherever it stands: {weak}.")
             self._heartbeat.own_tables = db.transact(lambda db: db.run("ours_exist"))[0]["ours"]
         diagnostics = SourceDiagnostics(self._settings.package, self._logs)
         consumer = self._consumer = self._make_consumer(diagnostics)

@@ -52,6 +52,8 @@ class SecretMarks:
             elif not here:
                 continue
             elif isinstance(value, dict):
+                if self._is_secret([schema.get("propertyNames") for schema in here]):
+                    yield list(value)
                 left += ((inner, _of_member(here, str(key))) for key, inner in value.items())
             elif isinstance(value, list):
                 left += ((inner, list(_of_item(here, number))) for number, inner in enumerate(value))

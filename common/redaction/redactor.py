@@ -10,11 +10,12 @@ import msgspec
 
 from common import nesting
 from common.protocol import sizes
-from common.redaction.forms import COMMON_WORD, SHORTEST, WORDS, alone, forms_of, looks_like_a_word
+from common.redaction.forms import COMMON_WORD, LOG_WORDS, SHORTEST, WORDS, alone, assigned, forms_of, looks_like_a_word
 from common.redaction.marks import SecretMarks
 from common.redaction.urls import within
 
 MASK = "********"
+_NAMED = 20
 _SECRET_KEY = re.compile(
     r"pass|pwd|secret|token|key|creds?\b|credential|auth|bearer|private|cert|signature|cookie|session|jwt|sas|dsn|conn"
     r"|salt|hmac|webhook|(?:\b|_)(?:pw|otp)\b|pin\b",
@@ -32,6 +33,8 @@ _OPEN_KEY = re.compile(
 """Keys beside the secrets in a group such as credentials."""
 _NUMBER_KEY = re.compile(r"pass|pwd|secret|(?:api|access|account|private)_?(?:key|token)$|^token$", re.IGNORECASE)
 _SHORTEST_NUMBER = 6
+_KEY_DIGITS = 3
+"""A member's name with so many digits among secrets is none of a person's: `s3_bucket` has fewer."""
 _MOST_DIGITS = 4300
 """Python's default limit for integers."""
 _PUBLIC_VALUES = frozenset({"true", "false", "null", "none", "oauth2.0", "oauth", "bearer", "basic", "client"})
@@ -75,7 +78,7 @@ class Redactor:
         forms = self._forms if words else self._wordless_forms
         text = document.decode("utf-8", "replace")
         if any(form in text for form in forms):
-            text = json.dumps(_walk(forms, _decoded(text.encode())), ensure_ascii=False)
+            text = json.dumps(_walk(forms, self._wordless_forms, _decoded(text.encode())), ensure_ascii=False)
         return text.encode("utf-8", "replace")
 
     def learn(self, config: bytes, specification: bytes = b"") -> None:
@@ -110,6 +113,11 @@ class Redactor:
         yield from _leaves(decoded, marked=self._marks.names)
         yield from _leaves(list(self._marks.values(decoded)), _Place.MARKED)
 
+    def weak(self, config: bytes) -> str:
+        """Return the names of secrets that are too short to be hidden, or hidden only where they are a value."""
+        names = list(dict.fromkeys(_weak(_decoded(config), _Place.PUBLIC, self._marks.names)))
+        return ", ".join(names[:_NAMED]) + (" and others" if len(names) > _NAMED else "")
+
     def _add(self, secrets: Iterable[str]) -> None:
         # Replaced as a whole: another thread may be reading.
         self._secrets = self._secrets | set(secrets)
@@ -135,7 +143,10 @@ def _replace(forms: list[str], text: str) -> str:
     # One search each is many times faster than one regular expression for all.
     for form in forms:
         if form in text:
-            text = alone(form).sub(MASK, text) if COMMON_WORD.fullmatch(form) else text.replace(form, MASK)
+            if COMMON_WORD.fullmatch(form):
+                text = (assigned if form.lower() in LOG_WORDS else alone)(form).sub(MASK, text)
+            else:
+                text = text.replace(form, MASK)
     return text
 
 
@@ -147,11 +158,12 @@ def _overlap(form: str, text: str) -> int:
     return next((size for size in range(longest, SHORTEST - 1, -1) if form.endswith(text[:size])), 0)
 
 
-def _walk(forms: list[str], value: Any) -> Any:
+def _walk(forms: list[str], in_names: list[str], value: Any) -> Any:
+    """Redact strings, and names of members: only what is no word there, since others read the members by them."""
     if isinstance(value, dict):
-        return {key: _walk(forms, inner) for key, inner in value.items()}
+        return {_replace(in_names, key): _walk(forms, in_names, inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_walk(forms, inner) for inner in value]
+        return [_walk(forms, in_names, inner) for inner in value]
     return _replace(forms, value) if isinstance(value, str) else value
 
 
@@ -185,10 +197,11 @@ def _leaves(value: Any, place: _Place = _Place.PUBLIC, *, marked: frozenset[str]
     left = [(value, place, marked)]
     while left:  # a generator for each level would pass each secret through all of them
         value, place, marked = left.pop()
-        if isinstance(value, dict):
-            left += ((inner, at, marked) for inner, at in _members(value, place, marked))
-        elif isinstance(value, list):
-            left += ((inner, place, marked) for inner in value)
+        if isinstance(value, dict | list):
+            for key, inner, at in _members(value, place, marked):
+                if place > _Place.PUBLIC and _is_secret_key(key, place):
+                    yield key
+                left.append((inner, at, marked))
         elif isinstance(value, str):
             yield from _of_text(value, place)
             left += ((inner, at, frozenset()) for inner, at in _embedded(value, place))
@@ -196,14 +209,38 @@ def _leaves(value: Any, place: _Place = _Place.PUBLIC, *, marked: frozenset[str]
             yield str(value)
 
 
-def _members(value: dict[Any, Any], place: _Place, marked: frozenset[str]) -> Iterator[tuple[Any, _Place]]:
-    """Yield an object's members, each with its place."""
+def _members(value: Any, place: _Place, marked: frozenset[str]) -> Iterator[tuple[str, Any, _Place]]:
+    """Yield the members of an object, or items of an array, each with its name and place."""
+    if isinstance(value, list):
+        yield from (("", inner, place) for inner in value)
+        return
     labelled = any(isinstance(value.get(label), str) and _SECRET_KEY.search(value[label]) for label in _LABELS)
     for key, inner in value.items():
         if key in marked or place is _Place.MARKED:
-            yield inner, _Place.MARKED
+            at = _Place.MARKED
         else:
-            yield inner, _Place.SECRET if labelled and key in _VALUES else _place(str(key), inner, place)
+            at = _Place.SECRET if labelled and key in _VALUES else _place(str(key), inner, place)
+        yield str(key), inner, at
+
+
+def _is_secret_key(key: str, place: _Place) -> bool:
+    """Return whether a member's name is itself a secret, such as a token with its scopes."""
+    if looks_like_a_word(key):
+        return False
+    return place is _Place.MARKED or sum(map(str.isdigit, key)) >= _KEY_DIGITS
+
+
+def _weak(value: Any, place: _Place, marked: frozenset[str], path: str = "") -> Iterator[str]:
+    """Yield the paths of secrets that are not hidden wherever they stand."""
+    if isinstance(value, dict | list):
+        for key, inner, at in _members(value, place, marked):
+            yield from _weak(inner, at, marked, f"{path}.{key}".strip("."))
+    elif place >= _Place.SECRET and isinstance(value, str) and _is_weak(value.strip().lower()):
+        yield path
+
+
+def _is_weak(word: str) -> bool:
+    return 0 < len(word) < SHORTEST or word in LOG_WORDS - _PUBLIC_VALUES
 
 
 def _is_secret_number(value: float, place: _Place) -> bool:

@@ -136,6 +136,18 @@ def test_bulkers_words_are_masked_before_they_are_cut(sidecar: SidecarProcess, b
     assert canaries.BULKER[:10] not in _everything(sidecar)
 
 
+@pytest.mark.fault(255)
+def test_a_weak_secret_is_named_once_and_not_shown(sidecar: SidecarProcess) -> None:
+    """The log shows which field to change."""
+    sidecar.give(catalog=catalog("plants"), config={"password": "sync", "tunnel": {"pin_code": "", "token": "q9"}})
+    sidecar.play([log("sync of plants begins"), record("plants", {"id": 1}), status("plants", "COMPLETE")])
+    lines = [line for line in sidecar.output.decode().splitlines() if "to be hidden wherever it stands" in line]
+    assert len(lines) == 1
+    assert lines[0].endswith(": password, tunnel.token.")
+    assert "q9" not in lines[0]
+    assert "sync of plants begins" in sidecar.output.decode()
+
+
 def test_words_that_are_secrets_rename_no_stream(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
     """A password that is the name of a stream: tables, states and rows keep the name."""
     sidecar.give(catalog=catalog("plants", incremental=True), config={"password": "plants"}, state=[{}])

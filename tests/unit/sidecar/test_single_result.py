@@ -171,6 +171,14 @@ def test_a_secret_that_reads_like_the_status_changes_no_outcome(tmp_path: Path) 
     assert (outcome.state, outcome.check_status) == ("SUCCESS", "SUCCESS")
 
 
+@pytest.mark.parametrize("password", ["status", "message"])
+def test_a_secret_that_reads_like_a_member_changes_no_outcome(tmp_path: Path, password: str) -> None:
+    """It is masked in what the members hold, not in their names."""
+    answer = {"status": "FAILED", "message": f"no access with {password}"}
+    outcome = _settle(tmp_path, Command.CHECK, _result(Command.CHECK, answer), password=password)
+    assert (outcome.check_status, outcome.description) == ("FAILED", "no access with ********")
+
+
 @pytest.mark.parametrize("status", ["FAILED", "SUCCEEDED"])
 @pytest.mark.parametrize(
     ("bad", "encoding"), [pytest.param("\udcfc", "ascii", id="half a pair"), pytest.param("ü", "latin-1", id="Latin-1")]

@@ -90,6 +90,23 @@ def test_marks_without_a_name_and_values_within_values(schema: Any, config: Any)
     assert _masked(schema, config, "planted weeded garden") == f"{MASK} weeded garden"
 
 
+@pytest.mark.fault(254)
+@pytest.mark.parametrize(
+    ("schema", "config"),
+    [
+        (_object(bed={"propertyNames": MARKED}), {"bed": {"planted": "weeded"}}),
+        ({"propertyNames": MARKED}, {"planted": {"note": "weeded"}}),
+        (_object(bed={"propertyNames": {"$ref": "#/$defs/key"}}) | {"$defs": {"key": MARKED}}, {"bed": {"planted": 1}}),
+        (_object(plant=MARKED), {"plant": {"planted-1": "x"}}),
+        (_object(plant=MARKED), {"plant": [{"client_note": "planted", "planted-1": 5}]}),
+    ],
+)
+def test_names_of_members_may_be_marked(schema: Any, config: Any) -> None:
+    """By `propertyNames`, or within a marked value where they do not look like words."""
+    assert "planted" not in _masked(schema, config, f"{'planted-1' if 'planted-1' in str(config) else 'planted'} x")
+    assert _masked(schema, config, "weeded client_note") == "weeded client_note"
+
+
 def test_marked_numbers_are_secrets() -> None:
     """Short ones too, where they stand alone."""
     config = {"pin": 4711, "factor": 1234.5, "port": 5432}
