@@ -159,17 +159,22 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
     FailureKind.SIDECAR_FAILED: _stays(_PLATFORM, "Look at the pod's sidecar's log, and at the functions' settings."),
     FailureKind.SIDECAR_SILENT: _may_pass(_PLATFORM, _AGAIN),
     FailureKind.POSTGRES_AWAY: _may_pass(
-        _PLATFORM, "Check that Postgres runs, and on a cluster that task pods reach it (SYNCCTL_SIDECAR_DATABASE_URL). " + _AGAIN
+        _PLATFORM,
+        f"Check that Postgres runs, and on a cluster that task pods reach it (SYNCCTL_SIDECAR_DATABASE_URL). {_AGAIN}",
     ),
     FailureKind.POSTGRES_REFUSED: _stays(
         _PLATFORM, "Grant the database user of task pods what docs/how-to/operate.md lists, then start the task again."
     ),
     FailureKind.POSTGRES_LOGIN: _may_pass(
-        _PLATFORM, "Correct user and password in SYNCCTL_SIDECAR_DATABASE_URL (default: SYNCCTL_DATABASE_URL), then start the task again."
+        _PLATFORM,
+        "Correct user and password in SYNCCTL_SIDECAR_DATABASE_URL (default: SYNCCTL_DATABASE_URL), then start the "
+        "task again.",
     ),
     FailureKind.STATE_LOST: _stays(_PLATFORM, "Nothing is lost: the next read begins from the state before this one."),
     FailureKind.TASK_TIMEOUT: _stays(_USER, "Raise SYNCCTL_TASK_TIMEOUT_HOURS, or give a read fewer streams."),
-    FailureKind.CANCELLED: _stays(_USER, "Start the task again if it was not meant; a read goes on from its saved state."),
+    FailureKind.CANCELLED: _stays(
+        _USER, "Start the task again if it was not meant; a read goes on from its saved state."
+    ),
 }
 
 

@@ -85,7 +85,7 @@ class Masking:
         image = {"package": task.package, "version": task.version}
         with self._lock:
             specification, changed = self._db.transact(
-                lambda db: (db.run("specification", **image), states.changed_config(db, task.package, config))
+                lambda db: (db.run("specification", **image), states.changed_config(db, task))
             )
         redactor.learn(config, b"".join(row["specs"].encode() for row in specification))
         if changed is not None:

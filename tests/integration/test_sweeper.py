@@ -11,9 +11,9 @@ import pytest
 from common import cluster
 from common.cluster.objects import Pod
 from common.errors import ClusterUnavailable
-from common.protocol import messages
+from common.protocol.commands import Command
 from common.settings import Settings
-from common.store import Database, states
+from common.store import Database, Task, states
 from common.store.sweeps import SweepStats
 from common.sweep import events
 from common.sweep.sweep import keep_sweeping, sweep_pod
@@ -602,9 +602,9 @@ def test_a_termination_message_is_masked_as_what_a_connector_prints(
     )  # fmt: skip
     waiting.start(read_task(body={"config": GIVEN}))
     renewed = json.dumps(GIVEN | {"access_token": "renewed-token-1"}).encode()
-    given = messages.config_hash(json.dumps(GIVEN).encode())
+    task = Task(Command.READ, "task-1", PACKAGE, "1.4.0")
     with Database(database.url) as db:
-        db.transact(lambda db: states.keep_config(db, PACKAGE, renewed, given))
+        db.transact(lambda db: states.keep_config(db, task, renewed))
     words = f"no licence: {canaries.CONFIG} planted-by-mark.test renewed-token-1 {canaries.CONFIG[:-3]}"
     shown.show = {name_of(waiting, "task-1"): _broken(words)}
     waiting.sweep()
