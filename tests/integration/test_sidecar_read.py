@@ -37,7 +37,7 @@ def test_full_refresh_of_two_interleaved_streams_is_one_request_each(
 def test_record_data_passes_through_as_the_bytes_that_came(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
     """Digits, spacing, key order and escapes leave as they came."""
     sidecar.give(catalog=catalog("plants"), config={})
-    data = b'{"id": 9223372036854775807, "b":1E400 ,"a": "\\u00e9\\/", "n": 0.10}'
+    data = b'{"id": 9223372036854775807, "b":[1E400] ,"c":1E300 ,"a": "\\u00e9\\/", "n": 0.10}'
     line = b'{"type": "RECORD", "record": {"stream": "plants", "data": ' + data + b', "emitted_at": 1}}'
     sidecar.play([line, status("plants", "COMPLETE")])
     assert bulker.requests[0].lines == [data]
