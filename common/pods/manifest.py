@@ -66,7 +66,7 @@ def resume_secret(task: Task, payload: Payload, settings: Settings, owner_uid: s
 
 
 def payload_of_secret(values: Mapping[str, bytes]) -> Payload:
-    """Return the payload that `secret` put into a Secret of these values; raise TooLarge if it unpacks to too much."""
+    """Return the payload that `secret` put into a Secret of these values; raise TooLarge or Refused as `unpack`."""
 
     def part(name: str) -> bytes | None:
         return sizes.unpack(name, values[name + sizes.PACKED]) if name + sizes.PACKED in values else values.get(name)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import RLock
 
-from common.errors import TooLarge
+from common.errors import Refused, TooLarge
 
 SECRET_BYTES = 1024 * 1024
 """The API server's limit on a Secret's data, before base64."""
@@ -51,9 +51,15 @@ def is_packed(values: Iterable[str]) -> bool:
 
 
 def unpack(name: str, packed: bytes) -> bytes:
-    """Return what `pack` was given; raise TooLarge, naming the part, if it is larger than its volume in the pod."""
+    """Return what `pack` was given; name the part if it is larger than its volume in the pod, or was changed by hand.
+
+    Raise TooLarge, or Refused.
+    """
     reader = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    part = reader.decompress(packed, UNPACKED_BYTES)
+    try:
+        part = reader.decompress(packed, UNPACKED_BYTES)
+    except zlib.error as error:
+        raise Refused(f"The {name} in the task's Secret cannot be unpacked; start the task again.") from error
     if not reader.eof:
         raise TooLarge(
             f"The {name} in the task's Secret unpacks to more than {UNPACKED_BYTES:,} bytes; {advice(name)}."

@@ -26,7 +26,7 @@ from msgspec import structs
 
 from common import images
 from common.cluster import Cluster, data_plane
-from common.errors import Conflict, SyncError, TooLarge
+from common.errors import Conflict, Refused, SyncError, TooLarge
 from common.failures import Failure, FailureKind
 from common.pods import manifest
 from common.pods.diagnosis import Clock, diagnose
@@ -118,7 +118,7 @@ class Retries:
         try:
             with sizes.one_at_a_time(large=sizes.is_packed(due.first or ())):
                 return db.transact(lambda db: _resume_payload(db, due.task, due.first))
-        except (TooLarge, StoreError) as error:  # a state grows
+        except (TooLarge, Refused, StoreError) as error:  # a state grows
             return Failure(FailureKind.CREATE_FAILED, f"{_CANNOT}: {error.message}")
 
     def hand_over(self, due: DueAttempt, payload: Payload) -> bool | Failure:

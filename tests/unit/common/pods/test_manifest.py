@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from common import VERSION
-from common.errors import TooLarge
+from common.errors import Refused, TooLarge
 from common.pods import annotations, manifest, scripts
 from common.pods.manifest import Payload
+from common.protocol import sizes
 from common.protocol.commands import Command
 from common.store import Task
 from tests.support.wire import pod_settings
@@ -329,3 +330,16 @@ def test_a_secret_gives_back_what_was_put_into_it(size: int) -> None:
     )
     later = manifest.resume_secret(structs.replace(TASK, attempt=3), Payload(state=payload.config), SETTINGS, "u")
     assert list(later["data"]) == ["state.json.gz" if size > 10 else "state.json"]
+
+
+def test_a_secret_unpacks_to_what_a_pod_has_room_for() -> None:
+    """Neither a file that outgrows its volume nor one that was changed by hand takes the sweeper along."""
+    for size in (sizes.UNPACKED_BYTES, sizes.UNPACKED_BYTES + 1):
+        values = {"state.gz": sizes.pack(bytes(size))}
+        if size == sizes.UNPACKED_BYTES:
+            assert len(manifest.payload_of_secret(values).state or b"") == size
+        else:
+            with pytest.raises(TooLarge, match="The state in the task's Secret unpacks to more than"):
+                manifest.payload_of_secret(values)
+    with pytest.raises(Refused, match="The state in the task's Secret cannot be unpacked"):
+        manifest.payload_of_secret({"state.gz": b"{}"})
