@@ -78,6 +78,10 @@ format: .venv/ready ## let ruff format the code and fix what it can
 bench: .venv/ready ## measure, as ratios in one run, and write bench/results/
 	$(BIN)/python -m bench
 
+.PHONY: soak
+soak: .venv/ready ## mixed tasks and kills on this machine for BUDGET seconds (1800); SEED=N repeats the choices
+	@$(BIN)/python -m bench.soak --seconds $(or $(BUDGET),1800) $(if $(SEED),--seed $(SEED))
+
 .PHONY: images
 images: ## build the images of the functions and the sidecar with docker, podman or buildah
 	@sh images/build.sh
