@@ -5,6 +5,7 @@ Apart from the functions' signatures the only code that knows Flask.
 
 import io
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +32,9 @@ MAX_QUERY_BYTES = 64 * 1024
 
 _INTERNAL = "The function failed for a reason that is not in the request; its log has the details. Try again later."
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+_parsing = threading.Lock()
+"""A body that is decoded takes up to 60 times its size: one at a time. The interpreter decodes one at a time anyway."""
 
 Method = Literal["GET", "POST"]
 Payload = Mapping[str, Any]
@@ -117,7 +121,8 @@ def start(request: flask.Request, route: Route, parse: "Callable[[Query, bytes],
     """Answer a request that starts a task."""
 
     def use_case(request: Request) -> Payload:
-        task = parse(request.query, request.body)
+        with _parsing:
+            task = parse(request.query, request.body)
         if not request.settings.syncs_enabled:
             raise Unavailable("Tasks are switched off here (SYNCCTL_SYNCS_ENABLED).")
         from common.tasks.start import start as start_task

@@ -4,6 +4,7 @@ Every problem becomes a sentence that names the field and never repeats a value 
 """
 
 import json
+import math
 import re
 from itertools import chain
 from typing import Any, NoReturn
@@ -60,7 +61,7 @@ def _decode(body: bytes) -> object:
     try:
         # How deep a decoder recurses before it finds that a body is cut off depends on the Python.
         nesting.check(body)
-        document = msgspec.json.decode(body)
+        document = _document.decode(body)
     except RecursionError:
         _too_deep()
     except UnicodeDecodeError:
@@ -138,6 +139,19 @@ def _check_name(path: str, value: object) -> None:
 def _expect(path: str, value: object, kind: type | tuple[type, ...], wanted: str) -> None:
     if not isinstance(value, kind):
         raise BadRequest(f"{path}: expected {wanted}.")
+
+
+def _check_float(text: str) -> float:
+    """Raise ValueError for a number that is none on most machines; its value is not needed.
+
+    msgspec's own conversion takes a hundred times as long for numbers such as 1e308, and nothing else runs meanwhile.
+    """
+    if math.isinf(float(text)):
+        raise ValueError("Number out of range")
+    return 0.0
+
+
+_document = msgspec.json.Decoder(float_hook=_check_float)
 
 
 def shown(name: str) -> str:
