@@ -25,6 +25,8 @@ FUNCTIONS = ("spec", "check", "discover", "read", "tasks", "cancel", "sweeper")
 _THREADS = 24
 _CLOSE_SECONDS = 5
 _BACKLOG = 128
+_ALL = 2**31
+"""Of what cheroot has read, and not used yet."""
 _ONCE = frozenset({b"Authorization", b"Content-Length", b"Content-Type", b"Host"})
 """Headers of which a request has one at most."""
 
@@ -66,7 +68,7 @@ class _Connection(ClosedConnection):
     def receive_head(self) -> Head | None:
         """Return the head while a part of it is missing; of one that is too long no more is received."""
         self.socket.settimeout(0)
-        self.head = self.head or Head(self.rfile.read1() if self.rfile.has_data() else b"")
+        self.head = self.head or Head(self.rfile.read1(_ALL) if self.rfile.has_data() else b"")
         if not self.head.receive(self.socket) and not self.head.too_long:
             return self.head
         # Before whatever the socket still holds; cheroot offers no other way to put bytes back.

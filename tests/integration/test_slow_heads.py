@@ -132,6 +132,16 @@ def test_requests_that_come_in_pieces_or_together_are_answered(server: Server) -
             answer.close()
 
 
+def test_many_requests_in_one_packet_are_all_answered(server: Server) -> None:
+    """More bytes than a server reads at once; none is lost between two requests."""
+    count, answers = 400, b""
+    with ExitStack() as stack:
+        connection = _connect(server, stack, b"GET /health HTTP/1.1\r\nHost: f\r\n\r\n" * count)
+        while answers.count(b'{"status":"pass"}') < count and (part := connection.recv(65536)):
+            answers += part
+    assert answers.count(b'{"status":"pass"}') == count
+
+
 @pytest.mark.fault(222)
 @pytest.mark.parametrize(
     ("sent", "statuses"),
