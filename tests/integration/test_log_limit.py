@@ -58,7 +58,7 @@ def test_a_flood_of_errors_is_bounded_too(plants: SidecarProcess, level: str) ->
 
 @pytest.mark.fault(213)
 def test_lines_of_nothing_count_as_rows(plants: SidecarProcess) -> None:
-    """Line breaks are as many rows; a read that succeeds is told about them too."""
+    """Line breaks are as many rows; the log of a read that succeeds is bounded too."""
     done = [record("plants", {"id": 1}), status("plants", "COMPLETE")]
     lines = _play(plants, done, stderr=b"\n" * 20_000, exit_code=0)
     assert plants.task["status"] == "SUCCESS"

@@ -649,9 +649,9 @@ def test_the_log_of_the_sources_container_is_masked(
     waiting.start(read_task())
     pod = name_of(waiting, "task-1")
     shown.show = {pod: _broken("")}
-    shown.logs = {"source": f"error: {canaries.CONFIG} is no key", "sidecar": "ERROR : masked already"}
+    shown.logs = {"source": f"error: {canaries.CONFIG} does not fit", "sidecar": "ERROR : masked already"}
     shown.secrets_are_gone = gone
     waiting.sweep()
     texts = _texts(database)
     assert canaries.CONFIG not in texts
-    assert ("ERROR : masked already" if gone else "error: ******** is no key") in texts
+    assert ("ERROR : masked already" if gone else "error: ******** does not fit") in texts
