@@ -72,7 +72,7 @@ def test_a_function_knows_common_and_its_framework(path: Path) -> None:
 def test_a_function_loads_nothing_before_its_first_request(path: Path) -> None:
     """A cold start, and /health, pay for neither settings nor database nor cluster."""
     loaded = _loaded_by(f"import runpy; runpy.run_path({str(path)!r})")
-    assert not loaded & {"pydantic", "pg8000", "kubernetes", "duckdb", "httpx", "typer", "common.settings"}
+    assert not loaded & {"pydantic", "pg8000", "kubernetes", "duckdb", "httpx", "typer", "cronsim", "common.settings"}
 
 
 def test_the_library_of_events_is_loaded_when_one_comes() -> None:
@@ -93,7 +93,16 @@ def test_the_sidecar_loads_little() -> None:
 def test_the_command_line_loads_the_edition_only_when_asked() -> None:
     """`syncctl tasks` works where only its own packages are installed."""
     loaded = _loaded_by("import syncctl.cli")
-    assert not loaded & {"embedded", "flask", "functions_framework", "duckdb", "kubernetes", "pydantic", "pg8000"}
+    assert not loaded & {
+        "embedded",
+        "flask",
+        "functions_framework",
+        "duckdb",
+        "kubernetes",
+        "pydantic",
+        "pg8000",
+        "cronsim",
+    }
 
 
 @pytest.mark.parametrize("package", ["common", "embedded", "functions", "scripts", "sidecar", "syncctl", "tools"])

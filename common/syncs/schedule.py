@@ -1,0 +1,157 @@
+"""When a sync runs: cron's five fields and four macros, in a time zone. Moments go in and come out in UTC.
+
+A schedule names moments of a wall clock. One that the clock shows twice (summer time ends) is its first; one that the
+clock skips is the next that it shows. A schedule for every hour follows the clock's hours instead: 23 or 25 on such
+days. cronsim does the fields; by itself it does the same only where neither minute nor hour begins with a star.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from itertools import islice
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from cronsim import CronSim, CronSimError
+from msgspec import Struct
+
+MACROS = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *"}
+MAX_LENGTH = 100
+MAX_SKIPPED = 100
+"""Missed moments that are listed; a schedule of every minute misses half a million in a year."""
+_ALL_HOURS = set(range(24))
+_EXAMPLE = (
+    f'five fields such as "30 2 * * 1-5" (minute, hour, day of month, month, day of week), or {", ".join(MACROS)}'
+)
+# Not what a machine calls its own, which differs from one to the next.
+_ZONE = re.compile(r"(?!localtime$|posixrules$|Factory$|posix/|right/)[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+_ANY_DAY = datetime(2000, 1, 1)
+"""A wall clock's, which belongs to no zone."""
+
+
+class ScheduleError(ValueError):
+    """A schedule or a time zone is unusable; the message is what was expected."""
+
+
+class Schedule(Struct, frozen=True):
+    """A schedule that comes; `fields` are cron's five."""
+
+    fields: str
+    zone: ZoneInfo
+
+    def after(self, moment: datetime) -> Iterator[datetime]:
+        """Yield all later moments in order, each once; none for 50 years ends it."""
+        last = moment.astimezone(UTC)
+        for found in self._all_hours(last) if _has_all_hours(self.fields) else self._some_hours(last):
+            if found > last:
+                yield found
+                last = found
+
+    def _all_hours(self, moment: datetime) -> Iterator[datetime]:
+        return (found.astimezone(UTC) for found in CronSim(self.fields, moment.astimezone(self.zone)))
+
+    def _some_hours(self, moment: datetime) -> Iterator[datetime]:
+        # The day before: what the clock skipped may become a moment that is still to come.
+        start = moment.astimezone(self.zone).replace(tzinfo=None) - timedelta(days=1)
+        return (_shown(found, self.zone) for found in CronSim(self.fields, start))
+
+
+class Due(Struct, frozen=True):
+    """What has come up since a sync was last looked at."""
+
+    moment: datetime | None
+    """The one to start; None if there is nothing to start."""
+    skipped: tuple[datetime, ...] = ()
+    """The others, oldest first, at most MAX_SKIPPED."""
+    more_skipped: bool = False
+
+
+def parse(text: str, time_zone: str = "UTC") -> Schedule:
+    """Return a schedule. Raise ScheduleError if it is against cron's grammar or never comes."""
+    return Schedule(_fields(text), zone(time_zone))
+
+
+def zone(name: str) -> ZoneInfo:
+    """Return a time zone. Raise ScheduleError if there is none of that name."""
+    with suppress(ValueError, OSError, ZoneInfoNotFoundError):  # zoneinfo opens a file or a folder of that name
+        if _ZONE.fullmatch(name):
+            return ZoneInfo(name)
+    alike = get_close_matches(name[:MAX_LENGTH], available_timezones(), 1, 0.7)
+    hint = f"; did you mean {alike[0]}?" if alike else ""
+    raise ScheduleError(f"expected the name of a time zone, such as Europe/Berlin or UTC{hint}")
+
+
+def next_run(schedule: Schedule, now: datetime) -> datetime | None:
+    """Return the first moment after `now`; None if it never comes."""
+    return next(schedule.after(now), None)
+
+
+def due(schedule: Schedule, since: datetime, now: datetime, starting_deadline_seconds: int) -> Due:
+    """Return what to start of the moments after `since`, up to `now`: the newest, unless it is past the deadline."""
+    deadline = now - timedelta(seconds=starting_deadline_seconds, microseconds=1)
+    newest: datetime | None = None
+    for newest in _between(schedule, max(since, deadline), now):  # noqa: B007 - the last one is wanted
+        pass
+    missed = (moment for moment in _between(schedule, since, now) if moment != newest)
+    skipped = tuple(islice(missed, MAX_SKIPPED + 1))
+    return Due(newest, skipped[:MAX_SKIPPED], len(skipped) > MAX_SKIPPED)
+
+
+def task_id(name: str, moment: datetime) -> str:
+    """Return the id of the task that a moment starts, so that it is started once: `nightly-20261129T0300Z`."""
+    return f"{name}-{moment.astimezone(UTC):%Y%m%dT%H%MZ}"
+
+
+def _between(schedule: Schedule, since: datetime, now: datetime) -> Iterator[datetime]:
+    for moment in schedule.after(since):
+        if moment > now:
+            return
+        yield moment
+
+
+def _fields(text: str) -> str:
+    if len(text) > MAX_LENGTH:
+        raise ScheduleError(f"expected at most {MAX_LENGTH} characters: {_EXAMPLE}")
+    if text.startswith("@"):
+        if text not in MACROS:
+            raise ScheduleError(f"expected {_EXAMPLE}")
+        return MACROS[text]
+    parts = text.split()
+    if len(parts) != 5:
+        raise ScheduleError(f"expected {_EXAMPLE}; found {len(parts)} fields")
+    fields = " ".join(parts)
+    try:
+        comes = next(CronSim(fields, _ANY_DAY), None)
+    except CronSimError as error:
+        raise ScheduleError(_explain(parts, str(error))) from error
+    if comes is None:
+        raise ScheduleError(_never(fields))
+    return fields
+
+
+def _explain(parts: list[str], problem: str) -> str:
+    """Tell a field that is wrong from a day that none of the months has: cronsim calls both a bad day."""
+    if problem == "Bad day-of-month" and parts[3] != "*":
+        try:
+            CronSim(" ".join([*parts[:3], "*", "*"]), _ANY_DAY)
+        except CronSimError:
+            pass
+        else:
+            return _never(" ".join(parts))
+    return f"expected {_EXAMPLE}; its {problem.removeprefix('Bad ')} is not cron's"
+
+
+def _never(text: str) -> str:
+    return f'expected a schedule that comes; "{text}" never does: no such month has such a day'
+
+
+def _has_all_hours(fields: str) -> bool:
+    return CronSim(fields, _ANY_DAY).hours == _ALL_HOURS
+
+
+def _shown(wall: datetime, zone: ZoneInfo) -> datetime:
+    """Return the moment at which a clock first shows this time, or the first that it shows after skipping it."""
+    while (found := wall.replace(tzinfo=zone).astimezone(UTC)).astimezone(zone).replace(tzinfo=None, fold=0) != wall:
+        wall += timedelta(minutes=1)
+    return found
