@@ -15,7 +15,7 @@ from common.errors import SettingsError
 PREFIX = "SYNCCTL_"
 CONFIG_FILE = "syncctl.env"
 CONFIG_PATH = f"{PREFIX}CONFIG_PATH"
-_OTHERS = frozenset({CONFIG_PATH, f"{PREFIX}URL", f"{PREFIX}TOKEN", f"{PREFIX}HOME", f"{PREFIX}CONNECTORS"})
+_OTHERS = frozenset({CONFIG_PATH, *(f"{PREFIX}{name}" for name in ("URL", "TOKEN", "HOME", "CONNECTORS", "SECRETS"))})
 """Names of the command line and of the one-machine edition."""
 _ALIKE = 0.85
 """Of difflib's ratio: AUTH_TOKEN is AUTH_TOKENS, and HOME resembles nothing."""

@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from syncctl.commands import connector, demo, read, serve, tasks
+from syncctl.commands import connector, demo, read, serve, sync, tasks
 from syncctl.display.console import Output
 
 ABOUT = """
@@ -29,9 +29,9 @@ def _help(text: str) -> str:
     return "\n\n".join(p if p.startswith("  ") else " ".join(p.split()) for p in paragraphs)
 
 
-def _add(panel: str, *commands: Callable[..., None]) -> None:
+def _add(panel: str, *commands: Callable[..., None], group: typer.Typer | None = None) -> None:
     for command in commands:
-        app.command(rich_help_panel=panel, help=_help(command.__doc__ or ""))(command)
+        (group or app).command(rich_help_panel=panel, help=_help(command.__doc__ or ""))(command)
 
 
 class _Commands(TyperGroup):
@@ -66,4 +66,7 @@ app = typer.Typer(
 )
 _add("Ask a connector", connector.spec, connector.check, connector.discover)
 _add("Read, and follow", read.read, tasks.tasks, tasks.logs, tasks.cancel)
+syncs = typer.Typer(help="Syncs that are declared in files.", no_args_is_help=True)
+_add("Commands", sync.validate, group=syncs)
+app.add_typer(syncs, name="sync", rich_help_panel="Declare syncs")
 _add("On this machine", serve.serve, demo.demo)

@@ -18,6 +18,8 @@ from msgspec import Struct
 
 MACROS = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *"}
 MAX_LENGTH = 100
+UTC_NAME = "UTC"
+"""The default zone."""
 MAX_SKIPPED = 100
 """Missed moments that are listed; a schedule of every minute misses half a million in a year."""
 _ALL_HOURS = set(range(24))
@@ -67,7 +69,7 @@ class Due(Struct, frozen=True):
     more_skipped: bool = False
 
 
-def parse(text: str, time_zone: str = "UTC") -> Schedule:
+def parse(text: str, time_zone: str = UTC_NAME) -> Schedule:
     """Return a schedule. Raise ScheduleError if it is against cron's grammar or never comes."""
     return Schedule(_fields(text), zone(time_zone))
 

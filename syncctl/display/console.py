@@ -96,6 +96,10 @@ class Output:
         self.refusal(text)
         self.err.print(Text("syncctl: ", "bold red").append(visible(text, lines=True), "default"), soft_wrap=True)
 
+    def line(self, text: str) -> None:
+        """Print a line to standard error as it is, for editors that follow `file:line:`."""
+        self.err.print(Text(visible(text)), soft_wrap=True)
+
     def refusal(self, text: str) -> None:
         """Print an error as an object to standard output, if --json is given."""
         self.json(Raw(msgspec.json.encode({"ok": False, "error": text})))

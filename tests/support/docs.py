@@ -15,6 +15,7 @@ def read(name: str) -> str:
 README = read("README.md")
 CONTRIBUTING = read("CONTRIBUTING.md")
 TUTORIAL = read("docs/tutorial/first-sync.md")
+DECLARE = read("docs/how-to/declare-a-sync.md")
 ARCHITECTURE = read("docs/explanation/architecture.md")
 CONTRACT = read("docs/reference/contract.md")
 ENDPOINTS = read("docs/reference/endpoints.md")

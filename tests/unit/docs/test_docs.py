@@ -123,15 +123,30 @@ def test_the_exit_codes_are_the_command_line_s() -> None:
     assert [row[:2] for row in rows(section(COMMAND_LINE, "Exit codes"))] == expected
 
 
+def _commands(group: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """All commands by their words, those of groups too."""
+    found: dict[tuple[str, ...], Any] = {}
+    for name, command in group.commands.items():
+        found |= _commands(command, (*path, name)) if hasattr(command, "commands") else {(*path, name): command}
+    return found
+
+
+def _command(words: list[str]) -> tuple[Any, list[str]]:
+    """The command that words begin with, and the rest of them."""
+    command: Any = get_command(app)
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        command, words = command.commands[words[0]], words[1:]
+    return command, words
+
+
 def test_the_commands_are_the_command_line_s() -> None:
     """All of them, with their arguments, in the order of `syncctl --help`."""
-    group: Any = get_command(app)
     listed = [row[0].strip("`").split()[1:] for row in rows(section(COMMAND_LINE, "Commands"))]
-    assert [name for name, *_ in listed] == list(group.commands)
-    for name, *arguments in listed:
-        metavars = [
-            one.metavar or one.name.upper() for one in group.commands[name].params if one.param_type_name == "argument"
-        ]
+    commands = _commands(get_command(app))
+    assert [tuple(word for word in words if word.islower()) for words in listed] == list(commands)
+    for words, command in zip(listed, commands.values(), strict=True):
+        arguments = [word for word in words if not word.islower()]
+        metavars = [one.metavar or one.name.upper() for one in command.params if one.param_type_name == "argument"]
         assert [argument.strip("[]") for argument in arguments] == metavars
 
 
@@ -150,8 +165,8 @@ def _typed() -> list[list[str]]:
 @pytest.mark.parametrize("words", _typed(), ids=" ".join)
 def test_every_command_line_parses(words: list[str]) -> None:
     """Command, options and arguments as the real command line takes them; nothing is run."""
-    group: Any = get_command(app)
-    group.commands[words[0]].make_context(words[0], words[1:])
+    command, rest = _command(words)
+    command.make_context(words[0], rest)
 
 
 def test_the_tutorial_leaves_nothing_for_git() -> None:
@@ -171,18 +186,16 @@ def test_a_command_of_the_tutorial_works_in_a_folder_with_blanks() -> None:
 
 def test_commands_that_are_only_mentioned_exist() -> None:
     """`syncctl read --help` and the like in running text, in all documents."""
-    group: Any = get_command(app)
     for text in TEXTS.values():
         for mention in re.findall(r"`syncctl ([^`]+)`", text):
-            name, *options = mention.split()
-            if name == "COMMAND":
+            if mention.startswith("COMMAND"):
                 continue
-            command = group if name.startswith("-") else group.commands[name]
+            command, options = _command(mention.split())
             known = {"--help"} | {option for parameter in command.params for option in parameter.opts}
             assert {option for option in options if option.startswith("-")} <= known, mention
 
 
-@pytest.mark.parametrize("command", ["", *sorted({words[0] for words in _typed()})])
+@pytest.mark.parametrize("command", ["", *sorted({words[0] for words in _typed()}), "sync validate"])
 def test_the_documented_commands_explain_themselves(command: str) -> None:
     """--help runs."""
     done = CliRunner().invoke(app, [*command.split(), "--help"])
