@@ -62,12 +62,13 @@ fuzz: .venv/ready ## run the property tests with new examples for BUDGET seconds
 	@$(BIN)/python -m tests.fuzz --workers $(WORKERS) --seconds $(or $(BUDGET),300) $(if $(SEED),--seed $(SEED))
 
 .PHONY: check
-check: .venv/ready ## ruff, mypy strict, import directions, docs/reference/faults.md
+check: .venv/ready ## ruff, mypy strict, import directions, what is generated: faults.md, the syncs' CRD and reference
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.faults --check
+	$(BIN)/python -m tools.syncs --check
 
 .PHONY: format
 format: .venv/ready ## let ruff format the code and fix what it can

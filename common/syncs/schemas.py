@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-_LEFT_OUT = frozenset({"title", "default", "const", "$defs"})
+_LEFT_OUT = frozenset({"title", "default", "$defs"})
 Schema = dict[str, Any]
 
 
@@ -30,6 +30,8 @@ def _plain(schema: Schema, parts: Schema) -> Schema:
     if len(kinds) == 1:
         rest = {name: value for name, value in schema.items() if name != "anyOf"}
         return _plain({**kinds[0], **rest}, parts)
+    if "const" in schema:  # which CRDs do not know
+        schema = {"enum": [schema["const"]], **{name: value for name, value in schema.items() if name != "const"}}
     return {name: _member(name, value, parts) for name, value in schema.items() if name not in _LEFT_OUT}
 
 
