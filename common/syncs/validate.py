@@ -112,7 +112,7 @@ def _schema(model: type[BaseModel]) -> schemas.Schema:
 
 
 def _nulls(spec: Any) -> Iterator[tuple[Path, str]]:
-    """Find fields without a value, which a cluster refuses; in the configuration they are the connector's matter."""
+    """Find fields without a value: a cluster drops them. In the configuration they are the connector's matter."""
     typed = (
         {name: value for name, value in spec.items() if name != "config" or value is None}
         if isinstance(spec, dict)
