@@ -1,8 +1,9 @@
 """When a sync runs: cron's five fields and four macros, in a time zone. Moments go in and come out in UTC.
 
-A schedule names moments of a wall clock. One that the clock shows twice (summer time ends) is its first; one that the
-clock skips is the next that it shows. A schedule for every hour follows the clock's hours instead: 23 or 25 on such
-days. cronsim does the fields; by itself it does the same only where neither minute nor hour begins with a star.
+A schedule names times of a wall clock. One that the clock shows twice (summer time ends) is its first; one that the
+clock skips is the next that it shows. A schedule for every hour runs at both showings: 23 or 25 times on such days.
+cronsim reads the fields, and knows of no zone: where it does, times are lost if clocks change by half an hour, or if a
+field begins with a star.
 """
 
 import re
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
+from heapq import heappop, heappush
 from itertools import islice
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -22,6 +24,8 @@ UTC_NAME = "UTC"
 """The default zone."""
 MAX_SKIPPED = 100
 """Missed moments that are listed; a schedule of every minute misses half a million in a year."""
+_LONGEST_CHANGE = timedelta(hours=3)
+"""Of a clock, back: two hours at an Antarctic station, else one or less."""
 _ALL_HOURS = set(range(24))
 _EXAMPLE = (
     f'five fields such as "30 2 * * 1-5" (minute, hour, day of month, month, day of week), or {", ".join(MACROS)}'
@@ -45,18 +49,26 @@ class Schedule(Struct, frozen=True):
     def after(self, moment: datetime) -> Iterator[datetime]:
         """Yield all later moments in order, each once; none for 50 years ends it."""
         last = moment.astimezone(UTC)
-        for found in self._all_hours(last) if _has_all_hours(self.fields) else self._some_hours(last):
+        wall = moment.astimezone(self.zone).replace(tzinfo=None)
+        for found in self._twice(wall) if _has_all_hours(self.fields) else self._once(wall):
             if found > last:
                 yield found
                 last = found
 
-    def _all_hours(self, moment: datetime) -> Iterator[datetime]:
-        return (found.astimezone(UTC) for found in CronSim(self.fields, moment.astimezone(self.zone)))
+    def _once(self, wall: datetime) -> Iterator[datetime]:
+        """Yield the first showing of each later time; they do not fall."""
+        return (_shown(named, self.zone) for named in CronSim(self.fields, wall))
 
-    def _some_hours(self, moment: datetime) -> Iterator[datetime]:
-        # The day before: what the clock skipped may become a moment that is still to come.
-        start = moment.astimezone(self.zone).replace(tzinfo=None) - timedelta(days=1)
-        return (_shown(found, self.zone) for found in CronSim(self.fields, start))
+    def _twice(self, wall: datetime) -> Iterator[datetime]:
+        """Yield each showing of each later time, in order."""
+        second: list[datetime] = []
+        for first in self._once(wall - _LONGEST_CHANGE):
+            while second and second[0] < first:
+                yield heappop(second)
+            yield first
+            again = first.astimezone(self.zone).replace(fold=1).astimezone(UTC)
+            if again > first:
+                heappush(second, again)
 
 
 class Due(Struct, frozen=True):

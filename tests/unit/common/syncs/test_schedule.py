@@ -1,5 +1,7 @@
 """common.syncs.schedule: moments by the wall clock of a zone, each once, and which of the missed ones runs."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise, takewhile
 from zoneinfo import ZoneInfo
@@ -10,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.syncs.schedule import MAX_SKIPPED, Due, ScheduleError, due, parse, task_id
+from tests.support.docs import ROOT
 
 BERLIN = "Europe/Berlin"
 # Summer time with and without half hours, at midnight, south of the equator; offsets of quarters; and none at all.
@@ -45,6 +48,22 @@ def runs(text: str, since: str, count: int, zone: str = BERLIN) -> list[str]:
 def test_a_moment_comes_once_whatever_the_clock_does(text: str, since: str, expected: list[str]) -> None:
     """What the clock shows twice is its first, what it skips is the next; a schedule of all hours follows the hours."""
     assert runs(text, since, len(expected)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "since", "expected"),
+    [
+        ("30 * * * *", "2026-10-03T14:00", ["10-03T15:00", "10-03T15:30", "10-03T16:30"]),
+        ("@hourly", "2026-10-03T14:00", ["10-03T14:30", "10-03T15:30", "10-03T16:00"]),
+        ("45 * * * *", "2026-04-04T14:00", ["04-04T14:45", "04-04T15:15", "04-04T16:15"]),
+        ("45 * * * *", "2026-04-04T14:50", ["04-04T15:15", "04-04T16:15"]),
+        ("45 1 * * *", "2026-04-04T14:50", ["04-05T15:15"]),
+    ],
+)
+@pytest.mark.fault(271)
+def test_clocks_may_change_by_half_an_hour(text: str, since: str, expected: list[str]) -> None:
+    """On Lord Howe Island: 2:00 is 2:30 in October, and 1:30 in April."""
+    assert runs(text, since, len(expected), "Australia/Lord_Howe") == expected
 
 
 @pytest.mark.parametrize("started", ["2026-10-25T00:30", "2026-10-25T01:00", "2026-10-25T01:10", "2026-10-25T01:40"])
@@ -201,20 +220,17 @@ def test_moments_rise_and_are_shown_by_the_clock(text: str, zone: str, since: da
 
 
 @given(CRON, st.sampled_from(ZONES), CHANGES)
-def test_every_time_of_the_wall_clock_comes_once(text: str, zone: str, since: datetime) -> None:
-    """Over a change of the clock: what cronsim names without a zone, each the first time that zoneinfo has it."""
+def test_every_time_of_the_wall_clock_comes(text: str, zone: str, since: datetime) -> None:
+    """Over a change: what cronsim names without a zone, when zoneinfo has it first; and again, if all hours are named."""
     place, one = ZoneInfo(zone), parse(text, zone)
     until = since + timedelta(hours=8)
     wall = since.astimezone(place).replace(tzinfo=None)
-    expected = set()
-    for named in CronSim(text, wall - timedelta(hours=3)):
-        first = named.replace(tzinfo=place).astimezone(UTC)
-        if first > until:
-            break
-        if first.astimezone(place).replace(tzinfo=None, fold=0) == named:
-            expected.add(first)
+    named = takewhile(lambda time: time < wall + timedelta(hours=12), CronSim(text, wall - timedelta(hours=3)))
+    folds = (0, 1) if text.split()[1] in {"*", "*/1"} else (0,)
+    showings = {(time, time.replace(tzinfo=place, fold=fold).astimezone(UTC)) for time in named for fold in folds}
+    expected = {shown for time, shown in showings if shown.astimezone(place).replace(tzinfo=None, fold=0) == time}
     found = set(takewhile(lambda moment: moment <= until, one.after(since)))
-    assert {moment for moment in expected if moment > since} <= found
+    assert {moment for moment in expected if since < moment <= until} <= found
 
 
 @given(CRON, st.sampled_from(ZONES), CHANGES, st.integers(0, 400), st.integers(0, 20_000))
@@ -227,3 +243,13 @@ def test_due_is_the_newest_that_is_not_late(text: str, zone: str, since: datetim
     assert found.moment == (in_time[-1] if in_time else None)
     rest = [moment for moment in moments if moment != found.moment]
     assert (list(found.skipped), found.more_skipped) == (rest[:MAX_SKIPPED], len(rest) > MAX_SKIPPED)
+
+
+def test_zones_need_no_package_of_the_system() -> None:
+    """Minimal Debians have none; the one from PyPI is among our own."""
+    code = "from common.syncs.schedule import zone; print(zone('Europe/Berlin'))"
+    environment = {"PYTHONTZPATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "Europe/Berlin\n", done.stderr
