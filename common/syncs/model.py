@@ -157,7 +157,7 @@ class Toleration(Part):
 
 class Webhook(Part):
     url: SecretValue
-    """The address, from a Secret: whoever has a webhook's address may call it."""
+    """The address, from a Secret: it is all that a caller needs."""
 
 
 class Notify(Part):

@@ -75,7 +75,7 @@ class Due(Struct, frozen=True):
     """What has come up since a sync was last looked at."""
 
     moment: datetime | None
-    """The one to start; None if there is nothing to start."""
+    """The one to start; None if none is."""
     skipped: tuple[datetime, ...] = ()
     """The others, oldest first, at most MAX_SKIPPED."""
     more_skipped: bool = False
@@ -87,7 +87,7 @@ def parse(text: str, time_zone: str = UTC_NAME) -> Schedule:
 
 
 def zone(name: str) -> ZoneInfo:
-    """Return a time zone. Raise ScheduleError if there is none of that name."""
+    """Return a time zone. Raise ScheduleError if none has that name."""
     with suppress(ValueError, OSError, ZoneInfoNotFoundError):  # zoneinfo opens a file or a folder of that name
         if _ZONE.fullmatch(name):
             return ZoneInfo(name)

@@ -84,7 +84,7 @@ def read(data: bytes) -> tuple[Document, ...]:
     except yaml.MarkedYAMLError as error:
         raise _explain(error, text) from None  # it quotes lines, which may hold a secret
     if not builder.documents:
-        raise SourceError(1, "expected a document; there is none")
+        raise SourceError(1, "expected a document; the file has none")
     return tuple(builder.documents)
 
 

@@ -219,7 +219,7 @@ def test_an_image_outside_the_allow_list_is_refused() -> None:
 
 @pytest.mark.fault(278)
 def test_two_syncs_of_one_name_are_refused() -> None:
-    """In one file or in two; the second is told where the first is."""
+    """In one file or in two; the second names the place of the first."""
     assert problems(f"{MINIMAL}---\n{MINIMAL}", MINIMAL) == [
         "0.yaml:9: metadata.name: expected another name; 0.yaml:1 declares nightly",
         "1.yaml:3: metadata.name: expected another name; 0.yaml:1 declares nightly",

@@ -148,7 +148,7 @@ def test_a_moment_past_its_deadline_is_skipped(late: int, runs: bool) -> None:
 
 
 def test_nothing_is_due_twice() -> None:
-    """The moment that was started last is no longer due."""
+    """The moment that was started last is not due again."""
     moment = utc("2026-11-29T03:00")
     assert due(parse("0 3 * * *"), moment, moment + timedelta(seconds=5), 600) == Due(None)
 
