@@ -33,9 +33,7 @@ _DOUBTFUL = frozenset(
 _ODD = object()
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_ODD_NUMBER = re.compile(
-    r"[-+]?(0[0-9]+|0[xXoObB][0-9a-fA-F_]+|[0-9][0-9_]*_[0-9_]*(\.[0-9_]*)?|\.(inf|Inf|INF))|\.(nan|NaN|NAN)"
-)
+_ODD_NUMBER = re.compile(r"[-+]?(0[0-9]+|0[xXoObB][-+]?[0-9a-fA-F]+|\.(inf|Inf|INF))|\.(nan|NaN|NAN)")
 
 
 class SourceError(ValueError):
@@ -225,6 +223,8 @@ def _resolve(text: str) -> Any:
         return _BOOLEANS[text]
     if _ODD_NUMBER.fullmatch(text):
         return _ODD
+    if "_" in text and text[0] != "_":  # kubectl passes over it in whatever is a number without
+        return text if isinstance(_resolve(text.replace("_", "")), str) else _ODD
     if _INTEGER.fullmatch(text):
         return int(text) if len(text) <= 20 and -(2**63) <= int(text) < 2**63 else _ODD
     if _FLOAT.fullmatch(text):

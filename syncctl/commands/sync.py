@@ -96,10 +96,10 @@ def validate(
         output.line(str(problem))
     if found.syncs:
         output.table(Grid(("sync", "declared at", "runs"), [(one.name, one.place, _runs(one)) for one in found.syncs]))
-    for name in unknown_after(found.syncs):
-        output.note(f"{name}: is in `after`, and not declared in these files.")
     if found.problems:
         raise typer.Exit(ExitCode.USAGE)
+    for name in unknown_after(found.syncs):
+        output.note(f"{name}: is in `after`, and not declared in these files.")
 
 
 def _read(names: Sequence[str]) -> dict[str, bytes]:

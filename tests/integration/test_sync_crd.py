@@ -1,8 +1,10 @@
 """knative/syncs/crd.yaml on a real API server, through a real kubectl: it and our reader take and refuse the same."""
 
 import json
+import random
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +118,27 @@ def test_both_editions_refuse(field: str, kubectl: Kubectl) -> None:
     text = f"{MINIMAL}  {field}\n"
     assert check({"file": text.encode()}, Rules()).problems
     kubectl("apply", "--dry-run=server", "-f", "-", stdin=text, good=False)
+
+
+def _odd_scalars(count: int) -> Iterator[tuple[str, Any]]:
+    """Plain scalars that our reader takes, made of what numbers, dates and words of YAML consist of."""
+    chance = random.Random(5)
+    made = dict[str, Any]()
+    while len(made) < count:
+        text = "".join(chance.choices("0001234789..+-__::eExobnyTtrueflsNIa~=", k=chance.randint(1, 7)))
+        with suppress(source.SourceError):
+            [document] = source.read(f"top:\n  key: {text}\n".encode())
+            made |= {text: document.data["top"]["key"]} if document.data["top"].keys() == {"key"} else {}
+    yield from made.items()
+
+
+@pytest.mark.fault(274)
+def test_both_editions_read_odd_words_alike(kubectl: Kubectl) -> None:
+    """Two thousand of them: whatever is not refused is the same text, number or truth to both."""
+    scalars = list(_odd_scalars(2_000))
+    lines = "".join(f"    k{number}: {text}\n" for number, (text, _) in enumerate(scalars))
+    kubectl("delete", "sync", "nightly", "--ignore-not-found")
+    kubectl("create", "-f", "-", stdin=f"{MINIMAL}  config:\n{lines}")
+    stored = _spec(kubectl)["config"]
+    found = {text: (stored[f"k{number}"], ours) for number, (text, ours) in enumerate(scalars)}
+    assert {text: both for text, both in found.items() if json.dumps(both[0]) != json.dumps(both[1])} == {}

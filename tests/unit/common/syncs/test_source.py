@@ -46,6 +46,8 @@ def test_every_value_knows_its_line() -> None:
         ("none", "none"),
         ("=", "="),
         ("1.2.3", "1.2.3"),
+        ("_1", "_1"),
+        ("a_1", "a_1"),
         ("|\n  no\n  010", "no\n010"),
     ],
 )
@@ -63,7 +65,11 @@ ODD = [
     "0o17",
     "0x1F",
     "0b1",
+    "0b+1",
     "1_000",
+    "1._",
+    "-_010",
+    "1e_3",
     ".inf",
     "-.Inf",
     ".nan",
@@ -82,7 +88,7 @@ def test_what_yaml_readers_disagree_on_is_refused(text: str) -> None:
     assert (caught.value.line, caught.value.path) == (3, ("b", 0))
 
 
-@pytest.mark.parametrize("key", [*DOUBTFUL, *ODD[:8], "1", "1e3", "true", "null", "~", "<<"])
+@pytest.mark.parametrize("key", [*DOUBTFUL, *ODD[:11], "1", "1e3", "true", "null", "~", "<<"])
 @pytest.mark.fault(274)
 def test_a_key_that_may_be_no_text_is_refused(key: str) -> None:
     """`on: [failed]` is the key "true" for kubectl. In quotes it is what it says."""
