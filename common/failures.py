@@ -108,7 +108,7 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
         _SOURCE, "Raise SYNCCTL_SOURCE_MEMORY_LIMIT if it needs much, and start it again."
     ),
     FailureKind.OUT_OF_MEMORY: _stays(_SOURCE, "Raise SYNCCTL_SOURCE_MEMORY_LIMIT, or give a read fewer streams."),
-    FailureKind.OUT_OF_DISK: _stays(_SOURCE, "Raise SYNCCTL_SOURCE_DISK_LIMIT, or read fewer streams at once."),
+    FailureKind.OUT_OF_DISK: _stays(_SOURCE, "Raise SYNCCTL_SOURCE_DISK_LIMIT, or give a read fewer streams."),
     FailureKind.STALLED: _stays(
         _SOURCE, "Raise SYNCCTL_STALL_TIMEOUT_SECONDS if the source may be silent so long; else start it again."
     ),

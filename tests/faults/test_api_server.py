@@ -232,7 +232,7 @@ def test_a_proposal_that_cannot_be_read_costs_no_other_task(
 def test_a_secret_that_was_tampered_with_costs_its_task_alone(
     settings: Settings, database: TestDatabase, api: FakeKubernetes
 ) -> None:
-    """What was kept to start a read again is not what was put there: the other tasks are concluded."""
+    """What was kept to start a read again is not what was put there: its task is FAILED, and the others are concluded."""
     _ended(database, api, 3)
     start(read_task("task-1"), settings)
     [name] = set(api.pods) - {"p000", "p001", "p002"}
@@ -240,7 +240,7 @@ def test_a_secret_that_was_tampered_with_costs_its_task_alone(
     api.secret_data[f"{name}-config"] = {"config.gz": "AAAA"}
     api.pods[name]["status"] = EVICTED
     swept = sweep(settings)
-    assert (swept.concluded, swept.unreadable, list(api.pods)) == (3, 1, [name])
+    assert (swept.concluded, swept.unreadable, list(api.pods)) == (4, 0, [])
 
 
 @pytest.mark.fault(29)

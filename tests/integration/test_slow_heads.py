@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from common import request_head
+from common import request_head, settings
+from common.settings import Settings
 from embedded.gateway import Gateway
 from embedded.listener import listen
 from tests.support import canaries
@@ -36,10 +37,13 @@ def _functions_framework(folder: Path) -> Iterator[Server]:
 def _edition(folder: Path) -> Iterator[Server]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(request_head, "SECONDS", 1.0)
-        patch.setenv("SYNCCTL_AUTH_TOKENS", _TOKEN)
         (folder / "log").touch()
-        with closing(Gateway(listen(0))) as gateway:
-            yield Server(gateway.port, folder / "log", _TOKEN, None, canaries.refuse)
+        settings.use(Settings.load({"SYNCCTL_AUTH_TOKENS": _TOKEN}))
+        try:
+            with closing(Gateway(listen(0))) as gateway:
+                yield Server(gateway.port, folder / "log", _TOKEN, None, canaries.refuse)
+        finally:
+            settings.use(None)
 
 
 @pytest.fixture(params=[_functions_framework, _edition], ids=["functions-framework", "edition"])

@@ -310,7 +310,7 @@ def test_out_of_memory_is_named_with_its_limit(tmp_path: Path, database: TestDat
     with local_system(tmp_path, database, bulker.url, {PACKAGE: hungry}) as running:
         task = running.run(read_task(body=_streams("plants")))
     assert task["state"] == "FAILED"
-    assert "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or read" in task["reason"]
+    assert "source ran out of memory at 2Gi; raise SYNCCTL_SOURCE_MEMORY_LIMIT, or give" in task["reason"]
     assert (task["failure"]["kind"], task["attempts"]) == ("out_of_memory", [])
 
 

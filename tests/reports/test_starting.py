@@ -160,8 +160,8 @@ def test_a_killed_edition_leaves_nothing_and_the_next_one_repairs(tmp_path: Path
     wait_for(lambda: not processes_of(home), 30, "no process")
 
 
-def test_ctrl_c_in_the_middle_of_a_sync_leaves_nothing(tmp_path: Path) -> None:
-    """The edition stops in order; what it ran is gone, and its rows are final after the next start."""
+def test_ctrl_c_in_the_middle_of_a_sync_leaves_no_process(tmp_path: Path) -> None:
+    """The edition stops in order, and the next start goes on with what it ran, as a second attempt."""
     home, images = tmp_path / "home", {GARDEN: python(TICKS / "connector.py")}
     with edition_process(home, images) as up:
         assert _read_ticks(up, "t") == 200
@@ -169,5 +169,10 @@ def test_ctrl_c_in_the_middle_of_a_sync_leaves_nothing(tmp_path: Path) -> None:
     assert up.process.returncode == 0, up.output
     assert processes_of(home) == []
     with edition_process(home, images) as up:
-        assert up.finish("t")["state"] in {"FAILED", "PARTIAL"}
+        wait_for(lambda: up.ask("/tasks/t")[1]["task"]["attempt"] == 2, 30, "another attempt")
+        _until_it_ticks(up)
+        [first] = up.ask("/tasks/t")[1]["task"]["attempts"]
+        assert (first["attempt"], first["kind"]) == (1, "node_shutdown")
+        assert up.ask("/cancel", taskId="t")[0] == 200
+        assert up.finish("t")["state"] == "CANCELLED"
         up.idle()

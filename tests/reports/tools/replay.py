@@ -2,7 +2,7 @@
 """replay.py CASE_DIR COMMAND [--config F] [--catalog F] [--state F]: a connector that plays a recording.
 
 Prints COMMAND.jsonl (or the file named in REPLAY_FILE) byte for byte to stdout, stderr.txt to stderr,
-and exits with the number in exit-code (0 if absent). REPLAY_CHUNK=N writes N bytes at a time.
+and exits with the number in COMMAND.exit-code, else in exit-code (0 if absent). REPLAY_CHUNK=N writes N bytes at a time.
 """
 
 import os, sys, time
@@ -26,4 +26,4 @@ for at in range(0, len(data), step):
     os.write(1, data[at : at + step])
     if step < 64:
         time.sleep(0.001)
-sys.exit(int(read("exit-code") or 0))
+sys.exit(int(read(command + ".exit-code") or read("exit-code") or 0))

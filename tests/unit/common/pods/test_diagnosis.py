@@ -638,7 +638,7 @@ def test_the_time_limit_is_for_all_attempts_together():
     assert seen(made, 310, row_age=200.0, task_age=49 * 3600.0).failure.kind is FailureKind.TASK_TIMEOUT
 
 
-DISK = "raise SYNCCTL_SOURCE_DISK_LIMIT, or read fewer streams at once."
+DISK = "raise SYNCCTL_SOURCE_DISK_LIMIT, or give a read fewer streams."
 EVICTIONS = [
     (
         'Container source exceeded its local ephemeral storage limit "8Gi". ',
