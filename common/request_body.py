@@ -7,15 +7,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-from common.errors import BadRequest, TooLarge
+from common.errors import BadRequest, TooLarge, Unavailable
 
 SECONDS = 30.0
 """For a whole body; a proxy in front of the function may allow less."""
 SOCKET = "gunicorn.socket"
 """Where a WSGI environment has the connection."""
-_REST_SECONDS, _REST_BYTES = 2.0, 16 * 1024 * 1024
-_SILENCE_SECONDS = 0.25
+REST_SECONDS = 2.0
+"""For what is left of a body that nobody wants; its bytes are bounded too."""
+_REST_BYTES = 16 * 1024 * 1024
+SILENCE_SECONDS = 0.25
+"""Between two parts of it."""
 _CHUNK_BYTES = 64 * 1024
+
+_STRANGERS = threading.BoundedSemaphore(4)
+"""Threads that may wait for senders without a token, or for what nobody wants: a deadline for each sender bounds none of
+their number.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +36,17 @@ class Body:
         self._socket: socket.socket | None = environ.get(SOCKET)
         self._late = False
         self._rest = bool(length) or "HTTP_TRANSFER_ENCODING" in environ
+
+    def read_strangers(self, limit: int, advice: str) -> bytes:
+        """Return the whole body of a sender that has shown no token; raise Unavailable if too many of them are slow."""
+        if (self._length or 0) > limit:
+            return self.read(limit, advice)  # which refuses it unread
+        if not _STRANGERS.acquire(blocking=False):
+            raise Unavailable("Too many bodies without a token are on their way; send it again, or with a token.")
+        try:
+            return self.read(limit, advice)
+        finally:
+            _STRANGERS.release()
 
     def read(self, limit: int, advice: str) -> bytes:
         """Return the whole body, chunked or not; `advice` follows TooLarge's sentence.
@@ -56,16 +75,19 @@ class Body:
         """Receive what is on its way, for a moment: a sender that is still writing does not read the answer."""
         if not self._rest:
             return
-        left = _REST_BYTES
+        patient, left = _STRANGERS.acquire(blocking=False), _REST_BYTES
         try:
-            with self._within(_REST_SECONDS):
+            with self._within(REST_SECONDS):
                 if self._socket is not None:
-                    self._socket.settimeout(_SILENCE_SECONDS)
+                    self._socket.settimeout(SILENCE_SECONDS if patient else 0)
                 while left > 0 and (chunk := self._stream.read(_CHUNK_BYTES)):
                     left -= len(chunk)
         except Exception:  # noqa: BLE001 - as above; the answer is sent
             _log.debug("A body could not be read to its end.", exc_info=True)
             self._cut()  # the server would wait for the rest
+        finally:
+            if patient:
+                _STRANGERS.release()
 
     @contextmanager
     def _within(self, seconds: float) -> Iterator[None]:

@@ -171,7 +171,10 @@ def _read(body: Body, headers: Mapping[str, str], route: Route, settings: "Setti
         return body.read(settings.max_body_bytes, "Select fewer streams, or raise SYNCCTL_MAX_BODY_BYTES.")
     from common.sweep import events
 
-    return body.read(events.MAX_BYTES, "Send a CloudEvent by reference.") if events.has_body(headers) else b""
+    if not events.has_body(headers):
+        return b""
+    read = body.read if "authorization" in headers else body.read_strangers
+    return read(events.MAX_BYTES, "Send a CloudEvent by reference.")
 
 
 def _check_method(request: flask.Request, route: Route) -> None:

@@ -28,6 +28,15 @@ def _impatient(folder: Path, name: str) -> Path:
     return folder / "main.py"
 
 
+def _patient(folder: Path, name: str) -> Path:
+    """The function, whose deadlines for bodies never come."""
+    source = (ROOT / "functions" / name / "main.py").read_text()
+    names = ("SECONDS", "REST_SECONDS", "SILENCE_SECONDS")
+    text = "\nfrom common import request_body\n" + "".join(f"request_body.{name} = 600.0\n" for name in names)
+    (folder / "main.py").write_text(source + text)
+    return folder / "main.py"
+
+
 @pytest.fixture(params=["read", "sweeper"])
 def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
     source = _impatient(tmp_path, request.param)
@@ -78,6 +87,22 @@ def test_dripping_bodies_do_not_hold_the_edition(monkeypatch: pytest.MonkeyPatch
         server = Server(gateway.port, Path())
         held = [_open(server, stack, "Authorization: Bearer right", path="/read") for _ in range(30)]
         assert _drip_until(pool.submit(server.ask, "GET", "/health"), held).status == 200
+
+
+@pytest.mark.fault(281)
+@pytest.mark.parametrize(
+    ("name", "headers"), [("read", ()), ("sweeper", ("Content-Type: application/cloudevents+json",))]
+)
+def test_however_many_drip_without_a_token_others_are_answered(
+    tmp_path: Path, name: str, headers: tuple[str, ...]
+) -> None:
+    """More than there are threads, and no deadline ends them: their number is bounded, not their time alone."""
+    settings = {"SYNCCTL_EVENTS_WITHOUT_TOKEN": "true", "THREADS": THREADS}
+    with running(name, token="right", source=_patient(tmp_path, name), **settings) as server:
+        assert server.ask("GET", "/health").status == 200
+        with ExitStack() as stack, ThreadPoolExecutor(1) as pool:
+            held = [_open(server, stack, *headers) for _ in range(3 * int(THREADS))]
+            assert _drip_until(pool.submit(server.ask, "GET", "/health"), held).status == 200
 
 
 def _drip_until(answer: "Future[Answer]", held: list[socket.socket]) -> Answer:
