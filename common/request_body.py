@@ -21,7 +21,7 @@ SILENCE_SECONDS = 0.25
 _CHUNK_BYTES = 64 * 1024
 
 _STRANGERS = threading.BoundedSemaphore(4)
-"""Threads that may wait for senders without a token, or for what nobody wants: a deadline for each sender bounds none of
+"""Threads that may wait for senders without a token, or for what nobody wants: a deadline for each bounds none of
 their number.
 """
 

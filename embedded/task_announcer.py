@@ -8,6 +8,8 @@ from common.store.task_list import TaskDetails
 
 _NEWEST = 100
 """Tasks that are looked at; of more than so many within a second, some are not announced."""
+_ALL_BYTES = 2**31 - 1
+"""A task that a cut page leaves out would be announced again."""
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ class TaskAnnouncer:
     def look(self) -> None:
         """Announce what is new since the last look; raise SyncError if the tasks cannot be read."""
         with Database(self._settings.require_database_url(), self._settings.database_schema) as db:
-            tasks = db.transact(lambda db: task_list.newest(db, _NEWEST))
+            tasks = db.transact(lambda db: task_list.newest(db, _NEWEST, page_bytes=_ALL_BYTES)).tasks
         if self._known is not None:
             for task in reversed(tasks):
                 _announce(task, self._known.get(task.task_id))

@@ -379,15 +379,26 @@ WHERE bytes <= :bytes
 ORDER BY timestamp DESC, id DESC;
 
 -- name: list_tasks
--- Newest first; the cursor is the (created_at, task_id) of the last row seen.
+-- Newest first; the cursor is the (created_at, task_id) of the last row seen. As many as fit into so many bytes, one at
+-- least: a connector may have written an error for each of a thousand streams. `found` counts them with those that do
+-- not fit. Only measured at first: what is left out is not kept in Postgres's memory either.
 SELECT task_id, command, sync_id, storage_key, package, version, state, reason, streams::text AS streams, started_by,
        created_at, started_at, updated_at, finished_at, failure::text AS failure, attempt, attempts::text AS attempts,
-       data_plane
-FROM $schema.syncctl_task
-WHERE (:sync_id = '' OR sync_id = :sync_id) AND (:state = '' OR state = :state)
-  AND (:command = '' OR command = :command)
-  AND (:before_id = '' OR (created_at, task_id) < (:before_time::timestamptz, :before_id))
-ORDER BY created_at DESC, task_id DESC LIMIT :limit;
+       data_plane, found
+FROM (
+    SELECT *, count(*) OVER () AS found, row_number() OVER newest_first AS number, sum(size) OVER newest_first AS bytes
+    FROM (
+        SELECT *, octet_length(concat(reason, streams, failure, attempts)) AS size
+        FROM $schema.syncctl_task
+        WHERE (:sync_id = '' OR sync_id = :sync_id) AND (:state = '' OR state = :state)
+          AND (:command = '' OR command = :command)
+          AND (:before_id = '' OR (created_at, task_id) < (:before_time::timestamptz, :before_id))
+        ORDER BY created_at DESC, task_id DESC LIMIT :limit
+    ) AS newest
+    WINDOW newest_first AS (ORDER BY created_at DESC, task_id DESC)
+) AS measured
+WHERE bytes <= :bytes OR number = 1
+ORDER BY created_at DESC, task_id DESC;
 
 -- name: get_task
 SELECT t.task_id, command, sync_id, storage_key, package, version, state, reason, streams::text AS streams,

@@ -1,13 +1,23 @@
 """What GET /tasks shows of tasks."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 from msgspec import Struct
 
 from common.store.database import Database, Row
 from common.store.tasks import TaskState
+
+PAGE_BYTES = 2 * 1024 * 1024
+"""What the texts of a page's tasks may take; one task is a page of its own, whatever it takes."""
+
+
+class TaskPage(NamedTuple):
+    """Tasks, newest first, and whether there are more that match."""
+
+    tasks: "list[TaskDetails]"
+    more: bool
 
 
 class TaskDetails(Struct, frozen=True, rename="camel"):
@@ -48,13 +58,16 @@ def newest(
     command: str = "",
     before_time: datetime | None = None,
     before_id: str = "",
-) -> list[TaskDetails]:
+    page_bytes: int = PAGE_BYTES,
+) -> TaskPage:
     """Return the newest tasks, those before a task if its time and id are given; empty texts do not filter."""
     rows = db.run(
         "list_tasks", sync_id=sync_id, state=state, command=command, before_time=before_time, before_id=before_id,
-        limit=limit,
+        limit=limit + 1, bytes=page_bytes,
     )  # fmt: skip
-    return [TaskDetails.of(row) for row in rows]
+    shown = rows[:limit]
+    found = [row.pop("found") for row in shown]
+    return TaskPage([TaskDetails.of(row) for row in shown], bool(found) and found[0] > len(shown))
 
 
 def find(db: Database, task_id: str) -> tuple[TaskDetails, str | None] | None:

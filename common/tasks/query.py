@@ -23,15 +23,15 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=
 def list_tasks(settings: Settings, query: TaskQuery) -> dict[str, Any]:
     """Return the newest tasks that match, and the cursor of the next page (null at the end)."""
     before, before_id = _position(query.cursor) if query.cursor else (None, "")
-    wanted = {"sync_id": query.sync_id, "state": query.status, "command": query.command, "before_id": before_id}
+    filters: dict[str, Any] = {"sync_id": query.sync_id, "state": query.status, "command": query.command}
+    position: dict[str, Any] = {"before_time": before, "before_id": before_id}
     with Database(settings.require_database_url(), settings.database_schema) as db:
-        found, last = db.transact(
-            lambda db: (task_list.newest(db, query.limit + 1, before_time=before, **wanted), sweeps.oldest(db))
+        page, last = db.transact(
+            lambda db: (task_list.newest(db, query.limit, **filters, **position), sweeps.oldest(db))
         )
-    page = found[: query.limit]
-    cursor = _cursor(page[-1].created_at, page[-1].task_id) if len(found) > query.limit else None
+    cursor = _cursor(page.tasks[-1].created_at, page.tasks[-1].task_id) if page.more else None
     sweep = last and _wire(last) | {"ageSeconds": round(last.age_seconds, 1), "seconds": round(last.seconds, 3)}
-    return {"ok": True, "tasks": [_wire(task) for task in page], "next": cursor, "lastSweep": sweep}
+    return {"ok": True, "tasks": [_wire(task) for task in page.tasks], "next": cursor, "lastSweep": sweep}
 
 
 def get_task(settings: Settings, task_id: str, log_lines: int = LOG_LINES, logs_before: str = "") -> dict[str, Any]:

@@ -46,7 +46,7 @@ def test_tables_are_made_where_they_are_missing_and_never_altered(empty_database
         assert (
             db.transact(
                 lambda db: db.run(
-                    "list_tasks", sync_id="", state="", command="", before_id="", before_time=None, limit=1
+                    "list_tasks", sync_id="", state="", command="", before_id="", before_time=None, limit=1, bytes=1
                 )
             )
             == []
@@ -120,6 +120,7 @@ def test_a_page_of_tasks_reads_no_more_than_it_shows(database: TestDatabase, wan
         "before_id": "",
         "before_time": None,
         "limit": 51,
+        "bytes": 2_000_000,
     }
     with Database(database.url) as db:
         listing = "EXPLAIN (ANALYZE, TIMING OFF) " + queries.load("queries.sql")["list_tasks"]
