@@ -6,13 +6,15 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from common.errors import Refused
 from common.failures import Failure, FailureKind
-from common.protocol import causes
+from common.protocol import causes, sizes
 from common.protocol.catalogs import MISSING
 from common.protocol.commands import Command
 from common.protocol.messages import DECODE_ERRORS, ConnectionStatus, Discovered, Message
 from common.redaction import Redactor
 from common.store import Outcome, TaskState
+from common.store.encoding import is_written_out
 from sidecar.read.outcome import unexplained
 from sidecar.source import lenient
 from sidecar.source.diagnostics import KeepConfig, SourceDiagnostics
@@ -159,8 +161,9 @@ class SingleResult:
         """Keep a result; an unusable one never replaces one that was found, now or earlier."""
         payload = Raw(lenient.readable(payload))
         try:
+            _refuse_unbounded(payload)
             _CONTENTS[kind].decode(payload)
-        except DECODE_ERRORS as error:
+        except (*DECODE_ERRORS, Refused) as error:
             self._diagnostics.count_malformed(f"a {kind} message without usable content ({error})")
             text = self._redactor.redact(_message_in(payload))[:_TEXT_CHARACTERS]
             why = f"The connector's {kind} message has no usable content ({error})."
@@ -220,8 +223,18 @@ class SingleResult:
         return causes.explained(found.text, known) or "The connector refused the configuration and gave no reason."
 
 
+def _refuse_unbounded(payload: bytes) -> None:
+    """Raise Refused for a result that would take the memory of all who read it: functions, sidecars, Postgres."""
+    if len(payload) > sizes.RESULT_BYTES:
+        raise Refused(f"it has {len(payload):,} bytes, and at most {sizes.RESULT_BYTES:,} are kept")
+    if is_written_out(payload):
+        raise Refused("it has numbers such as 1e131071, which a table would hold with all their zeros")
+
+
 def _message_in(payload: Raw) -> str:
-    """Return the message of an unusable result; "" if it has none."""
+    """Return the message of an unusable result; "" if it has none, or is too long to look for one."""
+    if len(payload) > sizes.RESULT_BYTES:
+        return ""
     try:
         message = msgspec.json.decode(payload, type=dict[str, Any]).get("message")
     except DECODE_ERRORS:

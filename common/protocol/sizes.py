@@ -22,6 +22,8 @@ STATES_BYTES = 8 * 1024 * 1024
 """For all states of a sync, before compression."""
 LOADED_BYTES = 2 * STATES_BYTES
 """For the same states as jsonb writes them: with a space behind each comma and colon."""
+RESULT_BYTES = 10 * 1024 * 1024
+"""For what a spec, check or discover has found: as long a line as the original took."""
 CONFIG_BYTES = 1024 * 1024
 """For a configuration that a connector has changed, before compression."""
 

@@ -1,12 +1,18 @@
-"""The largest bodies, of the shapes that take the most memory or time, before functions-framework."""
+"""The largest bodies, of the shapes that take the most memory or time, and the largest answers, of functions-framework."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped] # PyYAML ships no types
 
+from common.protocol import sizes
+from common.protocol.commands import Command
+from common.store import Database, Outcome, Task, TaskState, outcomes, task_log, tasks
+from common.store.task_log import LogLines
+from tests.support.databases import TestDatabase
 from tests.support.functions import ROOT, Server, running
 
 _BYTES = 4 * 1024 * 1024
@@ -49,6 +55,25 @@ def test_as_many_large_bodies_as_come_at_once_fit_the_pod(shape: str) -> None:
             assert server.ask("GET", "/health").status == 200
         # 503: it got past every check, and there is no Postgres.
         assert {answer.status for answer in answers} == {503}
+        assert _peak(server) < limit
+
+
+@pytest.mark.fault(283)
+def test_as_many_large_answers_as_are_asked_for_at_once_fit_the_pod(database: TestDatabase) -> None:
+    """The largest result that a sidecar keeps, with a page of its log."""
+    concurrency, threads, limit = _limits("tasks")
+    task = Task(command=Command.DISCOVER, task_id="t", package="p", version="1", storage_key="k", started_at=1)
+    catalog = b'{"streams":[{"name":"' + b"x" * (sizes.RESULT_BYTES - 25) + b'"}]}'
+    log = LogLines("p", datetime.now(UTC), "INFO", "\x7f".join(["x" * 31_000] * 200))
+    with Database(database.url) as db:
+        db.transact(lambda db: tasks.begin(db, task, pod_name="pod", request_hash="h"))
+        db.transact(lambda db: outcomes.publish(db, task, Outcome(TaskState.SUCCESS, result=catalog)))
+        document = task_log.document([log], task_log.first_id())
+        db.transact(lambda db: task_log.add(db, task, document))
+    with running("tasks", THREADS=threads, SYNCCTL_DATABASE_URL=database.url) as server:
+        with ThreadPoolExecutor(concurrency) as pool:
+            answers = list(pool.map(lambda _: server.ask("GET", "/tasks/t?logs=1000"), range(concurrency)))
+        assert {answer.status for answer in answers} == {200}
         assert _peak(server) < limit
 
 

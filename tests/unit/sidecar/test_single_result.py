@@ -37,6 +37,13 @@ def _settle(
     return results.settle(end or End(exit_code=exit_code), lambda: None)
 
 
+def _settle_raw(folder: Path, command: Command, line: bytes) -> Outcome:
+    logs = InProcessSidecar(folder, "http://127.0.0.1:9", catalog()).logs
+    results = SingleResult(command, SourceDiagnostics("p", logs), redaction.of_config(b""), lambda _: None)
+    results.on_stdout(line)
+    return results.settle(End(exit_code=0), lambda: None)
+
+
 def _result(command: Command, content: Any) -> dict[str, Any]:
     kind = RESULT[command]
     return {"type": kind, MEMBER[kind]: content}
@@ -246,3 +253,24 @@ def test_an_open_object_is_logged_at_the_end(tmp_path: Path) -> None:
     """Without a result its lines are the connector's last words."""
     outcome = _settle(tmp_path, Command.CHECK, "{", "the database is down", exit_code=1)
     assert "the database is down" in outcome.reason
+
+
+@pytest.mark.fault(283)
+@pytest.mark.parametrize("command", [Command.SPEC, Command.DISCOVER])
+@pytest.mark.parametrize(
+    ("member", "why"),
+    [
+        (b'"title":"' + b"x" * 10 * 1024 * 1024 + b'"', "at most 10,485,760 are kept"),
+        (b'"default":1e131071', "numbers such as 1e131071"),
+    ],
+    ids=["long", "written out"],
+)
+def test_a_result_that_would_fill_a_memory_is_none(tmp_path: Path, command: Command, member: bytes, why: str) -> None:
+    """Functions answer with it, and jsonb shows each number to the next sidecar with all its zeros."""
+    good = json.dumps(_result(command, GOOD[command])).encode()
+    content = json.dumps(GOOD[command]).encode()
+    line = good.replace(content, content[:-1] + b"," + member + b"}") + b"\n"
+    assert len(line) > len(good) + len(member)
+    outcome = _settle_raw(tmp_path, command, line)
+    assert (outcome.state, outcome.result) == ("FAILED", None)
+    assert why in outcome.reason
