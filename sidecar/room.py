@@ -9,7 +9,6 @@ from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 _SHARED = frozenset({GLOBAL_STATE_KEY, LEGACY_STATE_KEY})
 _ROOM_BYTES = sizes.ROOM_BYTES - 16 * 1024
 """Less than functions allow: jsonb changes the order of members, and the next catalog may be a little longer."""
-_SPLIT = "split its streams over several syncs; a state that only ever grows begins from nothing with fullSync=true"
 
 
 class Room:
@@ -27,16 +26,13 @@ class Room:
         others = {} if key in _SHARED else {name: one for name, one in self._states.items() if name not in _SHARED}
         states = others | {key: resume.message_of_key(key, state)}
         total = sum(map(len, states.values()))
-        if total > sizes.STATES_BYTES:
-            raise TooLarge(
-                f"it has {len(state):,} bytes, and with this sync's other states {total:,}; a task can be given "
-                f"{sizes.STATES_BYTES:,}: {_SPLIT}"
-            )
+        if why := sizes.states_problem(len(state), total):
+            raise TooLarge(why)
         spent = self._fit(self._fixed, states, len(states[key]))
         if spent is None:
             raise TooLarge(
                 f"it has {len(state):,} bytes, and with this sync's other states, configuration and catalog does not "
-                f"fit into a task's Secret of {sizes.SECRET_BYTES:,} bytes, not even compressed: {_SPLIT}"
+                f"fit into a task's Secret of {sizes.SECRET_BYTES:,} bytes, not even compressed: {sizes.SPLIT}"
             )
         self._states, self._spent = states, spent
 

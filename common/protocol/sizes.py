@@ -27,6 +27,8 @@ RESULT_BYTES = 10 * 1024 * 1024
 CONFIG_BYTES = 1024 * 1024
 """For a configuration that a connector has changed, before compression."""
 
+SPLIT = "split its streams over several syncs; a state that only ever grows begins from nothing with fullSync=true"
+"""What to do where states are too large."""
 PACKED = ".gz"
 """How the key of a compressed part in a Secret ends."""
 _ONE_LARGE = RLock()
@@ -40,6 +42,16 @@ def one_at_a_time(*, large: bool) -> Iterator[None]:
         return
     with _ONE_LARGE:
         yield
+
+
+def states_problem(size: int, total: int) -> str:
+    """Return why a state of this size, with a sync's others of `total` bytes, can be given to no task; "" if it can."""
+    if total <= STATES_BYTES:
+        return ""
+    return (
+        f"it has {size:,} bytes, and with this sync's other states {total:,}; a task can be given {STATES_BYTES:,}: "
+        f"{SPLIT}"
+    )
 
 
 def pack(part: bytes) -> bytes:

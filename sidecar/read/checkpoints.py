@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from common.errors import SyncError
 from common.failures import FailureKind, of_store
+from common.protocol import sizes
 from common.protocol.states import Statistics
 from sidecar.read.stream import StreamWriter
 from sidecar.read.streams import Streams
@@ -23,8 +24,11 @@ from sidecar.read.streams import Streams
 Save = Callable[[str, bytes, Callable[[SyncError], None]], None]
 """Save one state under its key, now or later; call back with the reason if it never can be saved."""
 _TICK_SECONDS = 0.25
+_SMALL_STATE = 4096
+"""States of up to so many bytes wait unmeasured: some connectors send thousands, of thousands of streams."""
 _NAMED = 5
 _REJECTED = "the source itself rejected records of this stream, and did not send them"
+_NOT_SAVED = "its state could not be saved, the next run reads from the one before"
 _PAST_GAP = "its state was not saved: rows before it were given up. The next run reads them again"
 
 
@@ -60,6 +64,9 @@ class Checkpoints:
             return
         if stream.past_gap:
             stream.fail(_PAST_GAP, FailureKind.STATE_LOST)
+            return
+        if why := self._too_large(stream, state):
+            stream.fail(f"{_NOT_SAVED}: {why}", FailureKind.STATE_LOST)
             return
         stream.hold_state(state)
         if self._due(stream):
@@ -145,6 +152,17 @@ class Checkpoints:
         if self._shared is not None:
             self._commit_shared()
 
+    def _too_large(self, stream: StreamWriter, state: bytes) -> str:
+        """Return why a state cannot wait for its rows beside the others that do; "" if it can.
+
+        None of it could be saved, and all of it would be in the sidecar's memory until then.
+        """
+        if len(state) <= _SMALL_STATE:
+            return ""
+        others = (one.pending for one in self._streams if one is not stream)
+        total = len(state) + sum(len(pending.state) for pending in others if pending)
+        return sizes.states_problem(len(state), total)
+
     def _covers(self, stream: StreamWriter) -> bool:
         """Whether a shared state waits for rows of this stream."""
         if self._shared is None or not stream.selected:
@@ -184,7 +202,7 @@ class Checkpoints:
 
     def _store(self, key: str, state: bytes, streams: Sequence[StreamWriter]) -> None:
         def refused(error: SyncError) -> None:
-            text = f"its state could not be saved, the next run reads from the one before: {error}"
+            text = f"{_NOT_SAVED}: {error}"
             kind = of_store(error)
             for stream in streams:
                 stream.fail(text, kind if kind is FailureKind.POSTGRES_REFUSED else FailureKind.STATE_LOST)

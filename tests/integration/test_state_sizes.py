@@ -3,8 +3,11 @@
 import base64
 import json
 import random
+import re
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,11 +21,11 @@ from common.sweep.sweep import sweep
 from common.tasks.start import start
 from tests.support.databases import TestDatabase
 from tests.support.deployed import environment
-from tests.support.fake_bulker import FakeBulker
+from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.fake_kubernetes import FakeKubernetes, fake_kubernetes
 from tests.support.functions import Answer, Server, peak_kib, running
 from tests.support.local_system import PACKAGE, VERSION, read_task
-from tests.support.sidecar_process import SYNC, SidecarProcess, catalog, record, state, status
+from tests.support.sidecar_process import SYNC, SidecarProcess, catalog, lines, record, state, status
 
 STREAMS = ("plants", "beds", "pots", "trees")
 LONG_NUMBERS = b'{"c":[' + b",".join([b"1e131071"] * 2250) + b"]}"
@@ -64,6 +67,30 @@ def _save_four(database: TestDatabase, sync: str = SYNC) -> None:
 
 
 # --- where they are saved ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault(284)
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_states_that_wait_for_their_rows_fit_the_sidecar(sidecar: SidecarProcess, bulker: FakeBulker) -> None:
+    """No task could be given 480 MB of them: they are refused before they wait, and the rows are stored."""
+    names = [f"stream {number}" for number in range(12)]
+    sidecar.give(catalog=catalog(*names, incremental=True))
+    with sidecar.start() as process:
+        sidecar.stderr.open("wb").close()
+        with sidecar.stdout.open("wb", buffering=0) as pipe:
+            for name in names:
+                data = lines([record(name, {"id": 1}), state(name, {"cursor": "x" * 40_000_000})])
+                while data:
+                    data = data[pipe.write(data) :]
+            pipe.write(lines([status(name, "COMPLETE") for name in names]))
+            wait_for(lambda: all(bulker.committed(name) for name in names), what="the rows")
+            [peak] = re.findall(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text())
+        sidecar.leave(0)
+        assert process.wait(60) == 0
+    assert int(peak) < 512 * 1024
+    assert sidecar.ours["state"] == "PARTIAL"
+    assert all("a task can be given 8,388,608" in stream["error"] for stream in sidecar.streams.values())
+    assert sidecar.states == {}
 
 
 def _messages(values: dict[str, Any]) -> list[Any]:
