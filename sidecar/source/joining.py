@@ -15,6 +15,9 @@ _PAYLOADS = frozenset({"RECORD", "STATE", "CONTROL"})
 _PIECE = re.compile(rb'\s*["{}\[\]]|.*[,{}\[\]]\s*$', re.DOTALL)
 """A line that may be a part of JSON for people, and not one of a traceback behind it."""
 
+_LINE_MEMORY = 64
+"""What a line that is held takes beside its text: of two bytes each, 64 MiB of them would be 1.4 GB."""
+
 
 class LineJoiner:
     """Join the lines of an object that one line opens and a later one closes.
@@ -66,7 +69,7 @@ class LineJoiner:
             return True
         before = self._size - len(self._held[-1])
         known = before > scan.SCAN_BYTES or scan.read(b"\n".join(self._held)).type in MESSAGE_TYPES
-        return known and self._size <= LINE_BYTES
+        return known and self._size + len(self._held) * _LINE_MEMORY <= LINE_BYTES
 
     def _close(self) -> Sequence[Message | BadLine]:
         joined = b"\n".join(self._held)
