@@ -18,7 +18,12 @@ _LARGE = re.compile(rb":\s*+[0-9-][0-9]*+(?:(?<=[0-9]{19})|[.0-9]*+[eE]\+?[0-9]{
 """A member's number with so many digits before its point, or in its exponent, that it may be too large. With fewer in
 its exponent, one beyond a double has as many before its point. Most colons cost one look at the byte behind them.
 """
-_FITS = re.compile(rb":\s*-?([0-9]{19})(?![0-9.eE])")
+_FITS = re.compile(rb"[:\s-]+([0-9]{19})(?![0-9.eE])")
+_SAMPLE_BYTES, _MANY = 4096, 1 / 25
+"""With more colons than this among the first bytes of a block, a look at each of them costs more than a translation."""
+_AS_SHAPE = bytes.maketrans(b"123456789+E \t\r-", b"0" * 10 + b"e" + b":" * 4)
+_LONG_SHAPE = b":" + b"0" * _DIGITS
+_EXPONENT_SHAPE = b"0e000"
 
 
 class _Unfit(Struct, frozen=True):
@@ -29,7 +34,21 @@ class _Unfit(Struct, frozen=True):
 
 def may_overflow(block: bytes) -> bool:
     """Return whether rows may have a number that is too large, as far as that shows without reading them as JSON."""
+    sample = min(len(block), _SAMPLE_BYTES)
+    if block.count(b":", 0, sample) > sample * _MANY and not _seems_large(block):
+        return False
     return any(not _fits(block, found.start()) for found in _LARGE.finditer(block))
+
+
+def _seems_large(block: bytes) -> bool:
+    """Return whether a number may be too large, with each digit taken for 0; what `_LARGE` finds does seem large."""
+    shapes = block.translate(_AS_SHAPE)
+    at = shapes.find(_LONG_SHAPE)
+    while at >= 0:
+        if not _fits(block, at):
+            return True
+        at = shapes.find(_LONG_SHAPE, at + _DIGITS)
+    return _EXPONENT_SHAPE in shapes
 
 
 def _fits(block: bytes, at: int) -> bool:

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from sidecar.bulker import numbers
 
 LEAST, MOST = -(2**63), 2**63 - 1
+FEW_MEMBERS = b'{"text":"%s"}\n' % (b"x" * 5000)
+"""Behind it, each colon of a block is looked at."""
 
 
 @pytest.mark.parametrize("number", [MOST + 1, LEAST - 1, 2**64, 10**21, -(10**21), 10**22, 10**400])
@@ -21,6 +23,7 @@ def test_an_integer_beyond_64_bits_is_found(row: str, number: int, pad: int) -> 
     """At the edge and far beyond, in nested objects, with white space, wherever it stands in the block."""
     text = "x" * pad + row.replace("%s", str(number))
     assert numbers.may_overflow(text.encode())
+    assert numbers.may_overflow(FEW_MEMBERS + text.encode())
     assert numbers.fault(text[pad:].encode())
 
 
@@ -36,6 +39,7 @@ def test_a_number_beyond_a_double_is_found(row: str, number: str) -> None:
     text = row.replace("%s", number).encode()
     assert numbers.may_overflow(text)
     assert numbers.may_overflow(b'{"n":"e"}\n' * 3000 + text)
+    assert numbers.may_overflow(FEW_MEMBERS + text)
     assert "is beyond the range of a double" in numbers.fault(text)
 
 
@@ -43,8 +47,16 @@ def test_a_number_beyond_a_double_is_found(row: str, number: str) -> None:
 def test_what_looks_like_an_exponent_is_none(hashes: int) -> None:
     """Hashes have digits around an e, and a colon may stand in a text."""
     block = b"\n".join([b'{"id":12,"md5":"1e400f5e1230%x","t":"x: 1e40","e":1e308}' % n for n in range(hashes)])
-    assert not numbers.may_overflow(block.replace(b',"e":1e308', b""))
-    assert numbers.may_overflow(block + b'\n{"n":1e400}')
+    for before in (b"", FEW_MEMBERS):
+        assert not numbers.may_overflow(before + block.replace(b',"e":1e308', b""))
+        assert numbers.may_overflow(before + block + b'\n{"n":1e400}')
+
+
+@pytest.mark.parametrize("before", [b"", FEW_MEMBERS])
+@pytest.mark.parametrize("number", [MOST, 10**18, -MOST, -(10**18)])
+def test_a_column_of_long_integers_costs_no_second_look(before: bytes, number: int) -> None:
+    """Identifiers of 19 digits in each row are within 64 bits."""
+    assert not numbers.may_overflow(before + b'{"id":%d,"t": %d}\n' % (number, number) * 300)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +109,4 @@ def test_whatever_a_row_holds(row: dict[str, Any]) -> None:
         raw = text.encode("utf-8", "surrogatepass")
         assert bool(numbers.fault(raw)) == _overflows(row)
         assert numbers.may_overflow(raw + b"\n{}") or not _overflows(row)
+        assert numbers.may_overflow(FEW_MEMBERS + raw) or not _overflows(row)
