@@ -111,6 +111,10 @@ class Checkpoints:
         """Note a STATE that cannot be read: no run can resume from it."""
         self._add_problem(f"a STATE message could not be read, so it was not saved: {why}")
 
+    def lose_state(self, stream: StreamWriter, why: str) -> None:
+        """Note a state of a stream that may be one of the catalog's under another namespace."""
+        self._add_problem(f"the state of {stream.id.key} was not saved: {why}")
+
     def tick(self) -> None:
         """Commit what is due; call it whenever time has passed."""
         now = time.monotonic()

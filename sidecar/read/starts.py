@@ -83,12 +83,15 @@ def _of_message(raw: Raw, incremental: list[StreamId]) -> _Found:
 
 
 def _of_global(state: bytes) -> _Found:
-    """A stream without a part begins from nothing, unless no stream has one: the shared part may be about all."""
+    """A stream without a part begins from nothing, unless no stream has one: the shared part may be about all.
+
+    A part of null is none.
+    """
     members = msgspec.json.decode(state, type=dict[str, Raw])
     content = bytes(members.get("shared_state", b"null"))
     shared = Start.UNCLEAR if is_usable(content) else Start.NOTHING
     raws = msgspec.json.decode(members.get("stream_states", b"null"), type=list[Raw] | None) or []
-    parts = [part for raw in raws if (part := _part(raw)) is not None]
+    parts = [part for raw in raws if (part := _part(raw)) is not None and bytes(part.stream_state) != b"null"]
     return _of_parts(parts, shared), Start.NOTHING if parts else shared
 
 
@@ -115,6 +118,7 @@ def _of_legacy(state: bytes, incremental: list[StreamId]) -> _Found:
     bookmarks = bytes(members.get("bookmarks", b""))
     if bookmarks[:1] == b"{":
         members = msgspec.json.decode(bookmarks, type=dict[str, Raw])
-    found = {id_: _of_value(bytes(members[id_.name]), Start.NOTHING) for id_ in incremental if id_.name in members}
+    names = {id_: id_.key if id_.key in members else id_.name for id_ in incremental}
+    found = {id_: _of_value(bytes(members[name]), Start.NOTHING) for id_, name in names.items() if name in members}
     keyed = Start.STATE in found.values()
     return (found, Start.NOTHING) if keyed else ({}, Start.NOTHING if is_empty(state) else Start.UNCLEAR)

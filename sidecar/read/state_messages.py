@@ -62,6 +62,8 @@ class StateMessages:
     def _take_stream(self, state: StreamState, counted: Statistics, restore: Callable[[bytes], bytes]) -> None:
         stream, content = self._streams.find(state.stream_descriptor), bytes(state.stream_state)
         empty = is_empty(content)
+        if not empty and (twin := self._streams.twin(stream)):
+            self._checkpoints.lose_state(stream, f"the catalog has the name {stream.id.name} {twin}")
         if stream.incremental and empty and (stream.resumes or stream.id in self._positioned):
             # Saved, it would replace a position: the next run would read everything again.
             self._checkpoints.count_stream(stream, counted)

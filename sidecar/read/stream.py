@@ -21,6 +21,10 @@ ROTATE_SECONDS = 20 * 60.0
 """Bulker cuts a request at 30 minutes."""
 ROTATE_BYTES = 4 * 1024**3
 """A request that adds rows ends here even if the source sends no state."""
+_WENT_ON = (
+    "the source called it incomplete, and then sent more of it: none of that is stored, since what it had sent before "
+    "is not"
+)
 
 
 class PendingState(Struct, frozen=True):
@@ -66,7 +70,7 @@ class StreamWriter:
         self._appends = stream.appends and not (stream.incremental or resumes)
         self._mode = WriteMode.BATCH if resumes or self._appends else WriteMode.REPLACE_TABLE
         self._request: BulkRequest | None = None
-        self._aborted = False
+        self._aborted = self._cut = False
         self._gap_at = sys.maxsize
         """Rows behind this position were lost: no state of this run may cover them, so `acked_through` ends here."""
         self._since = 0.0
@@ -126,6 +130,8 @@ class StreamWriter:
         """Take rows as raw JSON; reject one by one those for which Bulker would refuse the whole request."""
         first = self.account.emitted + 1
         self.account.count_emitted(len(rows))
+        if self._cut:
+            self.refuse(_WENT_ON, FailureKind.INCOMPLETE)
         if self.closed:
             return
         if self._stream.add_meta:
@@ -206,9 +212,17 @@ class StreamWriter:
         self.acked_through = min(self.account.reached, self._gap_at)
         return True
 
+    def begin_again(self) -> None:
+        """Take rows again after some were broken off: the source sends the stream from its beginning."""
+        self._cut = False
+
     def abort(self) -> None:
-        """Leave the table as it was before the open request; the state that waited for it is dropped."""
+        """Leave the table as it was before the open request; the state that waited for it is dropped.
+
+        What follows the rows that are broken off is only a part, and no state may cover it.
+        """
         if self.uncommitted:
+            self._cut = True
             self._end_acks(self.acked_through)
         self.pending = None
         self._drop_blocks()

@@ -85,9 +85,16 @@ class Streams:
             writer = self._by_name.get(stream.name)
         return writer or self._add(stream)
 
-    def is_ambiguous(self, writer: StreamWriter) -> bool:
-        """Return whether an unselected stream without a namespace has the name of selected ones."""
-        return not writer.selected and writer.id.namespace is None and writer.id.name in self._names
+    def twin(self, writer: StreamWriter) -> str:
+        """Return how the catalog has the name of an unselected stream; "" if the two are certainly not the same.
+
+        They may be the same where one of them has no namespace.
+        """
+        if writer.selected or writer.id.name not in self._names:
+            return ""
+        if writer.id.namespace is None:
+            return "with a namespace, which is missing"
+        return "without a namespace" if StreamId(writer.id.name) in self._selected else ""
 
     def _add(self, stream: StreamId) -> StreamWriter:
         # The key of another stream would hide that one's accounting.

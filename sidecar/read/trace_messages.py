@@ -50,10 +50,12 @@ class TraceMessages:
             self._diagnostics.log("INFO", f"Stream {stream.id.key} is {limit}.")
         if status is None:
             self._diagnostics.unknown_status(trace.status)
+        elif status is StreamStatus.STARTED:
+            stream.begin_again()
         elif status is StreamStatus.INCOMPLETE:
             self._checkpoints.give_up(stream, run_continues=True)
-            if self._streams.is_ambiguous(stream):
-                self._diagnostics.unreadable_trace("STREAM_STATUS", "its stream's name is that of several")
+            if twin := self._streams.twin(stream):
+                self._diagnostics.unreadable_trace("STREAM_STATUS", f"the catalog has the stream's name {twin}")
         elif status is StreamStatus.COMPLETE:
             # Now, not at the end of the run: a thousand streams must not hold a thousand requests open.
             self._checkpoints.commit(stream)

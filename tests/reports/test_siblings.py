@@ -127,6 +127,85 @@ def test_a_status_that_may_mean_either_of_two_streams(make: Make, bulker: FakeBu
     assert (outcome.state, [bulk for bulk in bulker.requests if bulk.complete]) == ("FAILED", [])
 
 
+OTHER_NAMESPACES = [
+    pytest.param(["a", "b"], None, id="none where there are two"),
+    pytest.param([None], "public", id="one where there is none"),
+]
+
+
+def _named(namespaces: list[str | None], *, incremental: bool) -> dict[str, Any]:
+    names = catalog(*["plants"] * len(namespaces), incremental=incremental)
+    for stream, namespace in zip(names["streams"], namespaces, strict=True):
+        stream["stream"]["namespace"] = namespace
+    return names
+
+
+@pytest.mark.parametrize(("namespaces", "other"), OTHER_NAMESPACES)
+@pytest.mark.fault(292)
+def test_a_cut_stream_under_another_namespace_replaces_no_table(
+    make: Make, bulker: FakeBulker, namespaces: list[str | None], other: str | None
+) -> None:
+    """The only status that the source sends names its stream otherwise than its catalog and its records do."""
+    rows = [_row(1, "plants", namespace) for namespace in namespaces]
+    reading = make(None, _named(namespaces, incremental=False)).feed(*rows, status("plants", "INCOMPLETE", other))
+    assert (reading.end().state, [bulk for bulk in bulker.requests if bulk.complete]) == ("FAILED", [])
+
+
+@pytest.mark.parametrize(("namespaces", "other"), OTHER_NAMESPACES)
+@pytest.mark.fault(292)
+def test_a_state_under_another_namespace_is_not_lost_unsaid(
+    make: Make, namespaces: list[str | None], other: str | None
+) -> None:
+    """The next run would begin from the state before, and add the rows once more."""
+    names, given = _named(namespaces, incremental=True), [state("plants", {"c": 1}, namespace=namespaces[0])["state"]]
+    rows = [_row(1, "plants", namespace) for namespace in namespaces]
+    reading = make(given, names).feed(*rows, state("plants", {"c": 2}, namespace=other))
+    outcome = reading.end()
+    assert (outcome.state, reading.saves) == ("PARTIAL", [])
+    shown = f"{other}.plants" if other else "plants"
+    assert f"the state of {shown} was not saved: the catalog has the name plants with" in outcome.reason
+    reading = make(given, names).feed(*rows, state("plants", None, namespace=other))
+    assert reading.end().state == "SUCCESS"
+
+
+def test_a_state_of_another_stream_of_that_name_is_none_of_the_catalog_s(make: Make) -> None:
+    """Where both have a namespace, they are two streams."""
+    reading = make(STARTED, _named(["garden"], incremental=True))
+    reading.feed(_row(1, "plants", "garden"), state("plants", {"c": 2}, namespace="park"))
+    assert (reading.end().state, reading.saves) == ("SUCCESS", [])
+
+
+@pytest.mark.parametrize(("incremental", "given"), [(False, None), (True, None), (True, STARTED)])
+@pytest.mark.fault(293)
+def test_what_follows_a_cut_is_not_stored(make: Make, bulker: FakeBulker, incremental: bool, given: Any) -> None:
+    """The rows before it were broken off: a table would have a part, or rows that the next run adds once more."""
+    reading = make(given, catalog("plants", incremental=incremental))
+    reading.feed(_row(1), CUT, _row(2), state("plants", {"c": 2}), DONE)
+    assert (reading.end().state, bulker.committed("plants"), reading.saves) == ("FAILED", [], [])
+    assert "called it incomplete, and then sent more of it" in reading.streams["plants"]["error"]
+    assert (reading.streams["plants"]["emitted"], reading.streams["plants"]["stored"]) == (2, 0)
+
+
+@pytest.mark.fault(293)
+def test_what_follows_a_cut_behind_a_state_is_stored(make: Make, bulker: FakeBulker) -> None:
+    """Nothing was broken off, so nothing is missing, and the source's last word counts."""
+    reading = make(STARTED).feed(_row(1), state("plants", {"c": 1}), _row(2), CUT, _row(3), state("plants", {"c": 3}))
+    assert reading.feed(DONE).end().state == "SUCCESS"
+    assert (reading.states, [row["id"] for row in bulker.rows("plants")]) == ({"plants": {"c": 3}}, [1, 2, 3])
+
+
+@pytest.mark.parametrize("before", [[], [_row(1)]])
+@pytest.mark.fault(293)
+def test_a_stream_that_begins_once_more_after_a_cut_is_stored(
+    make: Make, bulker: FakeBulker, before: list[Any]
+) -> None:
+    """STARTED says that it is sent from its beginning; so it is where nothing was sent before the cut."""
+    again = [status("plants", "STARTED")] if before else []
+    reading = make().feed(*before, CUT, *again, _row(1), _row(2), DONE)
+    assert reading.end().state == ("PARTIAL" if before else "SUCCESS")
+    assert [row["id"] for row in bulker.rows("plants")] == [1, 2]
+
+
 @pytest.mark.parametrize("kind", ["LOG", "STATE", "TRACE", "CONTROL"])
 @pytest.mark.fault(67)
 def test_a_record_beside_another_message_is_refused(make: Make, bulker: FakeBulker, kind: str) -> None:

@@ -138,6 +138,9 @@ def test_a_stream_that_the_state_names_adds_to_its_table(make: Make, bulker: Fak
     "given",
     [
         _global({"lsn": 7}),
+        _global({"lsn": 7}, beds=None),
+        _global({"lsn": 7}, plants=None, beds=None),
+        [{"type": "GLOBAL", "global": {"shared_state": 7, "stream_states": [{"stream_descriptor": {"name": "beds"}}]}}],
         [{"type": "GLOBAL", "global": {"shared_state": {"lsn": 7}, "stream_states": None}}],
         _global({"lsn": 7}, plants={"c": 7}, beds={}),
         [{"type": "GLOBAL", "global": {"shared_state": {"lsn": 7}, "stream_states": [5]}}],
@@ -151,6 +154,7 @@ def test_a_stream_that_the_state_names_adds_to_its_table(make: Make, bulker: Fak
     ],
 )
 @pytest.mark.fault(108)
+@pytest.mark.fault(291)
 def test_a_state_that_does_not_show_where_a_stream_begins_adds_and_says_so(
     make: Make, bulker: FakeBulker, given: Any
 ) -> None:
@@ -169,6 +173,18 @@ def test_a_name_without_its_namespace_may_be_the_stream_s(make: Make, bulker: Fa
     reading.feed(record("beds", {"id": 1}, "garden"), status("beds", "COMPLETE"), status("plants", "COMPLETE"))
     assert reading.end().state == "SUCCESS"
     assert ([bulk.mode for bulk in bulker.requests], "note" in reading.streams["garden.beds"]) == (["batch"], True)
+
+
+@pytest.mark.parametrize("name", ["beds", "garden.beds"])
+@pytest.mark.fault(291)
+def test_a_name_with_its_namespace_is_the_stream_s(make: Make, bulker: FakeBulker, name: str) -> None:
+    """In a LEGACY state, whose members are of no fixed form: the stream goes on beside another that is named, too."""
+    streams = catalog("plants", "beds", incremental=True)
+    streams["streams"][1]["stream"]["namespace"] = "garden"
+    reading = make({"plants": {"c": 7}, name: {"c": 7}}, streams)
+    reading.feed(record("beds", {"id": 1}, "garden"), status("beds", "COMPLETE"), status("plants", "COMPLETE"))
+    assert reading.end().state == "SUCCESS"
+    assert ([bulk.mode for bulk in bulker.requests], "note" in reading.streams["garden.beds"]) == (["batch"], False)
 
 
 def test_the_first_state_of_a_stream_that_begins_is_saved_even_if_empty(make: Make) -> None:
