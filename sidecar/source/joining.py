@@ -12,6 +12,7 @@ from sidecar.source.salvage import MESSAGE_TYPES, BadLine, Fault, decode_line
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 _PAYLOADS = frozenset({"RECORD", "STATE", "CONTROL"})
 """Messages of which no piece may get into a log: rows, states, configurations."""
+_IN_ONE_LINE = frozenset({"RECORD", "LOG"})
 _PIECE = re.compile(rb'\s*["{}\[\]]|.*[,{}\[\]]\s*$', re.DOTALL)
 """A line that may be a part of JSON for people, and not one of a traceback behind it."""
 
@@ -77,8 +78,8 @@ class LineJoiner:
         if not messages or not _has_type(messages):
             return self.flush()
         self._held, self._depth, self._size = [], 0, 0
-        if any(message.record for message in messages):
-            # No line feed is within a string, and none may get into a row.
+        if any(isinstance(message, Message) and message.type in _IN_ONE_LINE for message in messages):
+            # No line feed is within a string, and none may get into a row, or where log lines are gathered.
             messages = decode_line(joined.replace(b"\n", b" "))
         return messages
 

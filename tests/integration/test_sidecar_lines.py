@@ -63,6 +63,16 @@ def test_an_error_is_found_wherever_it_stands(tmp_path: Path, bulker: FakeBulker
     assert "The key is gone" in outcome.reason
 
 
+@pytest.mark.fault(253)
+@pytest.mark.parametrize("beside", [log("hello"), {"type": "LOG", "log": {"level": 30, "message": ["a", "b"]}}])
+def test_a_log_over_several_lines_is_whole(tmp_path: Path, bulker: FakeBulker, beside: Any) -> None:
+    """Also where another one that comes with it is unusual, so that each is decoded for itself."""
+    reading = _make(tmp_path, bulker).feed(beside, json.dumps(log("The key is gone", "FATAL"), indent=2), beside)
+    outcome = reading.end(exit_code=1)
+    assert outcome.reason.startswith("The key is gone")
+    assert [line for line in reading.log if line.startswith(("FATAL", "WARN The"))] == ["FATAL The key is gone"]
+
+
 STATE = state("plants", {"c": "private-cursor"})
 CUT: list[Any] = [
     json.dumps(STATE, indent=2)[:-1],
