@@ -97,9 +97,7 @@ class SourceDiagnostics:
     def on_trace(self, raw: Raw) -> Trace | None:
         """Return a TRACE message decoded, None if it cannot be read; log and keep the error that it may be."""
         try:
-            trace = msgspec.json.decode(lenient.readable(raw), type=Trace)
-            # Raises now for a status that cannot be read.
-            _ = trace.status
+            trace = lenient.decode(raw, _read_trace)
         except DECODE_ERRORS:
             self.count_malformed("a TRACE message of an unknown shape")
             if kind := lenient.trace_kind(raw):
@@ -248,3 +246,10 @@ class SourceDiagnostics:
         """Log lines (at least one), and keep the last of them: redacted only once they are asked for."""
         self._logs.log_all(levels, texts, self._package)
         self._last_lines.add(texts)
+
+
+def _read_trace(raw: bytes) -> Trace:
+    trace = msgspec.json.decode(raw, type=Trace)
+    # Raises now for a status that cannot be read.
+    _ = trace.status
+    return trace

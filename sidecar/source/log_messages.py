@@ -87,7 +87,7 @@ class LogBuffer:
 def _decode(raw: bytes) -> Log | None:
     """Return a message with bytes that are no text, or members of unexpected types; None if it is empty."""
     try:
-        log = msgspec.json.decode(lenient.readable(raw), type=Log)
+        log = lenient.decode(raw, _log.decode)
     except DECODE_ERRORS:
         return None
     stack_trace = text_of(log.stack_trace)
@@ -105,4 +105,4 @@ def _with_level(level: object, text: str) -> str:
     return f"[{shown}] {text}" if shown else text
 
 
-_decoder = msgspec.json.Decoder(list[Log])
+_decoder, _log = msgspec.json.Decoder(list[Log]), msgspec.json.Decoder(Log)

@@ -48,16 +48,34 @@ def _plain(message: Any) -> str:
         pytest.param(_plain(trace_error("a|b")).replace("|", "\t"), "a\tb", id="a control character"),
         pytest.param({"type": "TRACE", "trace": {"error": {"message": "no type"}}}, "no type", id="no type"),
         pytest.param(json.dumps(log("cut \udc00", "FATAL")), "cut \ufffd", id="a fatal log line"),
+        *(
+            pytest.param(
+                json.dumps(words).replace('"message"', f'"internal_message": {number}, "message"'), "no access", id=name
+            )
+            for name, number in (("beyond a double", "[1e400]"), ("of many digits", "1" * 5000))
+            for words in (trace_error("no access"), log("no access", "FATAL"))
+        ),
+        pytest.param(json.dumps(log("N", "FATAL")).replace('"N"', "[1e400]"), "[null]", id="a message beyond a double"),
     ],
 )
 @pytest.mark.fault(76)
+@pytest.mark.fault(294)
 def test_words_that_are_not_quite_json_are_heard(make: Make, line: Any, shown: str) -> None:
     """pods-log-tail-is-not-utf-8, protocol-nan-and-infinity: the reason is the source's own."""
     assert make().feed(_row(1), line).end(exit_code=1).reason.startswith(shown)
 
 
 @pytest.mark.parametrize("whose", [None, "plants"])
-@pytest.mark.parametrize("spoil", [lambda line: line.replace("1.5", "NaN"), lambda line: line.replace("1.5", DEEP)])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda line: line.replace("1.5", "NaN"),
+        lambda line: line.replace("1.5", DEEP),
+        lambda line: line.replace('{"message"', '{"internal_message": -1e400, "message"'),
+        lambda line: line.replace('"type": "ERROR"', '"type": 1e400'),
+    ],
+)
+@pytest.mark.fault(294)
 def test_an_error_that_cannot_be_read_is_no_success(
     make: Make, bulker: FakeBulker, whose: str | None, spoil: Callable[[str], str]
 ) -> None:
@@ -72,6 +90,8 @@ def test_an_error_that_cannot_be_read_is_no_success(
     [
         pytest.param(json.dumps(CUT).replace("1.5", "NaN"), id="NaN"),
         pytest.param(json.dumps(CUT).replace("1.5", DEEP), id="nested too deep"),
+        pytest.param(json.dumps(CUT).replace('"status"', '"reasons": [1e400], "status"'), id="beyond a double"),
+        pytest.param(json.dumps(CUT).replace('"STREAM_STATUS"', "1e400"), id="type beyond a double"),
         pytest.param(json.dumps(CUT).replace('{"name": "plants"}', '"plants"'), id="descriptor a string"),
         pytest.param(json.dumps(CUT).replace('{"name": "plants"}', "null"), id="descriptor null"),
         pytest.param(json.dumps(CUT).replace('"type": "STREAM_STATUS", ', ""), id="no type"),
@@ -87,6 +107,14 @@ def test_a_cut_stream_replaces_no_table_however_it_is_told(make: Make, bulker: F
     """protocol-json-that-is-no-message: an INCOMPLETE in an odd shape is not taken for a source without statuses."""
     assert make().feed(_row(1), line).end().state == "FAILED"
     assert bulker.committed("plants") == []
+
+
+@pytest.mark.fault(294)
+def test_a_status_with_a_number_beyond_a_double_is_read(make: Make, bulker: FakeBulker) -> None:
+    """protocol-nan-and-infinity: the number is beside what counts."""
+    line = json.dumps(DONE).replace('"status"', '"reasons": [1e400], "status"')
+    reading = make().feed(status("plants", "STARTED"), _row(1), line)
+    assert (reading.end().state, bulker.rows("plants")) == ("SUCCESS", [{"id": 1}])
 
 
 @pytest.mark.parametrize("word", ["FAILED", "incomplete", "Incomplete ", "CANCELLED", "COMPLETED?", ""])
