@@ -18,6 +18,7 @@ import msgspec
 
 from common import images
 from common.errors import Refused, SettingsError, Unavailable
+from common.failures import POLICIES, FailureKind
 from embedded import files
 from embedded.connectors import published, uv
 from embedded.connectors.environments import Connector, EnvironmentBuilder
@@ -30,6 +31,8 @@ _WITH_NOTE = """sh -c 'printf "%s\\n" "$0" >&2; exec "$@"'"""
 
 _OTHER_FOLDER = "Choose a folder of this account's own with SYNCCTL_CONNECTORS."
 
+_CHECK = POLICIES[FailureKind.IMAGE_NAME].advice.rstrip(".")
+"""Within a refusal it is not added a second time."""
 MAP_IT = "map it to a command of this machine (`syncctl serve --image IMAGE=COMMAND`)"
 
 
@@ -105,19 +108,19 @@ class Connectors:
             ask = f"Did you mean {meant}:{tag}? " if NAME.fullmatch(meant) and VERSION.fullmatch(tag) else ""
             raise Refused(
                 f"Image {image} cannot run without a container runtime: only images airbyte/source-NAME have "
-                f"a Python package to run instead. {ask}To run this one, {MAP_IT}."
+                f"a Python package to run instead. {_CHECK}. {ask}To run this one, {MAP_IT}."
             )
         if "@" in image and not tag:
             raise Refused(
                 f"Image {image} cannot be installed: a digest names an image, not a version of the Python package that "
-                f"runs instead. Give a version such as 1.2.3, or {MAP_IT}."
+                f"runs instead. {_CHECK}: give a version such as 1.2.3, or {MAP_IT}."
             )
         if not VERSION.fullmatch(tag):
             raise Refused(
                 f"Image {image} cannot be installed: its tag must be a version such as 1.2.3, not "
-                f'"{tag or "latest"}". Give one, or {MAP_IT}.'
+                f'"{tag or "latest"}". {_CHECK}, or {MAP_IT}.'
             )
-        advice = f"Check the image's name and tag, or {MAP_IT}."
+        advice = f"{_CHECK}, or {MAP_IT}."
         home = self._home / f"airbyte-{name[1]}-{tag}"
         as_wheel = not published.is_allowed(name[1], self._packages)
         return Connector(f"airbyte-{name[1]}", tag, name[1], advice, home, as_wheel=as_wheel)

@@ -40,6 +40,6 @@ def check(name: str, allowed: Collection[str], otherwise: str) -> None:
     if name not in known() and not is_allowed(name, allowed):
         raise Refused(
             f"airbyte/{name} would run the Python package airbyte-{name}, which is not among those that Airbyte is "
-            "known to publish: its name may be anybody's. Check the image's name; if you trust that package, start "
-            f"again with {SETTING}=airbyte/{name}, or {otherwise}."
+            "known to publish: anybody may have taken that name. Check the image's name and tag. If you trust that "
+            f"package, start `syncctl serve` again with the variable {SETTING}=airbyte/{name}; or {otherwise}."
         )

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from common.errors import Refused, SettingsError
+from common.failures import Failure, FailureKind
 from embedded.connectors.install import Connectors
+
+PINNED = "airbyte/source-faker@sha256:" + "0" * 64
 
 
 def connectors(local_images: dict[str, str] | None = None, cache: Path = Path("/cache")) -> Connectors:
@@ -86,6 +89,14 @@ def test_other_image_says_how_to_run_it(image: str) -> None:
     assert image in refused.value.message
 
 
+@pytest.mark.parametrize("image", ["own/thing:2", "airbyte/source-faker:latest", "airbyte/source-mine:1.0", PINNED])
+def test_a_refused_image_is_given_one_piece_of_advice(image: str) -> None:
+    """The kind of the failure has advice too, which is added where a refusal does not hold it."""
+    with pytest.raises(Refused) as refused:
+        connectors().install(image, print)
+    assert Failure(FailureKind.IMAGE_NAME, refused.value.message).sentence == refused.value.message
+
+
 def test_a_missing_folder_is_asked_about() -> None:
     """Only where what is left is the name of a connector, with a version."""
     with pytest.raises(Refused, match=r"Did you mean airbyte/source-faker:7\.2\.1\? To run this one, map"):
@@ -105,7 +116,7 @@ def test_tag_must_be_a_version(tag: str) -> None:
 
 def test_a_digest_is_no_version_of_a_package() -> None:
     """What is pinned by digest alone cannot be installed, and the refusal says why; a mapping runs it."""
-    image = "airbyte/source-faker@sha256:" + "0" * 64
+    image = PINNED
     with pytest.raises(Refused, match="a digest names an image"):
         connectors().command(image)
     assert connectors({"airbyte/source-faker": "run"}).command(image) == "run"

@@ -50,5 +50,5 @@ def test_an_allowed_name_may_be_installed(allowed: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("name", ["source-mine", "source-fakr", "faker", "source-faker-strict"])
 def test_a_name_that_is_not_known_is_refused(name: str) -> None:
     """With what to do."""
-    with pytest.raises(Refused, match=rf"airbyte-{name}, .* SYNCCTL_CONNECTOR_PACKAGES=airbyte/{name}, or do this"):
+    with pytest.raises(Refused, match=rf"airbyte-{name}, .* SYNCCTL_CONNECTOR_PACKAGES=airbyte/{name}; or do this"):
         published.check(name, ["source-other"], "do this")
