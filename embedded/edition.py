@@ -112,7 +112,7 @@ class Edition:
         stack.callback(self._warehouse.close)
         bulker = stack.enter_context(WarehouseServer(self._warehouse))
         self.token = _read_or_make(self.token_file, lambda: secrets.token_urlsafe(24))
-        self._serve(stack, listener, self._settings(bulker.url, token))
+        self._serve(stack, listener, self._settings(self.brought(bulker.url, token)))
 
     def _lock_home(self, stack: ExitStack) -> None:
         files.own_folder(self.home)
@@ -125,8 +125,8 @@ class Edition:
         if self.warehouse_file.exists():
             self.warehouse_file.chmod(0o600)
 
-    def _settings(self, bulker_url: str, bulker_token: str) -> Settings:
-        data_plane = _read_or_make(self.home / "data-plane", lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
+    def brought(self, bulker_url: str, bulker_token: str) -> dict[str, str]:
+        """Return the settings that the edition brings itself, whatever the user has given."""
         brought = {
             "SYNCCTL_BULKER_URL": bulker_url,
             "SYNCCTL_BULKER_AUTH_TOKEN": bulker_token,
@@ -134,6 +134,13 @@ class Edition:
             "SYNCCTL_RAW_AUTH_TOKENS": self.token,
             "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
         }
+        if not settings.own_database_url():
+            # A URL given for a cluster names another Postgres, and task pods would wait for that one.
+            brought["SYNCCTL_SIDECAR_DATABASE_URL"] = self.database_url
+        return brought
+
+    def _settings(self, brought: dict[str, str]) -> Settings:
+        data_plane = _read_or_make(self.home / "data-plane", lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
         for sentence in settings.without_effect(brought):
             _log.warning("%s", sentence)
         return settings.settings(

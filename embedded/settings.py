@@ -22,6 +22,8 @@ _OF_CLUSTERS = frozenset(
             "kubernetes_namespace",
             "kubernetes_node_selector",
             "pods_service_account",
+            "source_disk_limit",
+            "sidecar_disk_limit",
             "source_run_as_root",
             "container_status_check_seconds",
             "sweep_seconds",

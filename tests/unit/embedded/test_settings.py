@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import SettingsError
+from common.settings import Settings, variable
 from embedded import settings
+from embedded.edition import Edition
 
 URL = "postgresql://me:planted@127.0.0.1:5432/mine"
 
@@ -60,3 +62,52 @@ def test_what_has_no_effect_is_named(tmp_path: Path) -> None:
         "SYNCCTL_SWEEP_SECONDS has no effect here",
     ]
     assert settings.without_effect({"SYNCCTL_BULKER_URL"}, {"SYNCCTL_HTTP_PORT": "1"}) == []
+
+
+IN_EFFECT = frozenset(
+    [
+        "database_url",
+        "database_schema",
+        "http_port",
+        "auth_tokens",
+        "token_secret",
+        "allowed_images",
+        "bulker_logs_connection_id",
+        "data_plane",
+        "source_memory_limit",
+        "container_init_timeout_seconds",
+        "task_log_bytes",
+        "task_timeout_hours",
+        "task_retries",
+        "task_retry_pause_seconds",
+        "stall_timeout_seconds",
+        "container_grace_shutdown_seconds",
+        "abandoned_row_seconds",
+        "max_body_bytes",
+        "instance_id",
+        "log_format",
+        "syncs_enabled",
+    ]
+)
+"""What the embedded edition goes by. A new setting is here, or named as one without effect."""
+
+
+@pytest.mark.fault(301)
+def test_each_setting_is_in_effect_or_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A limit of a connector's disk does nothing on one machine, and a user should read that."""
+    monkeypatch.delenv("SYNCCTL_DATABASE_URL", raising=False)
+    brought = Edition(tmp_path, 0, {}, print).brought("http://127.0.0.1:1", "planted")
+    environ = {variable(field): "given" for field in Settings.model_fields}
+    named = {sentence.partition(" ")[0] for sentence in settings.without_effect(brought, environ)}
+    assert named == {variable(field) for field in Settings.model_fields if field not in IN_EFFECT}
+
+
+@pytest.mark.fault(302)
+def test_task_pods_reach_the_postgres_that_the_edition_makes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A URL from a cluster's settings would name another one, and each task would wait for it in vain."""
+    edition = Edition(tmp_path, 0, {}, print)
+    edition.database_url = "postgresql://made@127.0.0.1:2/here"
+    monkeypatch.delenv("SYNCCTL_DATABASE_URL", raising=False)
+    assert edition.brought("", "")["SYNCCTL_SIDECAR_DATABASE_URL"] == edition.database_url
+    monkeypatch.setenv("SYNCCTL_DATABASE_URL", URL)
+    assert "SYNCCTL_SIDECAR_DATABASE_URL" not in edition.brought("", "")  # the user's own Postgres, and URL of it
