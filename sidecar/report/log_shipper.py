@@ -244,7 +244,7 @@ class LogShipper(threading.Thread):
         dropped, self._dropped = self._dropped, 0
         if not dropped:
             return []
-        text = f"{dropped:,} log lines were dropped: Postgres was away or slow, or refused them."
+        text = f"{dropped:,} log lines were dropped: Postgres was away, too slow for them, or refused them."
         at = self._printed[0][1].timestamp if self._printed else datetime.now(UTC)
         self._drop_notice = LogLines(LOGGER, at, "WARN", text)
         return [self._drop_notice]

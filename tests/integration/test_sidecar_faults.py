@@ -372,7 +372,7 @@ def test_a_hundred_thousand_lines_neither_block_nor_grow(database: TestDatabase,
     got = _logged(database)
     dropped = 100_000 - len(got[1:])
     assert 0 < dropped < 90_000
-    assert got[0] == f"{dropped:,} log lines were dropped: Postgres was away or slow, or refused them."
+    assert got[0] == f"{dropped:,} log lines were dropped: Postgres was away, too slow for them, or refused them."
     assert got[1:] == [f"line {number} 100%s" for number in range(dropped, 100_000)]
     assert capfd.readouterr().out.splitlines() == [f"INFO : line {number} 100%s" for number in range(100_000)]
     assert busy._held == 0
@@ -398,7 +398,7 @@ def test_long_lines_are_bounded_too(database: TestDatabase) -> None:
     busy.close(60)
     got = _logged(database)
     assert 0 < (dropped := 600 - len(got[1:])) < 400
-    assert got[0] == f"{dropped:,} log lines were dropped: Postgres was away or slow, or refused them."
+    assert got[0] == f"{dropped:,} log lines were dropped: Postgres was away, too slow for them, or refused them."
     assert got[-1] == "x" * 31_990 + "********yy ... (41,998 characters)"
     assert busy._held == 0
 
@@ -518,7 +518,7 @@ def test_a_line_that_postgres_refuses_does_not_stop_the_others(database: TestDat
     busy.log("INFO", "harmless \0 line")
     busy.close(60)
     assert sorted(_logged(database)) == [
-        "1 log lines were dropped: Postgres was away or slow, or refused them.",
+        "1 log lines were dropped: Postgres was away, too slow for them, or refused them.",
         "harmless ␀ line",
     ]
 
