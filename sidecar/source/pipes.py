@@ -69,7 +69,7 @@ class Pipes:
         self._selector.register(stop.woken, selectors.EVENT_READ, PipeEvent.TICK)
         self._quiet = 0.0
         self._waited_since_exit: float | None = None
-        self._source_over = False
+        self._source_over = self._awaited = False
         self._look_at = 0.0
         self._open = 0
         self.end = End()
@@ -96,7 +96,7 @@ class Pipes:
 
     def chunks(self) -> Iterator[tuple[PipeEvent, bytes]]:
         """Yield data as it comes, and (TICK, b"") at least twice a second; set `end` when done."""
-        while self._open:
+        while self._open or self._outlives_its_pipes():
             before = time.monotonic()
             ready = self._select()
             # Only time spent waiting counts as the connector's silence, not the consumer's work.
@@ -110,7 +110,13 @@ class Pipes:
             yield PipeEvent.TICK, b""
             if self._over():
                 return
-        self.end = End(exit_code=self._await_exit_code(), stopped=self._shutdown.requested)
+        self.end = End(exit_code=self._exit_code(), stopped=self._shutdown.requested)
+
+    def _outlives_its_pipes(self) -> bool:
+        """Return whether the source has closed its pipes, and lives: its exit code will come, unless it hangs."""
+        code = self._look_at_source() if self._awaited else self._await_exit_code()
+        self._awaited = True
+        return code is None and _is_held(self._settings.source_alive_file)
 
     def _select(self) -> list[selectors.SelectorKey]:
         ready = [key for key, _ in self._selector.select(_TICK_SECONDS)]
@@ -195,6 +201,14 @@ def _peek(path: str) -> bytes | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def _is_held(path: str) -> bool:
+    """Return whether somebody has a pipe open; not where there is none."""
+    try:
+        return stat.S_ISFIFO(os.lstat(path).st_mode) and _peek(path) is None
+    except OSError:
+        return False
 
 
 def _open(event: PipeEvent, path: str) -> int:

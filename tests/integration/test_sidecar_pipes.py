@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from common.protocol.commands import Command
@@ -164,6 +166,66 @@ def test_a_child_that_goes_on_talking_is_not_listened_to_for_ever(
         os.close(out)
     assert (end.exit_code, end.held_open) == (0, True)
     assert got[PipeEvent.STDOUT].startswith(b"still here")
+
+
+@pytest.fixture
+def alive(fifos: SidecarSettings, tmp_path: Path) -> Iterator[int]:
+    """What the source's shell holds open while it lives."""
+    os.mkfifo(tmp_path / "alive")
+    held = os.open(tmp_path / "alive", os.O_RDWR)
+    yield held
+    with contextlib.suppress(OSError):
+        os.close(held)
+
+
+@pytest.mark.parametrize("code", [0, 3, None])
+@pytest.mark.fault(295)
+def test_a_source_that_closes_its_pipes_and_lives_is_waited_for(
+    fifos: SidecarSettings, alive: int, tmp_path: Path, code: int | None
+) -> None:
+    """It may have something to do behind its last message; without an exit code at its end, it was killed."""
+    settings = msgspec.structs.replace(fifos, source_alive_file=str(tmp_path / "alive"), drain_seconds=0)
+
+    def end(ticks: int) -> None:
+        if ticks == 4:
+            if code is not None:
+                Path(fifos.exit_code_file).write_text(f"{code}\n")
+            os.close(alive)
+
+    assert _ends_after(settings, end) == End(exit_code=code)
+
+
+@pytest.mark.fault(295)
+def test_a_source_that_closes_its_pipes_and_hangs_has_stalled(
+    fifos: SidecarSettings, alive: int, tmp_path: Path
+) -> None:
+    """It is silent like any other, and nobody has killed it."""
+    settings = msgspec.structs.replace(
+        fifos, source_alive_file=str(tmp_path / "alive"), drain_seconds=0, stall_timeout_seconds=1
+    )
+    assert _ends_after(settings, lambda _: None).stalled_seconds > 1
+
+
+@pytest.mark.fault(295)
+def test_a_source_that_closes_its_pipes_and_lives_is_stopped(
+    fifos: SidecarSettings, alive: int, tmp_path: Path
+) -> None:
+    """SIGTERM ends the wait."""
+    settings = msgspec.structs.replace(fifos, source_alive_file=str(tmp_path / "alive"), drain_seconds=0)
+    stop = Shutdown(0.2)
+    assert _ends_after(settings, lambda ticks: stop.request() if ticks == 2 else None, stop).stopped
+
+
+def _ends_after(settings: SidecarSettings, on_tick: Callable[[int], None], stop: Shutdown | None = None) -> End:
+    """The end of a source that opens both pipes and closes them at once."""
+    stop = stop or Shutdown(2)
+    with Pipes(settings, stop) as reading:
+        for path in (settings.stderr_pipe_file, settings.stdout_pipe_file):
+            os.close(os.open(path, os.O_WRONLY))
+        for ticks, _ in enumerate(reading.chunks()):
+            on_tick(ticks)
+    stop.close()
+    return reading.end
 
 
 @pytest.mark.parametrize("code", [0, 127])
