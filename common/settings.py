@@ -5,6 +5,7 @@ more, and reads no mapping.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Self
@@ -50,6 +51,15 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+_PLAIN = {
+    "a valid integer.*": "a whole number",
+    "a valid number.*": "a number",
+    "a valid boolean.*": "true or false",
+    "greater than or equal to": "a number of at least",
+    "less than or equal to": "a number of at most",
+    "greater than": "a number above",
+}
+"""Pydantic's words as an operator's."""
 _EMPTY = SecretStr("")
 
 
@@ -278,6 +288,8 @@ def _explain(error: ValidationError) -> str:
     problems = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         text = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+        for theirs, ours in _PLAIN.items():
+            text = re.sub(theirs, ours, text)
         problems.append(f"{variable(str(problem['loc'][0]))}: {text}.")
     return "Settings are not usable. " + " ".join(problems)
 
