@@ -25,7 +25,7 @@ Home = Annotated[
         metavar="FOLDER",
         default_factory=settings.home,
         show_default="sync-functions in your data folder",
-        help="Where the database, the warehouse and the connectors live.",
+        help="Where the database, the warehouse, the pods and the token are.",
     ),
 ]
 

@@ -26,7 +26,8 @@ OwnImages = Annotated[
     typer.Option(
         "--image",
         metavar="IMAGE=COMMAND",
-        help="Run COMMAND whenever IMAGE is asked for: a connector of your own. May be repeated.",
+        help="Run COMMAND whenever IMAGE is asked for: a connector of your own. It runs in another folder, so name "
+        "its files by their full paths. May be repeated.",
     ),
 ]
 
