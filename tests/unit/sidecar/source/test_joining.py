@@ -20,7 +20,7 @@ def test_lines_that_are_held_count_beside_their_text(monkeypatch: pytest.MonkeyP
 
 def test_a_message_of_a_line_for_each_number_is_read() -> None:
     """JSON for people has short lines too."""
-    text = b'{"type":"STATE","state":{"data":{"a":[\n' + b"1,\n" * 40_000 + b"1\n]}}}\n"
+    text = b'{"type":"STATE","state":{"data":{"a":[\n' + b"1,\n" * 2_000 + b"1\n]}}}\n"
     [message] = LineJoiner().decode(text)
     assert not isinstance(message, BadLine)
-    assert bytes(message.state).count(b"1") == 40_001
+    assert bytes(message.state).count(b"1") == 2_001
