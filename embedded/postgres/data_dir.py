@@ -8,7 +8,6 @@ folder/postgres.log  the server's output since its last start; .1 is the run bef
 import logging
 import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -32,7 +31,7 @@ def prepare(folder: Path, programs: Programs) -> str:
         programs.log.replace(programs.log.with_suffix(".log.1"))
     for unfinished in folder.glob("data.new-*"):
         _stop_strays(unfinished)
-        shutil.rmtree(unfinished)
+        files.remove(unfinished)
     if (data / "postmaster.pid").exists():
         _stop_strays(data)
         # Postgres judges this file by its pid alone, which another process may have by now.

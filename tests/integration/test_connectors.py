@@ -354,7 +354,7 @@ def test_a_package_that_anybody_may_own_is_not_installed(shop: Shop) -> None:
     """Nothing of it is fetched; the refusal names the setting that allows it, and then it is installed and stays."""
     image = "airbyte/source-tiny:1.0.0rc1"
     shop.open()
-    with pytest.raises(Refused, match=r"SYNCCTL_CONNECTOR_PACKAGES=airbyte/source-tiny, or map it to a command"):
+    with pytest.raises(Refused, match=r"SYNCCTL_CONNECTOR_PACKAGES=airbyte/source-tiny; or map it to a command"):
         shop.connectors(packages=["source-other"]).install(image, pytest.fail)
     assert not shop.cache.exists()
     assert not shop.builds()

@@ -107,8 +107,9 @@ def test_passing_failure_is_tried_again(tmp_path: Path, image: str, first: str) 
     seen = set()
 
     def look(cluster: LocalCluster) -> bool:
-        if reason(cluster):
-            seen.add((reason(cluster), first in message(cluster)))
+        waits = small.state(small.status(cluster), "source").get("waiting", {})
+        if waits.get("reason"):
+            seen.add((waits["reason"], first in waits.get("message", "")))
         return small.phase(cluster) == "Succeeded"
 
     with with_resolver(tmp_path) as cluster:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,3 +173,22 @@ def test_whatever_is_there_is_removed(tmp_path: Path, kind: str) -> None:
         path.symlink_to(kept)
     files.remove(path)
     assert [*tmp_path.rglob("*")] == [kept, kept / "file"]
+
+
+def test_a_folder_goes_although_its_files_go_meanwhile(tmp_path: Path) -> None:
+    """As of a server that is just ending."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(3000):
+        (folder / str(number)).touch()
+    names = [path.name for path in folder.iterdir()]
+
+    def end() -> None:
+        for name in reversed(names):
+            (folder / name).unlink(missing_ok=True)
+
+    other = threading.Thread(target=end)
+    other.start()
+    files.remove(folder)
+    other.join()
+    assert not folder.exists()
