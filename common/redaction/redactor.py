@@ -159,7 +159,7 @@ def _overlap(form: str, text: str) -> int:
 
 
 def _walk(forms: list[str], in_names: list[str], value: Any) -> Any:
-    """Redact strings, and names of members: only what is no word there, since others read the members by them."""
+    """Redact strings, and names that do not look like words: others read the members by those that do."""
     if isinstance(value, dict):
         return {_replace(in_names, key): _walk(forms, in_names, inner) for key, inner in value.items()}
     if isinstance(value, list):

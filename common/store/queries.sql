@@ -268,7 +268,7 @@ WHERE sync_id = :sync_id
 -- The length of each state's text, or more than :most: nothing is written out that would be longer. In an array a state
 -- has the size that it has in memory. jsonb writes numbers out with all their zeros, so that these are estimated first.
 -- With a task, those that were saved since it was accepted. Should a key be in both tables (another sidecar does not
--- know of ours), the newer one comes last.
+-- know these tables), the newer one comes last.
 SELECT stream, timestamp, CASE
     WHEN memory > :most::int THEN memory
     WHEN (SELECT sum(scale(number) + CASE WHEN abs(number) < 1e20 THEN 20 WHEN abs(number) < 1e400 THEN 400

@@ -108,7 +108,7 @@ def test_the_deployment_limits_how_long_a_request_takes() -> None:
     nginx = (ROOT / "knative/gateway/nginx/nginx.conf").read_text()
     assert "client_header_timeout 10s;" in nginx
     assert "client_body_timeout 10s;" in nginx
-    assert "proxy_request_buffering off;" in nginx  # the functions limit a body's time, whoever sends it
+    assert "proxy_request_buffering off;" in nginx  # the functions limit a body's time
 
 
 @pytest.mark.fault(64)
