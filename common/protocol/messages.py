@@ -15,6 +15,7 @@ from msgspec import Raw, Struct
 
 from common.protocol import causes
 from common.protocol.catalogs import MISSING, StreamId
+from common.protocol.estimates import EstimateTrace
 
 DECODE_ERRORS = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 """What decoding foreign JSON raises; nesting.TooDeep is a RecursionError."""
@@ -152,10 +153,11 @@ def text_of(message: Any) -> str:
 
 
 class Trace(Struct, frozen=True):
-    """A TRACE; ERROR and STREAM_STATUS are used, ESTIMATE and ANALYTICS ignored."""
+    """A TRACE; ERROR, STREAM_STATUS and ESTIMATE are used, ANALYTICS ignored."""
 
     type: str | None = None
     raw_error: Any = msgspec.field(name="error", default=None)
+    raw_estimate: Any = msgspec.field(name="estimate", default=None)
     stream_status: Raw = MISSING
 
     @property
@@ -182,6 +184,12 @@ class Trace(Struct, frozen=True):
         if self.kind != "STREAM_STATUS":
             return None
         return msgspec.json.decode(self.stream_status or b"null", type=StreamStatusTrace)
+
+    @property
+    def estimate(self) -> EstimateTrace | None:
+        """The content of an ESTIMATE; None if it is not an object."""
+        is_one = self.kind == "ESTIMATE" and isinstance(self.raw_estimate, dict)
+        return msgspec.convert(self.raw_estimate, EstimateTrace) if is_one else None
 
 
 class Control(Struct, frozen=True):

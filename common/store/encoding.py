@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -21,6 +22,11 @@ def clean(text: str) -> str:
     """Return a text without NUL and lone surrogates."""
     text = text.replace("\0", NUL)
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def stamp(time: datetime) -> str:
+    """Return a time as RFC 3339 in UTC, with milliseconds."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def storable(value: Any) -> Any:

@@ -10,8 +10,10 @@ from msgspec import Struct
 
 from common.failures import Failure
 from common.protocol.commands import Command
+from common.store import progress
 from common.store.database import Database
 from common.store.encoding import as_json, clean, started_by_json, without_nul
+from common.store.stream_texts import bounded
 from common.store.tasks import Task, TaskState, over
 
 _log = logging.getLogger(__name__)
@@ -62,13 +64,13 @@ def _caller_counts(report: dict[str, Any]) -> dict[str, Any]:
 
 def with_better_cause(streams: dict[str, Any], cause: str, text: str) -> dict[str, Any]:
     """Return the streams' accounts with a better text where their errors name the cause; a long one was cut."""
-    return {name: stream | _better_error(stream, cause, text) for name, stream in streams.items()}
+    return bounded({name: stream | _better_error(stream, cause, text) for name, stream in streams.items()})
 
 
 def _better_error(stream: dict[str, Any], cause: str, text: str) -> dict[str, Any]:
     error = str(stream["error"])
     if cause and cause in error:
-        return {"error": error.replace(cause, text)}
+        return {"error": error.replace(cause, text, 1)}
     return {"error": text} if cause and error.startswith(cause[:_SAME_CHARACTERS]) else {}
 
 
@@ -150,6 +152,7 @@ def _finish(db: Database, ends: Sequence[End]) -> list[End]:
         reasons=[clean(outcome.reason) for _, outcome in ends],
         failures=[as_json(failure) for failure in failures],
         streams=[as_json(outcome.streams) for _, outcome in ends],
+        live=progress.LIVE,
     )
     ids = {row["task_id"] for row in won}
     for task, outcome in ends:

@@ -1,11 +1,11 @@
-"""The caller's task_log: written in batches, read from the end."""
+"""The caller's task_log: written in batches, read page by page from either end."""
 
 import itertools
 import secrets
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 from msgspec import Raw, Struct
@@ -36,11 +36,38 @@ Position = tuple[datetime, str]
 """Of a line in its task's log: its time and id."""
 
 
+LOOKED_AT = 10_000
+"""How many lines one page of a filtered log looks at."""
+
+
+class LogFilter(Struct, frozen=True):
+    """Which lines are wanted: none of the levels in `hidden` (in capitals), with this text, not older than `since`."""
+
+    hidden: tuple[str, ...] = ()
+    text: str = ""
+    """In whatever case; "" for any line."""
+    since: datetime | None = None
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether each line of that time is wanted."""
+        return not self.hidden and not self.text
+
+
+ALL = LogFilter()
+
+
 class LogPage(Struct, frozen=True):
-    """Lines, oldest first; `before` is the position of the first one if there are older ones."""
+    """Lines, oldest first, and between which positions all others have been looked at and are not wanted.
+
+    The lines before `first` and those after `last` are other pages; both are None where nothing is. `more`:
+    whether there are any further on, in the direction that was asked for. A page may be empty and have more behind it.
+    """
 
     lines: list[LogLine]
-    before: Position | None
+    first: Position | None
+    last: Position | None
+    more: bool
 
 
 class LogLines(Struct, frozen=True):
@@ -147,12 +174,37 @@ def add(db: Database, task: Task, lines: str) -> None:
     db.run("add_logs", lines=lines, sync_id=task.sync_id, task_id=task.task_id)
 
 
-def last(db: Database, sync_id: str, task_id: str, limit: int, before: Position | None = None) -> LogPage:
+def before(
+    db: Database, sync_id: str, task_id: str, limit: int, at: Position | None = None, wanted: LogFilter = ALL
+) -> LogPage:
     """Return the last lines of a task before a position, or of all: at most `limit` and PAGE_BYTES."""
-    time, line_id = before or (None, None)
-    key: dict[str, Any] = {"task_id": task_id, "sync_id": sync_id, "before_time": time, "before_id": line_id}
-    rows = db.run("last_logs", limit=limit + 1, bytes=PAGE_BYTES, **key)
-    shown = rows[:limit]
-    lines = [LogLine(row["level"], row["logger"], row["message"], row["timestamp"]) for row in reversed(shown)]
-    more = bool(shown) and shown[-1]["found"] > len(shown)
-    return LogPage(lines, (shown[-1]["timestamp"], shown[-1]["id"]) if more else None)
+    lines, near, far, more = _page(db, "logs_before", sync_id, task_id, limit, at, wanted)
+    return LogPage(lines[::-1], far, near, more)
+
+
+def after(
+    db: Database, sync_id: str, task_id: str, limit: int, at: Position | None = None, wanted: LogFilter = ALL
+) -> LogPage:
+    """Return the first lines of a task after a position, or of all: at most `limit` and PAGE_BYTES."""
+    return LogPage(*_page(db, "logs_after", sync_id, task_id, limit, at, wanted))
+
+
+def _page(
+    db: Database, query: str, sync_id: str, task_id: str, limit: int, at: Position | None, wanted: LogFilter
+) -> tuple[list[LogLine], Position | None, Position | None, bool]:
+    """Return lines in the query's order, the positions of the first and the last that were looked at, and `more`."""
+    time, line_id = at or (None, None)
+    rows = db.run(
+        query, sync_id=sync_id, task_id=task_id, line_time=time, line_id=line_id, since=wanted.since,
+        hidden=list(wanted.hidden), text=wanted.text, limit=limit, bytes=PAGE_BYTES,
+        looked=limit if wanted.keeps_all else LOOKED_AT,
+    )  # fmt: skip
+    if not rows:
+        return [], None, None, False
+    shown = [row for row in rows if row["id"] is not None][:limit]
+    edge = rows[0]["edge_time"], rows[0]["edge_id"]
+    is_cut = bool(shown) and shown[0]["found"] > len(shown)
+    near = (shown[0]["timestamp"], shown[0]["id"]) if shown else edge
+    far = (shown[-1]["timestamp"], shown[-1]["id"]) if is_cut else edge
+    lines = [LogLine(row["level"], row["logger"], row["message"], row["timestamp"]) for row in shown]
+    return lines, near, far, is_cut or rows[0]["beyond"]

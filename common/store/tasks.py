@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Self
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from common.failures import Failure
 from common.protocol.commands import Command
+from common.protocol.estimates import Estimate
 from common.store.database import Database, Row
 from common.store.encoding import as_json, clean, started_by_json
+from common.store.waiting import Waits, WaitsFor
 
 
 class TaskState(StrEnum):
@@ -128,6 +130,12 @@ def _active(db: Database, task: Task, fields: dict[str, str]) -> list[Row]:
     return db.run("find_active", **fields)
 
 
+def active_read(db: Database, sync_id: str) -> str | None:
+    """Return the id of the sync's active read, if there is one."""
+    found = db.run("find_active_read", sync_id=sync_id)
+    return str(found[0]["task_id"]) if found else None
+
+
 def given_up(db: Database, task: Task, *, ignore_running: bool) -> str | None:
     """Return the id of the active read that stands in the way of this one, if its caller has given it up."""
     found = db.run("given_up_read", sync_id=task.sync_id, task_id=task.task_id, ignore_running=ignore_running)
@@ -147,15 +155,34 @@ def _announce(db: Database, task: Task, started_at: int) -> None:
         )  # fmt: skip
 
 
-def progress(db: Database, task: Task, streams: dict[str, Any] | None, *, ours: bool = True) -> bool:
+def progress(
+    db: Database,
+    task: Task,
+    streams: dict[str, Any] | None,
+    *,
+    rates: dict[str, Any] | None = None,
+    ours: bool = True,
+) -> bool:
     """Record that the task runs, and how far it is. Return False if the task (or this attempt) is concluded."""
     if ours:
         db.run("report_progress", task_id=task.task_id, attempt=task.attempt, streams=as_json(streams))
+        report_rates(db, task, rates)
         if is_over(db, task):
             return False
     if task.command is Command.READ:
         db.run("heartbeat_read", task_id=task.task_id)
     return True
+
+
+def report_estimate(db: Database, task: Task, estimate: Estimate) -> None:
+    """Record what the source says that the whole read will send. Raise TablesMissing on an earlier version's tables."""
+    db.run("report_estimate", task_id=task.task_id, attempt=task.attempt, estimate=as_json(to_builtins(estimate)))
+
+
+def report_rates(db: Database, task: Task, rates: dict[str, Any] | None) -> None:
+    """Record how fast a read goes; None changes nothing."""
+    if rates is not None:
+        db.run("report_rates", task_id=task.task_id, attempt=task.attempt, rates=as_json(rates))
 
 
 def is_over(db: Database, task: Task) -> bool:
@@ -174,13 +201,13 @@ def mark_running(db: Database, task_ids: Sequence[str]) -> None:
     db.run("mark_running", task_ids=task_ids)
 
 
-def note_troubles(db: Database, reasons: Mapping[str, str], *, running: bool = False) -> None:
+def note_waits(db: Database, waits: Mapping[str, Waits], *, running: bool = False) -> None:
     """Note by taskId why pending tasks have no pod yet, or what their pods wait for.
 
     With `running`, also for tasks whose sidecar reports already.
     """
-    texts = [clean(reason) for reason in reasons.values()]
-    db.run("note_troubles", task_ids=list(reasons), reasons=texts, running=running)
+    kinds, texts = [str(one.kind) for one in waits.values()], [clean(one.text) for one in waits.values()]
+    db.run("note_waits", task_ids=list(waits), kinds=kinds, reasons=texts, running=running)
 
 
 def begin_attempt(
@@ -189,7 +216,8 @@ def begin_attempt(
     """Make the attempt after `task.attempt` the current one. Return False if the task is over, or no longer at it."""
     known = as_json(failure.as_json())
     parameters = {"task_id": task.task_id, "attempt": task.attempt, "pod_name": pod_name, "data_plane": data_plane}
-    return bool(db.run("begin_attempt", failure=known, pause_seconds=pause, reason=clean(reason), **parameters))
+    waits = {"reason": clean(reason), "waits_for": str(WaitsFor.RETRY)}
+    return bool(db.run("begin_attempt", failure=known, pause_seconds=pause, **waits, **parameters))
 
 
 def release_attempts(db: Database, some: Sequence[Task]) -> None:
