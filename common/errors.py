@@ -11,9 +11,11 @@ SyncError                    500
 ├── TooLarge                 413
 ├── UriTooLong               414
 ├── Refused                  422  the image or the pod is refused; repeating cannot help
+│   └── Unusable                  documents of declared syncs; names line and field of each problem
 ├── QuotaExceeded            429  try again later (Retry-After)
 ├── Unavailable              503  Kubernetes or Postgres cannot be reached
 │   ├── ClusterUnavailable
+│   │   └── SyncsNotInstalled     the cluster knows no declared syncs; everything else works
 │   └── StoreUnavailable
 │       ├── LoginRefused          the user or its password is wrong, or not allowed from here
 │       └── TablesMissing         the database lacks tables, and we do not make them here
@@ -25,6 +27,7 @@ SyncError                    500
 Messages are sentences for users: what happened, where, and what to do next. They never contain secrets.
 """
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import ClassVar
 
@@ -34,6 +37,8 @@ class SyncError(Exception):
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     retry_after_seconds: ClassVar[int | None] = None
+    details: Mapping[str, object] = {}
+    """More members of the answer, for programs."""
 
     @property
     def message(self) -> str:
@@ -68,9 +73,13 @@ class NotFound(SyncError):
 
 
 class MethodNotAllowed(SyncError):
-    """Each path answers to one method."""
+    """Each path answers to some methods; `allowed` are those of a path of its own."""
 
     status = HTTPStatus.METHOD_NOT_ALLOWED
+
+    def __init__(self, message: str, allowed: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class Conflict(SyncError):
@@ -97,6 +106,14 @@ class Refused(SyncError):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class Unusable(Refused):
+    """Documents of declared syncs cannot be used; nothing was written."""
+
+    def __init__(self, message: str, problems: Sequence[Mapping[str, object]]) -> None:
+        super().__init__(message)
+        self.details = {"problems": problems}
+
+
 class QuotaExceeded(SyncError):
     """The namespace's quota is used up."""
 
@@ -113,6 +130,10 @@ class Unavailable(SyncError):
 
 class ClusterUnavailable(Unavailable):
     """The Kubernetes API (or the embedded edition's pod runner) cannot be reached."""
+
+
+class SyncsNotInstalled(ClusterUnavailable):
+    """The cluster lacks the CRD of declared syncs; a sweep goes on without them."""
 
 
 class StoreUnavailable(Unavailable):

@@ -54,6 +54,7 @@ class FailureKind(StrEnum):
     QUOTA = "quota"
     CREATE_FAILED = "create_failed"
     NOT_CONFIGURED = "not_configured"
+    SECRET_MISSING = "secret_missing"  # noqa: S105 - a kind
     NOT_CREATED = "not_created"
     INIT_FAILED = "init_failed"
     INJECTED = "injected"
@@ -71,6 +72,7 @@ class FailureKind(StrEnum):
     POSTGRES_LOGIN = "postgres_login"
     STATE_LOST = "state_lost"
     TASK_TIMEOUT = "task_timeout"
+    NOT_OFFERED = "not_offered"
     CANCELLED = "cancelled"
 
 
@@ -142,6 +144,10 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
     FailureKind.NOT_CONFIGURED: _stays(
         _PLATFORM, "The task's Secret was not made, or deleted by hand; start the task again."
     ),
+    FailureKind.SECRET_MISSING: _stays(
+        _USER,
+        "Create that key of that Secret where the tasks run (on one machine: `syncctl secret set`), and run it again.",
+    ),
     FailureKind.NOT_CREATED: _may_pass(_PLATFORM, _AGAIN),
     FailureKind.INIT_FAILED: _may_pass(_PLATFORM, _AGAIN),
     FailureKind.INJECTED: _may_pass(
@@ -172,6 +178,9 @@ POLICIES: dict[FailureKind, FailurePolicy] = {
     ),
     FailureKind.STATE_LOST: _stays(_PLATFORM, "Nothing is lost: the next read begins from the state before this one."),
     FailureKind.TASK_TIMEOUT: _stays(_USER, "Raise SYNCCTL_TASK_TIMEOUT_HOURS, or give a read fewer streams."),
+    FailureKind.NOT_OFFERED: _stays(
+        _USER, "Correct what a read selects: `discover` lists what the source offers to this account."
+    ),
     FailureKind.CANCELLED: _stays(
         _USER, "Start the task again if it was not meant; a read goes on from its saved state."
     ),
@@ -245,6 +254,10 @@ UNWRITTEN = {
     5: (FailureKind.POSTGRES_LOGIN, "Postgres refused its login"),
 }
 """By the sidecar's exit code, why it could not write how the task ended; its log has Postgres's words."""
+
+
+SECRET_MISSING_EXIT = 6
+"""Of the init container, where a value that its task refers to is missing, or no text: its last words tell which."""
 
 
 def unwritten_exit(error: SyncError) -> int:

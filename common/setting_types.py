@@ -1,19 +1,31 @@
 """The types of settings; their errors name what is expected, and never repeat the value."""
 
+import json
 import re
 from base64 import b64decode
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, SecretStr
+
+from common import pod_templates
+from common.pod_templates import PodTemplate
 
 # The requests of the pod (common/pods/containers.py).
 _LEAST_SOURCE_MI = 512
 _LEAST_SOURCE_DISK_MI, _LEAST_SIDECAR_DISK_MI = 512, 128
 HEX_LENGTH = 128
 _BASE64_LENGTH = 86
+_KEY_BYTES = 32
+"""Of a key of Fernet."""
 _SCHEMA = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,62}")
 _IMAGE_PATTERN = re.compile(r"(?:[\w.:\[\]*-]+/)?[\w.*-]+(?:/[\w.*-]+)*", re.ASCII)
+
+_EXTENSION = re.compile("[a-z0-9]{1,20}")
+_ATTRIBUTES = frozenset(
+    {"id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time", "data"}
+)
+"""Of each CloudEvent: no extension has their names."""
 
 
 def plain(value: Any) -> Any:
@@ -70,7 +82,7 @@ def token_digest(text: str) -> bytes | None:
         if len(text) == HEX_LENGTH:
             return bytes.fromhex(text)
         if len(text) == _BASE64_LENGTH:
-            return b64decode(text.replace("-", "+").replace("_", "/") + "==", validate=True)
+            return b64decode(_standard(text) + "==", validate=True)
     except ValueError:  # binascii.Error is one
         pass
     return None
@@ -86,6 +98,24 @@ def _hashed_tokens(value: SecretStr) -> SecretStr:
                 "SYNCCTL_RAW_AUTH_TOKENS"
             )
     return value
+
+
+def _encryption_keys(value: SecretStr) -> SecretStr:
+    keys = plain(value).split(",") if plain(value) else []
+    try:
+        usable = all(len(b64decode(_standard(key.strip()), validate=True)) == _KEY_BYTES for key in keys)
+    except ValueError:  # binascii.Error is one
+        usable = False
+    if not usable:
+        raise ValueError(
+            "expected 32 bytes in base64, as `openssl rand -base64 32` prints them, or several such keys, separated by "
+            "commas"
+        )
+    return value
+
+
+def _standard(base64: str) -> str:
+    return base64.replace("-", "+").replace("_", "/")
 
 
 def _limit(least_mi: int) -> AfterValidator:
@@ -125,6 +155,35 @@ def _labels(value: Any) -> Any:
     return labels
 
 
+def _sink_overrides(value: Any) -> Any:
+    # https://knative.dev/docs/eventing/custom-event-source/sinkbinding/reference/#cloudevent-overrides
+    if not isinstance(value, str):
+        return value
+    try:
+        given = json.loads(value)
+        found = {} if given is None else given.get("extensions") or {}
+        usable = all(_EXTENSION.fullmatch(name) and name not in _ATTRIBUTES for name in found)
+        usable = usable and all(isinstance(text, str) for text in found.values())
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        usable = False
+    if not usable:
+        raise ValueError(
+            'expected JSON such as {"extensions": {"name": "value"}}, with names of CloudEvents extensions'
+        )
+    return found
+
+
+def _certificates(value: str) -> str:
+    import ssl  # not for a function that talks to no sink
+
+    try:
+        if value:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=value)
+    except (OSError, TypeError):  # SSLError is an OSError; it takes ASCII alone
+        raise ValueError("expected certificates as PEM, each from its BEGIN to its END line") from None
+    return value
+
+
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
 HttpUrl = Annotated[str, _url("http", "https"), AfterValidator(_without_password)]
 SchemaName = Annotated[str, AfterValidator(_schema)]
@@ -133,5 +192,9 @@ SourceDiskLimit = Annotated[str, _limit(_LEAST_SOURCE_DISK_MI)]
 SidecarDiskLimit = Annotated[str, _limit(_LEAST_SIDECAR_DISK_MI)]
 Tokens = Annotated[SecretStr, AfterValidator(_tokens)]
 HashedTokens = Annotated[SecretStr, AfterValidator(_tokens), AfterValidator(_hashed_tokens)]
+EncryptionKeys = Annotated[SecretStr, AfterValidator(_encryption_keys)]
 ImagePatterns = Annotated[str, AfterValidator(_image_patterns)]
+PodTemplates = Annotated[tuple[PodTemplate, ...], PlainValidator(pod_templates.parse)]
+Certificates = Annotated[str, AfterValidator(_certificates)]
+SinkOverrides = Annotated[dict[str, str], BeforeValidator(_sink_overrides)]
 Labels = Annotated[dict[str, str], BeforeValidator(_labels)]

@@ -24,24 +24,37 @@ from pydantic import (
 
 from common import DATABASE_SCHEMA, VERSION, setting_sources
 from common.errors import SettingsError
+from common.notify import Form
 from common.setting_sources import CONFIG_FILE, PREFIX
 from common.setting_types import (
+    Certificates,
     DatabaseUrl,
+    EncryptionKeys,
     HashedTokens,
     HttpUrl,
     ImagePatterns,
     Labels,
     MemoryLimit,
+    PodTemplates,
     SchemaName,
     SidecarDiskLimit,
+    SinkOverrides,
     SourceDiskLimit,
     Tokens,
     plain,
 )
+from common.webhook_types import Endings, Hosts, SigningKeys, WebhookUrl
 
-_MULTILINE = ("kubernetes_client_config", "kubernetes_node_selector")
-_OTHER_NAMES = {"http_port": "PORT"}
-"""Second names, for settings that are not set under their own."""
+_MULTILINE = ("kubernetes_client_config", "kubernetes_node_selector", "pod_templates", "sink_ca_certs")
+_OTHER_NAMES = {
+    "http_port": "PORT",
+    "sink_url": "K_SINK",
+    "sink_overrides": "K_CE_OVERRIDES",
+    "sink_ca_certs": "K_CA_CERTS",
+}
+"""Second names, for settings that are not set under their own: Knative's."""
+_STANDARD_NAMES = {"otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT"}
+"""Names that others have given."""
 
 
 class LogFormat(StrEnum):
@@ -84,6 +97,12 @@ class Settings(BaseModel):
     sidecar_database_url: DatabaseUrl | None = Field(
         None, description="Postgres as task pods reach it; default: SYNCCTL_DATABASE_URL."
     )
+    encryption_key: EncryptionKeys = Field(
+        _EMPTY,
+        description="Key that encrypts a configuration which a connector has changed, before Postgres keeps it: 32 "
+        "bytes in base64, as `openssl rand -base64 32` prints them. Or several, separated by commas: the first one "
+        "encrypts, the others still decrypt. Default: it is kept in the clear.",
+    )
     http_port: int = Field(
         3043, ge=0, le=65535, description="Port of the one-machine edition, else $PORT. Functions use $PORT."
     )
@@ -105,6 +124,11 @@ class Settings(BaseModel):
         "",
         description="Connectors that may run, separated by commas: `airbyte/source-*`, `registry.example.com/team/*`. "
         "A star matches anything but a slash. Default: all.",
+    )
+    secrets: str = Field(
+        "credentials-*",
+        description="Secrets that declared syncs may refer to, separated by commas; a star matches anything. A "
+        "task's own is never one of them.",
     )
     bulker_url: HttpUrl = Field("http://localhost:3042", description="Bulker as task pods reach it.")
     bulker_auth_token: SecretStr = Field(_EMPTY, description="Token of task pods for Bulker.")
@@ -134,6 +158,12 @@ class Settings(BaseModel):
         {}, description="Labels of the nodes that may run task pods, as JSON or YAML, such as {disk: ssd}."
     )
     pods_service_account: str = Field("", description="Service account of the task pods; default: the namespace's.")
+    pod_templates: PodTemplates = Field(
+        (),
+        repr=False,
+        description="Additions to task pods, as YAML: a list of `{images, metadata, spec}`, of which `images` are "
+        "patterns as in SYNCCTL_ALLOWED_IMAGES (default: all). What would break a task pod is refused by name.",
+    )
     source_memory_limit: MemoryLimit = Field(
         "2Gi", description="Memory limit of a connector, in Mi or Gi, such as 4Gi; at least 512Mi."
     )
@@ -174,6 +204,20 @@ class Settings(BaseModel):
     container_init_timeout_seconds: int = Field(
         180, ge=1, description="How long a task pod may take to start once it has a node."
     )
+    sink_url: HttpUrl = Field(
+        "",
+        description="URL that sweeps post CloudEvents about tasks and syncs to, else $K_SINK, which a SinkBinding "
+        "sets. Default: they are sent nowhere.",
+    )
+    sink_overrides: SinkOverrides = Field(
+        {}, description='Extensions of those events, as `{"extensions": {"name": "value"}}`, else $K_CE_OVERRIDES.'
+    )
+    sink_ca_certs: Certificates = Field(
+        "",
+        repr=False,
+        description="Certificates of authorities, as PEM, that the sink's own is signed by, besides those that the "
+        "system knows; else $K_CA_CERTS.",
+    )
     task_log_bytes: int = Field(
         64 * 1024 * 1024,
         ge=1024 * 1024,
@@ -203,10 +247,56 @@ class Settings(BaseModel):
         "untouched before a sweep fails it; 0: without limit. A controller touches the rows of its running pods every "
         "minute.",
     )
+    webhook_url: WebhookUrl | None = Field(
+        None,
+        description="URL that is called when a sync fails or recovers: a chat system's incoming webhook, or your own. "
+        "Default: none is, but those of declared syncs.",
+    )
+    webhook_when: Endings = Field(
+        "failed,partial,recovered",
+        description="What it is called for, separated by commas: `failed`; `first_failure`, those after which the sync "
+        "had not failed before; `partial`; `recovered`, the first success after a failure.",
+    )
+    webhook_form: Form = Field(
+        Form.EVENT,
+        description="What it is sent: `event`, JSON with a `text` (Slack, Mattermost, your own programs); `text`, that "
+        "text alone (Google Chat); `card`, it as a card (Microsoft Teams).",
+    )
+    webhook_secret: SigningKeys = Field(
+        _EMPTY,
+        description="Key that signs these calls, as `openssl rand -base64 32` prints one; or several, separated by "
+        "commas: each signs. Default: they are not signed.",
+    )
+    webhook_allowed_hosts: Hosts = Field(
+        "",
+        description="Hosts that webhooks may name although they are at a loopback, link-local or metadata address, "
+        "separated by commas.",
+    )
+    keep_days: int = Field(
+        60,
+        ge=0,
+        le=36_500,
+        description="How many days after its end sweeps remove a task, with its result and its lines in task_log; two "
+        "at least. What a sync is known by stays, such as its last success. 0: never.",
+    )
+    keep_tasks_per_sync: int = Field(
+        3_000, ge=0, le=1_000_000, description="How many tasks of a sync stay; older ones are removed likewise. 0: all."
+    )
+    keep_caller_tables: bool = Field(
+        default=True,
+        description="`false` also removes what such tasks have written into source_task, source_check and "
+        "source_catalog.",
+    )
     max_body_bytes: int = Field(
         4 * 1024 * 1024,
         ge=1024,
         description="Largest request body; config, catalog and state must fit a Secret too (1 MiB, gzipped).",
+    )
+    otlp_endpoint: HttpUrl = Field(
+        "",
+        description="URL of an OpenTelemetry collector, as http://collector:4318, to which the sweeper pushes metrics: "
+        "once a minute at most, to /v1/metrics. The exporter also reads OTEL_EXPORTER_OTLP_HEADERS and the like. "
+        "Default: it pushes none.",
     )
     instance_id: str = Field(
         default_factory=lambda: uuid4().hex, description="Name of this process in logs; default: random."
@@ -220,12 +310,12 @@ class Settings(BaseModel):
         environ = os.environ if environ is None else environ  # noqa: TID251 - the one place
         known = [variable(field) for field in cls.model_fields]
         given, unknown = setting_sources.read(environ, known)
-        names = ((field, name) for field in cls.model_fields for name in (_OTHER_NAMES.get(field), variable(field)))
+        both = ((field, name) for field in cls.model_fields for name in (_OTHER_NAMES.get(field), variable(field)))
+        names = {field: name for field, name in both if name in given}
         try:
-            values = {field: given[name] for field, name in names if name in given}
-            loaded = cls.model_validate(values, context=unknown)
+            loaded = cls.model_validate({field: given[name] for field, name in names.items()}, context=unknown)
         except ValidationError as error:
-            raise SettingsError(_explain(error)) from None
+            raise SettingsError(_explain(error, names)) from None
         if loaded.is_open and (meant := setting_sources.meant_as_tokens(given, known)):
             raise SettingsError(
                 f"{meant} does not close this function: callers' tokens are in SYNCCTL_AUTH_TOKENS. Set it, or remove "
@@ -240,6 +330,11 @@ class Settings(BaseModel):
             self._warnings.append(
                 "No tokens are configured (SYNCCTL_AUTH_TOKENS): anyone who can reach this function may use it."
             )
+
+    @property
+    def encryption_keys(self) -> str:
+        """The keys as they are set; "" without one."""
+        return str(self.encryption_key.get_secret_value())
 
     @property
     def is_open(self) -> bool:
@@ -280,17 +375,18 @@ class Settings(BaseModel):
 
 def variable(field: str) -> str:
     """Return the environment variable of a setting."""
-    return PREFIX + field.upper()
+    return _STANDARD_NAMES.get(field, PREFIX + field.upper())
 
 
-def _explain(error: ValidationError) -> str:
-    """Return all problems, a sentence each; pydantic's texts for these types never repeat a value."""
+def _explain(error: ValidationError, names: Mapping[str, str]) -> str:
+    """Return all problems, a sentence each, by the names that were given; pydantic's texts never repeat a value."""
     problems = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
         text = problem["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
         for theirs, ours in _PLAIN.items():
             text = re.sub(theirs, ours, text)
-        problems.append(f"{variable(str(problem['loc'][0]))}: {text}.")
+        field = str(problem["loc"][0])
+        problems.append(f"{names.get(field, variable(field))}: {text}.")
     return "Settings are not usable. " + " ".join(problems)
 
 

@@ -1,86 +1,56 @@
 """HTTP for every function: authenticate, check, run one use case, answer JSON.
 
-Apart from the functions' signatures the only code that knows Flask.
+Apart from the functions' signatures and static_files the only code that knows Flask.
 """
 
+import importlib
 import io
 import logging
 import threading
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import unquote_to_bytes
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import flask
 import msgspec
 from flask import Response
-from msgspec import Struct
+from msgspec import structs
 from werkzeug.exceptions import HTTPException
 
+from common import routes
 from common.errors import BadRequest, MethodNotAllowed, NotFound, SyncError, Unavailable, UriTooLong
+from common.request import Payload, Query, Request, Tagged, Text
 from common.request_body import Body
 from common.request_head import refusal
+from common.routes import Method, Route, Rules
 
 if TYPE_CHECKING:
     from common.settings import Settings
-    from common.tasks.requests import NewTask, Query
+    from common.tasks.requests import NewTask
 
+__all__ = ["Method", "Payload", "Request", "Route", "Rules", "Text", "answer", "dispatch", "hand_out", "route", "start"]
 _log = logging.getLogger(__name__)
 
 MAX_QUERY_BYTES = 64 * 1024
 """Of the query as sent: the longest accepted startedBy, percent-encoded, fits."""
 
+_COMPRESS_FROM = 4096
+"""Bytes of an answer from which on it is worth it."""
 _INTERNAL = "The function failed for a reason that is not in the request; its log has the details. Try again later."
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+UseCase = Callable[[Request], Payload | Text]
 
 _parsing = threading.Lock()
 """A body that is decoded takes up to 60 times its size: one at a time. The interpreter decodes one at a time anyway."""
 
-Method = Literal["GET", "POST"]
-Payload = Mapping[str, Any]
-"""A JSON object to answer with."""
-
-
-class Route(Struct, frozen=True):
-    """Where a function answers: / and /name; with `subpaths` also /name/<id> and /<id>.
-
-    `methods`: the first is the main one; only if that is POST is the body read. `safe`: the request changes nothing,
-    so HEAD is answered too (GET /spec starts a task). `anonymous_events`: CloudEvents need no token if
-    SYNCCTL_EVENTS_WITHOUT_TOKEN is set; a body is an event's, and small.
-    """
-
-    name: str
-    methods: tuple[Method, ...]
-    subpaths: bool = False
-    safe: bool = False
-    anonymous_events: bool = False
-
-    @property
-    def allowed(self) -> tuple[str, ...]:
-        """The value of the Allow header."""
-        return (*self.methods, "HEAD") if self.safe else self.methods
-
-    def subpath(self, path: str) -> str | None:
-        """Return the part of a path below the route, "" for the route itself, None for a path of no route."""
-        path = path.removesuffix("/")
-        if path in {"", f"/{self.name}"}:
-            return ""
-        if not self.subpaths:
-            return None
-        return path.removeprefix(f"/{self.name}/") if path.startswith(f"/{self.name}/") else path[1:]
-
-
 _HEALTH = Route("health", ("GET",), safe=True)
-
-
-class Request(Struct, frozen=True):
-    """An authenticated request, as use cases get it; the names of headers are in lower case."""
-
-    query: "Query"
-    body: bytes
-    subpath: str
-    settings: "Settings"
-    headers: Mapping[str, str]
+_OPENAPI = Route("openapi.json", ("GET",), safe=True)
+_OPEN = {"/health": _HEALTH, "/openapi.json": _OPENAPI}
+"""What every function answers without a token and without settings."""
 
 
 def route(
@@ -97,13 +67,12 @@ def route(
     return Route(name, methods, subpaths, safe, anonymous_events)
 
 
-def answer(request: flask.Request, route: Route, use_case: Callable[[Request], Payload]) -> Response:
-    """Authenticate and check a request, run the use case, and answer JSON whatever happens."""
-    if request.path.removesuffix("/") == "/health":
-        route = _HEALTH
+def answer(request: flask.Request, route: Route, use_case: UseCase) -> Response:
+    """Authenticate and check a request, run the use case, and answer JSON, or text where that was asked for."""
+    route = _OPEN.get(request.path.removesuffix("/"), route)
     body = Body(request.stream, request.content_length, request.environ)
     try:
-        response = _json(_run(request, body, route, use_case))
+        response = _response(_run(request, body, route, use_case))
     except SyncError as error:
         response = _sync_error(error, route)
     except HTTPException as error:
@@ -111,10 +80,27 @@ def answer(request: flask.Request, route: Route, use_case: Callable[[Request], P
     except Exception:  # noqa: BLE001 - the caller gets JSON, the log the traceback
         _log.exception("A request failed unexpectedly.", extra={"action": route.name})
         response = _json({"ok": False, "error": _INTERNAL}, HTTPStatus.INTERNAL_SERVER_ERROR)
-    # functions-framework would read the rest into memory, whatever its size.
-    request.stream = io.BytesIO()
-    response.call_on_close(body.discard)
-    return response
+    _compress(request, response)
+    return _without_body(request, body, response)
+
+
+def hand_out(request: flask.Request, route: Route, found: Callable[[flask.Request], Response]) -> Response:
+    """Answer what nobody needs a token for: health and the API's description, as every function, and what is found."""
+    if request.path.removesuffix("/") in _OPEN:
+        return answer(request, route, _nothing)
+    return _without_body(request, Body(request.stream, request.content_length, request.environ), found(request))
+
+
+def dispatch(request: flask.Request, route: Route, rules: Rules) -> Response:
+    """Answer a request by the use case that the rules name for its path and method."""
+
+    def use_case(request: Request) -> Payload | Text:
+        name, names = routes.choose(rules, route, request.method, request.names)
+        module, _, function = name.partition(":")
+        run: UseCase = getattr(importlib.import_module(module), function)
+        return run(structs.replace(request, names=names))
+
+    return answer(request, route, use_case)
 
 
 def start(request: flask.Request, route: Route, parse: "Callable[[Query, bytes], NewTask]") -> Response:
@@ -127,17 +113,27 @@ def start(request: flask.Request, route: Route, parse: "Callable[[Query, bytes],
             raise Unavailable("Tasks are switched off here (SYNCCTL_SYNCS_ENABLED).")
         from common.tasks.start import start as start_task
 
-        started = start_task(task, request.settings)
-        return {"ok": True, "status": "ok", "taskId": started.task_id, "startedAt": started.started_at}
+        return start_task(task, request.settings).answer()
 
     return answer(request, route, use_case)
 
 
-def _run(request: flask.Request, body: Body, route: Route, use_case: Callable[[Request], Payload]) -> Payload:
+def _nothing(_: Request) -> Payload:
+    raise NotFound("There is nothing at this path.")
+
+
+def _without_body(request: flask.Request, body: Body, response: Response) -> Response:
+    """Return the answer; functions-framework would read the rest of the body into memory, whatever its size."""
+    request.stream = io.BytesIO()
+    response.call_on_close(body.discard)
+    return response
+
+
+def _run(request: flask.Request, body: Body, route: Route, use_case: UseCase) -> Payload | Text:
     """Check in the order of the original: health, token, path, method, and only then the content."""
-    if route is _HEALTH:
+    if route in _OPEN.values():
         _check_method(request, route)
-        return {"status": "pass"}
+        return {"status": "pass"} if route is _HEALTH else _document()
     from common import logs, settings
 
     current = settings.current()
@@ -151,8 +147,20 @@ def _run(request: flask.Request, body: Body, route: Route, use_case: Callable[[R
         raise NotFound(f"There is nothing at this path; this function answers at /{route.name} and /health.")
     _check_method(request, route)
     _check_query(request.query_string)
-    content = _read(body, headers, route, current) if route.methods[0] == "POST" else b""
-    return use_case(Request(request.args, content, subpath, current, headers))
+    content = _read(body, headers, route, current) if route.takes_body(request.method) else b""
+    names = routes.split(_raw_path(request), route.name) if route.subpaths else ()
+    return use_case(Request(request.args, content, subpath, current, headers, request.method, names))
+
+
+def _document() -> Any:
+    """Return docs/reference/openapi.json, which `python -m tools.openapi` also writes beside this module."""
+    return msgspec.Raw((Path(__file__).parent / "openapi.json").read_bytes())
+
+
+def _raw_path(request: flask.Request) -> str:
+    """Return the path as sent: gunicorn and cheroot keep it, each under a name of its own."""
+    given = str(request.environ.get("REQUEST_URI") or request.environ.get("RAW_URI") or request.path)
+    return given.partition("?")[0] if given.startswith("/") else urlsplit(given).path
 
 
 def _authenticate(headers: Mapping[str, str], route: Route, settings: "Settings") -> None:
@@ -168,7 +176,10 @@ def _authenticate(headers: Mapping[str, str], route: Route, settings: "Settings"
 
 def _read(body: Body, headers: Mapping[str, str], route: Route, settings: "Settings") -> bytes:
     if not route.anonymous_events:
-        return body.read(settings.max_body_bytes, "Select fewer streams, or raise SYNCCTL_MAX_BODY_BYTES.")
+        return body.read(
+            settings.max_body_bytes,
+            "Select fewer streams or send fewer documents at once, or raise SYNCCTL_MAX_BODY_BYTES.",
+        )
     from common.sweep import events
 
     if not events.has_body(headers):
@@ -198,11 +209,11 @@ def _sync_error(error: SyncError, route: Route) -> Response:
     if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         cause = type(error.__cause__).__name__  # its text may hold secrets
         _log.error("A request failed: %s", error.message, extra={"action": route.name, "cause": cause})
-    response = _json({"ok": False, "error": error.message}, error.status)
+    response = _json({"ok": False, "error": error.message, **error.details}, error.status)
     if error.retry_after_seconds is not None:
         response.headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, MethodNotAllowed):
-        response.headers["Allow"] = ", ".join(route.allowed)
+        response.headers["Allow"] = ", ".join(error.allowed or route.allowed)
     if error.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
@@ -213,6 +224,40 @@ def _http_error(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
     internal = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return _json({"ok": False, "error": _INTERNAL} if internal else refusal(status.phrase), status)
+
+
+def _response(found: Payload | Text) -> Response:
+    if isinstance(found, Text):
+        return Response(_encoded(found.parts), HTTPStatus.OK, _HEADERS, content_type=found.content_type)
+    response = _json(found)
+    if isinstance(found, Tagged):
+        response.headers["ETag"] = f'W/"{found.tag}"'
+        if not found:
+            response.data, response.status_code = b"", HTTPStatus.NOT_MODIFIED
+    return response
+
+
+def _compress(request: flask.Request, response: Response) -> None:
+    """Compress a long answer for who takes that, as browsers do: lists repeat their names.
+
+    Strangers cannot measure it: without the token they get no such answer.
+    """
+    if response.is_streamed or len(response.data) < _COMPRESS_FROM or "Content-Encoding" in response.headers:
+        return
+    response.headers["Vary"] = "Accept-Encoding"
+    if request.accept_encodings.quality("gzip"):
+        response.data = zlib.compress(response.data, level=1, wbits=31)
+        response.headers["Content-Encoding"] = "gzip"
+
+
+def _encoded(parts: Iterator[str]) -> Iterator[bytes]:
+    """Encode what is sent by and by. An error breaks the connection off: nobody takes what has come for the whole."""
+    try:
+        for part in parts:
+            yield part.encode("utf-8", "replace")
+    except SyncError as error:
+        _log.error("An answer broke off: %s", error.message)
+        raise
 
 
 def _json(payload: Payload, status: HTTPStatus = HTTPStatus.OK) -> Response:

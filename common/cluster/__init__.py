@@ -1,7 +1,8 @@
-"""The seam to whatever runs pods: seven verbs, which take manifests as wire-shaped dicts and return Pods.
+"""The seam to whatever runs pods and keeps declared syncs: twelve verbs.
 
-`common.cluster.kubernetes` implements them over the Kubernetes API, `embedded.pods` over local processes. Code above
-the seam cannot tell which it has.
+Seven are about pods: they take manifests as wire-shaped dicts and return Pods. Five are about documents of declared
+syncs, wire-shaped dicts both ways. `common.cluster.kubernetes` implements them over the Kubernetes API, `embedded.pods`
+over local processes and files. Code above the seam cannot tell which it has.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 Manifest = Mapping[str, Any]
 """A Kubernetes object as the API takes it (camelCase keys)."""
+Document = dict[str, Any]
+"""A declared sync as the API shows it: metadata (name, resourceVersion, generation, creationTimestamp), spec, status.
+
+One that cannot be used at its home (a file with a mistake) has no spec; its status has the state INVALID and a message
+with the place of the mistake, and is not to be written.
+"""
 
 
 class Cluster(Protocol):
@@ -32,7 +39,7 @@ class Cluster(Protocol):
         ...
 
     def read_secret(self, name: str) -> dict[str, bytes] | None:
-        """Return the values of a Secret, if it exists. Only retries need it."""
+        """Return the values of a Secret, if it exists. Only retries and the webhooks of declared syncs need it."""
         ...
 
     def get_pod(self, name: str) -> Pod | None:
@@ -49,6 +56,29 @@ class Cluster(Protocol):
 
     def read_log(self, name: str, container: str, tail_lines: int) -> bytes:
         """Return the last lines that a container printed, in whatever encoding; b"" if there are none."""
+        ...
+
+    def list_syncs(self) -> list[Document]:
+        """Return all declared syncs by name. Raise rather than return a part, SyncsNotInstalled where none can be."""
+        ...
+
+    def get_sync(self, name: str) -> Document | None:
+        """Return a declared sync as it is now, if it exists."""
+        ...
+
+    def put_sync(self, document: Manifest, resource_version: str) -> Document:
+        """Create or replace a declared sync, all but its status, and return it as it is then.
+
+        With a resource version, raise Conflict unless the sync exists and is of that version; "" is unconditional.
+        """
+        ...
+
+    def delete_sync(self, name: str, resource_version: str = "") -> bool:
+        """Delete a declared sync; return whether there was one. Raise Conflict if it is of another version."""
+        ...
+
+    def set_sync_status(self, name: str, status: Manifest) -> None:
+        """Replace the status of a declared sync, and nothing else of it. Nothing happens if the sync is gone."""
         ...
 
 

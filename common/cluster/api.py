@@ -5,13 +5,13 @@ Only its ApiClient is used: importing its models would make a cold start four ti
 
 import importlib.util
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from common.cluster import errors
-from common.cluster.credentials import Clients
-from common.settings import Settings
+from common.cluster.credentials import Access, Clients
+from common.errors import SyncError
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient, Configuration  # noqa: TID251 - the one place
@@ -21,13 +21,15 @@ _CONNECTIONS = 32
 """As many as there may be threads: urllib3 closes any further connection with a warning."""
 _BUSY = (429, 500, 502, 503, 504)
 _REPEATABLE = ("GET", "DELETE")
+Refusals = Callable[[int, bytes, str], SyncError]
+"""Makes an error of a status, a body, and what was being done."""
 
 
 class Api:
     """Sends requests with our credentials and time limits; usable from several threads."""
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    def __init__(self, clients: Clients, refusals: Refusals) -> None:
+        self._clients, self._refusals = clients, refusals
 
     def open(self) -> None:
         """Read the credentials, if that has not been done. Raise SettingsError or ClusterUnavailable without any."""
@@ -42,6 +44,7 @@ class Api:
         *,
         doing: str,
         none_on: Collection[int] = (),
+        content_type: str = "application/json",
     ) -> bytes | None:
         """Return the answer's body; None for a status in `none_on` from the API server itself. Else raise SyncError.
 
@@ -50,31 +53,36 @@ class Api:
         """
         with errors.translated(doing):
             client = self._clients.current()
-            status, data = _send(client, method, path, query, body)
+            status, data = _send(client, method, path, query, body, content_type)
             if status == HTTPStatus.UNAUTHORIZED:  # nothing was done
-                status, data = _send(self._clients.after_refusal(client), method, path, query, body)
+                status, data = _send(self._clients.after_refusal(client), method, path, query, body, content_type)
         if 200 <= status <= 299:
             return data
         if status in none_on and errors.is_its_own(data):
             return None
-        raise errors.of_answer(status, data, doing)
+        raise self._refusals(status, data, doing)
 
 
-def connect(settings: Settings) -> Api:
+def connect(settings: Access, refusals: Refusals = errors.of_answer) -> Api:
     """Return an Api that reads the settings' credentials when it is opened, or first called."""
     for package in ("kubernetes", "kubernetes.utils", "kubernetes.config"):
         _enter_without_init(package)
-    return Api(Clients(settings, _open))
+    return Api(Clients(settings, _open), refusals)
 
 
 def _send(
-    client: "ApiClient", method: str, path: str, query: Mapping[str, str | int] | None, body: Mapping[str, Any] | None
+    client: "ApiClient",
+    method: str,
+    path: str,
+    query: Mapping[str, str | int] | None,
+    body: Mapping[str, Any] | None,
+    content_type: str,
 ) -> tuple[int, bytes]:
     request = client.param_serialize(
         method,
         path,
         query_params=list((query or {}).items()),
-        header_params={"Accept": "application/json, */*", "Content-Type": "application/json"},
+        header_params={"Accept": "application/json, */*", "Content-Type": content_type},
         body=dict(body) if body else None,
         auth_settings=["BearerToken"],
     )

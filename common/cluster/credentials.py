@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit
 
 from common import proxies
@@ -14,7 +14,6 @@ from common.cluster.data_plane import is_text
 from common.cluster.errors import SETTING
 from common.errors import SettingsError
 from common.proxies import Proxy
-from common.settings import Settings
 
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient, Configuration  # noqa: TID251 - the one place
@@ -24,6 +23,18 @@ Version = tuple[tuple[int, int, int] | None, ...]
 """What changes when a kubeconfig's file does."""
 
 
+class Access(Protocol):
+    """Where the credentials are, as Settings name it: `local` is a pod's service account, else a kubeconfig."""
+
+    @property
+    def kubernetes_client_config(self) -> str:
+        """Paths of a kubeconfig, or its text."""
+
+    @property
+    def kubernetes_context(self) -> str:
+        """The kubeconfig's context; "" is its current one."""
+
+
 class Clients:
     """One ApiClient at a time, replaced when its credentials are; usable from several threads.
 
@@ -31,7 +42,7 @@ class Clients:
     program, so no lock is held meanwhile.
     """
 
-    def __init__(self, settings: Settings, opener: Opener) -> None:
+    def __init__(self, settings: Access, opener: Opener) -> None:
         self._settings, self._opener = settings, opener
         self._lock = threading.Lock()
         self._client: ApiClient | None = None
@@ -71,7 +82,18 @@ class Clients:
         return client
 
 
-def _version(settings: Settings) -> Version:
+def namespace(settings: Access) -> str:
+    """Return the namespace that a kubeconfig's context names; "" if it names none, and for the service account."""
+    given = settings.kubernetes_client_config
+    if given == "local":
+        return ""
+    with _reading(given):
+        from common.cluster import kubeconfig
+
+        return kubeconfig.namespace(given, settings.kubernetes_context or None)
+
+
+def _version(settings: Access) -> Version:
     """Return a kubeconfig's version; nothing for the service account and for text."""
     given = settings.kubernetes_client_config
     return () if given == "local" or is_text(given) else tuple(map(_identity, given.split(os.pathsep)))
@@ -85,7 +107,7 @@ def _identity(path: str) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def _load(settings: Settings) -> "Configuration":
+def _load(settings: Access) -> "Configuration":
     """Read the credentials: `local` is the pod's service account, a text is a kubeconfig, else its path."""
     from kubernetes.client import Configuration  # noqa: TID251 - the one place
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from common.cluster import quotas
 from common.errors import ClusterUnavailable, Conflict, QuotaExceeded, Refused, SyncError, TimedOut, TooLarge
 
+_NO_RESOURCE = "the server could not find the requested resource"
 SETTING = "SYNCCTL_KUBERNETES_CLIENT_CONFIG"
 
 
@@ -19,6 +20,10 @@ class OutcomeUnknown(ClusterUnavailable):
 
 class Contended(ClusterUnavailable):
     """The server asks to repeat the request: another one changed the same object, such as a quota's count."""
+
+
+class KindUnknown(ClusterUnavailable):
+    """The API server has no such path: a CRD is not installed."""
 
 
 class _Refusal(Struct):
@@ -31,6 +36,8 @@ class _Refusal(Struct):
 
 def of_answer(status: int, body: bytes, doing: str) -> SyncError:
     """Return the error for an unsuccessful answer."""
+    if status == HTTPStatus.NOT_FOUND and _lacks_path(body):
+        return KindUnknown(f"Kubernetes does not know what was asked for while {doing}.")
     found = _decoded(body)
     phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else "no reason given"
     text = first_line(found.message or phrase)
@@ -58,8 +65,13 @@ def of_answer(status: int, body: bytes, doing: str) -> SyncError:
 
 
 def is_its_own(body: bytes) -> bool:
-    """Return whether the API server itself sent this body, and not a proxy in between."""
-    return _decoded(body).kind == "Status"
+    """Return whether the API server itself sent this body about an object, and not a proxy in between."""
+    return _decoded(body).kind == "Status" and not _lacks_path(body)
+
+
+def _lacks_path(body: bytes) -> bool:
+    """Return whether a 404 is about the path: Go's own words where the group is unknown, a Status for its version."""
+    return body.startswith(b"404 page not found") or _decoded(body).message.startswith(_NO_RESOURCE)
 
 
 def _forbidden(text: str, doing: str) -> SyncError:

@@ -37,6 +37,19 @@ _CERTIFICATE = ("clientCertificateData", "clientKeyData")
 
 def load(configuration: "Configuration", given: str, context: str | None) -> None:
     """Read a kubeconfig, by path or as text. Raise SettingsError, or ClusterUnavailable for a plugin."""
+    loader = _loader(given, context)
+    loader.load_and_set(configuration)  # type: ignore[no-untyped-call] # the client ships no types
+    if not vars(loader).get("host"):
+        raise ConfigException("the context's cluster has no `server`")
+
+
+def namespace(given: str, context: str | None) -> str:
+    """Return the context's namespace; "" if it names none."""
+    found: Any = _loader(given, context).current_context
+    return str((found.get("context") or {}).get("namespace") or "")
+
+
+def _loader(given: str, context: str | None) -> "_Loader":
     try:
         document = yaml.safe_load(given) if is_text(given) else KubeConfigMerger(given).config  # type: ignore[no-untyped-call] # the client ships no types
     except yaml.YAMLError as error:
@@ -46,10 +59,7 @@ def load(configuration: "Configuration", given: str, context: str | None) -> Non
         raise SettingsError(f"{SETTING} names no file that exists and holds a kubeconfig.")
     if not isinstance(document, dict | ConfigNode):
         raise SettingsError(f"{SETTING} is not a kubeconfig.")
-    loader = _Loader(document, active_context=context, config_base_path=None)  # type: ignore[no-untyped-call] # the client ships no types
-    loader.load_and_set(configuration)  # type: ignore[no-untyped-call] # the client ships no types
-    if not vars(loader).get("host"):
-        raise ConfigException("the context's cluster has no `server`")
+    return _Loader(document, active_context=context, config_base_path=None)  # type: ignore[no-untyped-call] # the client ships no types
 
 
 class _Loader(KubeConfigLoader):

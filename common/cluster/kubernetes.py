@@ -1,4 +1,4 @@
-"""The seven verbs of `common.cluster.Cluster` over the Kubernetes API."""
+"""The verbs of `common.cluster.Cluster` over the Kubernetes API."""
 
 import random
 import threading
@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from common.cluster import Manifest, objects
+from common.cluster import Document, Manifest, objects
 from common.cluster import api as cluster_api
 from common.cluster.api import Api
 from common.cluster.errors import Contended, OutcomeUnknown
 from common.cluster.objects import LABELS, Page, Pod
+from common.cluster.syncs import SyncObjects
 from common.errors import ClusterUnavailable, Conflict, SyncError, TimedOut
 from common.settings import Settings
 
@@ -46,6 +47,7 @@ class KubernetesCluster:
 
     def __init__(self, api: Api, namespace: str, *, page: int = PAGE) -> None:
         self._api, self._namespace, self._page = api, namespace, page
+        self._syncs = SyncObjects(api, namespace)
 
     def open(self) -> None:
         """Read the credentials, if that has not been done. Raise SettingsError or ClusterUnavailable without any."""
@@ -114,6 +116,26 @@ class KubernetesCluster:
             "GET", self._path("pods", name, "log"), query, doing=f"reading the log of {name}", none_on={400, 404}
         )
         return data or b""
+
+    def list_syncs(self) -> list[Document]:
+        """See Cluster."""
+        return self._syncs.list_syncs()
+
+    def get_sync(self, name: str) -> Document | None:
+        """See Cluster."""
+        return self._syncs.get_sync(name)
+
+    def put_sync(self, document: Manifest, resource_version: str) -> Document:
+        """See Cluster."""
+        return self._syncs.put_sync(document, resource_version)
+
+    def delete_sync(self, name: str, resource_version: str = "") -> bool:
+        """See Cluster."""
+        return self._syncs.delete_sync(name, resource_version)
+
+    def set_sync_status(self, name: str, status: Manifest) -> None:
+        """See Cluster."""
+        self._syncs.set_sync_status(name, status)
 
     def _create(self, kind: str, made: Manifest) -> bytes:
         """Send a POST; repeat it only if the server answers that it did nothing, as quotas under contention do."""

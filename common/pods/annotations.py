@@ -6,12 +6,14 @@ import re
 from common import VERSION
 from common.cluster.objects import LABELS, Pod
 from common.pods import explain, scripts
+from common.pods.options import NO_OPTIONS, Options
 from common.protocol.commands import Command
 from common.store.tasks import Task
 
 _STAYS = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.sh/do-not-disrupt": "true"}
 """A node that is only half used is not given up while a task runs there: its pod would have to begin again."""
 _LABEL_CHARACTERS = 63
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
@@ -35,8 +37,10 @@ def label_value(text: str) -> str:
     return f"{words}-{digest}" if words else digest
 
 
-def build(task: Task, prefix: str) -> dict[str, str]:
+def build(task: Task, prefix: str, options: Options = NO_OPTIONS) -> dict[str, str]:
     """Return the annotations of a task's pod; empty ones are left out."""
+    limits = {"Retries": options.retries, "TimeoutHours": options.timeout_hours}
+    limits |= {"StallTimeoutSeconds": options.stall_timeout_seconds}
     values = {
         "TaskID": task.task_id,
         "TaskType": str(task.command),
@@ -48,6 +52,7 @@ def build(task: Task, prefix: str) -> dict[str, str]:
         "StartedBy": task.started_by,
         "StartedAt": scripts.rfc3339(task.started_at),
         "Attempt": str(task.attempt) if task.attempt > 1 else "",
+        **{key: "" if value is None else str(value) for key, value in limits.items()},
     }
     return {key: value for key, value in values.items() if value} | _STAYS
 
@@ -71,3 +76,24 @@ def parse(pod: Pod) -> Task | None:
         )
     except (KeyError, ValueError):
         return None
+
+
+def retries(pod: Pod) -> int | None:
+    """Return how often a pod's task may be started again, if its sync says so."""
+    return None if (found := _number(pod, "Retries")) is None else int(found)
+
+
+def timeout_seconds(pod: Pod) -> float | None:
+    """Return how long a pod's task may run, if its sync says so."""
+    return None if (found := _number(pod, "TimeoutHours")) is None else found * 3600
+
+
+def stall_seconds(pod: Pod) -> float | None:
+    """Return how long a pod's connector may be silent, if its sync says so; 0: without limit."""
+    return _number(pod, "StallTimeoutSeconds")
+
+
+def _number(pod: Pod, key: str) -> float | None:
+    """What somebody has changed into no number counts as absent."""
+    text = pod.metadata.annotations.get(key, "")
+    return float(text) if _NUMBER.fullmatch(text) else None

@@ -4,6 +4,7 @@ from typing import Any
 
 from common.images import Image
 from common.pods import scripts
+from common.pods.options import Options
 from common.protocol.commands import Command
 from common.settings import Settings
 from common.store.tasks import Task
@@ -18,12 +19,17 @@ PATHS = {
     "SOURCE_ALIVE_FILE": "/pipes/alive",
     "CONFIG_FOLDER": "/configmap",
     "RESUME_FOLDER": "/resume",
+    "REFERENCES_FOLDER": "/references",
+    "RESOLVED_FILE": "/resolved/values.json",
 }
 """Variables of the sidecar that hold a path below a mount; a caller's text in the others may look like one."""
 _DISK = "ephemeral-storage"
 """The writable layer and the log of a container; all volumes of the pod count towards the sum of its limits."""
+_SOMETIMES = {"RESUME_FOLDER", "REFERENCES_FOLDER", "RESOLVED_FILE"}
 CREDENTIALS = ("DATABASE_URL", "BULKER_AUTH_TOKEN")
 """Variables of the sidecar that come from the task's Secret."""
+ENCRYPTION_KEY = "ENCRYPTION_KEY"
+"""One more, where a key is set."""
 
 
 def _mounts(files: list[str], *, payload: bool = False, resumes: bool = False) -> list[dict[str, Any]]:
@@ -85,9 +91,16 @@ def source(task: Task, settings: Settings, files: list[str]) -> dict[str, Any]:
     }
 
 
-def sidecar(task: Task, settings: Settings, prefix: str, files: list[str], secret: str) -> dict[str, Any]:
+def _secrets(settings: Settings) -> tuple[str, ...]:
+    return (*CREDENTIALS, ENCRYPTION_KEY) if settings.encryption_keys else CREDENTIALS
+
+
+def sidecar(
+    task: Task, settings: Settings, options: Options, prefix: str, files: list[str], secret: str
+) -> dict[str, Any]:
+    stall = options.stall_timeout_seconds
     plain = {
-        **{name: path for name, path in PATHS.items() if name != "RESUME_FOLDER"},
+        **{name: path for name, path in PATHS.items() if name not in _SOMETIMES},
         "DATABASE_SCHEMA": settings.database_schema,
         "BULKER_URL": settings.bulker_url,
         "BULKER_ANY_NUMBER": "true" if settings.bulker_any_number else "",
@@ -101,7 +114,7 @@ def sidecar(task: Task, settings: Settings, prefix: str, files: list[str], secre
         "TASK_ID": task.task_id,
         "STORAGE_KEY": task.storage_key,
         "BULKER_LOGS_CONNECTION_ID": settings.bulker_logs_connection_id,
-        "STALL_TIMEOUT_SECONDS": str(settings.stall_timeout_seconds),
+        "STALL_TIMEOUT_SECONDS": str(settings.stall_timeout_seconds if stall is None else stall),
         "GRACE_SECONDS": str(settings.container_grace_shutdown_seconds),
         "TASK_LOG_BYTES": str(_log_bytes(task, settings)),
         "ATTEMPT": str(task.attempt) if task.attempt > 1 else "",
@@ -112,7 +125,7 @@ def sidecar(task: Task, settings: Settings, prefix: str, files: list[str], secre
         "image": settings.sidecar_image,
         "env": [
             *({"name": key, "value": scripts.literal(value)} for key, value in plain.items() if value),
-            *({"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}} for key in CREDENTIALS),
+            *({"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}} for key in _secrets(settings)),
         ],
         # The Secret itself: what is in /config, the connector may have changed.
         "volumeMounts": _mounts(files, payload=True, resumes=task.attempt > 1),

@@ -7,12 +7,13 @@ merely failed.
 
 from msgspec import Struct
 
-from common.cluster.objects import Pod, Terminated, Waiting
+from common.cluster.objects import ContainerState, Pod, Terminated, Waiting
 from common.failures import Failure, FailureKind
 from common.pods import ends, explain
 from common.pods.containers import INIT, SIDECAR, SOURCE
 from common.pods.ends import Verdict, verdict
 from common.pods.explain import unix_seconds
+from common.store.waiting import Waits, WaitsFor
 
 GRACE_SECONDS = 60.0
 """How long a trouble that may pass (a pull, a Secret that is just being made) is left alone."""
@@ -22,6 +23,8 @@ UNHEARD_SECONDS = 30.0
 """How long after its source's end a sidecar may report that nothing has come: it waits 10 s for an exit code."""
 STUCK_SECONDS = 120.0
 """How long after its time a pod that is being deleted may still be there, before its node counts as lost."""
+UNREPORTED_SECONDS = 30.0
+"""How long a sidecar may run without a report, of which it sends one every 3 s, before its row says so."""
 _HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
 _IMAGE = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"}
@@ -96,15 +99,40 @@ def disruption_of(pod: Pod) -> Failure | None:
     return _disruption(pod) if pod.is_ending else None
 
 
-def describe_waiting(pod: Pod) -> str:
-    """Return what a pod that has not started waits for; "" if nothing is known.
+def waits_of(pod: Pod) -> Waits | None:
+    """Return what a pod that has not started waits for; None if nothing is known.
 
-    A container's trouble begins with its name and a colon, the lack of a node with NO_NODE.
+    The text on a container's trouble begins with its name and a colon, that on the lack of a node with NO_NODE.
     """
-    for name, state in ends.ours(pod).items():
+    if found := _trouble_of(pod):
+        return found
+    ours = ends.ours(pod)
+    waiting = [name for name, state in ours.items() if state.waiting]
+    # Its state is the same until the container runs: of all that the kubelet does meanwhile, the pull takes time.
+    return Waits(WaitsFor.IMAGE, explain.being_pulled(waiting)) if waiting and INIT in ends.ended(ours) else None
+
+
+def _trouble_of(pod: Pod) -> Waits | None:
+    ours = ends.ours(pod)
+    for name, state in ours.items():
         if state.waiting and (state.waiting.reason not in explain.BEING_MADE or state.waiting.message):
-            return f"{name}: {explain.both(state.waiting)}"
-    return explain.unschedulable(pod) or ends.injected(pod)
+            return Waits(_waits_for(name, state.waiting), f"{name}: {explain.both(state.waiting)}")
+    if text := explain.unschedulable(pod):
+        return Waits(WaitsFor.NODE, text)
+    text = ends.injected(pod)
+    return Waits(WaitsFor.CONTAINER, text) if text else None
+
+
+def _waits_for(name: str, waiting: Waiting) -> WaitsFor:
+    made = waiting.reason in explain.BEING_MADE and name != INIT  # init itself waits for its Secret
+    return WaitsFor.IMAGE if made or waiting.reason in _HOPELESS | _IMAGE else WaitsFor.CONTAINER
+
+
+def is_unreported(pod: Pod, now: float, silence: float | None) -> bool:
+    """Return whether the sidecar has been running for some time without a report; `silence` as in Clock."""
+    running = dict(pod.states()).get(SIDECAR, ContainerState()).running
+    since = now - unix_seconds(running.started_at, now) if running else 0.0
+    return min(since, since if silence is None else silence) > UNREPORTED_SECONDS
 
 
 def _disruption(pod: Pod) -> Failure | None:
@@ -198,7 +226,8 @@ def _pending(pod: Pod, clock: Clock, age: float, limits: Limits) -> Verdict | No
         return None
     if not pod.status.start_time and not ours:
         return _late(FailureKind.NODE_LOST, explain.not_begun(pod, limits.init_seconds))
-    waits = describe_waiting(pod)
+    trouble = _trouble_of(pod)
+    waits = trouble.text if trouble else ""
     kind = FailureKind.INJECTED if waits and waits == ends.injected(pod) else FailureKind.NOT_STARTED
     return _late(kind, explain.not_started(pod, limits.init_seconds, waits))
 
@@ -215,7 +244,8 @@ def _waiting(pod: Pod, name: str, waiting: Waiting, *, patient: bool) -> Verdict
         kind = FailureKind.IMAGE_NAME if waiting.reason in _HOPELESS else explain.image_kind(waiting)
         return verdict(kind, explain.image_trouble(pod, name, waiting))
     if waiting.reason == "CreateContainerConfigError":
-        return verdict(FailureKind.NOT_CONFIGURED, explain.not_configured(name, waiting))
+        kind = FailureKind.SECRET_MISSING if explain.other_secret(pod, waiting) else FailureKind.NOT_CONFIGURED
+        return verdict(kind, explain.not_configured(name, waiting))
     if waiting.reason in _CREATE:
         return verdict(FailureKind.NOT_CREATED, explain.not_created(name, waiting))
     return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from msgspec import Struct, structs
 
 from common.cluster.objects import ContainerState, Pod, Terminated
-from common.failures import UNWRITTEN, Failure, FailureKind
+from common.failures import SECRET_MISSING_EXIT, UNWRITTEN, Failure, FailureKind
 from common.pods import explain
 from common.pods.containers import INIT, SIDECAR, SOURCE
 from common.pods.explain import unix_seconds
@@ -118,6 +118,8 @@ def why(pod: Pod, name: str, end: Terminated) -> Verdict:
         return verdict(kind, explain.never_ran(name, end))
     if code == KILLED:
         return verdict(_KILLED_KIND[name], explain.killed(pod, name, end), wants_log=name)
+    if name == INIT and code == SECRET_MISSING_EXIT:
+        return verdict(FailureKind.SECRET_MISSING, explain.secret_missing(end))
     if name == SIDECAR and code in UNWRITTEN:
         unwritten, why = UNWRITTEN[code]
         return verdict(unwritten, f"sidecar could not write how the task ended: {why}.", wants_log=name)

@@ -1,12 +1,17 @@
 """Sentences about pods for users: what happened and where. What to do about it is in common.failures. Pure."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 
 from common.cluster.objects import Condition, ContainerStatus, Pod, Terminated, Waiting
 from common.failures import FailureKind
 
 NO_NODE = "no node takes it"
+UNREPORTED = (
+    "sidecar: it does not report. If it cannot reach Postgres (on a cluster: SYNCCTL_SIDECAR_DATABASE_URL), it waits "
+    "for some minutes, and then gives up"
+)
 BEING_MADE = frozenset({"", "PodInitializing", "ContainerCreating"})
 """Reasons of a container that waits without any trouble."""
 # By what the text of a registry or runtime says; the first match counts.
@@ -148,6 +153,18 @@ def not_configured(name: str, waiting: Waiting) -> str:
     return f"{name} could not be configured: {(waiting.message or 'no message').rstrip('.')}."
 
 
+def secret_missing(end: Terminated) -> str:
+    """Repeat the last words of init, which name Secret and key."""
+    said = end.message.strip().splitlines()
+    return f"{(said[-1] if said else 'A Secret that the sync refers to is missing').rstrip('.')}."
+
+
+def other_secret(pod: Pod, waiting: Waiting) -> bool:
+    """Return whether what a container waits for is a Secret that is not the task's own."""
+    found = re.search(r'secret "([^"]+)" not found|in Secret (?:[^\s/]+/)?(\S+)', waiting.message)
+    return found is not None and not (found[1] or found[2]).startswith(pod.name)
+
+
 def not_created(name: str, waiting: Waiting) -> str:
     return f"{name} could not be created: {both(waiting).rstrip('.')}."
 
@@ -180,6 +197,12 @@ def unschedulable(pod: Pod) -> str:
     """Explain why no node takes a pod; "" if one did, or if the scheduler gave no reason."""
     found = pod.condition("PodScheduled", "False")
     return f"{NO_NODE} ({found.message or found.reason})" if found else ""
+
+
+def being_pulled(names: Sequence[str]) -> str:
+    """Explain that containers wait without any trouble; no container's name comes first, as of one in trouble."""
+    which = f"image of {names[0]} is" if len(names) == 1 else f"images of {' and '.join(names)} are"
+    return f"the {which} being pulled"
 
 
 def has_node(pod: Pod) -> bool:

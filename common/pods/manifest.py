@@ -4,25 +4,41 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from msgspec import Struct, structs
+import msgspec
+from msgspec import Struct
 
-from common.errors import TooLarge
-from common.pods import annotations, containers
-from common.pods.containers import CREDENTIALS, SIDECAR_USER
+from common.errors import Refused, TooLarge
+from common.pods import annotations, containers, options, references, templates
+from common.pods.containers import CREDENTIALS, ENCRYPTION_KEY, SIDECAR_USER
+from common.pods.options import Options
 from common.protocol import sizes
 from common.settings import Settings
+from common.store.encryption import Keys
 from common.store.tasks import Task
 
 
 class Payload(Struct, frozen=True):
-    """What the connector is given, as compact JSON bytes; None where there is none."""
+    """What the connector is given, as compact JSON bytes; None where there is none. And how its pod is made."""
 
     config: bytes | None = None
     catalog: bytes | None = None
     state: bytes | None = None
+    options: Options = Options()
+    resolve: bool = False
+    """Whether the configuration refers to Secrets, which the pod puts in their places."""
+
+
+class _PodOptions(Struct, frozen=True, omit_defaults=True):
+    """How the pod is made, in its Secret: the next attempt's is made in the same way."""
+
+    options: Options = Options()
+    resolve: bool = False
+
+
+_OPTIONS = "options"
 
 
 def pod_name(task: Task) -> str:
@@ -52,6 +68,10 @@ def secret(task: Task, payload: Payload, settings: Settings, owner_uid: str) -> 
     name = pod_name(task)
     credentials = (settings.require_sidecar_database_url(), settings.bulker_auth_token.get_secret_value())
     values = _files(payload, "") | dict(zip(CREDENTIALS, map(str.encode, credentials), strict=True))
+    if key := Keys(settings.encryption_keys).first:  # a sidecar only encrypts
+        values[ENCRYPTION_KEY] = key.encode()
+    if more := _pod_options(payload):
+        values[_OPTIONS] = more
     return _secret(task, secret_name(name), settings, values, _reference(name, owner_uid))
 
 
@@ -71,7 +91,11 @@ def payload_of_secret(values: Mapping[str, bytes]) -> Payload:
     def part(name: str) -> bytes | None:
         return sizes.unpack(name, values[name + sizes.PACKED]) if name + sizes.PACKED in values else values.get(name)
 
-    return Payload(part("config"), part("catalog"), part("state"))
+    try:
+        found = msgspec.json.decode(values.get(_OPTIONS, b"{}"), type=_PodOptions)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refused("The options in the task's Secret cannot be read; start the task again.") from error
+    return Payload(part("config"), part("catalog"), part("state"), found.options, found.resolve)
 
 
 def _reference(name: str, uid: str) -> dict[str, str]:
@@ -100,7 +124,8 @@ def check_size(payload: Payload) -> None:
     """Raise TooLarge, naming the largest part, if a Secret cannot hold the payload even packed, or a pod unpacked."""
     raw = {name: len(part) for name, part in _raw(payload).items()}
     total = sum(raw.values())
-    if total > sizes.UNPACKED_BYTES or sum(map(len, _files(payload, "").values())) > sizes.ROOM_BYTES:
+    packed = sum(map(len, _files(payload, "").values())) + len(_pod_options(payload))
+    if total > sizes.UNPACKED_BYTES or packed > sizes.ROOM_BYTES:
         largest = max(raw, key=lambda name: raw[name])
         raise TooLarge(
             f"config, catalog and state come to {total:,} bytes ({largest} alone to {raw[largest]:,}) and do not fit "
@@ -109,9 +134,23 @@ def check_size(payload: Payload) -> None:
 
 
 def pod(task: Task, payload: Payload, settings: Settings, *, prefix: str = "") -> dict[str, Any]:
-    """Return the task's pod, legal for Pod Security "restricted" (unless `source_run_as_root`)."""
+    """Return the task's pod, legal for Pod Security "restricted" (unless `source_run_as_root`).
+
+    Raise Refused if it would refer to a Secret that the settings do not allow.
+    """
+    resolves = payload.config if payload.resolve else None
+    references.check(resolves, payload.options.env, settings.secrets)
+    made = _pod(task, payload, settings, prefix)
+    templates.apply(made, settings.pod_templates, task.package)
+    options.apply(made["spec"], made["spec"]["containers"][0], payload.options)
+    references.add(made, resolves)
+    return made
+
+
+def _pod(task: Task, payload: Payload, settings: Settings, prefix: str) -> dict[str, Any]:
     name = pod_name(task)
     files = list(_raw(payload))
+    hours = payload.options.timeout_hours or settings.task_timeout_hours
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -119,7 +158,7 @@ def pod(task: Task, payload: Payload, settings: Settings, *, prefix: str = "") -
             "name": name,
             "namespace": settings.kubernetes_namespace,
             "labels": annotations.labels(task),
-            "annotations": annotations.build(task, prefix),
+            "annotations": annotations.build(task, prefix, payload.options),
         },
         "spec": {
             "restartPolicy": "Never",
@@ -129,7 +168,7 @@ def pod(task: Task, payload: Payload, settings: Settings, *, prefix: str = "") -
             **({"nodeSelector": dict(settings.kubernetes_node_selector)} if settings.kubernetes_node_selector else {}),
             "terminationGracePeriodSeconds": settings.container_grace_shutdown_seconds,
             # A backstop for a sweeper that is gone: the sweeper's own time-out comes first.
-            "activeDeadlineSeconds": int(settings.task_timeout_hours * 3600) + 3600,
+            "activeDeadlineSeconds": int(hours * 3600) + 3600,
             "securityContext": {
                 "fsGroup": SIDECAR_USER,
                 "seccompProfile": {"type": "RuntimeDefault"},
@@ -138,7 +177,7 @@ def pod(task: Task, payload: Payload, settings: Settings, *, prefix: str = "") -
             "initContainers": [containers.init(settings, files, resumes=task.attempt > 1)],
             "containers": [
                 containers.source(task, settings, files),
-                containers.sidecar(task, settings, prefix, files, secret_name(name)),
+                containers.sidecar(task, settings, payload.options, prefix, files, secret_name(name)),
             ],
             "volumes": _volumes(name, payload, files, resumes=task.attempt > 1),
         },
@@ -146,7 +185,13 @@ def pod(task: Task, payload: Payload, settings: Settings, *, prefix: str = "") -
 
 
 def _raw(payload: Payload) -> dict[str, bytes]:
-    return {name: part for name, part in structs.asdict(payload).items() if part is not None}
+    parts = {"config": payload.config, "catalog": payload.catalog, "state": payload.state}
+    return {name: part for name, part in parts.items() if part is not None}
+
+
+def _pod_options(payload: Payload) -> bytes:
+    found = _PodOptions(payload.options, payload.resolve)
+    return b"" if found == _PodOptions() else msgspec.json.encode(found)
 
 
 def _is_compressed(payload: Payload) -> bool:
@@ -176,10 +221,11 @@ def _volumes(name: str, payload: Payload, files: list[str], *, resumes: bool) ->
     ]
 
 
-def request_hash(task: Task, payload: Payload, prefix: str, *, full_sync: bool) -> str:
+def request_hash(task: Task, payload: Payload, prefix: str, *, full_sync: bool, forget: Collection[str] = ()) -> str:
     """Tell a repeated request from another one with the same taskId. Not reversible."""
     parts = [task.command, task.package, task.version, task.sync_id, task.storage_key, prefix, str(full_sync)]
-    digest = hashlib.sha256(json.dumps(parts).encode())
+    parts += sorted(forget)
+    digest = hashlib.sha256(json.dumps(parts).encode() + _pod_options(payload))
     for part in (payload.config, payload.catalog, payload.state):
         digest.update(b"\0" + (part if part is not None else b"\1"))
     return digest.hexdigest()

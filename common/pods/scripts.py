@@ -31,6 +31,10 @@ for file in "${MOUNT_CONFIGMAP:-/configmap}"/*{resumed}; do
 done
 """
 _RESUMED = ' "${MOUNT_RESUME:-/resume}"/*'
+RESOLVE = """\
+exec "${PYTHON:-python3}" -m sidecar.resolve
+"""
+"""The end of the init script where Secrets are referred to: it writes their values into memory alone."""
 
 # AIRBYTE_ENTRYPOINT is a line of shell, as other platforms take it too. A program that the image has is run by `exec`,
 # which makes the child the connector itself; several commands, and variables before a program, are left to the shell.

@@ -66,7 +66,7 @@ class Applier:
 
     def __init__(self, where: Cluster, db: Database, retries: Retries, pool: ClusterPool) -> None:
         self._where, self._db, self._retries, self._pool = where, db, retries, pool
-        self._masking = Masking(where, db)
+        self._masking = Masking(where, db, retries.keys)
 
     def masked(self, pod: Pod, row: SweptTask | None) -> Pod:
         """Return the pod as it may be decided about, and quoted."""
@@ -128,7 +128,7 @@ class Applier:
         conclusions = [step for step in steps if isinstance(step, Conclude)]
         following = [step for step in steps if isinstance(step, NextAttempt)]
         running = [step.task_id for step in steps if isinstance(step, MarkRunning)]
-        waits = {step.task_id: step.reason for step in steps if isinstance(step, NoteWaiting)}
+        waits = {step.task_id: step.waits for step in steps if isinstance(step, NoteWaiting)}
 
         def write(db: Database) -> tuple[list[End], set[Task], list[NextAttempt]]:
             ends = [(one.task, _outcome(db, one)) for one in conclusions]
@@ -137,7 +137,7 @@ class Applier:
             if running:
                 tasks.mark_running(db, running)
             if waits:
-                tasks.note_troubles(db, waits, running=True)
+                tasks.note_waits(db, waits, running=True)
             return ends, concluded, advanced
 
         ends, concluded, advanced = self._db.transact(write)

@@ -14,11 +14,12 @@ from common.cluster.objects import Pod
 from common.failures import Failure, FailureKind
 from common.pods import annotations, ends, explain
 from common.pods.containers import INIT, SIDECAR, SOURCE
-from common.pods.diagnosis import Clock, Limits, describe_waiting, diagnose, disruption_of
+from common.pods.diagnosis import Clock, Limits, diagnose, disruption_of, is_unreported, waits_of
 from common.pods.ends import Verdict
 from common.protocol.commands import Command
 from common.store import Outcome, Task, TaskState, outcomes
 from common.store.sweeps import SweptTask
+from common.store.waiting import Waits, WaitsFor
 from common.sweep.decisions import Conclude, Decision, Deletion, Keep, MarkRunning, NoteWaiting, Release, Retry
 from common.tasks.start import WAITS
 
@@ -27,6 +28,7 @@ MISSING_GRACE_SECONDS = 30.0
 FINISHED_GRACE_SECONDS = 10.0
 """How long the pod of a concluded task may take to end by itself: its sidecar still sends log lines."""
 _DELETE_GRACE_SECONDS = 8
+_SILENCE_MARGIN_SECONDS = 120.0
 # What the sidecar knows as well, and with the connector's own words: no reason to put its proposal aside.
 _KNOWN_TO_SIDECAR = frozenset(
     {
@@ -60,6 +62,7 @@ class Rules(Struct, frozen=True):
 
 def decide(pod: Pod, row: SweptTask | None, rules: Rules) -> Decision:
     """Decide about a pod with our label; `row` is its task's, if there is one."""
+    rules = _rules_of(pod, rules)
     if row is None:
         return _without_row(pod, rules)
     if row.pod_name != pod.name:
@@ -68,6 +71,21 @@ def decide(pod: Pod, row: SweptTask | None, rules: Rules) -> Decision:
     if row.state.final:
         return _concluded_before(pod, row, verdict, rules)
     return _going_on(pod, row, rules) if verdict is None else _ended(pod, row, verdict, rules)
+
+
+def _rules_of(pod: Pod, rules: Rules) -> Rules:
+    """Return the rules with what the pod's sync asks for: its pod carries it."""
+    limits, retries = rules.limits, annotations.retries(pod)
+    if (task_seconds := annotations.timeout_seconds(pod)) is not None:
+        limits = structs.replace(limits, task_seconds=task_seconds)
+    if (stall := annotations.stall_seconds(pod)) is not None:
+        limits = structs.replace(limits, silence_seconds=silence_seconds(stall))
+    return structs.replace(rules, limits=limits, task_retries=rules.task_retries if retries is None else retries)
+
+
+def silence_seconds(stall: float) -> float:
+    """Return how long a sidecar may be silent if its source may be for so long; 0: without limit."""
+    return stall + _SILENCE_MARGIN_SECONDS if stall else 0  # the sidecar itself comes first: this is for one that hangs
 
 
 def is_overdue(row: SweptTask, limits: Limits) -> bool:
@@ -82,15 +100,20 @@ def decide_missing(row: SweptTask, rules: Rules) -> Conclude | Retry:
     text = failure.sentence
     outcome = Outcome(TaskState.FAILED, reason=text, description=f"{prefix}: {text}", failure=failure)
     conclude = Conclude(row.task, row.proposal or outcome, unreported=row.proposal is None)
-    if not _has_attempts_left(row, rules):
+    # How many attempts it has, its pod knew: a next one that is there already was made in time.
+    if not _may_be_read_again(row):
         return conclude
     return Retry(row, conclude.outcome.failure or failure, otherwise=conclude, pod_gone=True)
 
 
 def _has_attempts_left(row: SweptTask, rules: Rules) -> bool:
-    # An adopted read's Secret and destination are its own controller's.
-    readable = row.task.command is Command.READ and not row.state.final and not row.adopted
+    readable = _may_be_read_again(row)
     return readable and row.age_seconds < rules.limits.task_seconds and row.task.attempt <= rules.task_retries
+
+
+def _may_be_read_again(row: SweptTask) -> bool:
+    # An adopted read's Secret and destination are its own controller's.
+    return row.task.command is Command.READ and not row.state.final and not row.adopted
 
 
 def _was_not_created(row: SweptTask) -> bool:
@@ -138,26 +161,35 @@ def _concluded_before(pod: Pod, row: SweptTask, verdict: Verdict | None, rules: 
 
 
 def _going_on(pod: Pod, row: SweptTask, rules: Rules) -> Decision:
-    unchanged = _running_or_waiting(pod, row)
+    unchanged = _running_or_waiting(pod, row, rules)
     failure = disruption_of(pod)
     if failure and failure.policy.retry and _has_attempts_left(row, rules):
         return Retry(row, failure, otherwise=unchanged)  # while the pod ends, and with it its Secret
     return unchanged
 
 
-def _running_or_waiting(pod: Pod, row: SweptTask) -> Decision:
+def _running_or_waiting(pod: Pod, row: SweptTask, rules: Rules) -> Decision:
     if row.waits_seconds is not None:
         return Keep() if row.waits_seconds > 0 else Release(row, pod.uid)
     noted = row.reason.removeprefix(WAITS) if row.reason.startswith(WAITS) else ""
     if pod.status.phase == "Running" or ends.started(pod):
-        return MarkRunning(row.task.task_id) if noted or row.state is TaskState.PENDING else Keep()
+        if row.state is TaskState.PENDING:
+            return MarkRunning(row.task.task_id)
+        # One of another controller does not report here; one of ours may have had nobody to report to.
+        if rules.trust_silence and not row.adopted and is_unreported(pod, rules.now, row.silent_seconds):
+            return _waiting_for(row, noted, Waits(WaitsFor.REPORT, explain.UNREPORTED))
+        return MarkRunning(row.task.task_id) if noted else Keep()
     # A pod is Pending while one container waits, though its sidecar may run already, and report.
-    waits = describe_waiting(pod)
+    waits = waits_of(pod)
     if not waits and noted.startswith(explain.NO_NODE) and explain.has_node(pod):
-        waits = "a node has it and makes its containers"
-    if waits in {"", noted} or _is_back_off_of(noted, waits):
+        waits = Waits(WaitsFor.CONTAINER, "a node has it and makes its containers")
+    return _waiting_for(row, noted, waits)
+
+
+def _waiting_for(row: SweptTask, noted: str, waits: Waits | None) -> Keep | NoteWaiting:
+    if waits is None or waits.text == noted or _is_back_off_of(noted, waits.text):
         return Keep()
-    return NoteWaiting(row.task.task_id, WAITS + waits)
+    return NoteWaiting(row.task.task_id, Waits(waits.kind, WAITS + waits.text))
 
 
 def _is_back_off_of(noted: str, waits: str) -> bool:

@@ -5,6 +5,7 @@ from msgspec import Struct
 from common.failures import Failure
 from common.store import Outcome, Task
 from common.store.sweeps import SweptTask
+from common.store.waiting import Waits
 
 
 class Deletion(Struct, frozen=True):
@@ -70,7 +71,7 @@ class NoteWaiting(Step, frozen=True):
     """Note in the row what its pod waits for."""
 
     task_id: str
-    reason: str
+    waits: Waits
 
 
 Decision = Keep | Conclude | Retry | Release | MarkRunning | NoteWaiting

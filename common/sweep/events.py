@@ -9,7 +9,7 @@ import codecs
 import re
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
 import msgspec
@@ -20,6 +20,9 @@ from common.settings import Settings
 from common.store.sweeps import SweepStats
 from common.sweep.calls import calls
 from common.sweep.sweep import sweep_pod
+
+if TYPE_CHECKING:
+    from common.sweep import answers
 
 MAX_BYTES = 64 * 1024
 """Of a structured event: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#size-limits"""
@@ -38,15 +41,16 @@ _Attributes = msgspec.defstruct("_Attributes", [(name, Any, None) for name in _A
 """Of a structured event: all other members, `data` above all, are skipped without being decoded."""
 
 
-def sweep_on_request(headers: Mapping[str, str], body: bytes, settings: Settings) -> dict[str, Any]:
+def sweep_on_request(headers: Mapping[str, str], body: bytes, settings: Settings) -> "answers.Swept":
     """Sweep everything on the CronJob's plain POST, one pod on an event; return the answer."""
     pod = parse(headers, body, settings.kubernetes_namespace)
     if pod is None:
-        return {"ok": True, "status": "ok", **msgspec.to_builtins(calls.sweep(settings))}
+        return cast("answers.SweptAll", {"ok": True, "status": "ok", **msgspec.to_builtins(calls.sweep(settings))})
     stats = _pod_sweeps.run(settings, pod) if pod else None
     if stats and stats.active:
         calls.go_on(settings)
-    return {"ok": True, "status": "ok", "pod": pod, **msgspec.to_builtins(stats or SweepStats())}
+    seen = msgspec.to_builtins(stats or SweepStats())
+    return cast("answers.SweptPod", {"ok": True, "status": "ok", "pod": pod, **seen})
 
 
 def is_event(headers: Mapping[str, str]) -> bool:

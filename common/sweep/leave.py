@@ -10,7 +10,7 @@ from common import cluster, logs
 from common.cluster import data_plane
 from common.errors import SyncError, TimedOut
 from common.settings import Settings
-from common.store import Database, sweeps
+from common.store import Database, runs, sweeps
 from common.tasks.cancel import cancel
 from common.tasks.requests import CancelQuery
 
@@ -48,7 +48,7 @@ def leave(settings: Settings) -> int:
 def _active(settings: Settings, here: str) -> list[str]:
     def read(db: Database) -> list[str]:
         names = sorted(sweeps.expected_pods(db, here))
-        return [row.task.task_id for row in sweeps.active_of(db, names, here)]
+        return [row.task.task_id for row in sweeps.active_of(db, names, here)] + runs.waiting_ids(db, here)
 
     with Database(settings.require_database_url(), settings.database_schema) as db:
         return db.transact(read)

@@ -28,13 +28,14 @@ from common import images
 from common.cluster import Cluster, data_plane
 from common.errors import Conflict, Refused, SyncError, TooLarge
 from common.failures import Failure, FailureKind
-from common.pods import manifest
+from common.pods import annotations, manifest
 from common.pods.diagnosis import Clock, diagnose
 from common.pods.manifest import Payload
-from common.protocol import catalogs, resume, sizes
+from common.protocol import catalogs, references, resume, sizes
 from common.settings import Settings
 from common.store import Database, Task, states, tasks
 from common.store.database import StoreError
+from common.store.encryption import KeyMissing, Keys
 from common.store.sweeps import SweptTask
 from common.sweep.decide import Rules
 from common.sweep.decisions import Release, Step
@@ -50,6 +51,8 @@ class NextAttempt(Step, frozen=True):
 
     task: Task
     failure: Failure
+    retries: int
+    """How many the task may have."""
 
 
 class DueAttempt(Step, frozen=True):
@@ -71,6 +74,7 @@ class Retries:
 
     def __init__(self, where: Cluster, settings: Settings, rules: Rules) -> None:
         self._where, self._settings, self._rules = where, settings, rules
+        self.keys = Keys(settings.encryption_keys)
 
     def create_next(self, row: SweptTask, failure: Failure) -> NextAttempt | str | None:
         """Create the next attempt's pod and Secret. Return None if what it needs is gone, or why it is refused.
@@ -92,12 +96,16 @@ class Retries:
             about = {"action": "retry", "task_id": row.task.task_id}
             _log.warning("A task cannot be started again: %s", error, extra=about)
             return error.message
-        return NextAttempt(row.task, failure)
+        asked = payload.options.retries
+        return NextAttempt(row.task, failure, self._settings.task_retries if asked is None else asked)
 
     def find_next(self, row: SweptTask, failure: Failure) -> NextAttempt | None:
         """Return the next attempt if its pod is there, created by a sweeper that then died."""
         pod = self._where.get_pod(manifest.pod_name(_next(row.task)))
-        return None if pod is None else NextAttempt(row.task, failure)
+        if pod is None:
+            return None
+        asked = annotations.retries(pod)
+        return NextAttempt(row.task, failure, self._settings.task_retries if asked is None else asked)
 
     def advance(self, db: Database, some: Sequence[NextAttempt]) -> list[NextAttempt]:
         """Make these attempts the current ones; return those of tasks that nobody has concluded or advanced before."""
@@ -117,8 +125,8 @@ class Retries:
         """Return what an attempt resumes from, or why it cannot: the trouble of one is not that of the others."""
         try:
             with sizes.one_at_a_time(large=sizes.is_packed(due.first or ())):
-                return db.transact(lambda db: _resume_payload(db, due.task, due.first))
-        except (TooLarge, Refused, StoreError) as error:  # a state grows
+                return db.transact(lambda db: _resume_payload(db, due.task, due.first, self.keys))
+        except (TooLarge, Refused, StoreError, KeyMissing) as error:  # a state grows
             return Failure(FailureKind.CREATE_FAILED, f"{_CANNOT}: {error.message}")
 
     def hand_over(self, due: DueAttempt, payload: Payload) -> bool | Failure:
@@ -144,7 +152,7 @@ class Retries:
 
     def _advance(self, db: Database, one: NextAttempt) -> bool:
         following = _next(one.task)
-        of = f"attempt {following.attempt} of {self._settings.task_retries + 1}"
+        of = f"attempt {following.attempt} of {one.retries + 1}"
         return tasks.begin_attempt(
             db,
             one.task,
@@ -168,16 +176,18 @@ class Retries:
         return verdict is None or verdict.failure.kind is not FailureKind.NODE_LOST
 
 
-def _resume_payload(db: Database, task: Task, values: Mapping[str, bytes] | None) -> Payload | Failure:
+def _resume_payload(db: Database, task: Task, values: Mapping[str, bytes] | None, keys: Keys) -> Payload | Failure:
     """What the attempts so far have saved, over what the first one was given."""
     if values is None:
         return Failure(FailureKind.NOT_CONFIGURED, f"{_CANNOT}: its Secret is gone.")
     first = manifest.payload_of_secret(values)
     catalog = catalogs.decode_catalog(first.catalog or b'{"streams":[]}')
-    keys = {stream.id.key for stream in catalog.streams if stream.incremental}
-    with states.loading(db, task.sync_id, keys, task_id=task.task_id) as saved:
+    streams = {stream.id.key for stream in catalog.streams if stream.incremental}
+    with states.loading(db, task.sync_id, streams, task_id=task.task_id) as saved:
         state = resume.later_states(catalog, first.state, saved) or b"{}"
-    config = states.changed_config(db, task)
+    config = states.changed_config(db, task, keys)
+    if first.resolve and config and references.refers_to_others(config, first.config or b"{}"):
+        config = None
     payload = Payload(config=None if config == first.config else config, state=state)
     manifest.check_size(payload)
     return payload

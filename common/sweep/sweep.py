@@ -21,7 +21,8 @@ from common.store import Database, sweeps
 from common.store.sweeps import SweepStats, SweptTask
 from common.sweep import takeover
 from common.sweep.apply import THREADS, Applier, ClusterPool, Prepared
-from common.sweep.decide import Rules, decide, decide_missing, is_overdue
+from common.sweep.chores import Chores
+from common.sweep.decide import Rules, decide, decide_missing, is_overdue, silence_seconds
 from common.sweep.decisions import Keep
 from common.sweep.retries import Retries
 
@@ -29,7 +30,6 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _PAGE = 500
-_SILENCE_MARGIN_SECONDS = 120.0
 _FRESH_SECONDS = 120.0
 """A sweep this long ago still says that Postgres was there for the sidecars too."""
 
@@ -47,6 +47,11 @@ class Summary(Struct, frozen=True, rename="camel"):
 
 def sweep(settings: Settings) -> SweepStats:
     """Sweep everything once. A trouble with one pod is counted and does not keep the others waiting."""
+    return _sweep(settings)[0]
+
+
+def _sweep(settings: Settings) -> tuple[SweepStats, float | None]:
+    """Sweep everything once; return also in how many seconds the next run of a declared sync is due."""
     began = time.monotonic()
     with _sweeper(settings) as sweeper:
         # Rows before pods: one that is made in between is not missed.
@@ -59,8 +64,16 @@ def sweep(settings: Settings) -> SweepStats:
         for names in _pages(missing):
             stats += sweeper.sweep_missing(names)
         stats += sweeper.sweep_abandoned(seen, settings.abandoned_row_seconds)
+        chores = sweeper.chores(settings)
+        chores.encrypt_configs()
+        runs = chores.sweep_syncs(sweeper.rules.now)
+        stats += SweepStats(active=runs.active)
+        chores.count_ended()
+        chores.remove_old(seen)
         sweeper.record(stats, time.monotonic() - began)
-    return stats
+        chores.send_events()
+        chores.push_metrics()
+    return stats, runs.due_seconds
 
 
 def sweep_pod(settings: Settings, name: str) -> SweepStats:
@@ -68,18 +81,33 @@ def sweep_pod(settings: Settings, name: str) -> SweepStats:
     with _sweeper(settings, isolate=False) as sweeper:
         pod = sweeper.where.get_pod(name)
         if pod is None:
-            return sweeper.sweep_missing([name])
-        return sweeper.sweep_pods([pod]) if pod.is_ours else SweepStats()
+            stats = sweeper.sweep_missing([name])
+        else:
+            stats = sweeper.sweep_pods([pod]) if pod.is_ours else SweepStats()
+        sweeper.chores(settings).send_events(only_if_all_goes_well=True)
+    return stats
 
 
 def keep_sweeping(settings: Settings) -> Summary:
-    """Sweep, and again every few seconds while anything is active, until SYNCCTL_SWEEP_SECONDS are over."""
+    """Sweep, and again every few seconds while anything is active or soon due, until SYNCCTL_SWEEP_SECONDS are over.
+
+    Pods that are started meanwhile are not kept waiting: the pauses are the same until a run is due.
+    """
     deadline = time.monotonic() + settings.sweep_seconds
-    done, failed = [sweep(settings)], 0
-    while done[-1].active and time.monotonic() + settings.container_status_check_seconds < deadline:
-        time.sleep(settings.container_status_check_seconds)
+    first, due = _sweep(settings)
+    done, failed = [first], 0
+    while True:
+        pause = float(settings.container_status_check_seconds)
+        left = deadline - time.monotonic()
+        if not done[-1].active and (due is None or due > left):
+            break
+        pause = pause if due is None else min(pause, due)
+        if pause >= left:
+            break
+        time.sleep(pause)
         try:
-            done.append(sweep(settings))
+            stats, due = _sweep(settings)
+            done.append(stats)
         except SyncError as error:
             failed += 1
             _log.warning("A sweep failed and will be repeated: %s", error, extra={"action": "sweep"})
@@ -100,7 +128,7 @@ class _Sweeper:
         self, where: Cluster, db: Database, here: str, rules: Rules, applier: Applier, pool: ClusterPool
     ) -> None:
         self.where, self._db, self._here = where, db, here
-        self._rules, self._applier, self._pool = rules, applier, pool
+        self.rules, self._applier, self._pool = rules, applier, pool
 
     def expected(self) -> set[str]:
         """Return the names of the pods that should be in this data plane."""
@@ -113,7 +141,7 @@ class _Sweeper:
 
         def prepare(pod: Pod) -> Prepared:
             row = rows.get(pod.name) or by_id.get(pod.task_id)
-            return self._applier.prepare(decide(self._applier.masked(pod, row), row, self._rules))
+            return self._applier.prepare(decide(self._applier.masked(pod, row), row, self.rules))
 
         stats = self._applier.apply(self._pool.each(prepare, pods, Keep(unreadable=True)))
         return structs.replace(stats, pods=len(pods))
@@ -130,6 +158,10 @@ class _Sweeper:
             lambda db: (takeover.abandoned(db, seconds, seen, self._here), takeover.fail_results(db, seconds))
         )
         return SweepStats(orphaned_rows=self._applier.apply(left).concluded + results)
+
+    def chores(self, settings: Settings) -> Chores:
+        """Return what is to be done besides."""
+        return Chores(settings, self.where, self._db, self._here)
 
     def record(self, stats: SweepStats, seconds: float) -> None:
         """Keep in the database, and log, what a sweep came to."""
@@ -149,9 +181,9 @@ class _Sweeper:
         return sweeps.active_of(db, names, self._here) if changed else found
 
     def _prepare_missing(self, row: SweptTask) -> Prepared:
-        if not is_overdue(row, self._rules.limits) or self.where.get_pod(row.pod_name) is not None:
+        if not is_overdue(row, self.rules.limits) or self.where.get_pod(row.pod_name) is not None:
             return Keep()
-        return self._applier.prepare(decide_missing(row, self._rules))
+        return self._applier.prepare(decide_missing(row, self.rules))
 
 
 @contextmanager
@@ -168,12 +200,10 @@ def _sweeper(settings: Settings, *, isolate: bool = True) -> Iterator[_Sweeper]:
 
 
 def _rules(settings: Settings, now: float, *, trust_silence: bool) -> Rules:
-    stall = settings.stall_timeout_seconds
     limits = Limits(
         init_seconds=settings.container_init_timeout_seconds,
         task_seconds=settings.task_timeout_hours * 3600,
-        # The sidecar itself comes first: this is for one that hangs.
-        silence_seconds=stall + _SILENCE_MARGIN_SECONDS if stall else 0,
+        silence_seconds=silence_seconds(settings.stall_timeout_seconds),
         node_seconds=settings.node_timeout_seconds,
     )
     grace = settings.container_grace_shutdown_seconds

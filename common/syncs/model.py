@@ -6,9 +6,13 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
+from common.notify import MOST as MAX_NOTIFY
+from common.notify import Ending, Form
 from common.protocol.catalogs import SyncMode
+from common.syncs import manifest
 from common.syncs.types import (
     Amount,
     Cron,
@@ -29,10 +33,17 @@ KIND = "Sync"
 MAX_STREAMS = 2_000
 MAX_AFTER = 20
 _DAY_SECONDS = 86_400
+_Free = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+"""A mapping whose members are the connector's matter."""
 
 
 def _rule(rule: str, message: str) -> ConfigDict:
-    return ConfigDict(json_schema_extra={"x-kubernetes-validations": [{"rule": rule, "message": message}]})
+    return _rules((rule, message))
+
+
+def _rules(*rules: tuple[str, str]) -> ConfigDict:
+    made: list[Any] = [{"rule": rule, "message": message} for rule, message in rules]
+    return ConfigDict(json_schema_extra={"x-kubernetes-validations": made})
 
 
 class Write(StrEnum):
@@ -41,13 +52,6 @@ class Write(StrEnum):
     APPEND = "append"
     APPEND_DEDUP = "append_dedup"
     OVERWRITE = "overwrite"
-
-
-class Ending(StrEnum):
-    """What a webhook is called for."""
-
-    FAILED = "failed"
-    RECOVERED = "recovered"
 
 
 class SyncState(StrEnum):
@@ -78,7 +82,7 @@ class ValueFrom(Part):
 
 class SecretValue(Part):
     value_from: ValueFrom
-    """Where the value is. It is resolved in the task's pod alone."""
+    """Where the value is. The sweeper reads it when it calls the webhook."""
 
 
 class Stream(Part):
@@ -126,7 +130,10 @@ class Resources(Part):
 
 
 class Env(Part):
-    model_config = _rule("has(self.value) != has(self.valueFrom)", "expected either value or valueFrom")
+    model_config = _rules(
+        ("has(self.value) != has(self.valueFrom)", "expected either value or valueFrom"),
+        ("self.name != 'AIRBYTE_ENTRYPOINT' && !self.name.startsWith('MOUNT_')", "expected another variable"),
+    )
 
     name: Variable
     """Name of the variable."""
@@ -139,6 +146,9 @@ class Env(Part):
     def _check(self) -> Self:
         if (self.value is None) == (self.value_from is None):
             raise ValueError("expected either value or valueFrom")
+        # What runs is the image's, and where it finds its files the pod's.
+        if self.name == "AIRBYTE_ENTRYPOINT" or self.name.startswith("MOUNT_"):
+            raise ValueError("expected another variable: AIRBYTE_ENTRYPOINT and MOUNT_... are the pod's own")
         return self
 
 
@@ -158,24 +168,30 @@ class Toleration(Part):
 class Webhook(Part):
     url: SecretValue
     """The address, from a Secret: it is all that a caller needs."""
+    secret: SecretValue | None = None
+    """Key that signs the calls, as SYNCCTL_WEBHOOK_SECRET has it. Default: they are not signed."""
+    form: Form | None = None
+    """What it is sent, as SYNCCTL_WEBHOOK_FORM has it. Default: `event`."""
 
 
 class Notify(Part):
     webhook: Webhook
     """What is called, by POST."""
     # Not `on`, which kubectl would read as true.
-    when: Annotated[list[Ending], Field(min_length=1, max_length=2)]
-    """For which ends: `failed`, and `recovered` for the first success after one."""
+    when: Annotated[list[Ending], Field(min_length=1, max_length=4)]
+    """For which ends: as SYNCCTL_WEBHOOK_WHEN has them."""
 
 
 class Spec(Part):
+    model_config = _rule("has(self.image) || has(self.manifest)", "expected an image, or a manifest")
+
     sync_id: SyncId | None = None
     """The sync's id in tables and states, and its destination in Bulker. Default: metadata.name."""
-    image: Image
-    """The connector: `airbyte/source-faker:7.2.1`, or `NAME@sha256:DIGEST`."""
-    config: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] = Field(
-        {}
-    )
+    manifest: _Free | None = None
+    """A low-code connector's manifest, which needs no image of its own."""
+    image: Image = Field("", validate_default=True)
+    """The connector: `airbyte/source-faker:7.2.1`, or `NAME@sha256:DIGEST`. Default with a manifest: the CDK's."""
+    config: _Free = Field({})
     """The connector's configuration. `{valueFrom: {secretKeyRef: {name, key}}}` may stand for any value in it."""
     streams: Annotated[list[Stream], Field(min_length=1, max_length=MAX_STREAMS)] | None = None
     """What is read. Default: everything that the connector offers."""
@@ -209,8 +225,21 @@ class Spec(Part):
     """How long a run may take. Default: SYNCCTL_TASK_TIMEOUT_HOURS."""
     stall_timeout_seconds: Annotated[int, Field(ge=0, le=365 * _DAY_SECONDS)] | None = None
     """How long the connector may be silent; 0: without limit. Default: SYNCCTL_STALL_TIMEOUT_SECONDS."""
-    notify: Annotated[list[Notify], Field(max_length=10)] | None = None
-    """Whom to tell about failures."""
+    notify: Annotated[list[Notify], Field(max_length=MAX_NOTIFY)] | None = None
+    """Which webhooks are called when its runs end, besides SYNCCTL_WEBHOOK_URL."""
+
+    @field_validator("image", mode="before")
+    @classmethod
+    def _image(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take the CDK's image for a manifest; a field that is declared later cannot be asked for."""
+        if value == "" and info.data.get("manifest", {}) is None:
+            raise PydanticKnownError("missing")
+        return manifest.IMAGE if value == "" else value
+
+    @property
+    def connector_config(self) -> dict[str, Any]:
+        """The configuration as the connector gets it, references unresolved."""
+        return self.config if self.manifest is None else manifest.inject(self.config, self.manifest)
 
 
 class Metadata(Part):

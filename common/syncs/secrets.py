@@ -1,10 +1,13 @@
 """References to Secrets in a sync: where they are, and which of them an installation allows."""
 
 import re
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from common.syncs.source import Path
+if TYPE_CHECKING:
+    # What makes pods asks `refusal`, and reads no YAML.
+    from common.syncs.source import Path
 
 DEFAULT = "credentials-*"
 """SYNCCTL_SECRETS: names of Secrets that syncs may refer to, separated by commas; a star matches anything."""
@@ -15,7 +18,7 @@ _OF_A_TASK = re.compile(r".*-[0-9a-f]{20}-(config|resume)")
 class Reference(Struct, frozen=True):
     """A place in the document that names a Secret."""
 
-    path: Path
+    path: "Path"
     secret: str
     key: str
 

@@ -232,6 +232,11 @@ def _resolve(text: str) -> Any:
     return text
 
 
+def is_plain(text: str) -> bool:
+    """Return whether a text is a text without quotes, too, as far as words and numbers go."""
+    return text not in _DOUBTFUL and isinstance(_resolve(text), str)
+
+
 def _float(text: str) -> Any:
     value = float(text)
     if value in {float("inf"), float("-inf")}:

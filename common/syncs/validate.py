@@ -12,14 +12,16 @@ from pydantic import BaseModel, ValidationError
 from common import images
 from common.errors import Refused
 from common.protocol import catalogs
+from common.protocol.manifests import INJECTED
 from common.protocol.states import refuse_shared
-from common.syncs import schemas, secrets, source
-from common.syncs.model import API_VERSION, KIND, SecretValue, Sync
+from common.syncs import manifest, schemas, secrets, source
+from common.syncs.model import API_VERSION, KIND, SecretValue, Spec, Sync
 from common.syncs.secrets import Reference
 from common.syncs.source import Path
 
 MAX_BYTES = 250_000
 """Of a document as JSON: `kubectl apply` keeps it in an annotation, and those have 256 KiB."""
+_FREE = ("config", "manifest")
 Findings = dict[Path, str]
 """What was expected, by the field's path."""
 
@@ -70,7 +72,7 @@ def validate(data: Any, rules: Rules) -> tuple[Sync | None, Findings]:
 
 def references(sync: Sync) -> Iterator[Reference]:
     """Yield each reference to a Secret: in the configuration, the variables and the webhooks."""
-    spec = sync.model_dump(by_alias=True, exclude_none=True)["spec"]
+    spec = sync.model_dump(by_alias=True, exclude_none=True, exclude={"spec": {"manifest"}})["spec"]
     for path, value in source.paths(spec, ("spec",)):
         if isinstance(value, dict) and "valueFrom" in value:
             ref = value["valueFrom"]["secretKeyRef"]
@@ -112,9 +114,9 @@ def _schema(model: type[BaseModel]) -> schemas.Schema:
 
 
 def _nulls(spec: Any) -> Iterator[tuple[Path, str]]:
-    """Find fields without a value: a cluster drops them. In the configuration they are the connector's matter."""
+    """Find fields without a value: a cluster drops them. In what is the connector's they are its matter."""
     typed = (
-        {name: value for name, value in spec.items() if name != "config" or value is None}
+        {name: value for name, value in spec.items() if name not in _FREE or value is None}
         if isinstance(spec, dict)
         else {}
     )
@@ -128,6 +130,7 @@ def _refused(sync: Sync, rules: Rules) -> Iterator[tuple[Path, str]]:
         images.check_allowed(images.split(sync.spec.image)[0], rules.allowed_images)
     except Refused as error:
         yield ("spec", "image"), f"expected another image: {error.message.removeprefix('package: ')}"
+    yield from _of_manifest(sync.spec)
     for reference in references(sync):
         if why := secrets.refusal(reference.secret, rules.secrets):
             yield reference.path, why
@@ -142,3 +145,13 @@ def _refused(sync: Sync, rules: Rules) -> Iterator[tuple[Path, str]]:
     except Refused as error:
         why = error.message.removeprefix("catalog: ").replace("a table_name", "a table")
         yield ("spec", "streams"), f"expected streams that share nothing: {why}"
+
+
+def _of_manifest(spec: Spec) -> Iterator[tuple[Path, str]]:
+    if spec.manifest is None:
+        return
+    code = any(one.name == manifest.ALLOW_CODE and (one.value or "").lower() == "true" for one in spec.env or ())
+    for path, message in manifest.findings(spec.manifest, spec.image, code=code):
+        yield ("spec", "manifest", *path), message
+    if INJECTED in spec.config:
+        yield ("spec", "config", INJECTED), "expected no such key beside spec.manifest"

@@ -35,7 +35,7 @@ def members(
     `dropped`: members that may be there and are not returned.
     """
     accepted = (*required, *optional, *dropped)
-    document = _decode(body)
+    document = check_json(body)
     if not isinstance(document, dict):
         raise BadRequest(f"The body is not a JSON object; expected one with {', '.join(required)}.")
     for name in document:
@@ -55,7 +55,8 @@ def members(
     return members
 
 
-def _decode(body: bytes) -> object:
+def check_json(body: bytes) -> object:
+    """Return what JSON holds, with 0.0 for each float. Raise BadRequest for what readers do not agree on."""
     if not body.strip():
         raise BadRequest('The body is empty; expected JSON, such as {"config": {...}}.')
     try:

@@ -1,7 +1,7 @@
 """Ends a task: the row first, then the pod. The first conclusion wins, so a cancel may come too late."""
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
@@ -14,6 +14,9 @@ from common.settings import Settings
 from common.store import Database, Outcome, TaskState, adoption, outcomes, tasks
 from common.store.tasks import StoredTask
 from common.tasks.requests import CancelQuery
+
+if TYPE_CHECKING:
+    from common.tasks import answers
 
 _log = logging.getLogger(__name__)
 
@@ -32,10 +35,12 @@ class Cancelled(Struct, frozen=True):
     elsewhere: str = ""
     """The data plane of its pod, if that is another one than ours and the pod still has to be stopped."""
 
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> "answers.Cancelled":
         """Return the body of the answer."""
-        body = {"ok": True, "status": "ok", "taskId": self.task_id, "state": str(self.state)}
-        return body | ({"note": _ELSEWHERE.format(data_plane=self.elsewhere)} if self.elsewhere else {})
+        body: answers.Cancelled = {"ok": True, "status": "ok", "taskId": self.task_id, "state": self.state}
+        if self.elsewhere:
+            body["note"] = _ELSEWHERE.format(data_plane=self.elsewhere)
+        return body
 
 
 def cancel(query: CancelQuery, settings: Settings) -> Cancelled:
@@ -62,10 +67,10 @@ def _conclude(db: Database, query: CancelQuery, here: str) -> StoredTask:
         adoption.adopt(db, {query.task_id: None}, here)
         stored = tasks.find(db, query.task_id)
     if stored is None:
-        raise NotFound("There is no task with this taskId; GET /tasks lists them.")
+        raise NotFound("No task has this taskId; GET /tasks lists them.")
     given = ((query.package, stored.task.package), (query.sync_id, stored.task.sync_id))
     if any(wanted not in {"", found} for wanted, found in given):
-        raise NotFound("There is no task with this taskId, package and syncId; GET /tasks lists them.")
+        raise NotFound("No task has this taskId, package and syncId; GET /tasks lists them.")
     if stored.state.final:
         return stored
     # The rows of a spec and a check have no word for it but FAILED.

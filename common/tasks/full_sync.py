@@ -3,7 +3,7 @@
 import msgspec
 
 from common.errors import Refused, TooLarge
-from common.protocol import catalogs
+from common.protocol import catalogs, saved
 from common.protocol.messages import DECODE_ERRORS
 from common.protocol.states import GLOBAL_STATE_KEY, GlobalState
 from common.store import Database, states
@@ -13,8 +13,13 @@ from common.tasks.requests import NewTask
 def forget(db: Database, new: NewTask) -> None:
     """Delete the saved states of the streams that a read selects.
 
-    Raise Refused if the sync has one state for several streams, and it is, or may be, of others too.
+    With `new.forget`, of these alone, or their parts of the state of all. Else raise Refused if the sync has one state
+    for several streams, and it is, or may be, of others too.
     """
+    states.close(db, new.sync_id)
+    if new.forget:
+        _forget_some(db, new)
+        return
     catalog = catalogs.decode_catalog(new.catalog or b'{"streams":[]}')
     selected = {stream.id.key for stream in catalog.streams}
     bare = {stream.id.name for stream in catalog.streams}
@@ -25,6 +30,17 @@ def forget(db: Database, new: NewTask) -> None:
         if not known or known - selected:
             raise Refused(_sentence(sorted(selected), sorted(known - selected)))
     states.clear(db, new.sync_id, selected)
+
+
+def _forget_some(db: Database, new: NewTask) -> None:
+    with states.loading(db, new.sync_id, ()) as found:  # the state of all streams, if there is one
+        shared = dict(found)
+    left = saved.without(shared, new.forget)
+    if not left:
+        states.clear(db, new.sync_id, new.forget)
+    elif left != shared:
+        [(key, state)] = left.items()
+        states.save(db, new.sync_id, key, state)
 
 
 def _named(db: Database, sync_id: str, key: str) -> set[str]:

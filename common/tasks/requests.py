@@ -4,17 +4,19 @@ Every problem becomes a sentence that names the field and never repeats a value.
 """
 
 import re
-from collections.abc import Iterable
+from datetime import datetime
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
 from common import images
 from common.errors import BadRequest, Refused
+from common.pods.options import Options
 from common.protocol import catalogs
 from common.protocol.catalogs import Wishes
 from common.protocol.commands import Command
+from common.request import Query
 from common.tasks import bodies
 
 MAX_LENGTHS = {
@@ -25,6 +27,7 @@ MAX_LENGTHS = {
     "startedBy": 4000,
     "cursor": 300,
     "namespace": 200,
+    "streams": 8000,
 }
 """In characters. taskId and syncId are also annotations of pods and keys of rows."""
 
@@ -32,30 +35,30 @@ MAX_PAGE = 500
 _PAGE = 50
 MAX_LOG_LINES = 1000
 LOG_LINES = 100
+LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
+"""From the least. ERRSTD, what a connector writes to standard error, is among the errors: tracebacks are there."""
+MAX_WAIT_SECONDS = 30
 _IMAGE = ("package", "version")
 _READ = (
     "tableNamePrefix", "startedBy", "fullSync", "namespace", "toSameCase", "addMeta", "deduplicate",
     "ignoreRunning", "nodelay", "debug", "workspaceId",
 )  # fmt: skip
 """The last three are sent by later consoles, and change nothing here (contract.md G)."""
+_ANY_VERSION = "latest"
+_LIST = ("syncId", "status", "command", "limit", "cursor", "package", "startedBy", "from", "to")
+_TIME = re.compile(r"[12]\d{3}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _LEGACY_NAMESPACE = "${LEGACY}"
 """Stands for table names as the original of April 2024 makes them."""
+_REVISION = re.compile(r"[0-9]+\.[0-9]*\.[0-9a-f-]*")
 _NOTHING = frozenset({b"{}", b"[]", b'""'})
-
-
-class Query(Protocol):
-    """Query parameters, as Werkzeug's MultiDict holds them."""
-
-    def lists(self) -> Iterable[tuple[str, list[str]]]:
-        """Return each name with all values given for it."""
-        ...
 
 
 class NewTask(Struct, frozen=True):
     """A task to start; parameters that were not given are "".
 
     config, catalog and state are the JSON as sent, without white space (numbers keep their digits), None if absent or
-    null. A state of None means to resume from the saved state, b"{}" to start from nothing.
+    null. A state of None means to resume from the saved state, b"{}" to start from nothing. Only declared syncs have
+    options and references to Secrets: a request's configuration is given to its connector as it is.
     """
 
     command: Command
@@ -67,10 +70,15 @@ class NewTask(Struct, frozen=True):
     table_name_prefix: str = ""
     started_by: str = ""
     full_sync: bool = False
+    forget: tuple[str, ...] = ()
+    """With `full_sync`: the keys of the streams whose states it forgets, while all others resume; () for all."""
     ignore_running: bool = False
     config: bytes | None = None
     catalog: bytes | None = None
     state: bytes | None = None
+    options: Options = Options()
+    resolve: bool = False
+    """Whether the configuration refers to Secrets, which are put in their places in the pod alone."""
 
     def __repr__(self) -> str:
         """Leave out the payloads: they hold secrets."""
@@ -85,6 +93,34 @@ class TaskQuery(Struct, frozen=True):
     command: str = ""
     limit: int = _PAGE
     cursor: str = ""
+    package: str = ""
+    started_by: str = ""
+    """The trigger that startedBy names, else all of it."""
+    begin: datetime | None = None
+    """They were accepted then or later, and before `end`."""
+    end: datetime | None = None
+
+
+class LogQuery(Struct, frozen=True):
+    """Which part of a task's log to show. `after` and `before` are cursors, at most one of them is given."""
+
+    task_id: str
+    after: str = ""
+    before: str = ""
+    hidden: tuple[str, ...] = ()
+    """The levels that are less than what is asked for."""
+    text: str = ""
+    since: datetime | None = None
+    limit: int = 0
+    """0 for all lines, in a text alone."""
+    as_text: bool = False
+
+
+class WaitQuery(Struct, frozen=True):
+    """How long an answer may wait for its task to change, and from which `revision` or `updatedAt`; "" is from now."""
+
+    seconds: int
+    since: str = ""
 
 
 class CancelQuery(Struct, frozen=True):
@@ -97,19 +133,19 @@ class CancelQuery(Struct, frozen=True):
 
 def parse_spec(query: Query, body: bytes = b"") -> NewTask:  # noqa: ARG001 - a GET's body means nothing
     """GET /spec."""
-    given = _parameters(query, required=_IMAGE)
+    given = parameters(query, required=_IMAGE)
     return NewTask(Command.SPEC, **_image(given))
 
 
 def parse_read(query: Query, body: bytes) -> NewTask:
     """POST /read."""
-    given = _parameters(query, required=(*_IMAGE, "syncId", "taskId"), optional=_READ)
+    given = parameters(query, required=(*_IMAGE, "syncId", "taskId"), optional=_READ)
     image = _image(given)
     for name in ("syncId", "taskId"):
         # Both become part of a path, and proxies may remove such parts (RFC 3986, 5.2.4).
         if any(part in {"", ".", ".."} for part in given[name].split("/")):
             raise BadRequest(f"{name}: has an empty part, `.` or `..` between slashes; in a URL it would get lost.")
-    full_sync, ignore_running, wishes = _flag("fullSync", given), _flag("ignoreRunning", given), _wishes(given)
+    full_sync, ignore_running, wishes = flag("fullSync", given), flag("ignoreRunning", given), _wishes(given)
     # The destination's configuration holds its credentials, and Bulker has its own.
     dropped = ("destinationConfig",)
     payload = bodies.members(body, required=("config", "catalog"), optional=("state", "functionsEnv"), dropped=dropped)
@@ -135,9 +171,9 @@ def _wishes(given: dict[str, str]) -> Wishes:
         prefix=given.get("tableNamePrefix", ""),
         # Given and empty is the destination's own schema; not given is a caller that does not know of namespaces.
         bare=given.get("namespace", _LEGACY_NAMESPACE) != _LEGACY_NAMESPACE,
-        same_case=_flag("toSameCase", given),
-        deduplicate=_flag("deduplicate", given, default=True),
-        add_meta=_flag("addMeta", given),
+        same_case=flag("toSameCase", given),
+        deduplicate=flag("deduplicate", given, default=True),
+        add_meta=flag("addMeta", given),
     )
 
 
@@ -158,36 +194,85 @@ def parse_tasks(query: Query) -> TaskQuery:
     """GET /tasks."""
     from common.store import TaskState
 
-    given = _parameters(query, optional=("syncId", "status", "command", "limit", "cursor"))
+    given = parameters(query, optional=_LIST)
+    begin, end = _moment("from", given), _moment("to", given)
+    if begin and end and begin >= end:
+        raise BadRequest("from: is not before `to`; nothing can be between them.")
     return TaskQuery(
         sync_id=given.get("syncId", ""),
         status=_choice("status", given, tuple(TaskState)),
         command=_choice("command", given, tuple(Command)),
         limit=_number("limit", given, MAX_PAGE, _PAGE),
         cursor=given.get("cursor", ""),
+        package=images.parse(given["package"], _ANY_VERSION).package if given.get("package") else "",
+        started_by=given.get("startedBy", ""),
+        begin=begin,
+        end=end,
     )
 
 
 def parse_task_id(query: Query, task_id: str) -> tuple[str, int, str]:
     """GET /tasks/<taskId>. Return the id, how many of the last log lines to show, and before which position."""
-    given = _parameters(query, optional=("logs", "logsBefore"))
+    given = parameters(query, optional=("logs", "logsBefore", "wait", "since"))
     lines = _number("logs", given, MAX_LOG_LINES, LOG_LINES)
     return _text("taskId", task_id), lines, given.get("logsBefore", "")
 
 
+def parse_task_logs(query: Query, task_id: str, *, prefers_text: bool = False) -> LogQuery:
+    """GET /tasks/<taskId>/logs; `prefers_text`: what the Accept header asks for, where `format` does not."""
+    given = parameters(query, optional=("after", "before", "level", "q", "since", "limit", "format"))
+    if given.get("after") and given.get("before"):
+        raise BadRequest("after, before: send one of them; a page goes on in one direction.")
+    level = _choice("level", given, LEVELS)
+    form = _choice("format", given, ("json", "text")) or ("text" if prefers_text else "json")
+    if form == "text" and given.get("before"):
+        raise BadRequest("before: a text goes on from its first line, or from `after`; take JSON to go back.")
+    return LogQuery(
+        task_id=_text("taskId", task_id),
+        after=given.get("after", ""),
+        before=given.get("before", ""),
+        hidden=LEVELS[: LEVELS.index(level)] + (("ERRSTD",) if level == "FATAL" else ()) if level else (),
+        text=given.get("q", ""),
+        since=_moment("since", given),
+        limit=_number("limit", given, MAX_LOG_LINES, 0 if form == "text" else LOG_LINES),
+        as_text=form == "text",
+    )
+
+
+def wait_query(query: Query) -> WaitQuery | None:
+    """GET /tasks/<taskId>, of which `parse_task_id` reads the rest. Return None if the answer is wanted at once."""
+    given = {name: values[0] for name, values in query.lists()}
+    seconds, since = _number("wait", given, MAX_WAIT_SECONDS, 0), given.get("since", "")
+    if since and not seconds:
+        raise BadRequest("since: only says from when to wait; send wait as well, in seconds.")
+    return WaitQuery(seconds, _since(since)) if seconds else None
+
+
+def _since(text: str) -> str:
+    """Return a revision, or a time in the form of `updatedAt`."""
+    if not text or _REVISION.fullmatch(text):
+        return text
+    from common.store.encoding import stamp
+
+    try:
+        return stamp(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        raise BadRequest("since: expected the `revision` of an earlier answer, or a task's `updatedAt`.") from None
+
+
 def parse_cancel(query: Query) -> CancelQuery:
     """GET /cancel."""
-    given = _parameters(query, required=("taskId",), optional=("package", "syncId", "workspaceId"))
+    given = parameters(query, required=("taskId",), optional=("package", "syncId", "workspaceId"))
     return CancelQuery(given["taskId"], given.get("package", ""), given.get("syncId", ""))
 
 
 def parse_sweep(query: Query) -> None:
     """POST /sweeper takes no parameters."""
-    _parameters(query)
+    parameters(query)
 
 
 def _keyed(command: Command, query: Query, body: bytes) -> NewTask:
-    given = _parameters(query, required=(*_IMAGE, "storageKey"), optional=("workspaceId",))
+    given = parameters(query, required=(*_IMAGE, "storageKey"), optional=("workspaceId",))
     image = _image(given)
     payload = bodies.members(body, required=("config",))
     return NewTask(command, storage_key=given["storageKey"], **image, **payload)
@@ -199,7 +284,8 @@ parse_discover = partial(_keyed, Command.DISCOVER)
 """POST /discover."""
 
 
-def _parameters(query: Query, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> dict[str, str]:
+def parameters(query: Query, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the parameters of a query by name. Raise BadRequest for unknown, doubled and missing ones."""
     accepted = (*required, *optional, "connectorType")
     given: dict[str, str] = {}
     for name, values in query.lists():
@@ -231,7 +317,8 @@ def _image(given: dict[str, str]) -> dict[str, Any]:
     return {"package": image.package, "version": image.version}
 
 
-def _flag(name: str, given: dict[str, str], *, default: bool = False) -> bool:
+def flag(name: str, given: dict[str, str], *, default: bool = False) -> bool:
+    """Return a parameter that is true or false. Raise BadRequest for anything else."""
     value = given.get(name, "")
     if value not in {"", "true", "false"}:
         raise BadRequest(f"{name}: expected true or false.")
@@ -252,3 +339,16 @@ def _number(name: str, given: dict[str, str], largest: int, default: int) -> int
     if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= largest:
         raise BadRequest(f"{name}: expected a whole number from 1 to {largest}.")
     return int(text)
+
+
+def _moment(name: str, given: dict[str, str]) -> datetime | None:
+    text = given.get(name, "")
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text if _TIME.fullmatch(text) else "")
+    except ValueError:
+        raise BadRequest(
+            f"{name}: expected a time such as 2026-11-30T02:00:00Z, or 2026-11-30T02:00:00%2B01:00: a plus is "
+            "percent-encoded in a URL."
+        ) from None

@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import suppress
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from msgspec import Struct, structs
@@ -13,15 +14,32 @@ from common.errors import Conflict, QuotaExceeded, SyncError, TimedOut, TooLarge
 from common.failures import Failure, FailureKind
 from common.pods import manifest
 from common.pods.manifest import Payload
-from common.protocol import catalogs, messages, resume
+from common.protocol import catalogs, messages, references, resume, saved
 from common.protocol.commands import Command
 from common.protocol.states import refuse_shared
 from common.settings import Settings
-from common.store import Database, Outcome, Task, TaskRow, TaskState, adoption, dsn, outcomes, states, tasks
+from common.store import (
+    Database,
+    Outcome,
+    Task,
+    TaskRow,
+    TaskState,
+    adoption,
+    dsn,
+    outcomes,
+    state_changes,
+    states,
+    tasks,
+)
 from common.store.adoption import ReadElsewhere
+from common.store.encryption import Keys
+from common.store.waiting import Waits, WaitsFor
 from common.tasks import full_sync
 from common.tasks.cancel import cancel
 from common.tasks.requests import CancelQuery, NewTask
+
+if TYPE_CHECKING:
+    from common.tasks import answers
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +56,10 @@ class Started(Struct, frozen=True):
     task_id: str
     started_at: int
 
+    def answer(self) -> "answers.Started":
+        """Return the body of the answer."""
+        return {"ok": True, "status": "ok", "taskId": self.task_id, "startedAt": self.started_at}
+
 
 def start(new: NewTask, settings: Settings) -> Started:
     """Accept a task and create its pod, or raise a SyncError and leave a row that says why.
@@ -53,7 +75,7 @@ def start(new: NewTask, settings: Settings) -> Started:
         answer = Started(row.task_id, row.started_at)
         if not created and not _may_lack_pod(row, here):
             return answer
-        _make_pod(db, task, payload, settings, new.table_name_prefix)
+        make_pod(db, task, payload, settings, new.table_name_prefix)
     _log.info("Task accepted.", extra={"action": "start", "task_id": task.task_id})
     return answer
 
@@ -65,9 +87,9 @@ def _task_of(new: NewTask) -> Task:
 
 def _take_slot(db: Database, task: Task, new: NewTask, settings: Settings) -> tuple[Task, Payload, TaskRow, bool]:
     """Begin a task, in the place of a read that its caller has given up."""
-    here = data_plane.of(settings)
+    here, keys = data_plane.of(settings), Keys(settings.encryption_keys)
     try:
-        return db.transact(lambda db: _begin(db, task, new, here))
+        return db.transact(lambda db: _begin(db, task, new, here, keys))
     except Conflict:
         if new.command is not Command.READ:
             raise
@@ -75,7 +97,7 @@ def _take_slot(db: Database, task: Task, new: NewTask, settings: Settings) -> tu
         if given_up is None:
             raise
     cancel(CancelQuery(given_up), settings)
-    return db.transact(lambda db: _begin(db, task, new, here))
+    return db.transact(lambda db: _begin(db, task, new, here, keys))
 
 
 def _may_lack_pod(row: TaskRow, here: str) -> bool:
@@ -95,16 +117,17 @@ def _may_lack_pod(row: TaskRow, here: str) -> bool:
     return False
 
 
-def _begin(db: Database, task: Task, new: NewTask, here: str) -> tuple[Task, Payload, TaskRow, bool]:
+def _begin(db: Database, task: Task, new: NewTask, here: str, keys: Keys) -> tuple[Task, Payload, TaskRow, bool]:
     """In one transaction: check what the connector will be given, and write the task's rows."""
-    payload, others = Payload(new.config, new.catalog, new.state), list[ReadElsewhere]()
-    digest = manifest.request_hash(task, payload, new.table_name_prefix, full_sync=new.full_sync)
+    payload, others = Payload(new.config, new.catalog, new.state, new.options, new.resolve), list[ReadElsewhere]()
+    digest = manifest.request_hash(task, payload, new.table_name_prefix, full_sync=new.full_sync, forget=new.forget)
     given_hash = None if new.config is None else messages.config_hash(new.config)
     if new.command is Command.READ:
         refuse_shared(catalogs.decode_catalog(new.catalog or b'{"streams":[]}'), new.table_name_prefix)
+        state_changes.lock(db, new.sync_id)
         others = adoption.elsewhere(db, new.sync_id)
         payload = structs.replace(payload, state=_state(db, new))
-    payload = _with_kept_config(db, new, payload)
+    payload = _with_kept_config(db, new, payload, keys)
     row, created = tasks.begin(
         db,
         task,
@@ -125,13 +148,15 @@ def _begin(db: Database, task: Task, new: NewTask, here: str) -> tuple[Task, Pay
     return structs.replace(task, task_id=row.task_id, started_at=row.started_at), payload, row, created
 
 
-def _with_kept_config(db: Database, new: NewTask, payload: Payload) -> Payload:
+def _with_kept_config(db: Database, new: NewTask, payload: Payload, keys: Keys) -> Payload:
     """Return the payload with what a connector has made of its configuration in an earlier task (CONTROL).
 
     The caller cannot shorten that: where it does not fit beside the rest, the caller's own is used. Raise TooLarge if
     not even that fits.
     """
-    config = new.config and states.kept_config(db, new.package, new.config)
+    config = new.config and states.kept_config(db, new.package, new.config, keys)
+    if new.resolve and new.config and config and references.refers_to_others(config, new.config):
+        config = new.config  # the sidecar keeps none such: it comes from somewhere else
     if config != new.config:
         kept = structs.replace(payload, config=config)
         with suppress(TooLarge):
@@ -140,6 +165,12 @@ def _with_kept_config(db: Database, new: NewTask, payload: Payload) -> Payload:
         _log.warning("A configuration that a connector has changed does not fit.", extra={"action": "start"})
     manifest.check_size(payload)
     return payload
+
+
+def given(db: Database, new: NewTask, keys: Keys) -> Payload:
+    """Return what a read's connector is given now. Raise TooLarge or Refused if that is not possible."""
+    payload = Payload(new.config, new.catalog, new.state, new.options, new.resolve)
+    return _with_kept_config(db, new, structs.replace(payload, state=_state(db, new)), keys)
 
 
 def _in_the_way(task: Task, row: TaskRow, here: str) -> str:
@@ -160,12 +191,13 @@ def _state(db: Database, new: NewTask) -> bytes:
     """Return the caller's state unchanged; without one the saved states, as far as they can be resumed from."""
     if new.state is not None:
         return new.state
-    if new.full_sync or new.catalog is None:
+    if new.catalog is None or (new.full_sync and not new.forget):
         return b"{}"
     catalog = catalogs.decode_catalog(new.catalog)
     keys = {stream.id.key for stream in catalog.streams if stream.incremental}
-    with states.loading(db, new.sync_id, keys) as saved:
-        return resume.resume_states(catalog, saved) or b"{}"
+    with states.loading(db, new.sync_id, keys) as found:
+        left = saved.without(dict(found), new.forget) if new.full_sync else dict(found)
+        return resume.resume_states(catalog, left.items()) or b"{}"
 
 
 def _beside(read: ReadElsewhere, sync_id: str) -> str:
@@ -176,15 +208,16 @@ def _beside(read: ReadElsewhere, sync_id: str) -> str:
     )
 
 
-def _make_pod(db: Database, task: Task, payload: Payload, settings: Settings, prefix: str) -> None:
+def make_pod(db: Database, task: Task, payload: Payload, settings: Settings, prefix: str) -> None:
     """Create the pod, or note in the task's row why there is none."""
     try:
         where = cluster.connect(settings)
         pod = ensure_pod(where, task, payload, settings, prefix)
     except MAY_PASS as error:
         # The row stays PENDING: the same request, repeated, goes on from what exists. If none comes, a sweep fails it.
-        reasons = {task.task_id: error.message}
-        db.transact(lambda db: tasks.note_troubles(db, reasons))
+        kind = WaitsFor.QUOTA if isinstance(error, QuotaExceeded) else WaitsFor.CLUSTER
+        waits = {task.task_id: Waits(kind, error.message)}
+        db.transact(lambda db: tasks.note_waits(db, waits))
         raise
     except SyncError as error:
         text = f"{CREATE_FAILED}{error.message}"

@@ -1,0 +1,76 @@
+"""The connection of a webhook: to an address that was checked, or through the proxy that the environment names."""
+
+import http.client
+import socket
+import ssl
+from base64 import b64encode
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
+
+from common import proxies
+from common.outbox import post
+from common.outbox.addresses import refusal, resolve
+from common.outbox.target import DeliveryFailed
+
+_HTTP_PORT = 80
+
+
+def to(url: str, allowed_hosts: Collection[str]) -> http.client.HTTPConnection:
+    """Return a connection that is not open yet; raise DeliveryFailed if its host is unknown or must not be called.
+
+    A name that a proxy alone knows is the proxy's matter.
+    """
+    parts, proxy = urlsplit(url), proxies.used_for(url)
+    host, port, tls = parts.hostname or "", parts.port, parts.scheme == "https"
+    try:
+        addresses = resolve(host, allowed_hosts)
+    except DeliveryFailed as error:
+        if proxy is None or not error.retryable:
+            raise
+        addresses = []
+    # Where the settings allow this machine itself, no proxy would lead there.
+    if proxy is None or any(map(refusal, addresses)):
+        return _Tls(host, port, addresses) if tls else _Plain(host, port, addresses)
+    if problem := proxy.problem():
+        raise DeliveryFailed(problem)
+    through = urlsplit(proxy.url)
+    kind = http.client.HTTPSConnection if tls else http.client.HTTPConnection
+    connection = kind(through.hostname or "", through.port or _HTTP_PORT, timeout=post.SECONDS)
+    connection.set_tunnel(host, port, login("Proxy-Authorization", through))
+    return connection
+
+
+def login(header: str, url: SplitResult) -> dict[str, str]:
+    """Return the header for a URL's user and password, if it has any."""
+    user, at, _ = url.netloc.rpartition("@")
+    return {header: f"Basic {b64encode(unquote_to_bytes(user)).decode()}"} if at else {}
+
+
+class _Plain(http.client.HTTPConnection):
+    def __init__(self, host: str, port: int | None, addresses: Sequence[str]) -> None:
+        super().__init__(host, port, timeout=post.SECONDS)
+        self._addresses = addresses
+
+    def connect(self) -> None:
+        self.sock = _dial(self._addresses, self.port)
+
+
+class _Tls(http.client.HTTPSConnection):
+    def __init__(self, host: str, port: int | None, addresses: Sequence[str]) -> None:
+        super().__init__(host, port, timeout=post.SECONDS)
+        self._addresses, self._authorities = addresses, ssl.create_default_context()
+
+    def connect(self) -> None:
+        # Kept in between, so that a handshake that takes too long can be cut.
+        self.sock = _dial(self._addresses, self.port)
+        self.sock = self._authorities.wrap_socket(self.sock, server_hostname=self.host)
+
+
+def _dial(addresses: Sequence[str], port: int) -> socket.socket:
+    """Connect to one of the addresses that were checked: a moment later the name may lead elsewhere."""
+    *others, last = addresses
+    for address in others:
+        with suppress(OSError):
+            return socket.create_connection((address, port), post.SECONDS)
+    return socket.create_connection((last, port), post.SECONDS)

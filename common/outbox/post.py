@@ -1,0 +1,68 @@
+"""One POST within a time limit that nothing of the other side's can lengthen; what its answer means for an event."""
+
+import http.client
+import socket
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from http import HTTPStatus
+
+from common.outbox.target import DeliveryFailed
+
+SECONDS = 2.5
+_NEVER = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
+"""Answers about the event itself. Others are about the target, which somebody may mend: a redirect or a 404 too."""
+
+_LATE = "it does not answer in time"
+
+
+def post(connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str], body: bytes) -> None:
+    """Send a request by a connection that is not open yet, and close it.
+
+    Raise DeliveryFailed for any answer but 2xx, and without one. Neither the answer's body nor the address, both of
+    which may hold something secret, is in the reason. Redirects are not followed.
+    """
+    late = threading.Event()
+    limit = threading.Timer(SECONDS, _cut, (connection, late))
+    limit.daemon = True
+    limit.start()
+    try:
+        connection.connect()
+        if late.is_set():  # while it was dialling, there was nothing to cut
+            raise DeliveryFailed(_LATE)
+        connection.request("POST", path, body, dict(headers))
+        with connection.getresponse() as response:  # it holds the socket; its body is not read
+            status = response.status
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise DeliveryFailed(_LATE if late.is_set() else _words(error)) from None
+    finally:
+        limit.cancel()
+        connection.close()
+    if late.is_set():  # what was cut off reads like a whole answer
+        raise DeliveryFailed(_LATE)
+    if not 200 <= status < 300:
+        raise DeliveryFailed(f"it answers {status}", retryable=status not in _NEVER)
+
+
+def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
+    """End a connection under the thread that waits for it: its own timeout counts from each byte that arrives."""
+    late.set()
+    if connection.sock is not None:
+        with suppress(OSError):
+            connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return _LATE
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "it closes the connection without an answer"
+    reason = getattr(error, "strerror", None)
+    return f"it cannot be reached: {reason or type(error).__name__}"
