@@ -3,38 +3,34 @@
 import contextlib
 import logging
 import resource
-import time
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from common import redaction
-from common.errors import LoginRefused, Refused, StoreRefused, SyncError, TablesMissing, TooLarge
-from common.failures import Failure, FailureKind, of_store, unwritten_exit
+from common.errors import Conflict, Refused, SyncError, TablesMissing, TooLarge
+from common.failures import Failure, FailureKind, of_store
 from common.protocol import catalogs, messages
 from common.protocol.commands import Command
+from common.protocol.estimates import Estimate
 from common.protocol.states import refuse_shared
 from common.redaction import Redactor
-from common.store import Database, Outcome, StoreError, TaskState, outcomes, states
+from common.store import Database, Outcome, outcomes, states
 from common.store.database import refused
-from sidecar import output
+from common.store.encryption import Keys
+from sidecar import output, secret_values
+from sidecar.conclude import Conclusion, failed
 from sidecar.read.consumer import ReadConsumer
 from sidecar.report.heartbeat import Heartbeat
 from sidecar.report.log_shipper import LogShipper
 from sidecar.report.outbox import Outbox
 from sidecar.room import Room
+from sidecar.secret_values import Resolved
 from sidecar.settings import SidecarSettings
 from sidecar.shutdown import Shutdown
 from sidecar.single_result import SingleResult
 from sidecar.source.diagnostics import SourceDiagnostics
 from sidecar.source.pipes import PipeEvent, PipeReplaced, Pipes
 
-_FLUSH_SECONDS = 5.0
-"""How long the final row waits for the log lines before it."""
-_LOOK_SECONDS = 0.5
-_GOING_ON_SECONDS = 30.0
-"""How long ago a sweep may be that another one follows: while anything is active, sweeps are seconds apart."""
 _RESULT = "result"
-_DESCRIPTION_PREFIXES = {Command.READ: "ERROR: ", Command.DISCOVER: ""}
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +41,8 @@ def main(environ: Mapping[str, str] | None = None) -> int:
     try:
         settings = SidecarSettings.load(environ)
         with Database(settings.database_url, settings.database_schema, make_tables=False) as db:
-            redactor = redaction.of_config(b"", settings.database_url, settings.bulker_auth_token)
+            credentials = (settings.database_url, settings.bulker_auth_token, settings.encryption_key)
+            redactor = redaction.of_config(b"", *filter(None, credentials))
             redact_with(redactor.redact)
             _raise_limits()
             return _Task(settings, db, redactor).run()
@@ -68,10 +65,13 @@ class _Task:
         self._settings, self._db, self._redactor = settings, db, redactor
         self._shutdown = Shutdown(settings.grace_seconds)
         self._outbox = Outbox(db)
-        self._room = Room(b"")
+        self._room, self._resolved = Room(b""), Resolved()
         self._consumer: ReadConsumer | SingleResult | None = None
-        self._heartbeat = Heartbeat(settings.task, self._progress, self._shutdown.request)
+        self._heartbeat = Heartbeat(settings.task, self._progress, self._shutdown.request, self._estimate, self._rates)
         self._logs = LogShipper(settings, redactor, self._heartbeat)
+        self._conclusion = Conclusion(
+            settings, self._shutdown, self._logs, self._heartbeat, self._patient, self._keep_accounts
+        )
 
     def run(self) -> int:
         self._shutdown.listen()
@@ -84,25 +84,37 @@ class _Task:
             _log.exception("The sidecar failed.")
             text = f"the sidecar itself failed ({type(error).__name__}); its pod's log has the details"
             outcome = self._break_off(Failure(FailureKind.SIDECAR_FAILED, text))
-        code = self._conclude(outcome)
+        code = self._conclusion.write(outcome)
         self._logs.close(self._shutdown.store_budget(self._settings.grace_seconds / 2))
         self._shutdown.close()
         return code
 
+    def _keep_accounts(self) -> None:
+        self._consumer = None  # the heartbeat goes on, and the proposal's accounts stay
+
     def _progress(self) -> dict[str, object] | None:
         return self._consumer.progress() if self._consumer else None
 
+    def _estimate(self) -> Estimate | None:
+        return self._consumer.estimate if isinstance(self._consumer, ReadConsumer) else None
+
+    def _rates(self) -> dict[str, object] | None:
+        return self._consumer.rates() if isinstance(self._consumer, ReadConsumer) else None
+
     def _consume(self) -> Outcome:
         """Read the connector's output to its end."""
-        config = self._settings.file("config")
-        self._room = Room(config, self._settings.file("catalog"), self._settings.file("state"))
+        written, self._resolved = self._settings.file("config"), self._settings.resolved()
+        secret_values.teach(self._redactor, self._resolved, written, self._settings.references_folder)
+        config = self._resolved.config(written)
+        self._room = Room(written, self._settings.file("catalog"), self._settings.file("state"))
         self._redactor.learn(config)
         with self._patient() as db:
             self._refuse_without_rights(db)
             self._redactor.learn(config, self._specification(db))
-            if weak := self._redactor.weak(config):
+            if weak := ", ".join(filter(None, [self._redactor.weak(config), *self._resolved.weak])):
                 self._logs.log("WARN", f"Too short, or too common a word, to be hidden wherever it stands: {weak}.")
-            self._heartbeat.own_tables = db.transact(lambda db: db.run("ours_exist"))[0]["ours"]
+            [exist] = db.transact(lambda db: db.run("ours_exist"))
+            self._heartbeat.own_tables, self._heartbeat.keeps_rates = exist["ours"], exist["rates"]
         diagnostics = SourceDiagnostics(self._settings.package, self._logs)
         consumer = self._consumer = self._make_consumer(diagnostics)
         try:
@@ -184,22 +196,27 @@ class _Task:
         self._outbox.put(f"state {key}", lambda db: self._write_state(db, key, state), refused)
 
     def _write_state(self, db: Database, key: str, state: bytes) -> None:
+        if self._heartbeat.own_tables and states.is_closed(db, self._settings.task_id):
+            why = "this task has ended, and the sync's states were changed since"
+            self._logs.log("WARN", f"A state of {key} is not saved: {why}.")
+            raise Conflict(why)
         self._room.take_state(key, state)
         states.save(db, self._settings.sync_id, key, state)
 
     def _keep_config(self, config: bytes) -> None:
         self._redactor.learn_change(config)
         try:
+            config = self._resolved.restored(config, self._settings.file("config"))
             self._room.take_config(config)
-        except TooLarge as error:
+        except (TooLarge, Refused) as error:
             self._on_config_lost(error)
             return
         if not self._heartbeat.own_tables:
             self._on_config_lost(SyncError("there is no table for it"))
             return
         self._logs.log("INFO", "The connector changed its configuration: the next task with this one gets it.")
-        task = self._settings.task
-        self._outbox.put("config", lambda db: states.keep_config(db, task, config), self._on_config_lost)
+        task, keys = self._settings.task, Keys(self._settings.encryption_key)
+        self._outbox.put("config", lambda db: states.keep_config(db, task, config, keys), self._on_config_lost)
 
     def _on_config_lost(self, why: SyncError) -> None:
         self._logs.log("WARN", f"The configuration that the connector changed could not be kept: {why}.")
@@ -211,89 +228,10 @@ class _Task:
                 return self._consumer.break_off(failure)
             except Exception:  # noqa: BLE001 - as above
                 _log.exception("The streams could not be accounted for.")
-        return _failed(failure)
-
-    def _conclude(self, outcome: Outcome) -> int:
-        """Write the outcome; return the exit code. If Postgres stays away, the sweep finds the pod without one."""
-        if outcome.state is not TaskState.SUCCESS:
-            level = "WARN" if outcome.state is TaskState.PARTIAL else "ERROR"
-            self._logs.log(level, outcome.reason, certain=True)
-        self._logs.flush(self._shutdown.store_budget(_FLUSH_SECONDS))
-        with self._patient() as db:
-            try:
-                self._write(db, outcome)
-            except (StoreRefused, LoginRefused, TablesMissing) as error:
-                return self._leave_to_sweep(db, outcome, error)
-            except Exception as error:  # noqa: BLE001 - as above
-                _log.exception("The outcome could not be written.")
-                if isinstance(error, SyncError) and not isinstance(error, StoreError):
-                    return unwritten_exit(error)
-                # Postgres cannot hold something in it. The row must not stay RUNNING for that.
-                reason = f"the sidecar itself failed ({type(error).__name__})"
-                if isinstance(error, StoreError):
-                    reason = f"what the connector answered cannot be stored: {error.message}"
-                return self._write_plain(db, reason)
-        return 0
-
-    def _write(self, db: Database, outcome: Outcome) -> None:
-        """Conclude the task; only propose the outcome if a sweep may know better and will look."""
-        own_tables, task = self._heartbeat.own_tables, self._settings.task
-        awaited = own_tables and outcome.provisional and bool(self._settings.exit_code_file)
-        if awaited and (proposed_at := db.transact(lambda db: outcomes.propose(db, task, outcome))) is not None:
-            self._consumer = None  # the heartbeat goes on, and the proposal's accounts stay
-            if self._await_sweep(db, proposed_at):
-                return
-            self._logs.log("WARN", "No sweep came to conclude the task: check the sweeper.")
-        if not db.transact(lambda db: outcomes.conclude(db, task, outcome, ours=own_tables)) and own_tables:
-            db.transact(lambda db: outcomes.account_cancelled(db, task, outcome))
-
-    def _await_sweep(self, db: Database, proposed_at: float) -> bool:
-        """Wait until it is certain that somebody sweeps, who will conclude the task. Return False if nobody does.
-
-        Where sweeps go on, that is at once, and the pod's end makes the next one come. A pod that is stopped takes its
-        Secret along when it ends: that has to wait until a sweep has seen it.
-        """
-        began, wanted = time.monotonic(), float(self._settings.sweep_wait_seconds)
-        while wanted and (left := self._shutdown.store_budget(wanted - (time.monotonic() - began))) > 0:
-            with contextlib.suppress(SyncError):
-                if db.transact(lambda db: self._is_left_to_a_sweep(db, proposed_at)):
-                    return True
-            time.sleep(min(_LOOK_SECONDS, left))
-        return not wanted
-
-    def _is_left_to_a_sweep(self, db: Database, proposed_at: float) -> bool:
-        going_on = 0.0 if self._shutdown.requested else _GOING_ON_SECONDS
-        return outcomes.is_left_to_a_sweep(db, self._settings.task, proposed_at, going_on)
-
-    def _leave_to_sweep(self, db: Database, outcome: Outcome, error: SyncError) -> int:
-        """Propose that the task failed for a missing right on another table; without that right, the log has it."""
-        _log.error("The outcome could not be written: %s", error)
-        if outcome.failure is None or outcome.failure.kind is not FailureKind.POSTGRES_REFUSED:
-            outcome = _failed(Failure(of_store(error), error.message), outcome.streams)
-        try:
-            proposed = db.transact(lambda db: outcomes.propose(db, self._settings.task, outcome))
-        except SyncError as again:
-            _log.error("Nor could it be proposed: %s", again)
-            proposed = False
-        return 0 if proposed else unwritten_exit(error)
-
-    def _write_plain(self, db: Database, reason: str) -> int:
-        failure = Failure(FailureKind.SIDECAR_FAILED, reason)
-        description = _DESCRIPTION_PREFIXES.get(self._settings.command, "FAILED: ") + reason
-        try:
-            self._write(db, Outcome(TaskState.FAILED, reason=reason, description=description, failure=failure))
-        except SyncError as error:
-            _log.exception("Nor could a plain one.")
-            return unwritten_exit(error)
-        return 0
+        return failed(failure)
 
 
 def _kind(error: SyncError) -> FailureKind:
     if isinstance(error, PipeReplaced):
         return FailureKind.SOURCE_ERROR
     return FailureKind.CONFIG_ERROR if isinstance(error, Refused) else of_store(error)
-
-
-def _failed(failure: Failure, streams: dict[str, Any] | None = None) -> Outcome:
-    text = failure.message
-    return Outcome(TaskState.FAILED, text, f"ERROR: {text}", streams, failure=failure, provisional=failure.policy.retry)

@@ -16,6 +16,8 @@ from common import DATABASE_SCHEMA
 from common.errors import SettingsError
 from common.protocol.commands import Command
 from common.store import Task
+from sidecar import secret_values
+from sidecar.secret_values import Resolved
 
 
 class SidecarSettings(Struct, frozen=True, rename="upper"):
@@ -36,6 +38,8 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
     config_folder: str = "/config"
     bulker_url: str = ""
     bulker_auth_token: str = ""
+    encryption_key: str = ""
+    """What encrypts a configuration that the connector changes; empty: it is kept in the clear."""
     bulker_any_number: bool = False
     """Whether that Bulker loads numbers that neither 64 bits nor a double hold, as the embedded warehouse does."""
     bulker_logs_connection_id: str = ""
@@ -49,6 +53,10 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
     """The number of this start of the task."""
     resume_folder: str = ""
     """Where a later attempt finds files that replace the first one's."""
+    references_folder: str = ""
+    """Where the kubelet keeps the values that the task refers to, as they are at present; empty without references."""
+    resolved_file: str = ""
+    """Those values as the connector was given them."""
     stall_timeout_seconds: int = 0
     """How long the source may send nothing at all; 0 for no limit."""
     grace_seconds: int = 60
@@ -91,6 +99,10 @@ class SidecarSettings(Struct, frozen=True, rename="upper"):
             started_at=_unix(self.started_at),
             attempt=self.attempt,
         )
+
+    def resolved(self) -> Resolved:
+        """Return the values that the task refers to; raise SettingsError."""
+        return secret_values.load(Path(self.resolved_file)) if self.resolved_file else Resolved()
 
     def file(self, name: str) -> bytes:
         """Return one of the connector's files (config, catalog, state); b"" if there is none; raise SettingsError."""

@@ -8,13 +8,13 @@ from msgspec import Raw
 
 from common.errors import Refused
 from common.failures import Failure, FailureKind
-from common.protocol import causes, sizes
+from common.protocol import causes
 from common.protocol.catalogs import MISSING
 from common.protocol.commands import Command
-from common.protocol.messages import DECODE_ERRORS, ConnectionStatus, Discovered, Message
+from common.protocol.messages import DECODE_ERRORS, ConnectionStatus, Message
 from common.redaction import Redactor
 from common.store import Outcome, TaskState
-from common.store.encoding import is_written_out
+from sidecar import result_content
 from sidecar.read.outcome import unexplained
 from sidecar.source import lenient
 from sidecar.source.diagnostics import KeepConfig, SourceDiagnostics
@@ -24,12 +24,6 @@ from sidecar.source.pipes import End
 from sidecar.source.salvage import BadLine, Fault
 
 _EXPECTED = {Command.SPEC: "SPEC", Command.CHECK: "CONNECTION_STATUS", Command.DISCOVER: "CATALOG"}
-_CONTENTS: dict[str, msgspec.json.Decoder[Any]] = {
-    "SPEC": msgspec.json.Decoder(dict[str, Raw]),
-    "CATALOG": msgspec.json.Decoder(Discovered),
-    "CONNECTION_STATUS": msgspec.json.Decoder(ConnectionStatus),
-}
-"""The content without which a result is unusable."""
 _PASSED, _SHOWN_PASS = "SUCCEEDED", "SUCCESS"
 """A passed check in the protocol, and in the caller's table."""
 _GOOD = {
@@ -129,6 +123,8 @@ class SingleResult:
 
     def _on_message(self, message: Message | BadLine) -> None:
         if isinstance(message, BadLine):
+            if message.fault is Fault.QUOTED:
+                return
             if message.fault is Fault.BROKEN and message.envelope.type == _EXPECTED[self._command]:
                 self._diagnostics.unusable_result(
                     f"The connector's {message.envelope.type} message cannot be read: {message.why}."
@@ -161,11 +157,10 @@ class SingleResult:
         """Keep a result; an unusable one never replaces one that was found, now or earlier."""
         payload = Raw(lenient.readable(payload))
         try:
-            _refuse_unbounded(payload)
-            _CONTENTS[kind].decode(payload)
+            payload = result_content.usable(kind, payload)
         except (*DECODE_ERRORS, Refused) as error:
             self._diagnostics.count_malformed(f"a {kind} message without usable content ({error})")
-            text = self._redactor.redact(_message_in(payload))[:_TEXT_CHARACTERS]
+            text = self._redactor.redact(result_content.message_in(payload))[:_TEXT_CHARACTERS]
             why = f"The connector's {kind} message has no usable content ({error})."
             self._diagnostics.unusable_result(f"{why} It says: {text}" if text else why)
             return
@@ -221,22 +216,3 @@ class SingleResult:
             status = found.status[:40]
             return f"The connector answered with the status {status!r}, which is neither SUCCEEDED nor FAILED."
         return causes.explained(found.text, known) or "The connector refused the configuration and gave no reason."
-
-
-def _refuse_unbounded(payload: bytes) -> None:
-    """Raise Refused for a result that would take the memory of all who read it: functions, sidecars, Postgres."""
-    if len(payload) > sizes.RESULT_BYTES:
-        raise Refused(f"it has {len(payload):,} bytes, and at most {sizes.RESULT_BYTES:,} are kept")
-    if is_written_out(payload):
-        raise Refused("it has numbers such as 1e131071, which a table would hold with all their zeros")
-
-
-def _message_in(payload: Raw) -> str:
-    """Return the message of an unusable result; "" if it has none, or is too long to look for one."""
-    if len(payload) > sizes.RESULT_BYTES:
-        return ""
-    try:
-        message = msgspec.json.decode(payload, type=dict[str, Any]).get("message")
-    except DECODE_ERRORS:
-        return ""
-    return message.strip() if isinstance(message, str) else ""

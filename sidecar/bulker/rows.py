@@ -28,7 +28,7 @@ def _with_member(row: Raw, text: bytes, member: bytes) -> Raw:
 def is_clean(rows: list[Raw], block: bytes, *, any_number: bool = False) -> bool:
     """Return whether every row of a block can be sent; `block` is the rows, joined by line feeds.
 
-    The decoder has checked that each is JSON on a line of its own. `any_number`: the destination takes all of them.
+    The decoder has checked that each is JSON. `any_number`: the destination takes all of them.
     """
     if len(block) > LINE_BYTES or not _are_objects(rows) or not _is_utf8(block):
         return False

@@ -5,10 +5,14 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
+from common.protocol.estimates import Estimate
 from common.protocol.messages import StreamStatus
+from sidecar.read import clock
+from sidecar.read.clock import StreamClock
 from sidecar.read.verdict import Status, StreamVerdict
 
 _CHANGES, _OTHER_CHANGES = 10, "OTHERS"
+_LAST = frozenset({StreamStatus.COMPLETE, StreamStatus.INCOMPLETE})
 
 
 class StreamAccount:
@@ -30,6 +34,10 @@ class StreamAccount:
         """The source's last status as it was sent, known to the protocol or not."""
         self.limited_until: float | None = None
         """Until when the source waits for its quota (StreamStatusTrace.quota_reset)."""
+        self.limited_since = 0.0
+        self.clock = StreamClock()
+        self.estimate: Estimate | None = None
+        """What the source says that it will send of the stream."""
 
     @property
     def reached(self) -> int:
@@ -46,6 +54,7 @@ class StreamAccount:
         self.emitted += rows
         self.since_state += rows
         self.seen, self.last_was_state, self.limited_until = True, False, None
+        self.clock.on_records()
         if self.reported is StreamStatus.COMPLETE:
             self.after_complete += rows
 
@@ -84,7 +93,11 @@ class StreamAccount:
     def on_status(self, text: str, status: StreamStatus | None, limited_until: float | None = None) -> None:
         """Keep the source's status; None for a text that the protocol does not know."""
         self.seen, self.last_status = True, text
-        self.limited_until = None if status in {StreamStatus.COMPLETE, StreamStatus.INCOMPLETE} else limited_until
+        if status and (status not in _LAST or self.reported is not status):  # some repeat the last one, much later
+            self.clock.on_status()
+        if self.limited_until is None:
+            self.limited_since = clock.now()
+        self.limited_until = None if status in _LAST else limited_until
         self.reported = status or self.reported
 
     @property
@@ -98,9 +111,25 @@ class StreamAccount:
     def report(self, verdict: StreamVerdict) -> dict[str, Any]:
         """Return the stream's entry in GET /tasks/<id>."""
         counts = {"emitted": self.emitted, "sent": self.sent, "stored": self.stored, "refused": self.refused}
-        text = verdict.note or (self.limit if verdict.status is Status.PENDING else "")
+        waits = verdict.status is Status.PENDING
+        text = verdict.note or (self.limit if waits else "")
         note = {"note": text} if text else {}
         # Some sources report no status before the first record.
-        begun = verdict.status is Status.PENDING and (self.reached or self.reported)
+        begun = waits and bool(self.reached or self.reported)
         status = Status.RUNNING if begun else verdict.status
-        return {"status": str(status), **counts, "bytes": self.bytes, "error": verdict.error, **note}
+        times = self.clock.report(self.emitted, goes_on=begun) | self._estimated()
+        limits = self._limits() if waits else {}
+        return {
+            "status": str(status), **counts, "bytes": self.bytes, "error": verdict.error, **times, **limits, **note
+        }  # fmt: skip
+
+    def _estimated(self) -> dict[str, int]:
+        known = self.estimate or Estimate()
+        numbers = {"estimatedRows": known.rows, "estimatedBytes": known.bytes}
+        return {name: number for name, number in numbers.items() if number}
+
+    def _limits(self) -> dict[str, str]:
+        if self.limited_until is None:
+            return {}
+        since = {"limitedSince": clock.shown(self.limited_since)}
+        return since | ({"limitedUntil": clock.shown(self.limited_until)} if math.isfinite(self.limited_until) else {})

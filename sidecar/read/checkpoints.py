@@ -2,7 +2,8 @@
 
 A stream's request stays open across its states until enough bytes or time have passed; then the newest covered
 state is saved. A full refresh stays open to the stream's end, so that the table changes at once. A GLOBAL or LEGACY
-state covers every stream, so it waits for all of them; it is held back for good once one of them has lost rows.
+state covers every stream, so it waits for all of them; it is held back for good once one of them has lost rows. States
+of both kinds are saved in the order in which they came, since each takes the place of the other kind's.
 
 Rows that came after the newest state end in the same request. If the run fails they come again in the next one:
 without a key they are then there twice. That is the lesser evil: breaking the request off would lose the rows that
@@ -33,11 +34,12 @@ _PAST_GAP = "its state was not saved: rows before it were given up. The next run
 
 
 class _SharedState(Struct, frozen=True):
-    """A state of all streams; stream n had reached `covers[n]` when it came."""
+    """A state of all streams, the run's `number`th; stream n had reached `covers[n]` when it came."""
 
     key: str
     state: bytes
     covers: list[int]
+    number: int
 
 
 class Checkpoints:
@@ -52,6 +54,7 @@ class Checkpoints:
         self._commit_seconds = commit_seconds
         self._shared: _SharedState | None = None
         self._shares = False
+        self._taken = 0
         self.rejected = 0
         """How many records the source rejected before a state of all streams, so that it names none."""
         self._shared_since = time.monotonic()
@@ -68,7 +71,7 @@ class Checkpoints:
         if why := self._too_large(stream, state):
             stream.fail(f"{_NOT_SAVED}: {why}", FailureKind.STATE_LOST)
             return
-        stream.hold_state(state)
+        stream.hold_state(state, self._next_number())
         if self._due(stream):
             self.commit(stream)
 
@@ -91,7 +94,8 @@ class Checkpoints:
         if lossy := [stream for stream in self._streams if stream.past_gap]:
             self._hold_back(lossy)
             return
-        self._shared = _SharedState(key, state, [stream.account.reached for stream in self._streams])
+        covers = [stream.account.reached for stream in self._streams]
+        self._shared = _SharedState(key, state, covers, self._next_number())
         if self._shared_due():
             self._commit_shared()
 
@@ -112,7 +116,7 @@ class Checkpoints:
         self._add_problem(f"a STATE message could not be read, so it was not saved: {why}")
 
     def lose_state(self, stream: StreamWriter, why: str) -> None:
-        """Note a state of a stream that may be one of the catalog's under another namespace."""
+        """Note a state of a stream of which it is unclear whether it is one."""
         self._add_problem(f"the state of {stream.id.key} was not saved: {why}")
 
     def tick(self) -> None:
@@ -128,8 +132,11 @@ class Checkpoints:
             self._commit_shared()
 
     def commit(self, stream: StreamWriter) -> None:
-        """End a stream's request, if Bulker takes it, and save the state that it covers."""
-        if not stream.commit() or (pending := stream.release_state()) is None:
+        """End a stream's request, if Bulker takes it, and save the state that it covers.
+
+        One that came after a state of all streams waits for that: saved before, it would be replaced by the older one.
+        """
+        if not stream.commit() or self._is_behind_shared(stream) or (pending := stream.release_state()) is None:
             return
         if stream.acked_through < pending.covers:
             stream.fail(_PAST_GAP, FailureKind.STATE_LOST)
@@ -186,13 +193,22 @@ class Checkpoints:
         late = time.monotonic() - self._shared_since >= self._commit_seconds
         return enough or late or not any(stream.uncommitted for stream in self._streams)
 
+    def _is_behind_shared(self, stream: StreamWriter) -> bool:
+        shared, pending = self._shared, stream.pending
+        return shared is not None and pending is not None and pending.number > shared.number
+
     def _commit_shared(self) -> None:
         for stream in self._streams:
             self.commit(stream)
         shared, self._shared = self._shared, None
         self._shared_since = time.monotonic()
-        if shared is None:
-            return
+        if shared is not None:
+            self._save_shared(shared)
+        for stream in self._streams:
+            if stream.pending is not None:
+                self.commit(stream)
+
+    def _save_shared(self, shared: _SharedState) -> None:
         covered = zip(self._streams, shared.covers, strict=True)
         if behind := [stream for stream, covers in covered if stream.acked_through < covers]:
             self._hold_back(behind)
@@ -212,6 +228,10 @@ class Checkpoints:
                 stream.fail(text, kind if kind is FailureKind.POSTGRES_REFUSED else FailureKind.STATE_LOST)
 
         self._save(key, state, refused)
+
+    def _next_number(self) -> int:
+        self._taken += 1
+        return self._taken
 
     def _add_problem(self, problem: str) -> None:
         self.problem = self.problem or problem

@@ -12,12 +12,15 @@ from msgspec import Raw
 
 from common.failures import Failure
 from common.protocol.catalogs import MISSING, Catalog, StreamId
+from common.protocol.estimates import Estimate
 from common.protocol.messages import Message
 from common.store import Outcome
+from common.store.stream_texts import bounded
 from sidecar.bulker.client import Bulker
 from sidecar.bulker.upload import CapDeadline
 from sidecar.read import outcome, record_extras
 from sidecar.read.checkpoints import Checkpoints, Save
+from sidecar.read.rates import Rates
 from sidecar.read.rejects import Rejects
 from sidecar.read.starts import starts
 from sidecar.read.state_messages import StateMessages
@@ -52,13 +55,10 @@ class ReadConsumer:
         self._diagnostics, self._redact = diagnostics, redact
         self._keep_config, self._cap_deadline = keep_config, cap_deadline
         bulker = Bulker(
-            settings.bulker_url,
-            settings.bulker_auth_token,
-            settings.sync_id,
-            settings.task_id,
+            settings.bulker_url, settings.bulker_auth_token, settings.sync_id, settings.task_id,
             any_number=settings.bulker_any_number,
             cap_deadline=self._while_waiting,
-        )
+        )  # fmt: skip
         self._streams = Streams(
             catalog,
             settings.table_name_prefix,
@@ -73,16 +73,25 @@ class ReadConsumer:
             self._streams, save, commit_bytes=settings.commit_bytes, commit_seconds=settings.commit_seconds
         )
         self._expects_exit_code = bool(settings.exit_code_file)
-        self._states = StateMessages(self._streams, self._checkpoints, diagnostics)
+        self._states = StateMessages(self._streams, self._checkpoints, diagnostics, settings.file("state"))
         self._rejects = Rejects(self._streams, diagnostics)
         self._traces = TraceMessages(self._streams, self._checkpoints, diagnostics, redact)
+        self._rates = Rates()
         self._concluded: dict[str, Any] | None = None
 
     def progress(self) -> dict[str, Any] | None:
         """Return the accounts so far, by stream key. Called from the heartbeat's thread: it only reads."""
-        return self._concluded or {
-            stream.id.key: stream.account.report(stream.verdict) for stream in self._streams.reported
-        }
+        streams = self._streams.reported
+        return self._concluded or bounded({one.id.key: one.account.report(one.verdict) for one in streams})
+
+    def rates(self) -> dict[str, Any]:
+        """Return rows over time (rates.py). Called from the heartbeat's thread, often: a sample is taken."""
+        return self._rates.sample(one.account for one in self._streams.reported)
+
+    @property
+    def estimate(self) -> Estimate | None:
+        """What the source says that the whole read will send."""
+        return self._traces.estimate
 
     def on_stdout(self, data: bytes) -> None:
         """Take a chunk of the connector's output."""
@@ -115,6 +124,7 @@ class ReadConsumer:
             else:
                 self._checkpoints.give_up(stream, run_continues=False)
         self._checkpoints.finish()
+        self._states.finish()
         insist()
         return self._conclude(run)
 
@@ -146,8 +156,11 @@ class ReadConsumer:
         )
 
     def _conclude(self, run: outcome.Run) -> Outcome:
+        for stream in self._streams.all:
+            stream.account.clock.end()
         result = outcome.of_read(run, self._streams.reported, self._checkpoints.problem)
         self._concluded = result.streams
+        self._rates.sample((one.account for one in self._streams.reported), over=True)
         for key, report in (result.streams or {}).items():
             if "note" in report:
                 self._diagnostics.log("WARN", f"Stream {key}: {report['note']}.")
@@ -228,7 +241,7 @@ class ReadConsumer:
         if line.fault is Fault.BROKEN and line.envelope.is_record:
             self._rejects.reject(line.envelope, line.why)
             return
-        if line.state and self._states.take_unpaired_surrogates(line.state):
+        if line.state and self._states.take_line(line, others_alone=self._joiner.alone):
             return
         self._diagnostics.on_bad_line(line)
         if line.state:

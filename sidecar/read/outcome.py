@@ -10,6 +10,7 @@ from common.failures import Failure, FailureKind
 from common.protocol.messages import StreamStatus
 from common.store import Outcome, TaskState
 from common.store.outcomes import describe_read
+from common.store.stream_texts import bounded
 from sidecar.read.stream import StreamWriter
 from sidecar.read.verdict import Status, StreamVerdict
 from sidecar.source.pipes import End
@@ -72,7 +73,8 @@ def of_read(run: Run, streams: Sequence[StreamWriter], problem: str = "") -> Out
     if reason and not any(verdict.error for _, verdict in verdicts):
         # The caller's console shows only what stands beside a stream.
         verdicts = [(key, verdict.fail(reason, kind)) for key, verdict in verdicts]
-    reports = {key: stream.account.report(verdict) for stream, (key, verdict) in zip(streams, verdicts, strict=True)}
+    pairs = zip(streams, verdicts, strict=True)
+    reports = bounded({key: stream.account.report(verdict) for stream, (key, verdict) in pairs})
     failure = None if state is TaskState.SUCCESS else Failure(kind, reason)
     return Outcome(
         state,

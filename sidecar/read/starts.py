@@ -45,6 +45,15 @@ def starts(catalog: Catalog, state: bytes) -> dict[StreamId, Start]:
     return {stream.id: start(stream) for stream in catalog.streams}
 
 
+def is_shared(state: bytes) -> bool:
+    """Return whether the content of `--state` is a state of all streams; False if it has nothing, or cannot be read."""
+    try:
+        kinds = {msgspec.json.decode(raw, type=StateMessage).kind for raw in _messages(state)}
+    except DECODE_ERRORS:
+        return False
+    return not kinds.isdisjoint({StateKind.GLOBAL, StateKind.LEGACY})
+
+
 _Found = tuple[Mapping[StreamId, Start], Start]
 """The streams that a state names, and where all others begin."""
 

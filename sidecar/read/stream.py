@@ -14,6 +14,7 @@ from sidecar.bulker.client import Ack, Bulker, BulkRequest, Target, WriteMode
 from sidecar.bulker.rows import fault, is_clean, with_time
 from sidecar.read.account import StreamAccount
 from sidecar.read.verdict import StreamVerdict
+from sidecar.source import one_line
 
 SEND_BYTES = 256 * 1024
 """Rows are gathered up to this size before they are sent."""
@@ -28,10 +29,11 @@ _WENT_ON = (
 
 
 class PendingState(Struct, frozen=True):
-    """A state that waits for Bulker's acknowledgement of the stream's first `covers` rows."""
+    """A state that waits for Bulker's acknowledgement of the stream's first `covers` rows; the run's `number`th."""
 
     state: bytes
     covers: int
+    number: int
 
 
 class StreamWriter:
@@ -136,10 +138,10 @@ class StreamWriter:
             return
         if self._stream.add_meta:
             rows = with_time(rows)
-        block = b"\n".join(rows)
+        block = one_line.join(b"\n", rows)
         if not is_clean(rows, block, any_number=self._any_number):
             rows = [row for number, row in enumerate(rows, first) if self._fits(row, number)]
-            block = b"\n".join(rows)
+            block = one_line.join(b"\n", rows)
         if not rows:
             return
         if not self.uncommitted:
@@ -179,9 +181,9 @@ class StreamWriter:
             self.fail(why, kind)
             self._give_up()
 
-    def hold_state(self, state: bytes) -> None:
+    def hold_state(self, state: bytes, number: int) -> None:
         """Hold a state until the rows before it are acknowledged; it takes the place of the one before."""
-        self.pending = PendingState(state, self.account.reached)
+        self.pending = PendingState(state, self.account.reached, number)
 
     def release_state(self) -> PendingState | None:
         """Return the state that waits, and forget it."""

@@ -80,10 +80,13 @@ class Streams:
         """Return the stream's writer. A descriptor without its namespace still finds the only stream of that name."""
         if stream.namespace == "":
             stream = StreamId(stream.name)
-        writer = self._selected.get(stream) or self._unselected.get(stream)
-        if writer is None and stream.namespace is None:
-            writer = self._by_name.get(stream.name)
-        return writer or self._add(stream)
+        return self._unselected.get(stream) or self.selected(stream) or self._add(stream)
+
+    def selected(self, stream: StreamId) -> StreamWriter | None:
+        """Return the writer of a stream if the catalog selects it; by its name alone, as `find` does."""
+        stream = StreamId(stream.name, stream.namespace or None)
+        by_name = self._by_name.get(stream.name) if stream.namespace is None else None
+        return self._selected.get(stream) or by_name
 
     def twin(self, writer: StreamWriter) -> str:
         """Return how the catalog has the name of an unselected stream; "" if the two are certainly not the same.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from msgspec import Raw
 
 from common import failures
+from common.protocol.estimates import Estimate, EstimateTrace
 from common.protocol.messages import RATE_LIMITED, StreamStatus, StreamStatusTrace
 from sidecar.read.checkpoints import Checkpoints
 from sidecar.read.streams import Streams
@@ -24,6 +25,8 @@ class TraceMessages:
         redact: Callable[[str], str],
     ) -> None:
         self._streams, self._checkpoints, self._diagnostics, self._redact = streams, checkpoints, diagnostics, redact
+        self.estimate: Estimate | None = None
+        """What the source says that the whole read will send."""
 
     def take(self, raw: Raw) -> None:
         """Take one TRACE message."""
@@ -37,6 +40,17 @@ class TraceMessages:
             )
         if trace.status is not None:
             self._on_status(trace.status)
+        if trace.estimate is not None:
+            self._on_estimate(trace.estimate)
+
+    def _on_estimate(self, trace: EstimateTrace) -> None:
+        """Keep the newest one that says something; some sources also estimate what is not selected."""
+        if trace.estimate is None:
+            return
+        if trace.of_sync:
+            self.estimate = trace.estimate
+        elif trace.stream and (stream := self._streams.selected(trace.stream)):
+            stream.account.estimate = trace.estimate
 
     def _on_status(self, trace: StreamStatusTrace) -> None:
         if trace.stream is None:
@@ -54,11 +68,13 @@ class TraceMessages:
             stream.begin_again()
         elif status is StreamStatus.INCOMPLETE:
             self._checkpoints.give_up(stream, run_continues=True)
+            stream.account.clock.end()
             if twin := self._streams.twin(stream):
                 self._diagnostics.unreadable_trace("STREAM_STATUS", f"the catalog has the stream's name {twin}")
         elif status is StreamStatus.COMPLETE:
             # Now, not at the end of the run: a thousand streams must not hold a thousand requests open.
             self._checkpoints.commit(stream)
+            stream.account.clock.end()
 
 
 def _known(text: str) -> StreamStatus | None:

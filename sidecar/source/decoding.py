@@ -22,7 +22,10 @@ def decode(block: bytes) -> Sequence[Message | BadLine]:
 
 
 def decode_plain(block: bytes) -> list[Message] | None:
-    """Return the messages of a block of whole lines; None if it is not one message a line."""
+    """Return the messages of a block of whole lines; None if they are not as many as its lines.
+
+    Where two are glued on one line and another one takes two, that is not seen: a payload may hold line feeds.
+    """
     try:
         messages = decoder.decode_lines(block)
     except DECODE_ERRORS:

@@ -12,7 +12,7 @@ from sidecar.source.salvage import MESSAGE_TYPES, BadLine, Fault, decode_line
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
 _PAYLOADS = frozenset({"RECORD", "STATE", "CONTROL"})
 """Messages of which no piece may get into a log: rows, states, configurations."""
-_IN_ONE_LINE = frozenset({"RECORD", "LOG"})
+_DATA = frozenset({"RECORD", "STATE", "TRACE"})
 _PIECE = re.compile(rb'\s*["{}\[\]]|.*[,{}\[\]]\s*$', re.DOTALL)
 """A line that may be a part of JSON for people, and not one of a traceback behind it."""
 
@@ -28,12 +28,15 @@ class LineJoiner:
     """
 
     def __init__(self) -> None:
+        self.alone = False
+        """Whether a row, a state or a trace had a line to itself: then a state behind words may be a quotation."""
         self._held: list[bytes] = []
         self._depth = self._size = 0
 
     def decode(self, block: bytes) -> Sequence[Message | BadLine]:
         """Return the messages of a block of whole lines, in order; lines of an open object are held back."""
         if not self._held and (messages := decode_plain(block)) is not None:
+            self.alone = self.alone or any(message.type in _DATA for message in messages)
             return messages
         return [message for line in block.split(b"\n") for message in self._take(line)]
 
@@ -43,26 +46,36 @@ class LineJoiner:
         return _one_by_one(held) if held else []
 
     def _take(self, line: bytes) -> Sequence[Message | BadLine]:
-        messages = decode_line(line)
-        if not messages:
+        if not self._held:
+            return self._begin(line)
+        if not scan.bare(line):
             return []
-        before = self.flush() if self._held and self._is_apart(line, messages) else []
-        rise = _rise(line) if self._held or _may_open(line, messages) else 0
-        if not self._held and rise <= 0:
-            return [*before, *messages]
+        if self._is_apart(line):
+            return [*self.flush(), *self._begin(line)]
+        return self._hold(line, _rise(line))
+
+    def _begin(self, line: bytes) -> Sequence[Message | BadLine]:
+        messages = decode_line(line)
+        if messages and not self.alone:
+            self.alone = isinstance(messages[0], Message) and messages[0].type in _DATA
+        rise = _rise(line) if messages and _may_open(line, messages) else 0
+        return self._hold(line, rise) if rise > 0 else messages
+
+    def _hold(self, line: bytes, rise: int) -> Sequence[Message | BadLine]:
         self._held.append(line)
         self._depth += rise
         self._size += len(line)
-        return before if self._depth > 0 and self._has_room() else [*before, *self._close()]
+        return [] if self._depth > 0 and self._has_room() else self._close()
 
-    def _is_apart(self, line: bytes, messages: Sequence[Message | BadLine]) -> bool:
+    def _is_apart(self, line: bytes) -> bool:
         """Return whether a line is none of the object that is held: it is its own message, or JSON forbids it there."""
         first, last = scan.bare(line)[:1], self._held[-1].rstrip()[-1:]
         if len(self._held) == 1 and last == b"{":
             return first not in {b'"', b"}"}
         if first == b"{" and last not in {b"[", b",", b":"}:
             return True
-        return first not in {b'"', b"[", b"]", b"}"} and _has_type(messages)
+        # Most lines of an object begin so: none of those is decoded for itself.
+        return first not in {b'"', b"[", b"]", b"}"} and _has_type(decode_line(line))
 
     def _has_room(self) -> bool:
         """Return whether to go on: not long for what shows no type, since its lines wait for the log."""
@@ -78,9 +91,6 @@ class LineJoiner:
         if not messages or not _has_type(messages):
             return self.flush()
         self._held, self._depth, self._size = [], 0, 0
-        if any(isinstance(message, Message) and message.type in _IN_ONE_LINE for message in messages):
-            # No line feed is within a string, and none may get into a row, or where log lines are gathered.
-            messages = decode_line(joined.replace(b"\n", b" "))
         return messages
 
 

@@ -7,12 +7,12 @@ import msgspec
 from msgspec import Raw
 
 from common.protocol.messages import DECODE_ERRORS, Log, text_of
-from sidecar.source import lenient
+from sidecar.source import lenient, one_line
 from sidecar.source.levels import LEVELS, level_of
 
 _TEXT, _NONE = frozenset({str}), frozenset({None})
 _SEAM = b",\n"
-"""Between two messages: a line holds no line feed, so they come apart without a decoder."""
+"""Between two messages: none holds a line feed, so they come apart without a decoder."""
 _ENOUGH_BYTES, _ENOUGH_SECONDS = 256 * 1024, 0.25
 
 
@@ -31,7 +31,7 @@ class LogBuffer:
         if not self._parts:
             self._since = time.monotonic()
         # One object for all of them: many small ones that live on slow down all later allocations.
-        self._parts.append(_SEAM.join(raws))
+        self._parts.append(one_line.join(_SEAM, raws))
         self._bytes += len(self._parts[-1])
 
     @property

@@ -5,7 +5,7 @@ last one takes every line. None lets a row's data get into a log.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from itertools import islice
 from typing import ClassVar
@@ -37,6 +37,8 @@ class Fault(StrEnum):
     """JSON, but no message of the protocol."""
     BROKEN = "broken"
     """Meant to be a message, but not valid JSON, or nested deeper than the limit."""
+    QUOTED = "quoted"
+    """A whole STATE behind words on its line: it may be one that was, or is to come."""
 
 
 class BadLine(Struct, frozen=True):
@@ -47,7 +49,7 @@ class BadLine(Struct, frozen=True):
     text: str = ""
     envelope: Envelope = Envelope()
     state: bytes = b""
-    """The line itself if it is a STATE: with unpaired surrogates it can be read all the same."""
+    """The line itself if it is a STATE: with unpaired surrogates it can be read all the same. A quoted one's state."""
     record: ClassVar[None] = None
     """As in a Message without one, so that the hot loop need not ask for the class."""
 
@@ -105,7 +107,7 @@ def _glued(line: bytes, _error: Exception | None) -> list[Message | BadLine]:
             continue
         # Else it may be a part of the message that the line begins with: a trace has a type, too.
         if all(message.type in MESSAGE_TYPES for message in whole) or (line[:1] != b"{" and _START.match(line, start)):
-            return [*decode_line(line[:start]), *whole]
+            return [*decode_line(line[:start]), *_behind(line[:start], whole)]
     return []
 
 
@@ -121,9 +123,25 @@ def _surrounded(line: bytes, _error: Exception | None) -> list[Message | BadLine
         except DECODE_ERRORS:
             continue
         if all(message.type in MESSAGE_TYPES and message.record is None for message in whole):
-            found += [*_between(line[end:start]), *whole]
+            found += [*_between(line[end:start]), *_behind(line[:start] + line[behind:], whole)]
             end = behind
     return [*found, *_between(line[end:])] if found else []
+
+
+def _behind(beside: bytes, messages: Sequence[Message]) -> list[Message | BadLine]:
+    """Return messages that share a line: a state beside words may be quoted; progress bars and times quote nothing."""
+    is_cut_message = _START.match(beside) or _OTHER_START.match(beside)
+    if is_cut_message or not _WORD.search(_ESCAPE.sub(b"", beside.rpartition(b"\r")[2])):
+        return [*messages]
+    return [_quoted(message) if message.type == "STATE" else message for message in messages]
+
+
+_WORD = re.compile(rb"[A-Za-z\x80-\xff]{3}")
+_ESCAPE = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def _quoted(message: Message) -> BadLine:
+    return BadLine(Fault.QUOTED, "a STATE behind words", envelope=Envelope("STATE"), state=bytes(message.state))
 
 
 def _between(words: bytes) -> list[Message | BadLine]:
