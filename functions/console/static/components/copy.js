@@ -1,0 +1,45 @@
+/* What is shown, as a command: curl, syncctl, kubectl, YAML. */
+
+import { html, useState } from "../lib/html.js";
+import { announce } from "./announcer.js";
+
+/** `entries`: `[{name: "curl", text: () => string | Promise<string>}]`. A menu of buttons; each copies its text. */
+export function CopyMenu({ entries, label = "Copy as" }) {
+  const [done, setDone] = useState("");
+  const copy = async ({ name, text }) => {
+    try {
+      await navigator.clipboard.writeText(await text());
+      setDone(name);
+      announce(`Copied as ${name}.`);
+    } catch {
+      announce("The browser does not allow copying here.");
+    }
+  };
+  return html`<span class="copy" role="group" aria-label=${label}>
+    <span class="quiet">${label}</span>
+    ${entries.map((entry) => html`<button type="button" class="plain" onClick=${() => copy(entry)}>${entry.name}${done === entry.name ? " ✓" : ""}</button>`)}
+  </span>`;
+}
+
+/** Control characters, which a terminal obeys when they are pasted; line breaks and tabs are safe within quotes. */
+const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/;
+
+/** Quote a text for a shell (one with control characters for bash or zsh). */
+export function quote(value) {
+  const text = String(value);
+  if (/^[\w./:@+][\w./:@%+=,-]*$/.test(text)) return text;
+  if (!CONTROL.test(text)) return `'${text.replaceAll("'", "'\\''")}'`;
+  const escaped = text.replace(/[\\']/g, "\\$&").replaceAll("\n", "\\n");
+  return `$'${escaped.replace(new RegExp(CONTROL, "g"), (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`)}'`;
+}
+
+/** Quote an argument of a command: what begins with a dash is not an option. */
+export const argument = (text) => (String(text).startsWith("-") ? `-- ${quote(text)}` : quote(text));
+
+/** A request as curl; the token stays in the caller's environment. */
+export function curl(url, { method = "GET", body } = {}) {
+  const parts = ["curl", '-H "Authorization: Bearer $SYNCCTL_TOKEN"'];
+  if (method !== "GET") parts.push(`-X ${method}`);
+  if (body !== undefined) parts.push("-H 'Content-Type: application/json'", `-d ${quote(JSON.stringify(body))}`);
+  return [...parts, quote(url)].join(" ");
+}

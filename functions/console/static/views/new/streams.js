@@ -1,0 +1,73 @@
+/* The streams that a connector offers, and the choice among them: thousands stay usable. */
+
+import { html, useMemo, useState } from "../../lib/html.js";
+import { number } from "../../lib/format.js";
+import { VirtualRows } from "../../components/virtual-rows.js";
+import { idOf, MAX_LISTED, modes, plan } from "./catalog.js";
+import { StreamRow } from "./stream-row.js";
+
+const SHOWN = { all: "All", selected: "Selected", problem: "Need a choice" };
+
+/** `choices` is a Map by stream id; `choose(function from Map to Map)` changes it. */
+export function StreamPicker({ streams, choices, choose, listed }) {
+  const [search, setSearch] = useState("");
+  const [show, setShow] = useState("all");
+  const [open, setOpen] = useState(new Set());
+  const rows = useMemo(() => streams.map((stream) => ({ id: idOf(stream), stream, one: plan(stream, choices.get(idOf(stream))) })), [streams, choices]);
+  const found = useMemo(() => filtered(rows, search, show), [rows, search, show]);
+  const set = (id, members) => choose((before) => new Map(before).set(id, { ...before.get(id), ...members }));
+  const toggle = (id) => setOpen((before) => {
+    const after = new Set(before);
+    if (!after.delete(id)) after.add(id);
+    return after;
+  });
+  const row = ({ id, stream, one }) => html`<${StreamRow} stream=${stream} one=${one} open=${open.has(id)} set=${set} toggle=${toggle} />`;
+  return html`
+    <${Tools} rows=${rows} found=${found} search=${search} setSearch=${setSearch} show=${show} setShow=${setShow} choose=${choose} />
+    <${Count} rows=${rows} listed=${listed} />
+    <div role="table" aria-label="Streams" aria-rowcount=${found.length + 1} class="streams">
+      <div role="row" aria-rowindex="1" class="stream head"><span role="columnheader">Stream</span><span role="columnheader">Mode</span>
+        <span role="columnheader">Cursor, key, table</span><span role="columnheader"><span class="unseen">Details</span></span></div>
+      <${VirtualRows} items=${found} row=${row} estimate=${41} label="Rows of streams" role="rowgroup" className="stream-rows"
+        rowProps=${(_, index) => ({ role: "row", "aria-rowindex": index + 2 })} />
+    </div>
+    ${!found.length && html`<p class="quiet">No stream matches. Change the search or the filter.</p>`}`;
+}
+
+function filtered(rows, search, show) {
+  const text = search.trim().toLowerCase();
+  return rows.filter(({ stream, one }) => {
+    const wanted = show === "all" || (show === "selected" ? one.selected : one.problem);
+    return wanted && `${stream.namespace ?? ""}.${stream.name}`.toLowerCase().includes(text);
+  });
+}
+
+function Tools({ rows, found, search, setSearch, show, setShow, choose }) {
+  const every = (members) => choose((before) => {
+    const after = new Map(before);
+    for (const { id, stream } of found) after.set(id, { ...before.get(id), ...(typeof members === "function" ? members(stream) : members) });
+    return after;
+  });
+  const these = found.length === rows.length ? "all" : `these ${number(found.length)}`;
+  const mode = (wanted) => (stream) => (modes(stream).includes(wanted) ? { mode: wanted, write: undefined } : {});
+  return html`<div class="row tools">
+    <input type="search" data-search aria-label="Search streams" placeholder="Search streams" value=${search} onInput=${(event) => setSearch(event.target.value)} />
+    <select aria-label="Show" value=${show} onChange=${(event) => setShow(event.target.value)}>
+      ${Object.entries(SHOWN).map(([value, words]) => html`<option value=${value}>${words}</option>`)}</select>
+    <span class="row" role="group" aria-label=${`For ${these}`}>
+      <button type="button" class="plain" onClick=${() => every({ selected: true })}>Select ${these}</button>
+      <button type="button" class="plain" onClick=${() => every({ selected: false })}>Select none${these === "all" ? "" : ` of ${these}`}</button>
+      <button type="button" class="plain" onClick=${() => every(mode("full_refresh"))}>Full refresh for ${these}</button>
+      <button type="button" class="plain" onClick=${() => every({ mode: undefined, write: undefined })}>Usual mode for ${these}</button>
+    </span>
+  </div>`;
+}
+
+function Count({ rows, listed }) {
+  const selected = rows.filter(({ one }) => one.selected).length;
+  const problems = rows.filter(({ one }) => one.problem).length;
+  return html`<p role="status">${number(selected)} of ${number(rows.length)} streams selected.
+    ${problems ? html` <strong class="bad">${number(problems)} ${problems === 1 ? "needs" : "need"} a choice.</strong>` : ""}
+    ${selected === rows.length && !listed ? " A saved sync then also reads streams that the source adds later." : ""}
+    ${listed && selected > MAX_LISTED ? html` <strong class="bad">A saved sync can list ${number(MAX_LISTED)} streams at most: leave out some, or select all as they are.</strong>` : ""}</p>`;
+}
