@@ -12,13 +12,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
-from common import cluster
+from common import cluster, pod_templates
 from common import settings as function_settings
 from common.errors import SyncError
 from common.settings import Settings
 from common.store import Database, states
-from embedded import files, settings
+from common.syncs.validate import Rules
+from embedded import credentials, files, settings
 from embedded.connectors import uv
+from embedded.containers.runtime import Runtime, find
 from embedded.listener import listen
 from embedded.pods.cluster import LocalCluster
 from embedded.pods.images import Images, resolver
@@ -38,7 +40,14 @@ class Edition:
     """A context manager that starts all parts in order, and stops them in reverse. One per home folder."""
 
     def __init__(
-        self, home: Path, port: int, images: Mapping[str, str], report: Report, *, or_any_port: bool = False
+        self,
+        home: Path,
+        port: int,
+        images: Mapping[str, str],
+        report: Report,
+        *,
+        or_any_port: bool = False,
+        runtime: str = "",
     ) -> None:
         self._port, self._or_any_port, self._report = port, or_any_port, report
         self._images = Images(
@@ -47,6 +56,7 @@ class Edition:
             # Runners read it from a file, so it holds only what an install needs.
             environment=uv.install_variables(settings.environment()),
             packages=settings.connector_packages(),
+            runtime=find(Runtime(runtime)) if runtime else "",
         )
         self._connectors = resolver(self._images)
         self._stack = ExitStack()
@@ -143,7 +153,7 @@ class Edition:
         data_plane = _read_or_make(self.home / "data-plane", lambda: f"{socket.gethostname()}-{secrets.token_hex(4)}")
         for sentence in settings.without_effect(brought):
             _log.warning("%s", sentence)
-        return settings.settings(
+        given = settings.settings(
             brought | {"SYNCCTL_DATABASE_URL": self.database_url},
             defaults={
                 "SYNCCTL_DATA_PLANE": data_plane,
@@ -151,12 +161,22 @@ class Edition:
                 "SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": str(uv.INSTALL_SECONDS),
             },
         )
+        return given.model_copy(update={"pod_templates": pod_templates.of_processes(given.pod_templates)})
 
     def _serve(self, stack: ExitStack, listener: socket.socket, given: Settings) -> None:
         from embedded.gateway import Gateway
 
         timer = SweepTimer(given, _SWEEP_SECONDS)
-        pods = LocalCluster(self.home / "pods", self._images, SIDECAR_IMAGE, settings.environment(), on_end=timer.wake)
+        pods = LocalCluster(
+            self.home / "pods",
+            self._images,
+            SIDECAR_IMAGE,
+            settings.environment(),
+            on_end=timer.wake,
+            syncs=self.home / "syncs",
+            credentials=self.home / credentials.FOLDER,
+            rules=Rules(given.secrets, given.allowed_images),
+        )
         stack.callback(pods.close)
         stack.callback(cluster.use, None)
         cluster.use(pods)

@@ -19,9 +19,10 @@ from cheroot.wsgi import Gateway_10
 from common import request_head
 from common.request_body import SOCKET
 from common.request_head import Head
+from common.tasks import wait
 from embedded.serving import ClosedConnection, ClosingServer
 
-FUNCTIONS = ("spec", "check", "discover", "read", "tasks", "cancel", "sweeper")
+FUNCTIONS = ("spec", "check", "discover", "read", "tasks", "cancel", "syncs", "metrics", "console", "sweeper")
 _THREADS = 24
 _CLOSE_SECONDS = 5
 _BACKLOG = 128
@@ -147,14 +148,15 @@ class Gateway:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening, and let running requests end."""
+        """Stop listening, and let running requests end; those that wait for a task's change do so now."""
+        wait.release()
         self._server.stop()
         self._thread.join(_CLOSE_SECONDS)
 
     def _route(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         # As gunicorn does in a cluster; cheroot would keep an encoded slash.
         path = environ["PATH_INFO"] = unquote(environ["REQUEST_URI"].partition("?")[0], "latin-1")
-        name = path.strip("/").partition("/")[0]
+        name = path.strip("/").partition("/")[0] or "console"
         # An unknown path is a 404 of any function; tasks would take it for a task's id.
         application: Wsgi = self._applications.get(name) or self._applications["spec"]
         return application(environ, start_response)

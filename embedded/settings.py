@@ -9,9 +9,12 @@ from common.setting_sources import CONFIG_FILE
 from common.settings import Settings, variable
 from embedded.connectors import published
 
-_NOT_FOR_FUNCTIONS = frozenset({"SYNCCTL_HOME", "SYNCCTL_CONNECTORS", published.SETTING, "SYNCCTL_TOKEN"})
+_NOT_FOR_FUNCTIONS = frozenset(
+    {"SYNCCTL_HOME", "SYNCCTL_CONNECTORS", "SYNCCTL_RUNTIME", published.SETTING, "SYNCCTL_TOKEN"}
+)
 _VARIABLES_ONLY = _NOT_FOR_FUNCTIONS | {"SYNCCTL_URL", "SYNCCTL_HTTP_PORT"}
 """What is needed before the file is read, or by the command line, which does not read it."""
+_OF_SINK_BINDINGS = frozenset({"K_SINK", "K_CE_OVERRIDES", "K_CA_CERTS"})
 _OF_CLUSTERS = frozenset(
     map(
         variable,
@@ -82,6 +85,8 @@ def without_effect(overrides: Collection[str], environ: Mapping[str, str] | None
     for name in sorted(given):
         if name in overrides:
             sentences.append(f"{name} has no effect here: the embedded edition brings its own.")
+        elif name == variable("pod_templates"):
+            sentences.append(f"{name} has no effect here but for variables and limits of memory.")
         elif name in _OF_CLUSTERS:
             sentences.append(f"{name} has no effect here: it is for Kubernetes.")
         elif name in _VARIABLES_ONLY and not environ.get(name):
@@ -91,7 +96,9 @@ def without_effect(overrides: Collection[str], environ: Mapping[str, str] | None
 
 def _of_functions(environ: Mapping[str, str]) -> dict[str, str]:
     return {
-        name: value for name, value in environ.items() if name.startswith("SYNCCTL_") and name not in _NOT_FOR_FUNCTIONS
+        name: value
+        for name, value in environ.items()
+        if name in _OF_SINK_BINDINGS or (name.startswith("SYNCCTL_") and name not in _NOT_FOR_FUNCTIONS)
     }
 
 

@@ -24,7 +24,7 @@ class TaskAnnouncer:
     def look(self) -> None:
         """Announce what is new since the last look; raise SyncError if the tasks cannot be read."""
         with Database(self._settings.require_database_url(), self._settings.database_schema) as db:
-            tasks = db.transact(lambda db: task_list.newest(db, _NEWEST, page_bytes=_ALL_BYTES)).tasks
+            tasks = db.transact(lambda db: task_list.newest(db, _NEWEST, page_bytes=_ALL_BYTES)).tasks or []
         if self._known is not None:
             for task in reversed(tasks):
                 _announce(task, self._known.get(task.task_id))

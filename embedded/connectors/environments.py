@@ -5,14 +5,14 @@ imported. So an environment counts only once the connector has answered `spec` i
 
 1. our own Python, then others of this machine, then one that uv downloads: all packages as published, if the
    connector's Requires-Python allows that Python. A package without a wheel is built, unless that takes a compiler: old
-   CDKs pin such packages (pendulum 2), and with wheels alone uv would silently take another release of them.
+   CDKs pin such packages (pendulum 2), and with wheels alone uv would silently take another release of them. Where the
+   connector does not start with the newest packages, the same Python gets those of the day of its release: its image
+   has a lock file, its package only bounds, and newer CDKs refuse what older ones took.
 2. our Python, and for each package without a wheel the oldest newer release that has one. The newest release breaks its
    users more often: source-faker 7.2.1 starts with whenever 0.8, but not with 0.11.
 3. our Python, with the compilers of this machine.
 """
 
-import os
-import re
 import shlex
 import sys
 import tempfile
@@ -20,13 +20,12 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 
-import msgspec
-from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from common.errors import Refused
 from embedded import files
-from embedded.connectors import published, pythons, uv
+from embedded.connectors import published, pythons, releases, spec_answer, uv
+from embedded.connectors.connector import Connector, Environment
 from embedded.connectors.uv import Incompatible
 
 START_SECONDS = 120
@@ -36,87 +35,8 @@ _WITHOUT_COMPILERS = dict.fromkeys(("CC", "CXX", "FC", "CARGO", "RUSTC"), "false
 _MOST_REPLACED = 20
 
 
-class Environment(Struct, frozen=True):
-    """A finished environment: the version of its Python, and where it differs from what the connector asks for.
-
-    `replaced` maps a package to its pinned version and the one installed instead.
-    """
-
-    python: str
-    requires: str = ""
-    replaced: dict[str, tuple[str, str]] = {}
-
-    @property
-    def note(self) -> str:
-        """The differences in words; "" if there are none."""
-        instead = [f"{name} {new} instead of {old}" for name, (old, new) in self.replaced.items()]
-        if not pythons.allows(self.requires, self.python):
-            instead.insert(0, f"Python {self.python} instead of {self.requires}")
-        return f"runs with {', '.join(instead)}" if instead else ""
-
-
-class Connector(Struct, frozen=True):
-    """A connector as a package of the index, the name of its program, and the folder of its virtual environment.
-
-    `advice` is for the user if the index lacks it; `as_wheel`: it must not be built, which would run its code before
-    anything of it is known.
-    """
-
-    name: str
-    version: str
-    program: str
-    advice: str
-    home: Path
-    as_wheel: bool = False
-
-    @property
-    def title(self) -> str:
-        """Name and version, for people."""
-        return f"{self.name} {self.version}"
-
-    @property
-    def executable(self) -> Path:
-        """The program's path."""
-        return self.home / "bin" / self.program
-
-    @property
-    def ready(self) -> Path:
-        """The file that holds the Environment once it is finished."""
-        return self.home / "ready"
-
-    def is_ready(self) -> bool:
-        """Tell whether it is finished, this account's own, and not damaged as far as a cheap look can tell."""
-        try:
-            made = self.made()
-            return files.is_own(self.home) and self._is_whole(made.python)
-        except OSError:
-            return False
-
-    def note(self) -> str:
-        """Return how the environment differs from what the connector asks for; "" if it does not, or is missing."""
-        try:
-            return self.made().note
-        except OSError:
-            return ""
-
-    def made(self) -> Environment:
-        """Return the finished environment. Raise OSError if there is none."""
-        try:
-            return msgspec.json.decode(self.ready.read_bytes(), type=Environment)
-        except msgspec.DecodeError as exc:
-            raise FileNotFoundError(f"{self.ready} is damaged") from exc
-
-    def _is_whole(self, version: str) -> bool:
-        """Tell whether program, packages and Python are there; the latter is a link to one of this machine."""
-        python = self.home / "bin" / "python"
-        named = re.fullmatch(r"python(\d+\.\d+)", python.resolve().name)
-        packages = self.home / "lib" / f"python{'.'.join(version.split('.')[:2])}" / "site-packages"
-        return (
-            (self.home / "pyvenv.cfg").exists()
-            and all(os.access(program, os.X_OK) and program.stat().st_size for program in (self.executable, python))
-            and (named is None or pythons.same(named[1], version))
-            and any(packages.glob(f"{self.name.replace('-', '_')}-*.dist-info"))
-        )
+class DoesNotStart(Incompatible):
+    """The connector is installed, and does not answer `spec`."""
 
 
 class EnvironmentBuilder:
@@ -132,6 +52,7 @@ class EnvironmentBuilder:
         self._requirement = f"{connector.name}=={connector.version}"
         self._own_wheel = [f"--only-binary={connector.name}"] if connector.as_wheel else []
         self._requires = ""
+        self._released: str | None = None
         self._plain = uv.program_variables(variables)
         self._interpreters = pythons.Interpreters(self._plain, lock)
 
@@ -150,12 +71,32 @@ class EnvironmentBuilder:
                     if download:
                         break  # the next version would come from the same place
                     continue
-                return self._install({}, _WITHOUT_COMPILERS)
+                return self._install_as_published(python, download=download)
             except Incompatible as problem:
                 tried[version] = problem
                 title = self._connector.title
                 self._report(f"{title} does not run with Python {version}: {problem}; looking further ...")
         return self._fall_back(tried)
+
+    def _install_as_published(self, python: str, *, download: bool) -> Environment:
+        """Install the newest packages that the connector allows; if it does not start, those of its release."""
+        try:
+            return self._install({}, _WITHOUT_COMPILERS)
+        except DoesNotStart as problem:
+            until = self._until()
+            if not until or not self._make_venv(python, download=download):
+                raise
+            self._report(f"{self._connector.title} does not start ({problem}); trying the packages of {until[:10]} ...")
+            try:
+                return self._install({}, _WITHOUT_COMPILERS, until)
+            except Incompatible:
+                raise problem from None
+
+    def _until(self) -> str:
+        """Return the day of the connector's release; looked up once."""
+        if self._released is None:
+            self._released = releases.newest_day(self._requirement, self._variables, self._lock)
+        return self._released
 
     def _look_up(self) -> str:
         """Return the connector's Requires-Python, after an installation without its dependencies."""
@@ -238,11 +179,20 @@ class EnvironmentBuilder:
             raise uv.failure(connector.title, connector.advice, code, output)
         return code == 0
 
-    def _install(self, pinned: Mapping[str, str], variables: Mapping[str, str]) -> Environment:
-        """Install into the empty environment, with newer releases of the `pinned` packages. Raise Incompatible."""
+    def _install(self, pinned: Mapping[str, str], variables: Mapping[str, str], until: str = "") -> Environment:
+        """Install into the empty environment, with newer releases of the `pinned` packages, none newer than `until`.
+
+        Raise Incompatible.
+        """
         home = self._connector.home
         # Compiled now: a connector starts for every task, and takes a third longer without.
-        options = ["--compile-bytecode", *self._own_wheel, "--python", str(home / "bin" / "python")]
+        options = [
+            "--compile-bytecode",
+            *self._own_wheel,
+            *(["--exclude-newer", until] if until else []),
+            "--python",
+            str(home / "bin" / "python"),
+        ]
         newer = [f"{name}>={version}" for name, version in pinned.items()]
         with tempfile.NamedTemporaryFile("w") as overrides:
             overrides.write("\n".join(newer))
@@ -258,15 +208,14 @@ class EnvironmentBuilder:
             for found in installed
             if (name := canonicalize_name(found.name)) in pinned
         }
-        return Environment(pythons.version_of(home), self._requires, replaced)
+        return Environment(pythons.version_of(home), self._requires, replaced, until)
 
     def _check_start(self) -> None:
-        """Raise Incompatible if the connector cannot answer `spec`."""
+        """Raise DoesNotStart if the connector cannot answer `spec`."""
         command = [str(self._connector.executable), "spec"]
         code, output = uv.run_program(command, self._plain, self._lock, START_SECONDS)
-        if code:
-            *_, last = output.strip().splitlines() or [f"`spec` ends with code {code}"]
-            raise Incompatible(uv.summary(last))
+        if why := spec_answer.problem(code, output):
+            raise DoesNotStart(why)
 
     def _uv(self, *arguments: str, variables: Mapping[str, str] | None = None) -> None:
         code, output = uv.run(arguments, self._variables | dict(variables or {}), self._lock)

@@ -21,12 +21,15 @@ from common.errors import Refused, SettingsError, Unavailable
 from common.failures import POLICIES, FailureKind
 from embedded import files
 from embedded.connectors import published, uv
-from embedded.connectors.environments import Connector, EnvironmentBuilder
+from embedded.connectors.connector import Connector
+from embedded.connectors.environments import EnvironmentBuilder
 
 NAME = re.compile(r"airbyte/(source-[a-z0-9]+(?:-[a-z0-9]+)*)")
 # Both a Docker tag and a Python version; to uv, 0.6.0-rc.1 and PyPI's 0.6.0rc1 are the same.
 VERSION = re.compile(r"\d+(\.\d+)*([-.]?(a|b|rc|alpha|beta|post|dev)[-.]?\d*)?")
 
+_MANIFESTS, _CDK_RUNS_MANIFESTS = "source-declarative-manifest", (6, 7)
+"""This image's tags are the CDK's versions. Until 6.5.2 the program had its own package; the CDK has it since 6.7."""
 _WITH_NOTE = """sh -c 'printf "%s\\n" "$0" >&2; exec "$@"'"""
 
 _OTHER_FOLDER = "Choose a folder of this account's own with SYNCCTL_CONNECTORS."
@@ -62,7 +65,7 @@ class Connectors:
 
         Install nothing. Raise Refused for an image that can neither be installed nor is mapped.
         """
-        if local := self._mapped(image):
+        if local := self.mapped(image):
             return local
         connector = self._parse(image)
         program = shlex.quote(str(connector.executable))
@@ -73,7 +76,7 @@ class Connectors:
 
     def is_ready(self, image: str) -> bool:
         """Tell whether the command can run now. Raise Refused as `command` does."""
-        return bool(self._mapped(image)) or self._parse(image).is_ready()
+        return bool(self.mapped(image)) or self._parse(image).is_ready()
 
     def install(self, image: str, report: Callable[[str], None]) -> None:
         """Make the image's command ready, unless it is; `report` gets sentences on the progress.
@@ -96,7 +99,8 @@ class Connectors:
             why = f"{exc.strerror} ({exc.filename})" if exc.filename else exc
             raise Unavailable(f"{connector.title} cannot be installed in {self._home}: {why}. {_OTHER_FOLDER}") from exc
 
-    def _mapped(self, image: str) -> str | None:
+    def mapped(self, image: str) -> str | None:
+        """Return the command that the user gave for an image, if any."""
         repository, tag = _split(image)
         return self._local.get((repository, tag)) or self._local.get((repository, ""))
 
@@ -108,7 +112,8 @@ class Connectors:
             ask = f"Did you mean {meant}:{tag}? " if NAME.fullmatch(meant) and VERSION.fullmatch(tag) else ""
             raise Refused(
                 f"Image {image} cannot run without a container runtime: only images airbyte/source-NAME have "
-                f"a Python package to run instead. {_CHECK}. {ask}To run this one, {MAP_IT}."
+                f"a Python package to run instead. {_CHECK}. {ask}To run this one, {MAP_IT}, or let docker or "
+                "podman run images (`syncctl serve --runtime podman`)."
             )
         if "@" in image and not tag:
             raise Refused(
@@ -121,9 +126,9 @@ class Connectors:
                 f'"{tag or "latest"}". {_CHECK}, or {MAP_IT}.'
             )
         advice = f"{_CHECK}, or {MAP_IT}."
-        home = self._home / f"airbyte-{name[1]}-{tag}"
+        package = _package(name[1], tag)
         as_wheel = not published.is_allowed(name[1], self._packages)
-        return Connector(f"airbyte-{name[1]}", tag, name[1], advice, home, as_wheel=as_wheel)
+        return Connector(package, tag, name[1], advice, self._home / f"{package}-{tag}", as_wheel=as_wheel)
 
     def _install(self, connector: Connector, report: Callable[[str], None], lock: int) -> None:
         began = time.monotonic()
@@ -137,6 +142,14 @@ class Connectors:
                     files.remove(connector.home)
         note = made.note and f"; it {made.note}"
         report(f"installed {connector.title} in {time.monotonic() - began:.0f} s{note}")
+
+
+def _package(name: str, version: str) -> str:
+    """Return the package of a connector's image."""
+    from packaging.version import Version
+
+    cdk = name == _MANIFESTS and Version(version).release >= _CDK_RUNS_MANIFESTS
+    return "airbyte-cdk" if cdk else f"airbyte-{name}"
 
 
 def _split(image: str) -> tuple[str, str]:

@@ -1,49 +1,43 @@
-"""The seven verbs of `common.cluster.Cluster` over local processes."""
+"""The verbs of `common.cluster.Cluster` over local processes, and files of declared syncs."""
 
 import json
-import logging
 import os
 import re
-import subprocess
-import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from threading import Lock, Thread
-from typing import IO, Any
+from threading import Lock
+from typing import Any
 
 import msgspec
 
-from common.cluster import Manifest
+from common.cluster import Document, Manifest
 from common.cluster.objects import Pod
 from common.errors import ClusterUnavailable, Conflict, Refused, SettingsError
+from common.syncs.validate import Rules
 from embedded import files
+from embedded.credentials import Credentials
 from embedded.pods import logs, manifest, pod_dir, recovery
 from embedded.pods.images import Images
-from embedded.pods.launch import MARKER
 from embedded.pods.pod_dir import Parameters, PodFolder, delete_tree, write_json
+from embedded.pods.runners import Runners
 from embedded.pods.secrets import SecretFiles
 from embedded.pods.status import PodStatus, now
+from embedded.syncs.home import SyncHome
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _PASSED_ON = re.compile(r"PATH|LANG|LC_[A-Z]+|TZ")
 """What containers get of the owner's environment. HOME and TMPDIR are a container's own."""
 _CLOSE_GRACE_SECONDS = 5.0
-_DISK_PAUSE_SECONDS = 2.0
-_CLOSE_PATIENCE_SECONDS = 15.0
-_STOPPED = "The embedded edition was stopped while this task ran."
-_CRASHED = "The process that ran this pod was killed (no memory left, or by hand)."
-
-_log = logging.getLogger(__name__)
 
 
 class LocalCluster:
     """A `Cluster` on this machine. One at a time per folder; `close` it to end its pods in order.
 
     Pods that it leaves are Failed, so that a sweep can conclude them. `environment` is that of the runners, and so of
-    installations. `on_end` is called, by a thread of its own, whenever a pod has ended.
+    installations. `on_end` is called, by a thread of its own, whenever a pod has ended. `syncs` is the folder of the
+    declared syncs (default: in `folder`), `rules` what they may do, `credentials` the folder of the user's own Secrets.
     """
 
     def __init__(
@@ -53,8 +47,11 @@ class LocalCluster:
         sidecar_image: str,
         environment: Mapping[str, str],
         *,
+        credentials: Path | None = None,
         install_pause_seconds: float = 10.0,
         on_end: Callable[[], None] = lambda: None,
+        syncs: Path | None = None,
+        rules: Rules = Rules(),  # noqa: B008 - it is frozen
     ) -> None:
         self._pods, secrets = folder / "pods", folder / "secrets"
         for path in (folder, self._pods, secrets):
@@ -70,20 +67,21 @@ class LocalCluster:
             ) from exc
         self._secrets = SecretFiles(secrets.resolve())
         self._pods = self._pods.resolve()
-        self._environment = dict(environment)
+        credentials = (credentials or folder / "credentials").absolute()
+        self._credentials = Credentials(credentials)
         self._parameters = Parameters(
             images=images,
             sidecar_image=sidecar_image,
             secrets=str(self._secrets.root),
+            credentials=str(credentials),
             environment={"PATH": os.defpath}
             | {key: value for key, value in environment.items() if _PASSED_ON.fullmatch(key)},
             install_pause_seconds=install_pause_seconds,
         )
         self._lock = Lock()
-        self._runners: dict[str, subprocess.Popen[bytes]] = {}
-        self._watchers: dict[str, Thread] = {}
-        self._on_end = on_end
+        self._runners = Runners(environment, self._lock, self._settle, on_end)
         self._closed = False
+        self._syncs = SyncHome(syncs or folder / "syncs", rules)
         recovery.repair(self._pods, self._secrets)
 
     def create_pod(self, pod: Manifest) -> Pod:
@@ -95,7 +93,7 @@ class LocalCluster:
             if self._closed:
                 raise ClusterUnavailable("The embedded edition is stopping; start the task again when it is up.")
             folder = self._make_folder(name, pod)
-            self._start_runner(name, folder)
+            self._runners.start(name, folder)
         created = folder.read()
         if created is None:
             raise ClusterUnavailable(f"The pod {name} was deleted while it was being created.")
@@ -112,8 +110,8 @@ class LocalCluster:
                     raise ClusterUnavailable(f"The task's Secret could not be written: {exc.strerror}.") from exc
 
     def read_secret(self, name: str) -> dict[str, bytes] | None:
-        """See Cluster."""
-        return self._secrets.read(name)
+        """See Cluster; tasks' own, and the user's."""
+        return self._secrets.read(name) or self._credentials.values(name)
 
     def get_pod(self, name: str) -> Pod | None:
         """See Cluster."""
@@ -134,9 +132,7 @@ class LocalCluster:
             whole["metadata"].setdefault("deletionTimestamp", now())
             whole["metadata"]["deletionGracePeriodSeconds"] = grace_seconds
             write_json(folder.pod, whole)
-            if name in self._runners:
-                _order(self._runners[name], grace=grace_seconds)
-            else:
+            if not self._runners.end(name, grace_seconds):
                 self._remove(folder, uid)
 
     def read_log(self, name: str, container: str, tail_lines: int) -> bytes:
@@ -145,19 +141,31 @@ class LocalCluster:
             return b""
         return logs.tail(PodFolder(self._pods / name).log(container), tail_lines)
 
+    def list_syncs(self) -> list[Document]:
+        """See Cluster."""
+        return self._syncs.list_syncs()
+
+    def get_sync(self, name: str) -> Document | None:
+        """See Cluster."""
+        return self._syncs.get_sync(name)
+
+    def put_sync(self, document: Manifest, resource_version: str) -> Document:
+        """See Cluster."""
+        return self._syncs.put_sync(document, resource_version)
+
+    def delete_sync(self, name: str, resource_version: str = "") -> bool:
+        """See Cluster."""
+        return self._syncs.delete_sync(name, resource_version)
+
+    def set_sync_status(self, name: str, status: Manifest) -> None:
+        """See Cluster."""
+        self._syncs.set_sync_status(name, status)
+
     def close(self, grace_seconds: float = _CLOSE_GRACE_SECONDS) -> None:
         """End all pods (SIGTERM, then SIGKILL after the grace period) and wait for it; idempotent."""
         with self._lock:
             self._closed = True
-            runners, watchers = list(self._runners.values()), list(self._watchers.values())
-            for runner in runners:
-                _order(runner, grace=grace_seconds, reason="NodeShutdown", message=_STOPPED)
-        deadline = time.monotonic() + grace_seconds + _CLOSE_PATIENCE_SECONDS
-        for runner, watcher in zip(runners, watchers, strict=True):
-            watcher.join(max(0.0, deadline - time.monotonic()))
-            if watcher.is_alive():
-                runner.kill()
-                watcher.join()
+        self._runners.close(grace_seconds)
         self._forget_payloads()
         self._claim.close()
 
@@ -197,69 +205,12 @@ class LocalCluster:
                 raise ClusterUnavailable(f"The pod {name} could not be created: {exc.strerror}.") from exc
             raise Conflict(f"A pod named {name} exists already, or is still ending.") from exc
 
-    def _start_runner(self, name: str, folder: PodFolder) -> None:
-        uid = json.loads(folder.pod.read_bytes())["metadata"]["uid"]
-        try:
-            with folder.runner_log.open("ab") as log:
-                runner = subprocess.Popen(
-                    [sys.executable, "-m", "embedded.pods.runner", str(folder.root)],
-                    # An empty place to import from: the owner's folder may hold anything.
-                    cwd=folder.root,
-                    env=self._environment | {MARKER: uid},
-                    stdin=subprocess.PIPE,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-        except OSError as exc:
-            folder.remove()
-            raise ClusterUnavailable(f"The pod {name} could not be started: {exc.strerror}.") from exc
-        watcher = Thread(target=self._watch, args=(name, uid, folder, runner), name=f"pod {name}", daemon=True)
-        self._runners[name], self._watchers[name] = runner, watcher
-        watcher.start()
-
-    def _watch(self, name: str, uid: str, folder: PodFolder, runner: subprocess.Popen[bytes]) -> None:
-        """Wait for a runner's end, and conclude its pod if it could not."""
-        code = runner.wait()
-        try:
-            if code != 0:
-                _log.warning("the runner of pod %s ended with exit code %d", name, code)
-                self._conclude(folder, uid)
-        finally:
-            with self._lock:
-                del self._runners[name], self._watchers[name]
-                with suppress(OSError):
-                    _line(runner).close()
-                pod = folder.read()
-                if pod is not None and pod.is_ending:
-                    self._remove(folder, uid)
-            self._on_end()
-
-    def _conclude(self, folder: PodFolder, uid: str) -> None:
-        """Try until it works: while the disk is full, the pod would count as running."""
-        while True:
-            try:
-                recovery.conclude(folder, uid, _CRASHED)
-            except OSError as exc:
-                _log.warning("a pod's end cannot be written yet: %s", exc.strerror)
-                if self._closed:
-                    return
-                time.sleep(_DISK_PAUSE_SECONDS)
-            else:
-                return
+    def _settle(self, folder: PodFolder, uid: str) -> None:
+        """Remove a pod whose runner has ended, if it is being deleted."""
+        pod = folder.read()
+        if pod is not None and pod.is_ending:
+            self._remove(folder, uid)
 
     def _remove(self, folder: PodFolder, uid: str) -> None:
         self._secrets.remove_owned_by(uid)
         folder.remove()
-
-
-def _order(runner: subprocess.Popen[bytes], *, grace: float, reason: str = "", message: str = "") -> None:
-    line = _line(runner)
-    with suppress(OSError):  # it has just ended
-        line.write(json.dumps({"grace": grace, "reason": reason, "message": message}).encode() + b"\n")
-        line.flush()
-
-
-def _line(runner: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert runner.stdin is not None  # noqa: S101 - asked for with PIPE
-    return runner.stdin

@@ -10,6 +10,11 @@ from common.errors import Refused
 
 if TYPE_CHECKING:
     from embedded.connectors.install import Connectors
+    from embedded.containers.images import ContainerImages
+
+
+IN_CONTAINER = ""
+"""In place of a command line: a container runtime runs the image as it is."""
 
 
 class Images(Struct, frozen=True):
@@ -19,10 +24,12 @@ class Images(Struct, frozen=True):
     local_images: dict[str, str] = {}
     environment: dict[str, str] = {}
     packages: tuple[str, ...] = ()
+    runtime: str = ""
+    """The program that runs images as containers; "": their Python packages run as processes."""
     factory: str = "embedded.connectors.install:Connectors"
 
 
-def resolver(known: Images) -> "Connectors":
+def resolver(known: Images) -> "Connectors | ContainerImages":
     """Make the resolver of this process."""
     from pathlib import Path
 
@@ -33,7 +40,11 @@ def resolver(known: Images) -> "Connectors":
         environment=known.environment,
         packages=known.packages,
     )
-    return made
+    if not known.runtime:
+        return made
+    from embedded.containers.images import ContainerImages
+
+    return ContainerImages(known.runtime, made)
 
 
 def is_reference(image: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from common.errors import Refused
 from common.pods.containers import PATHS
+from common.pods.quantities import quantity
 from common.pods.scripts import mount_variable
 from embedded.pods.manifest import Container, Variable
 from embedded.pods.pod_dir import PodFolder
@@ -23,13 +24,12 @@ MARKER = "EMBEDDED_POD_UID"
 SIDECAR_VARIABLES = {"MALLOC_TRIM_THRESHOLD_": "8388608", "MALLOC_MMAP_THRESHOLD_": "2097152"}
 """The ENV of images/sidecar/Dockerfile: glibc keeps freed memory, whose pages it would else request for each chunk."""
 
+INIT_VARIABLES = {"PYTHON": sys.executable}
+"""The init container's Python, which the image finds by its PATH."""
+
 Secrets = Mapping[str, Mapping[str, bytes]]
 
 _VARIABLE = re.compile(r"\$(?:\$|\(([^()]*)\))")
-_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([kMGTPE]i?|Ki|m)?")
-_FACTORS = {"": 1.0, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18} | {
-    f"{letter}i": 1024.0**power for power, letter in enumerate("KMGTPE", start=1)
-}
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,12 @@ class Launch:
     environment: dict[str, str] | None = field(default=None, repr=False)
     """None: the runner's own. Holds credentials."""
     memory_bytes: int | None = None
+    log_is_message: bool = False
+    """If it fails, the end of its log is its termination message (FallbackToLogsOnError)."""
+    runtime: str = ""
+    """The program that runs a real container, as whose client this process runs."""
+    container: str = ""
+    """That container's name."""
 
 
 def launch(
@@ -65,7 +71,7 @@ def launch(
     own |= _environment(container, mounts, secrets)
     if entry_point is not None:
         own["AIRBYTE_ENTRYPOINT"] = entry_point
-    image = SIDECAR_VARIABLES if container.command is None and entry_point is None else {}
+    image = {} if entry_point is not None else SIDECAR_VARIABLES if container.command is None else INIT_VARIABLES
     private = {"HOME": str(home / "home"), "TMPDIR": str(home / "tmp")}
     limit = container.resources.limits.get("memory")
     return Launch(
@@ -74,16 +80,38 @@ def launch(
         work=folder.work(name),
         log=folder.log(name),
         environment={**basis, **image, **private, **own},
-        memory_bytes=None if limit is None else quantity(str(limit)),
+        memory_bytes=None if limit is None else int(quantity(str(limit))),
+        log_is_message=container.termination_message_policy == "FallbackToLogsOnError",
     )
 
 
-def quantity(text: str) -> int:
-    """Return a Kubernetes quantity such as 512Mi, 2G or 1.5Gi as a number; raise Refused for any other text."""
-    match = _QUANTITY.fullmatch(text)
-    if match is None:
-        raise Refused(f"The memory limit {text!r} is no quantity; write it like 512Mi or 2Gi.")
-    return int(float(match[1]) * _FACTORS[match[2] or ""])
+def launch_container(
+    container: Container, folder: PodFolder, secrets: Secrets, pod: str, runtime: str, client: Mapping[str, str]
+) -> Launch:
+    """Return how to run a container's image by a runtime's program; `client`: the environment of that program."""
+    from embedded.containers import runtime as containers
+
+    variables = _environment(container, {}, secrets)
+    limits = container.resources.limits
+    wanted = containers.Wanted(
+        name=f"sync-functions-{pod}-{container.name}",
+        pod=pod,
+        image=container.image,
+        command=[expand(word, variables) for word in container.command or ()],
+        mounts={folder.volume(mount.name): mount.mount_path for mount in container.volume_mounts},
+        variables=variables,
+        memory_bytes=int(quantity(limits["memory"])) if "memory" in limits else None,
+        cpus=str(quantity(limits["cpu"])) if "cpu" in limits else "",
+    )
+    return Launch(
+        name=container.name,
+        arguments=containers.arguments(runtime, wanted, client),
+        work=folder.work(container.name),
+        log=folder.log(container.name),
+        environment={**variables, **client},
+        runtime=runtime,
+        container=wanted.name,
+    )
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:

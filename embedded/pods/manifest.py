@@ -36,6 +36,7 @@ class Container(Part, frozen=True):
     env: tuple[Variable, ...] = ()
     volume_mounts: tuple[VolumeMount, ...] = ()
     resources: Resources = Resources()
+    termination_message_policy: str = ""
 
 
 class KeyPath(Part, frozen=True):
@@ -49,9 +50,28 @@ class SecretVolume(Part, frozen=True):
     """Without any, each key is a file."""
 
 
+class ProjectedSecret(Part, frozen=True):
+    name: str
+    items: tuple[KeyPath, ...] = ()
+    optional: bool = False
+
+
+class ProjectedSource(Part, frozen=True):
+    secret: ProjectedSecret | None = None
+
+
+class ProjectedVolume(Part, frozen=True):
+    sources: tuple[ProjectedSource, ...] = ()
+
+    @property
+    def secrets(self) -> tuple[ProjectedSecret, ...]:
+        return tuple(source.secret for source in self.sources if source.secret)
+
+
 class Volume(Part, frozen=True):
     name: str
     secret: SecretVolume | None = None
+    projected: ProjectedVolume | None = None
 
 
 class PodSpec(Part, frozen=True):
@@ -66,10 +86,16 @@ class PodSpec(Part, frozen=True):
         """All containers, init containers first."""
         return (*self.init_containers, *self.containers)
 
-    def required_secrets(self) -> set[str]:
-        """Return the names of the Secrets without which the pod cannot start."""
+    def own_secrets(self) -> set[str]:
+        """Return the names of the task's own Secrets, made after its pod, which waits for them."""
         keys = (variable.value_from.secret_key_ref for container in self.every for variable in container.env)
-        return {volume.secret.secret_name for volume in self.volumes if volume.secret} | {k.name for k in keys if k}
+        every = {volume.secret.secret_name for volume in self.volumes if volume.secret} | {k.name for k in keys if k}
+        return every - {source.name for source in self.projected}
+
+    @property
+    def projected(self) -> tuple[ProjectedSecret, ...]:
+        """The user's Secrets that the task refers to, in its configuration or its variables."""
+        return tuple(secret for volume in self.volumes if volume.projected for secret in volume.projected.secrets)
 
 
 class PodManifest(Part, frozen=True):

@@ -24,6 +24,8 @@ class Parameters(Struct, frozen=True):
     images: Images
     sidecar_image: str
     secrets: str
+    credentials: str
+    """Where the user's own Secrets are."""
     environment: dict[str, str]
     """The first variables of every container."""
     install_pause_seconds: float

@@ -17,12 +17,14 @@ import msgspec
 
 from common.cluster.objects import ContainerState
 from common.errors import Refused
+from embedded.credentials import Credentials
 from embedded.pods import manifest, processes
 from embedded.pods import secrets as pod_secrets
 from embedded.pods.container import Container
 from embedded.pods.event_loop import EventLoop, Stopped
 from embedded.pods.image_puller import Puller
-from embedded.pods.launch import MARKER, Secrets, launch
+from embedded.pods.images import IN_CONTAINER
+from embedded.pods.launch import MARKER, Launch, Secrets, launch, launch_container
 from embedded.pods.manifest import PodManifest
 from embedded.pods.pod_dir import Parameters, PodFolder
 from embedded.pods.secrets import SecretFiles
@@ -38,7 +40,9 @@ class Runner:
         self._folder = folder
         self._spec = pod.spec
         self._parameters = parameters
-        self._basis = {**parameters.environment, MARKER: pod.metadata.uid}
+        self._credentials = Credentials(Path(parameters.credentials))
+        self._uid = pod.metadata.uid
+        self._basis = {**parameters.environment, MARKER: self._uid}
         self._status = PodStatus(self._spec)
         self._names = {container.name for container in self._spec.every}
         self._loop = EventLoop(self._spec, self._on_change, self._status.end)
@@ -56,6 +60,7 @@ class Runner:
     def _live(self) -> None:
         secrets = self._await_secrets()
         self._make_volumes(secrets)
+        secrets |= self._users_secrets()
         for container in self._spec.init_containers:
             started = self._start(container, secrets)
             self._loop.wait(lambda started=started: started.ended)  # type: ignore[misc] # a lambda's default has no type
@@ -66,11 +71,11 @@ class Runner:
             self._start(container, secrets, entry_point)
         self._loop.wait(lambda: not self._loop.running)
 
-    def _await_secrets(self) -> Secrets:
+    def _await_secrets(self) -> dict[str, dict[str, bytes]]:
         """A Secret is made after its pod, so that the pod can own it."""
         files = SecretFiles(Path(self._parameters.secrets))
         found: dict[str, dict[str, bytes]] = {}
-        wanted = self._spec.required_secrets()
+        wanted = self._spec.own_secrets()
 
         def complete() -> bool:
             found.update((name, s) for name in wanted - set(found) if (s := files.read(name)) is not None)
@@ -82,6 +87,14 @@ class Runner:
         self._loop.wait(complete, pause_seconds=_SECRETS_LOOK_SECONDS)
         return found
 
+    def _users_secrets(self) -> dict[str, dict[str, bytes]]:
+        """Those that the pod refers to, as far as they are there: init names what is missing."""
+        found = {}
+        for source in self._spec.projected:
+            values = {item.key: self._credentials.read(source.name, item.key) for item in source.items}
+            found[source.name] = {key: value for key, value in values.items() if value is not None}
+        return found
+
     def _make_volumes(self, secrets: Secrets) -> None:
         for volume in self._spec.volumes:
             folder = self._folder.volume(volume.name)
@@ -91,6 +104,8 @@ class Runner:
                     pod_secrets.mount(volume.secret, secrets[volume.secret.secret_name], folder)
                 except Refused as exc:
                     self._give_up(self._first_name(), waiting(WaitingReason.CREATING, exc.message))
+            if volume.projected:
+                pod_secrets.mount_users(volume.projected.secrets, self._credentials, folder)
 
     def _entry_point(self, container: manifest.Container) -> str | None:
         """None for our own image; a connector's is installed first."""
@@ -102,11 +117,22 @@ class Runner:
         # The sweeper is in the process that owns this pod, and the next one's sweep concludes what is left of it.
         ours = {"SWEEP_WAIT_SECONDS": "0"} if container.image == self._parameters.sidecar_image else {}
         try:
-            prepared = launch(container, self._folder, secrets, self._basis | ours, entry_point=entry_point)
+            if entry_point == IN_CONTAINER:
+                prepared = self._launch_container(container, secrets)
+            else:
+                prepared = launch(container, self._folder, secrets, self._basis | ours, entry_point=entry_point)
         except Refused as exc:
             self._give_up(container.name, waiting(WaitingReason.CONFIG_ERROR, exc.message))
             raise
         return self._loop.start(prepared)
+
+    def _launch_container(self, container: manifest.Container, secrets: Secrets) -> Launch:
+        from embedded import settings
+
+        # The program needs its user's own: where its daemon and its images are.
+        client = settings.environment() | {MARKER: self._uid}
+        runtime = self._parameters.images.runtime
+        return launch_container(container, self._folder, secrets, self._uid, runtime, client)
 
     def _give_up(self, name: str, state: ContainerState) -> None:
         """Wait to be deleted: the pod and its Secret never change, so neither will what is wrong."""

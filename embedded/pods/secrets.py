@@ -4,13 +4,14 @@ import base64
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from common.errors import Conflict, Refused
 from embedded import files
-from embedded.pods.manifest import KeyPath, SecretVolume
+from embedded.credentials import Credentials
+from embedded.pods.manifest import KeyPath, ProjectedSecret, SecretVolume
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,252}")
 
@@ -79,6 +80,17 @@ def mount(volume: SecretVolume, values: Mapping[str, bytes], folder: Path) -> No
             raise Refused(f"{item.path!r} leads out of the Secret's folder.")
         (folder / path.parent).mkdir(mode=0o700, parents=True, exist_ok=True)
         files.write_atomic(folder / path, values[item.key])
+
+
+def mount_users(sources: Iterable[ProjectedSecret], credentials: Credentials, folder: Path) -> None:
+    """Fill a projected volume with the user's Secrets; what is missing is left out, as of optional ones."""
+    for source in sources:
+        for item in source.items:
+            value = credentials.read(source.name, item.key)
+            if value is not None:
+                path = folder / source.name / item.key
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                files.write_atomic(path, value)
 
 
 def _owners(path: Path) -> set[str]:

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from common.cluster.objects import ContainerState, Running
-from embedded.pods import processes
+from embedded.pods import logs, processes
 from embedded.pods.launch import Launch
 from embedded.pods.logs import BoundedLog
 from embedded.pods.processes import Identity
@@ -31,6 +31,8 @@ TERMINATE, KILL = b"T", b"K"
 _LOOK_SECONDS = 0.25
 _CHUNK_BYTES = 64 * 1024
 _CANNOT_START: Final = 128
+_MESSAGE_LINES, _MESSAGE_BYTES = 80, 2048
+"""A kubelet's bounds for the end of a log as a termination message."""
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +75,9 @@ class _Container:
 
     def __init__(self, launch: Launch, log: BoundedLog) -> None:
         self._log = log
+        self._launch = launch
         self._limit = launch.memory_bytes
+        self._log_file = launch.log if launch.log_is_message else None
         self._out_of_memory = False
         self._wake = _wake_on_child()
         for folder in ("work", "home", "tmp"):
@@ -114,9 +118,20 @@ class _Container:
 
     def finish(self) -> None:
         """End what the main process left, then copy the rest of the output."""
+        if self._launch.runtime:
+            self._finish_container()
         processes.kill_descendants()
         while self._copy():
             pass  # until its end, or until nothing more is there if some process outlives SIGKILL
+
+    def _finish_container(self) -> None:
+        """Remove the container, which may outlive its client; before that, ask whether it had too little memory."""
+        from embedded.containers import runtime
+
+        program, name = self._launch.runtime, self._launch.container
+        if self._process.returncode == 128 + signal.SIGKILL:
+            self._out_of_memory = runtime.was_out_of_memory(program, name)
+        runtime.remove(program, name)
 
     def state(self, started: str) -> ContainerState:
         """Return how it ended."""
@@ -125,7 +140,10 @@ class _Container:
             return terminated(128 + signal.SIGKILL, EndReason.OUT_OF_MEMORY, started, signal=signal.SIGKILL)
         if code < 0:
             return terminated(128 - code, EndReason.ERROR, started, signal=-code)
-        return terminated(code, EndReason.ERROR if code else EndReason.COMPLETED, started)
+        if not code:
+            return terminated(code, EndReason.COMPLETED, started)
+        said = logs.tail(self._log_file, _MESSAGE_LINES)[-_MESSAGE_BYTES:] if self._log_file else b""
+        return terminated(code, EndReason.ERROR, started, message=said.decode("utf-8", "replace"))
 
     def _copy(self) -> int | None:
         """Copy some output to the log; return how much, 0 at its end, None if there is none now."""

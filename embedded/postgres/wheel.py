@@ -50,6 +50,18 @@ for name in ("initdb", "postgres"):
 """
 
 
+def program_version() -> str:
+    """Return what the program says of its version, such as 18.1; raise StoreUnavailable if it does not run."""
+    program = _site() / BIN / "postgres"
+    try:
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise StoreUnavailable(
+            f"Postgres does not run on this machine: {error}. Install the packages again."
+        ) from error
+    return done.stdout.split()[2]
+
+
 def find(folder: Path) -> Programs:
     """Return the programs, at a place where the account of this folder's server can run them."""
     site = _site()

@@ -50,6 +50,17 @@ Connection = duckdb.DuckDBPyConnection
 _log = logging.getLogger(__name__)
 
 
+def look(path: Path) -> None:
+    """Open a warehouse's file to read it, and close it again. Raise SyncError if that fails."""
+    try:
+        duckdb.connect(str(path), read_only=True).close()
+    except duckdb.Error as error:
+        raise SyncError(
+            f"{path} cannot be opened ({str(error).splitlines()[0]}). If a program has it open, close that; else take "
+            "it from a backup, or move it away."
+        ) from error
+
+
 class TableError(SyncError):
     """A table cannot take what was to be done with it; `reason` is why, without a row's values."""
 
@@ -61,19 +72,20 @@ class TableError(SyncError):
 class DatabaseFile:
     """One connection for all threads, one user at a time. DuckDB lets one process write, or many read.
 
-    `tidy` is called before the file is closed because nobody uses it.
+    `mend` is called when the file has been opened, `tidy` before it is closed because nobody uses it.
     """
 
     def __init__(
         self,
         path: Path,
         scratch: Path,
+        mend: Callable[["Connection"], None],
         tidy: Callable[["Connection"], None],
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self.path = path
         self._scratch = scratch
-        self._tidy = tidy
+        self._mend, self._tidy = mend, tidy
         self._patience_seconds = patience_seconds
         self._lock = threading.RLock()
         self._connection: Connection | None = None
@@ -161,6 +173,11 @@ class DatabaseFile:
         connection.execute("SET temp_directory = ?", [str(self._scratch)])
         # Quadratic in the expressions: with 2,000 columns it takes longer than all the rest.
         connection.execute("SET disabled_optimizers = 'common_subexpressions'")
+        try:
+            self._mend(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _close_later(self) -> None:

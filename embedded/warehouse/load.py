@@ -2,6 +2,7 @@
 """Load a request's spool into its table: inspect the values, alter the columns, add the rows."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -39,16 +40,16 @@ class Column(Struct, frozen=True):
 class _SpoolTable(Struct, frozen=True):
     """The spool as a SQL table: `n` is the row's number, `c0`, `c1`, ... are the values' tokens."""
 
-    path: Path
+    paths: tuple[Path, ...]
     places: dict[str, int]
     """The number of each key's column."""
 
     @property
     def sql(self) -> str:
-        path = str(self.path).replace("'", "''")
+        paths = ", ".join("'{}'".format(str(path).replace("'", "''")) for path in self.paths)
         columns = ", ".join(["'n': 'BIGINT'", *(f"'c{at}': 'VARCHAR'" for at in range(max(1, len(self.places))))])
         return (
-            f"read_csv('{path}', columns = {{{columns}}}, auto_detect = false, header = false, delim = '\x1f', "
+            f"read_csv([{paths}], columns = {{{columns}}}, auto_detect = false, header = false, delim = '\x1f', "
             f"quote = '', escape = '', comment = '', new_line = '\\n', nullstr = '', null_padding = true, "
             f"max_line_size = {LONGEST_BYTES}, buffer_size = {4 * LONGEST_BYTES})"
         )
@@ -57,8 +58,34 @@ class _SpoolTable(Struct, frozen=True):
         return f"c{self.places[key]}" if key in self.places else None
 
 
-def store(connection: Connection, request: BulkRequest, path: Path, layout: list[str]) -> None:
+class Plan(Struct, frozen=True):
+    """What is stored, and where: a table's quoted schema and plain name, its columns, and the spool.
+
+    `keys` are the columns to merge by, `exists` whether the rows go into a table that stays. `indexes` are made at the
+    end, if they go with the old table.
+    """
+
+    schema: str
+    name: str
+    source: _SpoolTable
+    columns: list[Column]
+    keys: list[Column]
+    exists: bool
+    indexes: list[str]
+
+    @property
+    def table(self) -> str:
+        """The table's quoted name."""
+        return f"{self.schema}.{quote(self.name)}"
+
+
+def store(connection: Connection, request: BulkRequest, paths: Sequence[Path], layout: list[str]) -> None:
     """Store the rows of a spool; call it within a transaction."""
+    write(connection, plan(connection, request, paths, layout))
+
+
+def plan(connection: Connection, request: BulkRequest, paths: Sequence[Path], layout: list[str]) -> Plan:
+    """Inspect the rows of a spool, and name the table and its columns."""
     registry.prepare(connection)
     name = registry.claim_table(connection, request.table)
     replaces = request.mode is BulkMode.REPLACE_TABLE
@@ -68,33 +95,48 @@ def store(connection: Connection, request: BulkRequest, path: Path, layout: list
     keys = list(dict.fromkeys([*(field.name for field in request.schema), *layout])) or [""]
     names = registry.name_columns(connection, name, sorted(keys, key=nested.__contains__), current, nested)
     catalog = connection.execute("SELECT current_database()").fetchall()[0][0]
-    table = f"{quote(catalog)}.main.{quote(name)}"
-    source = _SpoolTable(path, {key: at for at, key in enumerate(layout)})
-    columns = _plan_columns(connection, request, source, names, table, current)
+    schema = f"{quote(catalog)}.main"
+    source = _SpoolTable(tuple(paths), {key: at for at, key in enumerate(layout)})
+    columns = _plan_columns(connection, request, source, names, f"{schema}.{quote(name)}", current)
     # If a part of the key is in no row, none has a key to merge by.
     merges = all(part.column in layout for part in request.key)
     key_columns = [columns[part.column] for part in request.key] if merges else []
     indexes = registry.indexes(connection, name) if replaces else {}
     if replaces and (rules := registry.rules(connection, name)):
         _log.warning("The table %r is replaced, without what its user had added: %s.", name, ", ".join(rules))
-    _write_rows(connection, table, source, list(columns.values()), key_columns, exists=bool(current))
-    for statement in indexes.values():
-        connection.execute(statement)
+    exists = bool(current)
+    return Plan(schema, name, source, list(columns.values()), key_columns, exists, list(indexes.values()))
 
 
-def _write_rows(
-    connection: Connection, table: str, source: _SpoolTable, columns: list[Column], keys: list[Column], *, exists: bool
-) -> None:
-    kept = _select_last_rows(connection, source, keys) if keys else "true"
-    rows = f"SELECT {', '.join(f'{c.value} AS {c.name}' for c in columns)} FROM {source.sql} WHERE {kept}"
-    if exists:
-        _alter_columns(connection, table, columns)
-        if keys:
-            _delete_replaced(connection, table, keys)
-        connection.execute(f"INSERT INTO {table} ({', '.join(c.name for c in columns)}) {rows}")
+def write(connection: Connection, plan: Plan) -> None:
+    """Store the rows of a plan at once."""
+    kept = select_last_rows(connection, plan)
+    if plan.exists:
+        alter_columns(connection, plan)
+        delete_replaced(connection, plan)
+        insert(connection, plan.table, plan, plan.source.paths, kept)
     else:
-        connection.execute(f"CREATE OR REPLACE TABLE {table} AS {rows}")
+        connection.execute(f"CREATE OR REPLACE TABLE {plan.table} AS {_rows(plan, plan.source, kept)}")
+    finish(connection, plan)
+
+
+def insert(connection: Connection, table: str, plan: Plan, paths: Sequence[Path], kept: str) -> None:
+    """Add the rows of some of the spool's files for which the condition `kept` holds."""
+    names = ", ".join(column.name for column in plan.columns)
+    source = _SpoolTable(tuple(paths), plan.source.places)
+    connection.execute(f"INSERT INTO {table} ({names}) {_rows(plan, source, kept)}")
+
+
+def finish(connection: Connection, plan: Plan) -> None:
+    """Make the indexes of a table that was replaced, and forget which rows were stored."""
+    for statement in plan.indexes:
+        connection.execute(statement)
     connection.execute(f"DROP TABLE IF EXISTS {_LAST_ROWS}")
+
+
+def _rows(plan: Plan, source: _SpoolTable, kept: str) -> str:
+    values = ", ".join(f"{column.value} AS {column.name}" for column in plan.columns)
+    return f"SELECT {values} FROM {source.sql} WHERE {kept}"
 
 
 def _plan_columns(
@@ -160,32 +202,38 @@ def _inspect_columns(connection: Connection, table: str, current: dict[str, str]
     return {name: (found[at * 2], found[at * 2 + 1]) for at, name in enumerate(current)}
 
 
-def _alter_columns(connection: Connection, table: str, columns: list[Column]) -> None:
-    for column in columns:
+def alter_columns(connection: Connection, plan: Plan) -> None:
+    """Give a table the columns and types that its rows need."""
+    for column in plan.columns:
         if column.current is None:
-            connection.execute(f"ALTER TABLE {table} ADD COLUMN {column.name} {column.kind}")
+            connection.execute(f"ALTER TABLE {plan.table} ADD COLUMN {column.name} {column.kind}")
         elif column.current != column.kind:
             old = (
                 f"CAST(NULL AS {column.kind})"
                 if column.is_empty
                 else column_types.widened_sql(column.name, column.current, column.kind)
             )
-            connection.execute(f"ALTER TABLE {table} ALTER COLUMN {column.name} TYPE {column.kind} USING {old}")
+            connection.execute(f"ALTER TABLE {plan.table} ALTER COLUMN {column.name} TYPE {column.kind} USING {old}")
 
 
-def _select_last_rows(connection: Connection, source: _SpoolTable, keys: list[Column]) -> str:
+def select_last_rows(connection: Connection, plan: Plan) -> str:
     """Return the condition for rows that stay: the last one of each key, and those without a part of their key."""
-    parts = [f"k{at}" for at in range(len(keys))]
-    named = ", ".join(f"{key.value} AS {part}" for key, part in zip(keys, parts, strict=True))
+    if not plan.keys:
+        return "true"
+    parts = [f"k{at}" for at in range(len(plan.keys))]
+    named = ", ".join(f"{key.value} AS {part}" for key, part in zip(plan.keys, parts, strict=True))
     whole = " AND ".join(f"{part} IS NOT NULL" for part in parts)
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE last_rows AS SELECT max(n) AS n, {', '.join(parts)} "
-        f"FROM (SELECT n, {named} FROM {source.sql}) WHERE {whole} GROUP BY {', '.join(parts)}"
+        f"FROM (SELECT n, {named} FROM {plan.source.sql}) WHERE {whole} GROUP BY {', '.join(parts)}"
     )
-    missing = " OR ".join(f"({key.value}) IS NULL" for key in keys)
+    missing = " OR ".join(f"({key.value}) IS NULL" for key in plan.keys)
     return f"n IN (SELECT w.n FROM {_LAST_ROWS} AS w) OR {missing}"
 
 
-def _delete_replaced(connection: Connection, table: str, keys: list[Column]) -> None:
-    same = " AND ".join(f"t.{key.name} = w.k{at}" for at, key in enumerate(keys))
-    connection.execute(f"DELETE FROM {table} AS t USING {_LAST_ROWS} AS w WHERE {same}")
+def delete_replaced(connection: Connection, plan: Plan, among: str = "true") -> None:
+    """Delete the rows whose keys have newer ones, among those of which a condition holds."""
+    if not plan.keys:
+        return
+    same = " AND ".join(f"t.{key.name} = w.k{at}" for at, key in enumerate(plan.keys))
+    connection.execute(f"DELETE FROM {plan.table} AS t USING {_LAST_ROWS} AS w WHERE {same} AND {among}")

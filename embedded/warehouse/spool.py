@@ -1,4 +1,4 @@
-"""A request's rows as one file of JSON tokens, separated by a control character.
+"""A request's rows as a file of JSON tokens, separated by a control character; wide rows as several.
 
 A token is a value's JSON text as it came. No JSON text holds the separator, so nothing is quoted or escaped, and
 DuckDB reads the file as fast as a plain CSV. Column 0 is the row's number in its request; the others are numbered as
@@ -23,6 +23,10 @@ SEPARATOR = b"\x1f"
 LONGEST_BYTES = 4 * LINE_BYTES
 """The longest line: a row's own megabyte, and nested keys repeated in columns of their own."""
 MOST_COLUMNS = 5000
+_UNIT_ROWS, _UNIT_BYTES = 2048, 24 * 1000**2
+"""DuckDB works on so many rows at once; so many bytes of them are in memory several times."""
+_GROUP_ROWS, _GROUP_BYTES = 122_880, 128 * 1000**2
+"""So many rows are in memory until DuckDB writes them to the file, or all of a transaction's."""
 _SUFFIX = ".rows"
 _MOST_SHAPES = 1000
 _LOGGED_REFUSALS = 5
@@ -38,27 +42,28 @@ class Spool:
     """
 
     def __init__(self, folder: Path, table: str, key: Iterable[KeyPart] = ()) -> None:
-        self.path = folder / f"{uuid.uuid4().hex}{_SUFFIX}"
+        self.paths: list[Path] = []
+        """Of the files: one, or as many as the rows need to be stored part by part."""
         self.layout: list[str] = []
         """The keys of columns 1, 2, ..."""
         self.processed = self.refused = 0
         self.refusal = ""
         """The first refused row, and why."""
-        self._table = table
+        self._folder, self._table = folder, table
         self._key = tuple(key)
         self._columns: set[str] = set()
         # The order of values for rows of one shape (the same keys in one order); None: as they are.
         self._shapes: dict[tuple[str, ...], tuple[str, ...] | None] = {}
 
     def __enter__(self) -> Self:
-        with _disk_errors():
-            self._file = self.path.open("wb")
+        self._open()
         return self
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(OSError):
             self._file.close()
-        self.path.unlink(missing_ok=True)
+        for path in self.paths:
+            path.unlink(missing_ok=True)
         if self.refused > _LOGGED_REFUSALS:
             _log.warning("%d rows for the table %r are refused in all.", self.refused, self._table)
 
@@ -83,8 +88,32 @@ class Spool:
         if b"\r" in tokens:
             # Between JSON tokens a carriage return is a blank, but DuckDB ends a line there.
             tokens = tokens.replace(b"\r", b" ")
+        if self._is_full:
+            self.flush()
+            self._file.close()
+            self._open()
         with _disk_errors():
             self._file.write(tokens)
+        self._count(len(lines), len(tokens))
+
+    def _open(self) -> None:
+        path = self._folder / f"{uuid.uuid4().hex}{_SUFFIX}"
+        self.paths.append(path)
+        self._is_full = False
+        self._file_rows = self._file_bytes = self._unit_rows = self._unit_bytes = 0
+        with _disk_errors():
+            self._file = path.open("wb")
+
+    def _count(self, rows: int, size: int) -> None:
+        """Count what was written; the next rows begin another file if this one would be too much for a transaction."""
+        if self._unit_rows >= _UNIT_ROWS:
+            self._unit_rows = self._unit_bytes = 0
+        self._unit_rows += rows
+        self._unit_bytes += size
+        self._file_rows += rows
+        self._file_bytes += size
+        is_wide = self._unit_bytes >= _UNIT_BYTES and self._unit_rows < _UNIT_ROWS
+        self._is_full = is_wide or (self._file_bytes >= _GROUP_BYTES and self._file_rows < _GROUP_ROWS)
 
     def flush(self) -> None:
         """Flush the file for another reader."""

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from common.errors import Refused
-from embedded.warehouse import load, registry
+from embedded.warehouse import load, load_parts, registry
 from embedded.warehouse.app import BulkResult, WarehouseApp
 from embedded.warehouse.bulk_request import BulkRequest
 from embedded.warehouse.duckdb_file import PATIENCE_SECONDS, DatabaseFile, TableError
 from embedded.warehouse.lines import Read, line_blocks
 from embedded.warehouse.registry import quote
 from embedded.warehouse.spool import Spool, remove_leftovers
+from embedded.warehouse.unfinished import undo
 from embedded.warehouse.vacuum import vacuum
 
 
@@ -25,7 +26,7 @@ class Warehouse:
         self._folder = self.path.with_name(f"{self.path.name}.spool")
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         remove_leftovers(self._folder)
-        self._file = DatabaseFile(self.path, self._folder, vacuum, patience_seconds)
+        self._file = DatabaseFile(self.path, self._folder, undo, vacuum, patience_seconds)
         self.wsgi = WarehouseApp(token, self._save)
 
     def tables(self) -> list[str]:
@@ -63,8 +64,11 @@ class Warehouse:
     def _load(self, request: BulkRequest, spool: Spool) -> None:
         """Load a spool. Raise Refused if what the user has done to the table is in the way."""
         try:
+            if len(spool.paths) > 1:
+                load_parts.store(self._file, request, spool.paths, spool.layout)
+                return
             with self._file.transaction() as connection:
-                load.store(connection, request, spool.path, spool.layout)
+                load.store(connection, request, spool.paths, spool.layout)
         except TableError as error:
             with self._file.use() as connection:
                 name = registry.tables(connection).get(request.table, request.table)
