@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import syncctl
@@ -14,10 +15,9 @@ def main() -> None:
     _open_streams()
     try:
         _check_packages()
-        from syncctl.cli import app
-
+        run = _program()
         try:
-            app()
+            run()
         finally:
             sys.stdout.flush()  # Python would do it after this handler
     except KeyboardInterrupt:
@@ -26,6 +26,17 @@ def main() -> None:
         # Python would write the rest again at its end, and exit with code 120.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(f"syncctl: {error.strerror or error}")
+
+
+def _program() -> Callable[[], None]:
+    """Return syncctl, or the plugin of Knative's kn, if this file is called as one."""
+    if Path(sys.argv[0]).stem == "kn-sync":
+        from syncctl.kn import cli as plugin
+
+        return plugin.run
+    from syncctl.cli import app
+
+    return app
 
 
 def _check_packages() -> None:

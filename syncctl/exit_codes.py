@@ -1,8 +1,7 @@
 """Exit codes, and the states of a task that they follow from."""
 
 from enum import IntEnum, StrEnum
-
-from syncctl.api.models import Task
+from typing import Protocol
 
 
 class ExitCode(IntEnum):
@@ -37,13 +36,24 @@ _CODES: dict[str, ExitCode] = {
     TaskState.PARTIAL: ExitCode.PARTIAL,
     TaskState.CANCELLED: ExitCode.CANCELLED,
 }
+_WORST_FIRST = (ExitCode.FAILED, ExitCode.CANCELLED, ExitCode.PARTIAL)
 
 
-def is_final(task: Task) -> bool:
+class HasState(Protocol):
+    """A task, or an answer about one."""
+
+    @property
+    def state(self) -> str:
+        """One of TaskState, or of a later version's."""
+        ...
+
+
+def is_final(task: HasState) -> bool:
     """Tell whether the task's state can no longer change."""
     return task.state not in {TaskState.PENDING, TaskState.RUNNING}
 
 
-def exit_code(task: Task) -> ExitCode:
-    """Return the exit code of a task's outcome; 0 while it runs."""
-    return _CODES.get(task.state, ExitCode.FAILED)
+def exit_code(*tasks: HasState) -> ExitCode:
+    """Return the exit code of a task's outcome, 0 while it runs; of several, that of the worst one."""
+    codes = {_CODES.get(task.state, ExitCode.FAILED) for task in tasks}
+    return next((code for code in _WORST_FIRST if code in codes), ExitCode.SUCCESS)

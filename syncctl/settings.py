@@ -28,9 +28,27 @@ def without_password(url: str) -> str:
     return f"{scheme}{separator}{front.rpartition('@')[2]}{slash}{path}"
 
 
+def token_file() -> Path:
+    """Return where the embedded edition of this user keeps its token."""
+    return home() / "token"
+
+
 def saved_token(url: str) -> str:
     """Return the token of this user's embedded edition; "" for addresses elsewhere."""
     try:
-        return (home() / "token").read_text().strip() if is_local(url) else ""
+        return token_file().read_text().strip() if is_local(url) else ""
     except (OSError, UnicodeDecodeError):
         return ""
+
+
+def default_kubeconfig() -> str:
+    """Return where kubectl and kn look without --kubeconfig and KUBECONFIG; `local` in a pod without that file."""
+    path = Path.home() / ".kube" / "config"
+    in_pod = "KUBERNETES_SERVICE_HOST" in os.environ  # noqa: TID251 - this is a settings.py
+    return "local" if in_pod and not path.exists() else str(path)
+
+
+def completed_words() -> list[str]:
+    """Return the words of the line that a shell completes."""
+    environ = os.environ  # noqa: TID251 - this is a settings.py
+    return (environ.get("COMP_WORDS") or environ.get("_TYPER_COMPLETE_ARGS") or "").split()

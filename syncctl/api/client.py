@@ -30,8 +30,12 @@ REPORTED_PAUSE_SECONDS = 1.0
 # A function that has scaled to zero starts first; it does not wait for the connector's pod.
 TIMEOUT = httpx.Timeout(60, connect=10)
 MAX_EXCERPT = 200
+_KEPT_ANSWERS = 8
+"""Of addresses that are asked again and again: a task, a list, the end of a log."""
 
 T = TypeVar("T")
+FUNCTION = "{function}"
+"""In a deployment's address, stands for the name of the function: without a gateway each has a host of its own."""
 _NOTHING_STARTED = frozenset({429, 503})
 _UNKNOWN_OUTCOME = frozenset({502, 504})
 _HINTS = {
@@ -45,14 +49,20 @@ class Deployment:
 
     def __init__(self, url: str, token: str = "", report: Callable[[str], None] = lambda _: None) -> None:
         self.url = without_password(url).rstrip("/")
+        self._address = url.rstrip("/")
         self._report = report
-        self._check_host(url)
+        self._tagged: dict[str, httpx.Response] = {}
+        """The last answers that have a tag, by address."""
+        if not _can_exist(url.replace(FUNCTION, "tasks")):
+            raise RequestRefused(
+                f"{self.url} names a host that cannot exist. Check --url or SYNCCTL_URL; in it, only {FUNCTION} stands "
+                "for something else."
+            )
         # A proxy for the outside world cannot reach this machine.
         self._proxy = None if is_local(url) else proxies.used_for(url)
         if self._proxy and (problem := self._proxy.problem()):
             raise RequestRefused(problem)
         self._http = httpx.Client(
-            base_url=url.rstrip("/"),
             headers=_headers(token),
             timeout=TIMEOUT,
             # Without TLS there is no certificate to check, and loading the authorities takes a tenth of a second.
@@ -84,9 +94,9 @@ class Deployment:
         """Start a read; `query` as contract A names it (syncId, taskId, ...), `body` config, catalog, state."""
         return self._start("POST", "read", image, query, body, repeat=True)
 
-    def tasks(self, query: Mapping[str, str]) -> models.TaskPage:
-        """Return the newest tasks that match `query` (syncId, status, command, limit, cursor)."""
-        return self._ask(models.TaskPage, "GET", "/tasks", query, repeat=True)
+    def tasks(self, query: Mapping[str, str], pauses: Sequence[float] = SHORT_RETRIES) -> models.TaskPage:
+        """Return the newest tasks that match `query` (as contract A names it: syncId, from, cursor ...)."""
+        return self.ask(models.TaskPage, "GET", "/tasks", query, repeat=True, pauses=pauses)
 
     def task(
         self,
@@ -94,24 +104,37 @@ class Deployment:
         log_lines: int | None = None,
         pauses: Sequence[float] = SHORT_RETRIES,
         *,
-        logs_before: str = "",
+        since: str = "",
+        wait_seconds: int = 0,
     ) -> models.Task:
-        """Return a task with its result and its last log lines, or those before a cursor."""
+        """Return a task with its result and its last log lines.
+
+        With `since`, an earlier answer's revision, the deployment may hold the answer until the task has changed.
+        """
         query = {} if log_lines is None else {"logs": str(log_lines)}
-        query |= {"logsBefore": logs_before} if logs_before else {}
-        path = f"/tasks/{quote(task_id, safe='')}"
+        query |= {"since": since, "wait": str(wait_seconds)} if since and wait_seconds else {}
+        found = self._of_task(models.TaskAnswer, task_id, "", query, pauses)
+        return msgspec.structs.replace(self.decode(found.task), revision=found.revision)
+
+    def logs(self, task_id: str, query: Mapping[str, str], pauses: Sequence[float] = SHORT_RETRIES) -> models.LogPage:
+        """Return a page of a task's log; `query` as contract A names it (after, before, level, q, since, limit)."""
+        return self._of_task(models.LogPage, task_id, "/logs", query, pauses)
+
+    def _of_task(
+        self, answer: type[T], task_id: str, below: str, query: Mapping[str, str], pauses: Sequence[float]
+    ) -> T:
+        path = f"/tasks/{quote(task_id, safe='')}{below}"
         try:
-            found = self._ask(models.TaskAnswer, "GET", path, query, repeat=True, pauses=pauses)
+            return self.ask(answer, "GET", path, query, repeat=True, pauses=pauses)
         except RequestRefused as refused:
             if refused.code != httpx.codes.NOT_FOUND:
                 raise
             raise NoSuchTask(f"There is no task {task_id} at {self.url}; `syncctl tasks` lists them.") from refused
-        return self.decode(found.task)
 
     def cancel(self, task: models.Task) -> str:
         """Cancel a task, unless it has ended; return the deployment's note on it."""
         query = {"package": task.package, "syncId": task.sync_id, "taskId": task.task_id}
-        return self._ask(models.Cancelled, "GET", "/cancel", query, repeat=True).note
+        return self.ask(models.Cancelled, "GET", "/cancel", query, repeat=True).note
 
     def decode(self, raw: Raw) -> models.Task:
         """Decode one task of a page."""
@@ -119,15 +142,6 @@ class Deployment:
             return models.decode_task(raw)
         except models.DECODE_ERRORS as exc:
             raise self._strange(exc) from exc
-
-    def _check_host(self, url: str) -> None:
-        """Raise RequestRefused for a host that httpx and its libraries would fail on in the middle of a request."""
-        try:
-            address = httpx.URL(url)
-            address.host.encode("idna")
-            address.raw_host.decode("ascii").encode("idna")
-        except (httpx.InvalidURL, UnicodeError) as exc:
-            raise RequestRefused(f"{self.url} names a host that cannot exist. Check --url or SYNCCTL_URL.") from exc
 
     def _start(
         self,
@@ -140,9 +154,9 @@ class Deployment:
         repeat: bool = False,
     ) -> models.Started:
         query = {"package": image.package, "version": image.version, **query}
-        return self._ask(models.Started, method, f"/{command}", query, body, repeat=repeat)
+        return self.ask(models.Started, method, f"/{command}", query, body, repeat=repeat)
 
-    def _ask(
+    def ask(
         self,
         answer: type[T],
         method: str,
@@ -156,11 +170,12 @@ class Deployment:
         """Send a request until it succeeds; `repeat`: even where an attempt may have had an effect."""
         content = None if body is None else msgspec.json.encode(body)
         headers = {} if body is None else {"Content-Type": "application/json"}
-        request = self._http.build_request(method, path, params=dict(query), content=content, headers=headers)
+        address = self._address.replace(FUNCTION, path.split("/")[1]) + path
+        request = self._http.build_request(method, address, params=dict(query), content=content, headers=headers)
         waits = iter(pauses)
         while True:
             try:
-                return self._decode(self._send(request, repeat=repeat), answer)
+                return self._decode(self._send_tagged(request, repeat=repeat), answer)
             except DeploymentError as error:
                 wait = next(waits, None)
                 if wait is None or not error.repeatable:
@@ -170,6 +185,21 @@ class Deployment:
                     self._report(f"{error} Trying again in {wait:.2g} s.")
             time.sleep(wait)
 
+    def _send_tagged(self, request: httpx.Request, *, repeat: bool) -> httpx.Response:
+        """Send a request with the tag of the answer that its address had before; return that one if it still holds."""
+        address = str(request.url)
+        if last := self._tagged.get(address):
+            request.headers["If-None-Match"] = last.headers["ETag"]
+        response = self._send(request, repeat=repeat)
+        if last and response.status_code == httpx.codes.NOT_MODIFIED:
+            return last
+        if "ETag" in response.headers:
+            self._tagged.pop(address, None)
+            self._tagged[address] = response
+            if len(self._tagged) > _KEPT_ANSWERS:
+                del self._tagged[next(iter(self._tagged))]
+        return response
+
     def _send(self, request: httpx.Request, *, repeat: bool) -> httpx.Response:
         try:
             response = self._http.send(request)
@@ -177,7 +207,7 @@ class Deployment:
             raise self._strange(exc) from exc
         except httpx.RequestError as exc:
             raise self._unreachable(exc, repeat=repeat) from exc
-        if not response.is_success:
+        if not response.is_success and response.status_code != httpx.codes.NOT_MODIFIED:
             raise self._refusal(response, repeat=repeat)
         return response
 
@@ -197,14 +227,15 @@ class Deployment:
         code = response.status_code
         again = code in _NOTHING_STARTED or (repeat and code in _UNKNOWN_OUTCOME)
         try:
-            error = msgspec.json.decode(response.content, type=models.Refusal).error
+            answer = msgspec.json.decode(response.content, type=models.Refusal)
+            error = answer.error
             sentence = f"{error.removesuffix('.')}. {_HINTS[code]}" if code in _HINTS else error
         except models.DECODE_ERRORS:
-            sentence, code = self._foreign(response), 0
+            sentence, code, answer = self._foreign(response), 0, None
         # A Retry-After may also be a date, which is rare and ignored.
         after = response.headers.get("Retry-After", "")
         seconds = min(float(after), LONGEST_PAUSE_SECONDS) if after.isdecimal() else 0.0
-        return RequestRefused(sentence, repeatable=again, wait_seconds=seconds, code=code)
+        return RequestRefused(sentence, repeatable=again, wait_seconds=seconds, code=code, answer=answer)
 
     def _foreign(self, response: httpx.Response) -> str:
         """Describe an answer that none of the functions gave: a gateway's, or another server's."""
@@ -244,6 +275,17 @@ class Deployment:
             "the same --task is safe.",
             repeatable=repeat,
         )
+
+
+def _can_exist(url: str) -> bool:
+    """Tell whether a host can have that name; httpx and its libraries would fail in the middle of a request."""
+    try:
+        address = httpx.URL(url)
+        address.host.encode("idna")
+        address.raw_host.decode("ascii").encode("idna")
+    except (httpx.InvalidURL, UnicodeError):
+        return False
+    return "{" not in address.host
 
 
 def _authorities() -> ssl.SSLContext:

@@ -8,13 +8,26 @@ SyncError (common.errors)
 """
 
 from common.errors import SyncError
+from syncctl.api.models import Refusal
 
 
 class DeploymentError(SyncError):
-    """A request failed. `repeatable`: a retry can help and cannot harm. `code`: the HTTP status, or 0."""
+    """A request failed. `repeatable`: a retry can help and cannot harm. `code`: the HTTP status, or 0.
 
-    def __init__(self, message: str, *, repeatable: bool = False, wait_seconds: float = 0, code: int = 0) -> None:
+    `answer` is the refusal with all its members, if a function sent one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        repeatable: bool = False,
+        wait_seconds: float = 0,
+        code: int = 0,
+        answer: Refusal | None = None,
+    ) -> None:
         super().__init__(message)
+        self.answer = answer
         self.code = code
         self.repeatable = repeatable
         self.wait_seconds = wait_seconds

@@ -3,6 +3,8 @@
 A Task keeps its JSON as it came (`raw`), which `--json` prints.
 """
 
+from typing import Any
+
 import msgspec
 from msgspec import Raw, Struct
 
@@ -26,6 +28,28 @@ class StreamProgress(Struct, frozen=True):
     size: int = msgspec.field(name="bytes", default=0)
     error: str | None = ""
     note: str | None = ""
+    seconds: float | None = None
+    """How long the stream's own clock has run; None if it has not begun, or an older deployment answers."""
+    rate: float | None = msgspec.field(name="rowsPerSecond", default=None)
+    """Rows a second at the moment, while it goes on."""
+    percent: int | None = None
+    seconds_left: int | None = msgspec.field(name="secondsLeft", default=None)
+
+
+class Waiting(Struct, frozen=True):
+    """What a task waits for, and for how long it has."""
+
+    kind: str = msgspec.field(name="for")
+    seconds: int = 0
+    until: str | None = None
+
+
+class TaskProgress(Struct, frozen=True, rename="camel"):
+    """How far a read is, as far as its source estimates it."""
+
+    rows_per_second: float = 0.0
+    percent: int | None = None
+    seconds_left: int | None = None
 
 
 class LogLine(Struct, frozen=True):
@@ -48,6 +72,14 @@ class TaskFailure(Struct, frozen=True, rename="camel"):
     ended_at: str | None = None
 
 
+class RunOf(Struct, frozen=True, rename="camel"):
+    """What a run of a declared sync was asked for: the sync's name, and some of its streams, or () for all."""
+
+    sync: str
+    streams: tuple[str, ...] = ()
+    full_sync: bool = False
+
+
 class Task(Struct, frozen=True, rename="camel"):
     """One run. Times are RFC 3339; a list of tasks has no `result` and no `logs`."""
 
@@ -66,11 +98,14 @@ class Task(Struct, frozen=True, rename="camel"):
     failure: TaskFailure | None = None
     attempt: int = 1
     attempts: list[TaskFailure] = []
+    waiting: Waiting | None = None
+    progress: TaskProgress | None = None
     result: Raw = MISSING
     logs: list[Raw] = []
-    logs_before: str | None = None
-    """The cursor of the lines before these; None if there are none, or an older deployment answers."""
+    run: RunOf | None = None
     raw: Raw = MISSING
+    revision: str = ""
+    """Of an answer that a deployment can hold until the task has changed."""
 
     @property
     def image(self) -> str:
@@ -81,6 +116,19 @@ class Task(Struct, frozen=True, rename="camel"):
     def has_result(self) -> bool:
         """Whether the connector's answer is there."""
         return bytes(self.result) not in {b"", b"null"}
+
+
+class LogPage(Struct, frozen=True):
+    """Lines of a task's log, oldest first, the cursors around them, and the task's state before they were read.
+
+    `more`: whether there are more in the direction that was asked for.
+    """
+
+    state: str
+    before: str
+    after: str
+    more: bool
+    logs: list[Raw] = []
 
 
 class Started(Struct, frozen=True, rename="camel"):
@@ -114,13 +162,33 @@ class TaskAnswer(Struct, frozen=True):
     """One task in its envelope."""
 
     task: Raw
+    revision: str = ""
+
+
+class SyncProblem(Struct, frozen=True):
+    """What is wrong in a document that was sent: its number, from 0, the field's path, and what was expected."""
+
+    document: int
+    path: list[str | int]
+    message: str
+    field: str = ""
+
+
+class WrittenSync(Struct, frozen=True):
+    """What a write did with a sync: created, configured or unchanged; and its document, if it is there."""
+
+    name: str
+    result: str
+    sync: dict[str, Any] | None = None
 
 
 class Refusal(Struct, frozen=True):
-    """Any error of a deployment."""
+    """Any error of a deployment; of documents, what is wrong, or what was written before it."""
 
     error: str
     ok: bool = False
+    problems: list[SyncProblem] = []
+    results: list[WrittenSync] = []
 
 
 def decode_task(raw: Raw) -> Task:

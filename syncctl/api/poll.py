@@ -1,22 +1,23 @@
-"""Follow a task until it has ended."""
+"""Follow a task, or its log, until it has ended."""
 
+import math
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec import Raw
 
-from syncctl.api.client import LONG_RETRIES, Deployment
-from syncctl.api.models import Task
+from syncctl.api.client import LONG_RETRIES, SHORT_RETRIES, Deployment
+from syncctl.api.models import LogPage, Task
 from syncctl.exit_codes import is_final
 from syncctl.settings import is_local
 
 LOG_LINES = 500
-"""Log lines asked for at a time; more than an answer holds between two polls are reported as a gap."""
+"""Of the lines that there are already, so many are shown before the new ones."""
 PAGE_LINES = 1000
 """The most that one answer has."""
-MAX_LOG_LINES = 1_000_000
+_WAIT_SECONDS = 20
+"""For how long the deployment is asked to hold an answer: less than what gateways allow."""
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 1.0
 _LONGEST_LOCAL_PAUSE_SECONDS = 0.3
@@ -24,59 +25,89 @@ _LONGEST_LOCAL_PAUSE_SECONDS = 0.3
 
 
 class TaskSnapshot(NamedTuple):
-    """A task, its log lines since the previous snapshot, and whether some before these were missed."""
+    """A task, and its log lines since the previous snapshot."""
 
     task: Task
     lines: list[Raw]
-    gap: bool = False
 
 
-def poll(deployment: Deployment, task_id: str, log_lines: int | None = None) -> Iterator[Task]:
-    """Yield the task again and again, at least once, until it has ended."""
-    pause = _FIRST_PAUSE_SECONDS
+def poll(
+    deployment: Deployment, task_id: str, log_lines: int | None = None, *, ends: float = math.inf
+) -> Iterator[Task]:
+    """Yield the task again and again, at least once, until it has ended.
+
+    A deployment that can hold an answer until the task has changed is asked to, not beyond `ends` (time.monotonic);
+    another one, or one that is too busy for it, is asked again after pauses.
+    """
+    pause, seen = _FIRST_PAUSE_SECONDS, ""
     longest = _LONGEST_LOCAL_PAUSE_SECONDS if is_local(deployment.url) else _LONGEST_PAUSE_SECONDS
     while True:
-        task = deployment.task(task_id, log_lines, LONG_RETRIES)
+        left = int(min(ends - time.monotonic(), _WAIT_SECONDS))
+        task = deployment.task(task_id, log_lines, LONG_RETRIES, since=seen, wait_seconds=max(left, 0))
         yield task
         if is_final(task):
             return
+        # One that has changed may go on to change; one that has not was perhaps not waited for.
+        is_new, seen = bool(task.revision) and task.revision != seen, task.revision
+        pause = _FIRST_PAUSE_SECONDS if is_new else min(pause * 1.5, longest)
+        time.sleep(pause)
+
+
+def follow(deployment: Deployment, task_id: str) -> Iterator[TaskSnapshot]:
+    """Yield the task and its new log lines until it has ended."""
+    after = ""
+    for task in poll(deployment, task_id, 1):
+        if after:
+            pages = list(pages_after(deployment, task_id, after, {}, LONG_RETRIES))
+        else:
+            pages = [deployment.logs(task_id, {"before": "end", "limit": str(LOG_LINES)}, LONG_RETRIES)]
+        after = pages[-1].after
+        yield TaskSnapshot(task, [raw for page in pages for raw in page.logs])
+
+
+def follow_log(deployment: Deployment, task_id: str, after: str, wanted: Mapping[str, str]) -> Iterator[LogPage]:
+    """Yield the pages of a log after a cursor until the task has ended; `wanted`: level, q and since."""
+    for _ in _pauses(deployment):
+        for page in pages_after(deployment, task_id, after, wanted, LONG_RETRIES):
+            after = page.after
+            yield page
+        if is_final(page):
+            return
+
+
+def pages_after(
+    deployment: Deployment,
+    task_id: str,
+    after: str,
+    wanted: Mapping[str, str],
+    pauses: tuple[float, ...] = SHORT_RETRIES,
+) -> Iterator[LogPage]:
+    """Yield the pages of a log after a cursor, at least one, as far as there are lines now."""
+    more = True
+    while more:
+        page = deployment.logs(task_id, {"after": after, "limit": str(PAGE_LINES)} | dict(wanted), pauses)
+        yield page
+        after, more = page.after, page.more
+
+
+def last_lines(deployment: Deployment, task_id: str, count: int, wanted: Mapping[str, str]) -> LogPage:
+    """Return the last lines of a log that are wanted as one page, from as many answers as hold them."""
+    pages: list[LogPage] = []
+    before, left, more = "end", count, True
+    while more and left > 0:
+        query = {"before": before, "limit": str(min(left, PAGE_LINES))} | dict(wanted)
+        pages.insert(0, deployment.logs(task_id, query))
+        before, left, more = pages[0].before, left - len(pages[0].logs), pages[0].more
+    # The first answer knows the state, and where the log ended.
+    last = pages[-1]
+    return LogPage(last.state, before, last.after, more, [raw for page in pages for raw in page.logs])
+
+
+def _pauses(deployment: Deployment) -> Iterator[None]:
+    """Yield at once, and then again and again after a pause."""
+    pause = _FIRST_PAUSE_SECONDS
+    longest = _LONGEST_LOCAL_PAUSE_SECONDS if is_local(deployment.url) else _LONGEST_PAUSE_SECONDS
+    while True:
+        yield
         time.sleep(pause)
         pause = min(pause * 1.5, longest)
-
-
-def follow(deployment: Deployment, task_id: str, seen: list[Raw] | None = None) -> Iterator[TaskSnapshot]:
-    """Yield the task and its new log lines until it has ended; `seen` are the last LOG_LINES or more so far."""
-    seen = seen or []
-    for task in poll(deployment, task_id, LOG_LINES):
-        lines = _new_lines(seen, task.logs)
-        is_cut = task.logs_before is not None or len(task.logs) >= LOG_LINES
-        yield TaskSnapshot(task, lines, gap=bool(seen) and is_cut and len(task.logs) == len(lines))
-        seen = task.logs
-
-
-def last_lines(deployment: Deployment, task_id: str, count: int) -> tuple[Task, list[Raw]]:
-    """Return the task and its last log lines, from as many answers as hold them."""
-    task = deployment.task(task_id, min(count, PAGE_LINES))
-    pages, found = [task.logs], len(task.logs)
-    before = task.logs_before
-    while before and found < count:
-        older = deployment.task(task_id, min(count - found, PAGE_LINES), logs_before=before)
-        pages.append(older.logs)
-        found += len(older.logs)
-        before = older.logs_before
-    return task, [raw for page in reversed(pages) for raw in page]
-
-
-def _new_lines(seen: list[Raw], now: list[Raw]) -> list[Raw]:
-    """Return the lines of a window that the window before did not hold.
-
-    Lines have no id, and late ones are sorted in between, so the windows are compared as multisets.
-    """
-    left = Counter(bytes(raw) for raw in seen)
-    new = []
-    for raw in now:
-        if left[bytes(raw)] > 0:
-            left[bytes(raw)] -= 1
-        else:
-            new.append(raw)
-    return new

@@ -10,8 +10,18 @@ from syncctl.api.client import Deployment
 from syncctl.api.models import CheckResult, Started, Task
 from syncctl.api.poll import poll
 from syncctl.catalogs import discovered_streams
-from syncctl.commands.inputs import read_object
-from syncctl.commands.options import DEFAULT_URL, AsJson, Config, ImageArgument, Token, Url
+from syncctl.commands.inputs import refuse_two_from_stdin
+from syncctl.commands.manifests import choose
+from syncctl.commands.options import (
+    DEFAULT_URL,
+    AsJson,
+    Config,
+    ImageArgument,
+    ImageOrManifest,
+    ManifestFile,
+    Token,
+    Url,
+)
 from syncctl.commands.session import detach_on_interrupt, session
 from syncctl.display import tables
 from syncctl.display.console import Output, visible
@@ -36,7 +46,12 @@ def spec(image: ImageArgument, url: Url = DEFAULT_URL, token: Token = "", as_jso
 
 
 def check(
-    image: ImageArgument, config: Config, url: Url = DEFAULT_URL, token: Token = "", as_json: AsJson = False
+    image: ImageOrManifest = None,
+    config: Config = None,
+    manifest: ManifestFile = None,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    as_json: AsJson = False,
 ) -> None:
     """Ask a connector whether it can work with a configuration.
 
@@ -46,8 +61,10 @@ def check(
 
       syncctl check airbyte/source-faker:7.2.1 --config config.json
       echo '{"count": 100}' | syncctl check airbyte/source-faker:7.2.1 --config -
+      syncctl check --manifest shop.yaml --config config.json
     """
-    settings = read_object(config, "--config")
+    refuse_two_from_stdin([config, manifest])
+    image, settings, _ = choose(image, config, manifest)
     with session(url, token, as_json=as_json) as (deployment, output):
         task = _wait(deployment, output, f"check {image}", deployment.check(image, settings))
         if not task.has_result:
@@ -57,7 +74,12 @@ def check(
 
 
 def discover(
-    image: ImageArgument, config: Config, url: Url = DEFAULT_URL, token: Token = "", as_json: AsJson = False
+    image: ImageOrManifest = None,
+    config: Config = None,
+    manifest: ManifestFile = None,
+    url: Url = DEFAULT_URL,
+    token: Token = "",
+    as_json: AsJson = False,
 ) -> None:
     """List the streams that a connector can read.
 
@@ -67,8 +89,10 @@ def discover(
 
       syncctl discover airbyte/source-faker:7.2.1 --config config.json
       syncctl discover airbyte/source-faker:7.2.1 --config config.json --json > catalog.json
+      syncctl discover --manifest shop.yaml
     """
-    settings = read_object(config, "--config")
+    refuse_two_from_stdin([config, manifest])
+    image, settings, _ = choose(image, config, manifest)
     with session(url, token, as_json=as_json) as (deployment, output):
         catalog = discover_catalog(deployment, output, image, settings)
         output.json(catalog)
@@ -78,6 +102,13 @@ def discover(
 def discover_catalog(deployment: Deployment, output: Output, image: Image, config: Raw) -> Raw:
     """Return a connector's catalog; exit if it has none."""
     task = _wait(deployment, output, f"discover {image}", deployment.discover(image, config))
+    _require_result(output, task)
+    return task.result
+
+
+def find_specification(deployment: Deployment, output: Output, image: Image) -> Raw:
+    """Return a connector's specification; exit if it has none."""
+    task = _wait(deployment, output, f"spec {image}", deployment.spec(image))
     _require_result(output, task)
     return task.result
 

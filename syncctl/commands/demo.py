@@ -24,7 +24,7 @@ from syncctl.api.models import Started, Task
 from syncctl.api.poll import follow
 from syncctl.catalogs import configure, discovered_streams, incremental_streams
 from syncctl.commands.connector import show_check, show_spec, wait_with_status
-from syncctl.commands.embedded import Home, edition, log_to, program, set_up_process
+from syncctl.commands.embedded import Home, Runtime, RuntimeName, edition, log_to, program, set_up_process
 from syncctl.commands.options import DEFAULT_PORT, DEFAULT_URL
 from syncctl.commands.read import STARTED_BY
 from syncctl.commands.session import exit_on_error
@@ -77,7 +77,7 @@ class StreamCounts(NamedTuple):
         return self.emitted == self.stored and self.counted == self.before + self.stored
 
 
-def demo(home: Home, port: Port = DEFAULT_PORT) -> None:
+def demo(home: Home, port: Port = DEFAULT_PORT, runtime: Runtime = RuntimeName.PROCESSES) -> None:
     """Run a real connector into a real table on this machine, and show that the counts agree.
 
     Installs airbyte/source-faker (about a minute the first time; another connector if that cannot be had), asks it
@@ -95,7 +95,7 @@ def demo(home: Home, port: Port = DEFAULT_PORT) -> None:
         log_to(home / LOG_FILE)
         try:
             with (
-                edition(home, port, {}, output.note, or_any_port=True) as running,
+                edition(home, port, {}, output.note, or_any_port=True, runtime=runtime) as running,
                 Deployment(running.url, running.token) as deployment,
             ):
                 good = _Demo(output, running, deployment).run()
@@ -178,7 +178,7 @@ class _Demo:
                 progress.stored,
                 before.get(name, 0) if name in resumable else 0,
                 self._running.rows(PREFIX + name),
-                formatting.rate(progress, task),
+                formatting.rate(progress),
                 name in resumable,
             )
             for name, progress in (task.streams or {}).items()

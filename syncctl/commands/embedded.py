@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,8 +31,33 @@ Home = Annotated[
 ]
 
 
+class RuntimeName(StrEnum):
+    """What runs connectors; embedded.containers.runtime has the same, and is not imported for that."""
+
+    PROCESSES = "processes"
+    DOCKER = "docker"
+    PODMAN = "podman"
+
+
+Runtime = Annotated[
+    RuntimeName,
+    typer.Option(
+        "--runtime",
+        envvar="SYNCCTL_RUNTIME",
+        help="What runs connectors: their Python packages as processes, or their images as containers of docker or "
+        "podman, which has to be there.",
+    ),
+]
+
+
 def edition(
-    home: Path, port: int, images: Mapping[str, str], report: Callable[[str], None], *, or_any_port: bool = False
+    home: Path,
+    port: int,
+    images: Mapping[str, str],
+    report: Callable[[str], None],
+    *,
+    or_any_port: bool = False,
+    runtime: RuntimeName = RuntimeName.PROCESSES,
 ) -> "Edition":
     """Return the edition, not started yet. Raise SettingsError if its parts are not installed."""
     try:
@@ -41,7 +67,7 @@ def edition(
             f"The embedded edition is not installed ({exc.name} is missing). Install it with "
             "`pip install 'sync-functions[embedded]'`, or use `make serve` in a checkout."
         ) from exc
-    return embedded.Edition(home, port, images, report, or_any_port=or_any_port)
+    return embedded.Edition(home, port, images, report, or_any_port=or_any_port, runtime=str(runtime))
 
 
 def program() -> str:

@@ -31,7 +31,7 @@ def read_state(path: str, option: str) -> Raw:
 def refuse_two_from_stdin(paths: Iterable[str | None]) -> None:
     """Raise typer.BadParameter if standard input would be read twice."""
     if sum(path == STDIN for path in paths) > 1:
-        raise typer.BadParameter("Only one of --config, --catalog and --state can be '-' (standard input).")
+        raise typer.BadParameter("Only one of --config, --manifest, --catalog and --state can be '-' (standard input).")
 
 
 def _read(path: str, option: str, expected: type | UnionType, description: str) -> Raw:

@@ -8,13 +8,14 @@ import typer
 from common import images
 from common.errors import Refused
 from common.images import Image
+from syncctl.completion import values
 from syncctl.settings import without_password
 
 DEFAULT_PORT = 3043
 DEFAULT_URL = f"http://127.0.0.1:{DEFAULT_PORT}"
 
 
-def _url(text: str) -> str:
+def parse_url(text: str) -> str:
     text = text.strip()
     try:
         parts = urlsplit(text)
@@ -42,7 +43,14 @@ def _image(text: str) -> Image:
 
 Url = Annotated[
     str,
-    typer.Option("--url", envvar="SYNCCTL_URL", parser=_url, metavar="URL", help="Address of the deployment."),
+    typer.Option(
+        "--url",
+        envvar="SYNCCTL_URL",
+        parser=parse_url,
+        metavar="URL",
+        help="Address of the deployment; {function} in it stands for the function's name, where each has a host of its "
+        "own.",
+    ),
 ]
 Token = Annotated[
     str,
@@ -58,25 +66,40 @@ Token = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON alone on standard output; messages go to standard error.")
 ]
-ImageArgument = Annotated[
-    Image,
-    typer.Argument(
-        metavar="IMAGE",
-        parser=_image,
-        show_default=False,
-        help="The connector: airbyte/source-faker:7.2.1, or NAME@sha256:DIGEST.",
+_IMAGE = typer.Argument(
+    metavar="IMAGE",
+    parser=_image,
+    autocompletion=values.images,
+    show_default=False,
+    help="The connector: airbyte/source-faker:7.2.1, or NAME@sha256:DIGEST.",
+)
+ImageArgument = Annotated[Image, _IMAGE]
+ImageOrManifest = Annotated[Image | None, _IMAGE]
+ManifestFile = Annotated[
+    str | None,
+    typer.Option(
+        "--manifest",
+        metavar="FILE",
+        help="A low-code connector's manifest (YAML) instead of IMAGE; '-' reads standard input. With both, IMAGE is "
+        "the version of airbyte/source-declarative-manifest that runs it.",
     ),
 ]
 Config = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--config",
         "-c",
         metavar="FILE",
         show_default=False,
-        help="The connector's configuration, a JSON object; '-' reads standard input.",
+        help="The connector's configuration, a JSON object; '-' reads standard input. A manifest may need none.",
     ),
 ]
 TaskId = Annotated[
-    str, typer.Argument(metavar="TASK_ID", show_default=False, help="The task, as `syncctl tasks` lists it.")
+    str,
+    typer.Argument(
+        metavar="TASK_ID",
+        show_default=False,
+        autocompletion=values.tasks,
+        help="The task, as `syncctl tasks` lists it.",
+    ),
 ]

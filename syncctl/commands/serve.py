@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.logs import set_up
-from syncctl.commands.embedded import Home, edition, program, set_up_process
+from syncctl.commands.embedded import Home, Runtime, RuntimeName, edition, program, set_up_process
 from syncctl.commands.options import DEFAULT_PORT
 from syncctl.commands.session import exit_on_error
 from syncctl.display.console import Output
@@ -32,7 +32,9 @@ OwnImages = Annotated[
 ]
 
 
-def serve(home: Home, port: Port = DEFAULT_PORT, image: OwnImages = None) -> None:
+def serve(
+    home: Home, port: Port = DEFAULT_PORT, image: OwnImages = None, runtime: Runtime = RuntimeName.PROCESSES
+) -> None:
     """Run everything on this machine, without Kubernetes: functions, Postgres, warehouse, connectors.
 
     Connectors are installed at their first use. Data stays in the home folder. Ctrl-C stops it all;
@@ -41,13 +43,17 @@ def serve(home: Home, port: Port = DEFAULT_PORT, image: OwnImages = None) -> Non
     Examples:
 
       syncctl serve
+      syncctl serve --runtime podman
       syncctl serve --port 8080 --image 'me/source-mine:dev=python -m my_source'
     """
     images = dict(_image(text) for text in image or [])
     output = Output()
     set_up_process()
     set_up()
-    with exit_on_error(output, interrupted="Stopped."), edition(home, port, images, output.note) as running:
+    with (
+        exit_on_error(output, interrupted="Stopped."),
+        edition(home, port, images, output.note, runtime=runtime) as running,
+    ):
         _welcome(output, running)
         running.wait()
         output.note("Stopping.")
@@ -63,12 +69,14 @@ def _image(text: str) -> tuple[str, str]:
 
 
 def _welcome(output: Output, running: "Edition") -> None:
+    here = "syncctl" if shutil.which("syncctl") else program()
+    output.print(f"Console: {running.url}/", "bold")
     output.print(f"sync-functions answers at {running.url}; Ctrl-C stops it.", "bold")
     output.print(f"Warehouse: {running.warehouse_file}", "dim")
     output.print("\nIn another terminal:")
     # The token itself would stay in a service's journal, or in a terminal's recording.
     token = shlex.quote(str(running.token_file))
     output.print(f'  export SYNCCTL_URL={running.url} SYNCCTL_TOKEN="$(cat {token})"')
-    here = "syncctl" if shutil.which("syncctl") else program()
+    output.print(f"  {here} console")
     output.print(f"  {here} spec airbyte/source-faker:7.2.1")
     output.print(f"""  echo '{{"count": 1000}}' | {here} read airbyte/source-faker:7.2.1 --config - --follow""")

@@ -1,42 +1,24 @@
 """`syncctl sync validate`: checks files of declared syncs, and shows when each would run."""
 
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 from msgspec import Raw
 
-from syncctl.commands.inputs import STDIN
 from syncctl.commands.options import AsJson
+from syncctl.commands.sync_files import Filenames, Files, read_files
 from syncctl.display.console import Grid, Output
 from syncctl.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from common.syncs.check import Checked, Declared
 
-_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _RUNS = 3
-_STDIN_NAME = "stdin"
 
-Files = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="FILE", show_default=False, help="Files or folders, as with -f: for a shell's *.yaml."),
-]
-Filenames = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--filename",
-        "-f",
-        metavar="FILE",
-        show_default=False,
-        help="A file, a folder of .yaml, .yml and .json files, or '-' for standard input; may be repeated.",
-    ),
-]
 Secrets = Annotated[
     str,
     typer.Option(
@@ -90,7 +72,7 @@ def validate(
     from common.syncs.validate import Rules
 
     output = Output(as_json=as_json)
-    found = check(_read([*(filenames or ()), *(files or ())]), Rules(secrets, allowed_images))
+    found = check(read_files([*(filenames or ()), *(files or ())]), Rules(secrets, allowed_images))
     output.json(Raw(msgspec.json.encode(_as_json(found))))
     for problem in found.problems:
         output.line(str(problem))
@@ -100,36 +82,6 @@ def validate(
         raise typer.Exit(ExitCode.USAGE)
     for name in unknown_after(found.syncs):
         output.note(f"{name}: is in `after`, and not declared in these files.")
-
-
-def _read(names: Sequence[str]) -> dict[str, bytes]:
-    if not names:
-        raise typer.BadParameter("Name a file or a folder.", param_hint="-f")
-    return {name: data for given in names for name, data in _contents(given)}
-
-
-def _contents(given: str) -> Iterator[tuple[str, bytes]]:
-    from common.syncs.source import MAX_BYTES
-
-    if given == STDIN:
-        yield _STDIN_NAME, sys.stdin.buffer.read(MAX_BYTES + 1)
-        return
-    path = Path(given)
-    try:
-        paths = (
-            sorted(one for one in path.iterdir() if one.suffix in _SUFFIXES and one.is_file())
-            if path.is_dir()
-            else [path]
-        )
-        for one in paths:
-            with one.open("rb") as file:
-                yield str(one), file.read(MAX_BYTES + 1)  # one more shows that it is too large
-    except OSError as error:
-        raise typer.BadParameter(
-            f"Cannot read {error.filename or given}: {error.strerror}.", param_hint="-f"
-        ) from error
-    if not paths:
-        raise typer.BadParameter(f"{given} has no files that end in .yaml, .yml or .json.", param_hint="-f")
 
 
 def _as_json(found: "Checked") -> Mapping[str, object]:

@@ -1,38 +1,72 @@
-"""`syncctl tasks`, `logs` and `cancel`."""
+"""`syncctl tasks` and `cancel`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 import typer
 from msgspec import Raw
 
-from syncctl.api.client import LONG_RETRIES, Deployment
+from syncctl.api.client import LONG_RETRIES, SHORT_RETRIES, Deployment
 from syncctl.api.models import Task
-from syncctl.api.poll import LOG_LINES, MAX_LOG_LINES, TaskSnapshot, follow, last_lines
+from syncctl.api.poll import follow
 from syncctl.catalogs import discovered_streams
 from syncctl.commands.connector import show_check, show_spec
 from syncctl.commands.options import DEFAULT_URL, AsJson, TaskId, Token, Url
 from syncctl.commands.session import detach_on_interrupt, session
+from syncctl.commands.times import parse_time
+from syncctl.commands.watch import watch as watch_list
+from syncctl.completion import values
 from syncctl.display import formatting, tables
 from syncctl.display.console import Output
-from syncctl.display.progress import show_logs, show_outcome
+from syncctl.display.progress import show_lines, show_outcome, show_progress
 from syncctl.exit_codes import TaskState, exit_code, is_final
 
 PAGE = 100
 """Tasks of one request."""
 
 MaybeTaskId = Annotated[
-    str | None, typer.Argument(metavar="TASK_ID", show_default=False, help="Show this task in full.")
+    str | None,
+    typer.Argument(metavar="TASK_ID", show_default=False, autocompletion=values.tasks, help="Show this task in full."),
 ]
-Sync = Annotated[str | None, typer.Option("--sync", metavar="ID", help="Only tasks of this sync.")]
+Sync = Annotated[
+    str | None,
+    typer.Option("--sync", metavar="ID", autocompletion=values.sync_ids, help="Only tasks of this sync."),
+]
 Status = Annotated[TaskState | None, typer.Option("--status", case_sensitive=False, help="Only tasks in this state.")]
 OfCommand = Annotated[
     Literal["spec", "check", "discover", "read"] | None,
     typer.Option("--command", case_sensitive=False, help="Only tasks of this kind."),
 ]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=10_000, help="At most this many, newest first.")]
-Lines = Annotated[int, typer.Option("--lines", "-n", min=1, max=MAX_LOG_LINES, help="How many of the last lines.")]
-FollowLog = Annotated[bool, typer.Option("--follow", "-f", help="Stay until the task has ended.")]
+Package = Annotated[
+    str | None, typer.Option("--package", metavar="NAME", help="Only tasks of this connector: airbyte/source-faker.")
+]
+StartedBy = Annotated[
+    str | None,
+    typer.Option(
+        "--started-by",
+        metavar="TEXT",
+        help="Only tasks that were started by this: schedule, after or manual (runs of declared syncs), syncctl, or "
+        "what another caller has sent.",
+    ),
+]
+Since = Annotated[
+    str | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        parser=parse_time,
+        help="Only tasks from then on: 90s, 10m, 2h or 1d ago, or a time such as 2026-11-30T02:00.",
+    ),
+]
+Until = Annotated[
+    str | None, typer.Option("--until", metavar="TIME", parser=parse_time, help="Only tasks from before that time.")
+]
+Watch = Annotated[
+    bool,
+    typer.Option("--watch", "-w", help="Stay until Ctrl-C, and show what changes; of one task, until it has ended."),
+]
 
 
 def tasks(
@@ -40,7 +74,12 @@ def tasks(
     sync: Sync = None,
     status: Status = None,
     command: OfCommand = None,
+    package: Package = None,
+    started_by: StartedBy = None,
+    since: Since = None,
+    until: Until = None,
     limit: Limit = 20,
+    watch: Watch = False,
     url: Url = DEFAULT_URL,
     token: Token = "",
     as_json: AsJson = False,
@@ -53,47 +92,26 @@ def tasks(
 
       syncctl tasks --status RUNNING
       syncctl tasks --command read --sync nightly --limit 5
+      syncctl tasks --status FAILED --since 1d
+      syncctl tasks --started-by schedule --watch
       syncctl tasks 3f0c2a4e-... --json | jq .streams
     """
-    filters = {"syncId": sync, "status": status, "command": command}
+    filters = {"syncId": sync, "status": status, "command": command, "package": package, "startedBy": started_by}
+    filters |= {"from": since, "to": until}
+    query = {key: str(value) for key, value in filters.items() if value}
     with session(url, token, as_json=as_json) as (deployment, output):
         if task_id is not None:
-            raise typer.Exit(exit_code(_detail(deployment, output, task_id)))
-        found = _collect(deployment, {key: str(value) for key, value in filters.items() if value}, limit)
+            raise typer.Exit(
+                exit_code(_watch_one(deployment, output, task_id) if watch else _detail(deployment, output, task_id))
+            )
+        if watch:
+            watch_list(output, lambda: _collect(deployment, query, limit, LONG_RETRIES))
+        found = _collect(deployment, query, limit)
         output.json(Raw(msgspec.json.encode({"tasks": [task.raw for task in found]})))
         if found:
             output.table(tables.task_list(found, narrow=output.narrow))
         else:
             output.note("No tasks match. `syncctl read IMAGE --config FILE` starts one.")
-
-
-def logs(
-    task_id: TaskId,
-    follow_it: FollowLog = False,
-    lines: Lines = LOG_LINES,
-    url: Url = DEFAULT_URL,
-    token: Token = "",
-    as_json: AsJson = False,
-) -> None:
-    """Show a task's log, letter for letter; characters that could disturb the terminal are made visible.
-
-    The exit code is the task's outcome, and 0 while it goes on. With --json each line is an object with
-    timestamp, level, logger and message.
-
-    Examples:
-
-      syncctl logs 3f0c2a4e-... --follow
-      syncctl logs 3f0c2a4e-... --lines 50 --json | jq -r .message
-    """
-    with session(url, token, as_json=as_json) as (deployment, output):
-        task, found = last_lines(deployment, task_id, max(lines, LOG_LINES) if follow_it else lines)
-        with detach_on_interrupt(output, task_id):
-            show_logs(output, [TaskSnapshot(task, found[-lines:])])
-            if follow_it and not is_final(task):
-                task = show_logs(output, follow(deployment, task_id, found))
-        if not task.logs:
-            output.note(f"Task {task.task_id} is {task.state} and has no log lines. {task.reason or ''}")
-        raise typer.Exit(exit_code(task))
 
 
 def cancel(task_id: TaskId, url: Url = DEFAULT_URL, token: Token = "", as_json: AsJson = False) -> None:
@@ -120,16 +138,25 @@ def cancel(task_id: TaskId, url: Url = DEFAULT_URL, token: Token = "", as_json: 
             )
 
 
-def _collect(deployment: Deployment, query: dict[str, str], limit: int) -> list[Task]:
+def _collect(
+    deployment: Deployment, query: dict[str, str], limit: int, pauses: Sequence[float] = SHORT_RETRIES
+) -> list[Task]:
     """Return `limit` tasks, or all there are, from as many pages as that takes."""
     found: list[Task] = []
     while len(found) < limit:
-        page = deployment.tasks(query | {"limit": str(min(limit - len(found), PAGE))})
+        page = deployment.tasks(query | {"limit": str(min(limit - len(found), PAGE))}, pauses)
         found += [deployment.decode(raw) for raw in page.tasks]
         if not page.next or not page.tasks:
             break
         query = query | {"cursor": page.next}
     return found[:limit]
+
+
+def _watch_one(deployment: Deployment, output: Output, task_id: str) -> Task:
+    with detach_on_interrupt(output, task_id):
+        task = show_progress(output, follow(deployment, task_id), logs=False)
+        show_outcome(output, task)
+    return task
 
 
 def _detail(deployment: Deployment, output: Output, task_id: str) -> Task:
@@ -142,7 +169,7 @@ def _detail(deployment: Deployment, output: Output, task_id: str) -> Task:
         _show_result(output, task)
     if task.logs and not output.as_json:
         output.print()
-        show_logs(output, [TaskSnapshot(task, task.logs)])
+        show_lines(output, task.logs)
     return task
 
 

@@ -22,6 +22,8 @@ _UNSAFE = re.compile(f"[{_CONTROLS}{_FORMATS}\ud800-\udfff\U000e0000-\U000e007f]
 _UNSAFE_IN_A_LINE = re.compile(f"[\t\n{_UNSAFE.pattern[1:]}")
 WIDE = 150
 """Columns that a list of tasks needs."""
+_COMMAND = re.compile("`syncctl (?!serve|demo|secret)")
+"""A command of syncctl within a sentence; those named here the plugin does not have."""
 STATE_STYLES = {
     "SUCCESS": "green",
     "PARTIAL": "yellow",
@@ -30,6 +32,15 @@ STATE_STYLES = {
     "RUNNING": "cyan",
     "PENDING": "dim",
 }
+
+
+_program = "syncctl"
+
+
+def speak_as(program: str) -> None:
+    """Name this program in messages, where they name commands."""
+    global _program  # noqa: PLW0603 - one name per process
+    _program = program
 
 
 class Grid(NamedTuple):
@@ -89,12 +100,13 @@ class Output:
 
     def note(self, text: str) -> None:
         """Print progress or a hint to standard error."""
-        self.err.print(Text(visible(text, lines=True), "dim"), soft_wrap=True)
+        self.err.print(Text(visible(_own_words(text), lines=True), "dim"), soft_wrap=True)
 
     def error(self, text: str) -> None:
         """Print an error to standard error, and with --json as an object to standard output too."""
+        text = _own_words(text)
         self.refusal(text)
-        self.err.print(Text("syncctl: ", "bold red").append(visible(text, lines=True), "default"), soft_wrap=True)
+        self.err.print(Text(f"{_program}: ", "bold red").append(visible(text, lines=True), "default"), soft_wrap=True)
 
     def line(self, text: str) -> None:
         """Print a line to standard error as it is, for editors that follow `file:line:`."""
@@ -107,9 +119,18 @@ class Output:
     def json(self, raw: Raw) -> None:
         """Print a JSON value on one line if --json is given; characters that could disturb a terminal as escapes."""
         if self.as_json:
-            line = msgspec.json.format(bytes(raw), indent=-1).decode()
-            sys.stdout.write(_UNSAFE.sub(_json_escape, line) + "\n")
-            sys.stdout.flush()
+            self._write(raw, indent=-1)
+
+    def document(self, raw: Raw) -> None:
+        """Print a JSON value that is the result: over several lines, or with --json on one."""
+        self._write(raw, indent=-1 if self.as_json else 2)
+
+    def _write(self, raw: Raw, indent: int) -> None:
+        text = msgspec.json.format(bytes(raw), indent=indent).decode()
+        # A line break within a string is an escape in JSON.
+        lines = (_UNSAFE.sub(_json_escape, line) for line in text.split("\n"))
+        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.flush()
 
 
 def rich_table(grid: Grid) -> Table:
@@ -133,6 +154,11 @@ def aligned_lines(grid: Grid) -> list[str]:
         for at, header in enumerate(grid.headers)
     ]
     return ["  ".join(pad(cell, width) for cell, (pad, width) in zip(row, pads, strict=True)).rstrip() for row in rows]
+
+
+def _own_words(text: str) -> str:
+    """Return a sentence with the commands that it names as this program's."""
+    return _COMMAND.sub(f"`{_program} ", text)
 
 
 def _picture(found: re.Match[str]) -> str:

@@ -38,13 +38,21 @@ def elapsed_seconds(task: Task) -> float | None:
     return max((end - start).total_seconds(), 0.0) if start and end else None
 
 
-def rate(progress: StreamProgress, task: Task) -> str:
-    """Return the rows stored per second of the whole run, the connector's start included."""
-    seconds = elapsed_seconds(task)
-    if not seconds or not progress.stored:
+def rate(progress: StreamProgress) -> str:
+    """Return the rows per second: at the moment, or of one that has ended those stored in its own time."""
+    speed = progress.rate
+    if speed is None:
+        speed = progress.stored / progress.seconds if progress.seconds else 0.0
+    if not speed:
         return ""
-    speed = progress.stored / seconds
     return count(round(speed)) if speed >= 10 else f"{speed:.1f}"
+
+
+def how_far(percent: int | None, seconds_left: int | None) -> str:
+    """Return 63 %, 4 min 5 s left; "" if nothing is estimated."""
+    if percent is None:
+        return ""
+    return f"{percent} %" if seconds_left is None else f"{percent} %, {duration(seconds_left)} left"
 
 
 def _local_time(text: str | None) -> datetime | None:

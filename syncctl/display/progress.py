@@ -1,6 +1,7 @@
 """A task while it runs: a table redrawn in place, plain lines in a pipe, or JSON lines."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -14,6 +15,9 @@ from syncctl.display import formatting, tables
 from syncctl.display.console import Output, rich_table, visible
 from syncctl.exit_codes import TaskState, is_final
 
+_MOVING: dict[str, Any] = {"seconds": None, "rate": None, "percent": None, "seconds_left": None}
+"""What changes of a stream while nothing comes."""
+
 
 def show_progress(output: Output, snapshots: Iterable[TaskSnapshot], *, logs: bool = True) -> Task:
     """Show a read until its end; return the task then. There must be a snapshot."""
@@ -24,11 +28,11 @@ def show_progress(output: Output, snapshots: Iterable[TaskSnapshot], *, logs: bo
     return _print_changes(output, snapshots, logs=logs)
 
 
-def show_logs(output: Output, snapshots: Iterable[TaskSnapshot]) -> Task:
-    """Show log lines alone; return the task of the last snapshot. There must be one."""
-    for snapshot in snapshots:
-        _print_logs(output, snapshot)
-    return snapshot.task
+def show_lines(output: Output, lines: Iterable[Raw]) -> None:
+    """Show log lines."""
+    for raw in lines:
+        output.json(raw)
+        output.render(tables.log_line(decode_log_line(raw)))
 
 
 def show_outcome(output: Output, task: Task) -> None:
@@ -48,7 +52,7 @@ def _redraw(output: Output, snapshots: Iterable[TaskSnapshot], *, logs: bool) ->
         for snapshot in snapshots:
             task = snapshot.task
             if logs:
-                _print_logs(output, snapshot)
+                show_lines(output, snapshot.lines)
             for name in _new_failures(task, failed):
                 output.print(_stream_line(name, task, with_error=True), "red")
             reason = Text(visible(task.reason or ""), "dim")
@@ -64,7 +68,7 @@ def _print_changes(output: Output, snapshots: Iterable[TaskSnapshot], *, logs: b
     for snapshot in snapshots:
         task = snapshot.task
         if logs:
-            _print_logs(output, snapshot)
+            show_lines(output, snapshot.lines)
         now = (": ".join(filter(None, [task.state, task.reason])), task.attempt)
         if now != shown and not is_final(task):
             shown = now
@@ -75,9 +79,10 @@ def _print_changes(output: Output, snapshots: Iterable[TaskSnapshot], *, logs: b
             output.print(line)
         new = _new_failures(task, failed)
         for name, progress in (task.streams or {}).items():
-            if name in new or (streams.get(name) != progress and (progress.emitted or name in streams)):
+            counts = msgspec.structs.replace(progress, **_MOVING)
+            if name in new or (streams.get(name) != counts and (progress.emitted or name in streams)):
                 output.print(_stream_line(name, task, with_error=name in new))
-            streams[name] = progress
+            streams[name] = counts
     return task
 
 
@@ -95,7 +100,8 @@ def _stream_line(name: str, task: Task, *, with_error: bool = False) -> str:
         f"{formatting.count(progress.emitted)} emitted",
         f"{formatting.count(progress.stored)} stored",
         formatting.size(progress.size),
-        f"{formatting.rate(progress, task)} rows/s" if progress.stored else "",
+        f"{rate} rows/s" if (rate := formatting.rate(progress)) else "",
+        formatting.how_far(progress.percent, progress.seconds_left),
         visible(progress.note or ""),
     ]
     error = f": {visible(progress.error)}" if with_error and progress.error else ""
@@ -111,21 +117,15 @@ def _print_events(output: Output, snapshots: Iterable[TaskSnapshot]) -> Task:
         members = msgspec.json.decode(snapshot.task.raw, type=dict[str, Raw])
         members.pop("logs", None)
         task = msgspec.json.encode(members)
+        members.pop("waiting", None)  # its age grows with each answer
+        news = msgspec.json.encode(members)
         if is_final(snapshot.task):
             _print_event(output, "end", "task", Raw(task))
-        elif task != shown:
-            shown = task
+        elif news != shown:
+            shown = news
             _print_event(output, "progress", "task", Raw(task))
     return snapshot.task
 
 
 def _print_event(output: Output, event: str, member: str, value: Raw) -> None:
     output.json(Raw(msgspec.json.encode({"event": event, member: value})))
-
-
-def _print_logs(output: Output, snapshot: TaskSnapshot) -> None:
-    if snapshot.gap:
-        output.note("More log lines came at once than one answer holds: those before these are not shown here.")
-    for raw in snapshot.lines:
-        output.json(raw)
-        output.render(tables.log_line(decode_log_line(raw)))

@@ -19,6 +19,19 @@ _ORIGINS = {
     "user": "the request or the settings",
 }
 """Whose fault a failure is."""
+_WAITS_FOR = {
+    "pod": "its pod",
+    "quota": "room in the quota",
+    "cluster": "the cluster",
+    "node": "a node",
+    "image": "an image",
+    "container": "its containers",
+    "report": "its sidecar's report",
+    "retry": "its next attempt",
+    "discovery": "its discovery",
+    "rate_limit": "the source's rate limit",
+}
+"""What a task waits for, as a part of a sentence."""
 _LEVEL_STYLES = {"ERROR": "red", "FATAL": "bold red", "ERRSTD": "yellow", "WARN": "yellow", "DEBUG": "dim"}
 
 
@@ -44,13 +57,14 @@ def task_list(rows: Sequence[Task], *, narrow: bool = False) -> Grid:
 
 
 def stream_table(task: Task) -> Grid:
-    """Return the streams of a read; refused rows, notes and errors have a column if there are any."""
+    """Return the streams of a read; refused rows, notes, errors and estimates have a column if there are any."""
     streams = task.streams or {}
     refused = any(progress.refused for progress in streams.values())
     errors = any(progress.error for progress in streams.values())
     notes = any(progress.note for progress in streams.values())
-    headers = ["stream", "status", "emitted", "stored", "bytes", "rows/s"] + ["refused"] * refused
-    headers += ["note"] * notes + ["error"] * errors
+    estimates = any(progress.percent is not None for progress in streams.values())
+    headers = ["stream", "status", "emitted", "stored", "bytes", "took", "rows/s"] + ["done"] * estimates
+    headers += ["refused"] * refused + ["note"] * notes + ["error"] * errors
     rows = [
         [
             name,
@@ -58,21 +72,23 @@ def stream_table(task: Task) -> Grid:
             formatting.count(progress.emitted),
             formatting.count(progress.stored),
             formatting.size(progress.size),
-            formatting.rate(progress, task),
+            "" if progress.seconds is None else formatting.duration(progress.seconds),
+            formatting.rate(progress),
+            *([formatting.how_far(progress.percent, progress.seconds_left)] if estimates else []),
             *([formatting.count(progress.refused)] if refused else []),
             *([progress.note or ""] if notes else []),
             *([progress.error or ""] if errors else []),
         ]
         for name, progress in streams.items()
     ]
-    return Grid(headers, rows, right=frozenset({"emitted", "stored", "bytes", "rows/s", "refused"}))
+    return Grid(headers, rows, right=frozenset({"emitted", "stored", "bytes", "took", "rows/s", "refused"}))
 
 
 def task_heading(task: Task) -> Text:
-    """Return one line on a task: command, image, state, id, sync, time."""
+    """Return one line on a task: command, image, state, id, sync, time, how far it is or what it waits for."""
     text = Text(visible(f"{task.command} {task.image}"), "bold")
     text.append("  ").append(visible(task.state), STATE_STYLES.get(task.state, ""))
-    details = [f"task {task.task_id}", f"sync {task.sync_id}" if task.sync_id else "", _took(task)]
+    details = [f"task {task.task_id}", f"sync {task.sync_id}" if task.sync_id else "", _took(task), _now(task)]
     return text.append("  " + visible(" · ".join(filter(None, details))), "dim")
 
 
@@ -150,6 +166,14 @@ def _field_type(field: Mapping[str, Any]) -> str:
 
 def _kind(failure: TaskFailure) -> str:
     return f"kind of failure: {failure.kind}, origin: {failure.origin}"
+
+
+def _now(task: Task) -> str:
+    if waiting := task.waiting:
+        until = f", until {formatting.clock(waiting.until)}" if waiting.until else ""
+        kind = _WAITS_FOR.get(waiting.kind, waiting.kind)
+        return f"waits for {kind} ({formatting.duration(waiting.seconds)}{until})"
+    return formatting.how_far(task.progress.percent, task.progress.seconds_left) if task.progress else ""
 
 
 def _took(task: Task) -> str:

@@ -1,0 +1,1 @@
+"""Completion in shells: scripts for them, and values (syncs, tasks, streams, images) that the deployment knows."""
