@@ -4,9 +4,11 @@
 #   leave.sh [NAMESPACE OF THE FUNCTIONS]    sync-functions if absent
 set -eu
 namespace=${1:-sync-functions}
-kubectl delete ksvc -n "$namespace" --ignore-not-found spec check discover read
+kubectl delete ksvc -n "$namespace" --ignore-not-found spec check discover read syncs sweeper
+# The sweeper starts what is scheduled. A call may take it minutes, and breaking it off does no harm.
+kubectl delete pod -n "$namespace" -l serving.knative.dev/service=sweeper --ignore-not-found --grace-period=10
 # A request that is under way still ends, and may start its task until then.
-kubectl wait -n "$namespace" --for=delete pod -l 'serving.knative.dev/service in (spec, check, discover, read)' \
+kubectl wait -n "$namespace" --for=delete pod -l 'serving.knative.dev/service in (spec, check, discover, read, syncs)' \
     --timeout=120s || true
 kubectl delete job -n "$namespace" --ignore-not-found leave
 kubectl create job -n "$namespace" --from=cronjob/leave leave
