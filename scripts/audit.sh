@@ -6,12 +6,13 @@ set -eu
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-# uv audits a project or a script, and no lock of pip's kind: a script of these pins is the same packages.
+# uv audits a project or a script, and no lock of pip's kind: a script of these pins is the same packages. Their markers
+# stay: some are for later Pythons or other systems alone.
 {
     echo '# /// script'
     echo '# requires-python = ">=3.11"'
     echo '# dependencies = ['
-    sed -n 's/^\([a-z0-9][a-z0-9._-]*==[^ ;\\]*\).*/#   "\1",/p' requirements.lock
+    sed -n 's/^\([a-z0-9][a-z0-9._-]*==[^\\]*[^ \\]\) *\\*$/#   "\1",/p' requirements.lock
     echo '# ]'
     echo '# ///'
 } > "$folder/pinned.py"

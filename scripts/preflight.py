@@ -134,13 +134,14 @@ def disk(options: argparse.Namespace) -> "Iterator[str]":
     """Require space for .venv; note too little for caches and data, which may be on another file system."""
     # Unlike Path's, this expanduser does not fail if an account has no home.
     home = existing(Path(os.getenv("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")).absolute())  # noqa: PTH111
-    needs = {ROOT: options.venv_mib, home: options.home_mib}
-    if ROOT.stat().st_dev == home.stat().st_dev:
-        needs = {ROOT: options.venv_mib + options.home_mib}
+    project = existing(ROOT)
+    needs = {project: options.venv_mib, home: options.home_mib}
+    if project.stat().st_dev == home.stat().st_dev:
+        needs = {project: options.venv_mib + options.home_mib}
     for folder, need in needs.items():
         free = shutil.disk_usage(str(folder)).free // 2**20
         # Caches and connectors may be there already, so only a new .venv that cannot fit is refused.
-        fatal = folder == ROOT and free < options.venv_mib and not (ROOT / ".venv" / "ready").exists()
+        fatal = folder == project and free < options.venv_mib and not (ROOT / ".venv" / "ready").exists()
         if free < need:
             yield (
                 f"{MISSING if fatal else NOTE}{need} MiB of disk space at {folder}, where {free} MiB are free. "

@@ -77,8 +77,11 @@ def _structural(schema: Schema) -> Schema:
 
 def editor_schema() -> Schema:
     """Return the JSON Schema for editors."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": KIND, "$comment": _BY}
-    return schema | dict(_without_extensions(schemas.plain(Sync)))
+    schema: Schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": KIND, "$comment": _BY}
+    schema |= _without_extensions(schemas.plain(Sync))
+    # The CRD has a rule for it, with a sentence.
+    schema["properties"]["spec"]["anyOf"] = [{"required": [name]} for name in ("image", "manifest")]
+    return schema
 
 
 def _without_extensions(value: Any) -> Any:
