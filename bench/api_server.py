@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -49,13 +50,13 @@ class ApiServer:
             return found
 
     def seen(self) -> Counter[str]:
-        """The requests for pods and Secrets so far, by verb and resource, as the server counts them itself."""
+        """The requests for pods, Secrets and syncs so far, by verb and resource, as the server counts them itself."""
         with closing(self._running.connect()) as connection:
             text = self._send(connection, "GET", "/metrics").decode()
         seen: Counter[str] = Counter()
         for labels, number in _COUNTED.findall(text):
             of = dict(_LABEL.findall(labels))
-            if of["resource"] in {"pods", "secrets"}:
+            if of["resource"] in {"pods", "secrets", "syncs"}:
                 seen["/".join(part for part in (f"{of['verb']} {of['resource']}", of["subresource"]) if part)] += int(
                     float(number)
                 )
@@ -66,6 +67,21 @@ class ApiServer:
         with closing(self._running.connect()) as connection:
             self._ask(connection, "POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
             self._ask(connection, "POST", f"{_PATH}/serviceaccounts", {"metadata": {"name": "default"}})
+
+    def install(self, crd: Mapping[str, Any]) -> None:
+        """Makes a kind of objects, and waits until the server knows it."""
+        path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        with closing(self._running.connect()) as connection:
+            self._ask(connection, "POST", path, crd)
+            while True:
+                status = self._ask(connection, "GET", f"{path}/{crd['metadata']['name']}").get("status", {})
+                if {"Established": "True"} in [{one["type"]: one["status"]} for one in status.get("conditions") or ()]:
+                    return
+                time.sleep(0.1)
+
+    def make(self, path: str, objects: Iterable[Mapping[str, Any]]) -> None:
+        """Makes objects of any kind."""
+        self._each(objects, lambda connection, made: self._ask(connection, "POST", path, made))
 
     def _create(self, connection: http.client.HTTPSConnection, pod: Pod) -> None:
         self._ask(connection, "POST", _PODS, pod)

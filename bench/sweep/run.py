@@ -23,8 +23,9 @@ from tools.cluster import control_plane
 
 ROOT = Path(__file__).parents[2]
 _PAGE = 500
-_FIXED = 4
-"""Statements of every sweep: the time, the last sweep, which pods should be there, and its own record."""
+_FIXED = 10
+"""Statements of every sweep: the time, the last sweep, which pods should be there, what another controller has left
+(two), which tasks to count, whether old ones are to be removed, what is to be sent (two), and its own record."""
 _SECONDS, _GROWTH_MB = 5.0, 10.0
 
 
