@@ -1,13 +1,29 @@
 """One deployment for all cluster tests; without a cluster they are skipped."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Generator, Iterator
 
 import pytest
 
-from tests.cluster import leaks, settings, stack
+from tests.cluster import evidence, leaks, settings, stack
 from tests.cluster.settings import ClusterSettings
 from tests.cluster.stack import Stack
 from tools.cluster.settings import KUBECONFIG
+
+# Their lines would hide what a failure says.
+for _chatty in ("httpcore", "httpx"):
+    logging.getLogger(_chatty).setLevel(logging.WARNING)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what the cluster shows at that moment, before fixtures clean up."""
+    report = yield
+    if report.failed and report.when == "call" and "deployed" in getattr(item, "fixturenames", ()):
+        report.sections.append(("the cluster", evidence.collect()))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -96,7 +96,7 @@ def tool(*arguments: str) -> None:
 
 
 def rights(account: str, namespace: str) -> dict[str, set[str]]:
-    """What a ServiceAccount (namespace:name) may do with core resources: verbs by resource."""
+    """What a ServiceAccount (namespace:name) may do with core resources and declared syncs: verbs by resource."""
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectRulesReview",
@@ -108,7 +108,9 @@ def rights(account: str, namespace: str) -> dict[str, set[str]]:
     assert not found.get("incomplete"), found
     verbs: dict[str, set[str]] = {}
     for rule in found["resourceRules"]:
-        if {"", "*"} & set(rule["apiGroups"]):
+        for group in {"", "*", "sync-functions.dev"} & set(rule["apiGroups"]):
             for resource in rule["resources"]:
-                verbs.setdefault(resource, set()).update(rule["verbs"])
+                kind, slash, part = resource.partition("/")
+                name = f"{kind}.{group}{slash}{part}" if "." in group else resource
+                verbs.setdefault(name, set()).update(rule["verbs"])
     return verbs

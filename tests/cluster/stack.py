@@ -22,8 +22,8 @@ from tests.cluster.settings import ClusterSettings
 from tests.support import canaries
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("spec", "check", "discover", "read", "tasks", "cancel", "sweeper")
-FAKER_VERSION, TEST_VERSION = "7.2.1", "2"
+NAMES = ("spec", "check", "discover", "read", "tasks", "cancel", "syncs", "metrics", "console", "sweeper")
+FAKER_VERSION, TEST_VERSION = "7.2.1", "3"
 FAKER, TEST = "dev.local/source-faker", "dev.local/source-test"
 _PREFIX = "dev.local/sync-functions"
 _FILE = f"{FUNCTIONS}_serving.knative.dev_v1_service_{{name}}.yaml"
@@ -44,10 +44,10 @@ class Stack:
     settings: ClusterSettings
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=120))
 
-    def call(self, function: str, method: str, body: object = None, **query: str) -> httpx.Response:
-        """Calls a function (or a `variant` of it) through Knative's ingress, as its own host."""
+    def call(self, function: str, method: str, body: object = None, path: str = "", **query: str) -> httpx.Response:
+        """Calls a function (or a `variant` of it) through Knative's ingress, as its own host; `path` is below its own."""
         host = f"{function}.{FUNCTIONS}.{self.settings.knative_domain}"
-        url = f"{self.settings.knative_url}/{function.partition('-')[0]}"
+        url = f"{self.settings.knative_url}/{function.partition('-')[0]}{path}"
         return self.client.request(method, url, headers={"Host": host}, params=query, json=body)
 
     def start(self, do: str, function: str = "read", expected: int = 200, **config: object) -> dict[str, str]:

@@ -119,6 +119,7 @@ def test_one_base_url(deployed: Stack):
     proxy = f"/api/v1/namespaces/{FUNCTIONS}/services/gateway:80/proxy"
     assert json.loads(kube.kubectl("get", "--raw", f"{proxy}/health")) == {"status": "pass"}
     assert json.loads(kube.kubectl("get", "--raw", f"{proxy}/tasks"))["ok"] is True
+    assert json.loads(kube.kubectl("get", "--raw", f"{proxy}/openapi.json"))["openapi"] == "3.1.0"
     with pytest.raises(kube.CommandFailed, match="could not find the requested resource"):
         kube.kubectl("get", "--raw", f"{proxy}/sweeper")
 
@@ -144,7 +145,7 @@ def test_a_missing_function_is_json_behind_the_gateway(deployed: Stack):
         document = {**{key: service[key] for key in ("apiVersion", "kind", "spec")}, "metadata": kept}
         kube.kubectl("create", "--save-config", "-f", "-", given=json.dumps(document))
         kube.kubectl("wait", "--for=condition=Ready", "ksvc/discover", "-n", FUNCTIONS, "--timeout=120s")
-    assert "no task" in ask("/tasks/nobody")[1]["error"]
+    assert "No task has this taskId" in ask("/tasks/nobody")[1]["error"]
     assert ask("/spec")[0] == 400
 
 
@@ -175,10 +176,12 @@ def test_gateway_api_route(deployed: Stack):
         accepted = kube.kubectl("apply", "--dry-run=server", "-o", "json", "-k", str(folder))
     (route,) = [item for item in json.loads(accepted)["items"] if item["kind"] == "HTTPRoute"]
     hosts = {
-        rule["matches"][0]["path"]["value"]: rule["filters"][0]["urlRewrite"]["hostname"]
+        match["path"]["value"]: rule["filters"][0]["urlRewrite"]["hostname"]
         for rule in route["spec"]["rules"]
+        for match in rule["matches"]
     }
-    assert hosts == {f"/{name}": f"{name}.{FUNCTIONS}.svc.cluster.local" for name in NAMES if name != "sweeper"}
+    expected = {f"/{name}": name for name in NAMES if name != "sweeper"} | {"/": "console", "/openapi.json": "spec"}
+    assert hosts == {path: f"{name}.{FUNCTIONS}.svc.cluster.local" for path, name in expected.items()}
 
 
 def test_connector_as_another_user(deployed: Stack):

@@ -10,11 +10,13 @@ import yaml  # type: ignore[import-untyped] # PyYAML ships no types
 
 from tests.cluster import kube
 from tests.cluster.kube import FUNCTIONS, TASKS
-from tests.cluster.stack import NAMES, ROOT, Stack, catalog, ids, nothing_left, overlay, pod_of
+from tests.cluster.stack import NAMES, ROOT, TEST, TEST_VERSION, Stack, catalog, ids, nothing_left, overlay, pod_of
 
 pytestmark = pytest.mark.timeout(600)
 
 KNATIVE = ROOT / "knative"
+_SET = tuple(name for name in NAMES if name != "console")
+"""Functions that read settings."""
 VARIANTS = ["overlays/development", "overlays/production", "."]
 
 
@@ -41,8 +43,9 @@ def test_what_belongs_together_is_written_once(cluster: object, variant: str):
     functions = _functions(objects)
     assert set(functions) == set(NAMES)
     [settings] = [one for one in _of("ConfigMap", objects) if one["metadata"]["name"].startswith("sync-settings-")]
-    for service in functions.values():
-        assert {"configMapRef": {"name": settings["metadata"]["name"]}} in _container(service)["envFrom"]
+    for name, service in functions.items():
+        given = {"configMapRef": {"name": settings["metadata"]["name"]}} in _container(service).get("envFrom", ())
+        assert given == (name in _SET), name
     [job] = [one for one in _of("CronJob", objects) if one["metadata"]["name"] == "sweep"]
     [call] = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert call["image"] == settings["data"]["SYNCCTL_SIDECAR_IMAGE"]
@@ -77,7 +80,7 @@ def test_a_namespace_is_renamed_by_one_line(cluster: object, tmp_path: Path):
         objects = _rendered(tmp_path / variant)
         text = json.dumps(objects)
         assert TASKS not in text
-        assert f".{FUNCTIONS}." not in text
+        assert f".{FUNCTIONS}." not in text.replace("syncs.sync-functions.dev", "")  # the CRD's name
         used = {one["metadata"].get("namespace") for one in objects} - {None, "sync-backing", "kourier-system"}
         assert used == {"calls", "work"}
         for binding in _of("RoleBinding", objects):
@@ -88,9 +91,9 @@ def test_a_namespace_is_renamed_by_one_line(cluster: object, tmp_path: Path):
 @pytest.mark.parametrize(
     ("more", "changed"),
     [
-        ("patches:\n  - target: {kind: ConfigMap, name: sync-settings}\n    patch: '- {op: add, path: /data/X, value: y}'", NAMES),
+        ("patches:\n  - target: {kind: ConfigMap, name: sync-settings}\n    patch: '- {op: add, path: /data/X, value: y}'", _SET),
         ("secretGenerator:\n  - {name: sync-task-secrets, namespace: sync-functions, behavior: merge, literals: [X=y]}",
-         ("spec", "check", "discover", "read", "sweeper")),
+         ("spec", "check", "discover", "read", "syncs", "sweeper")),
     ],
     ids=["setting", "generated-secret"],
 )  # fmt: skip
@@ -139,7 +142,7 @@ def test_an_apply_ends_whatever_kn_has_set(applied: Path):
 def test_a_task_is_found_by_its_labels(deployed: Stack):
     """`kubectl get pods,secrets -l`, by sync, task and command; the sweep finds both as ever."""
     given = ids() | {"syncId": "Nightly sync/7"}
-    query = {"package": "dev.local/source-test", "version": "2", **given}
+    query = {"package": TEST, "version": TEST_VERSION, **given}
     body = {"config": {"do": "rows"}, "catalog": catalog("plants")}
     assert deployed.call("read", "POST", body, **query).status_code == 200
     pod = kube.wait_for("the pod is there", lambda: pod_of(given["taskId"]), 30)

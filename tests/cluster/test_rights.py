@@ -7,19 +7,25 @@ from tests.cluster.kube import FUNCTIONS, TASKS
 from tests.cluster.stack import Stack
 
 STARTER = {"pods": {"create", "get", "delete"}, "secrets": {"create"}}
+SYNCS = "syncs.sync-functions.dev"
 ALLOWED: dict[str, dict[str, set[str]]] = {
     f"{FUNCTIONS}:spec": STARTER,
     f"{FUNCTIONS}:check": STARTER,
     f"{FUNCTIONS}:discover": STARTER,
     f"{FUNCTIONS}:read": STARTER,
     f"{FUNCTIONS}:cancel": {"pods": {"get", "delete"}},
+    f"{FUNCTIONS}:syncs": STARTER | {SYNCS: {"get", "list", "create", "update", "delete"}},
     f"{FUNCTIONS}:sweeper": {
         "pods": {"list", "get", "create", "delete"},
         "pods/log": {"get"},
         "secrets": {"get", "create"},
+        SYNCS: {"list"},
+        f"{SYNCS}/status": {"patch"},
     },
     f"{FUNCTIONS}:pod-events": {"pods": {"get", "list", "watch"}},
     f"{FUNCTIONS}:tasks": {},
+    f"{FUNCTIONS}:metrics": {},
+    f"{FUNCTIONS}:console": {},
     f"{TASKS}:task": {},
 }
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster import kube
+from tests.cluster import evidence, kube
 from tests.cluster.kube import FUNCTIONS, TASKS
 from tests.cluster.stack import Stack, nothing_left, pod_of, started, sweeper_with
 
@@ -57,9 +57,23 @@ def end(deployed: Stack, **expected: str) -> None:
 
 
 def test_events_alone(deployed: Stack, no_cronjob: None):
-    """With the CronJob suspended, events make the verdict and the deletion."""
-    end(deployed, rows="SUCCESS")
-    end(deployed, eat="FAILED")
+    """With the CronJob suspended, events make the verdict and the deletion.
+
+    The adapter may lose one (../../knative/sweeper/events.yaml); whatever comes next then sweeps everything.
+    """
+    lost = 0
+    for do, state in (("rows", "SUCCESS"), ("eat", "FAILED"), ("rows", "SUCCESS")):
+        task = deployed.start(do)["taskId"]
+        pod = kube.wait_for("the pod is there", lambda task=task: pod_of(task), 30)  # type: ignore[misc] # the loop's own
+        assert deployed.ended(task, 150)["status"] == state
+        try:
+            nothing_left(pod, 60)
+        except AssertionError:
+            lost += 1
+            print(evidence.collect())  # noqa: T201 - shown if the test fails
+            deployed.start("rows")
+            nothing_left(pod, 150)
+    assert lost <= 1
 
 
 @pytest.mark.fault(98)

@@ -27,6 +27,7 @@ def edition(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EditionProcess
     images |= {
         "case/done-marker": python(CASES / "state-full-refresh-done-marker/connector.py"),
         "case/ticks": python(CASES / "cancel-signal-stops-at-the-shell/connector.py"),
+        "case/garden": python(Path(__file__).parent.parent / "support/garden_connector.py"),
         "case/bad": python(Path(__file__).parent / "bad_connector.py"),
     }
     with edition_process(home, images) as running:

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -216,3 +217,13 @@ def test_a_pod_may_wait_as_long_as_an_install_may_take() -> None:
     assert settings.settings(given, {}, defaults=default).container_init_timeout_seconds == INSTALL_SECONDS
     own = {"SYNCCTL_CONTAINER_INIT_TIMEOUT_SECONDS": "7"}
     assert settings.settings(given, own, defaults=default).container_init_timeout_seconds == 7
+
+
+def test_one_machine_has_metrics_too(edition: EditionProcess) -> None:
+    """By its one port, of its own sweeps."""
+    headers = {"Authorization": f"Bearer {edition.token}"}
+    request = urllib.request.Request(f"{edition.url}/metrics", headers=headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        text = answer.read().decode()
+    assert "\nsyncctl_build_info{" in text
+    assert "\nsyncctl_sweep_timestamp_seconds{" in text

@@ -3,12 +3,13 @@
 import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from tests.support.edition_process import EditionProcess
+from tests.support.http_server import HttpServer
 
 FAKER, HARDCODED = "airbyte/source-faker:7.2.1", "airbyte/source-hardcoded-records:0.0.48"
 DECLARATIVE = "airbyte/source-declarative-manifest:6.5.2"
@@ -77,7 +78,7 @@ class _Api(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def api() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Api)
+    server = HttpServer(("127.0.0.1", 0), _Api)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"

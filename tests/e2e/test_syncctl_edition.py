@@ -91,6 +91,17 @@ def test_the_list_filters(served: Served, read_task: str) -> None:
     found = json.loads(served.run("tasks", "--sync", "brackets", "--status", "partial", "--json").out)["tasks"]
     assert [task["taskId"] for task in found] == [read_task]
     assert json.loads(served.run("tasks", "--sync", "nobody", "--json").out) == {"tasks": []}
+    options = ("--package", BRACKETS.partition(":")[0], "--started-by", "syncctl", "--since", "1h", "--json")
+    assert read_task in [task["taskId"] for task in json.loads(served.run("tasks", *options).out)["tasks"]]
+
+
+def test_a_part_of_a_log(served: Served, read_task: str) -> None:
+    """By its text, from a moment on, and to its end."""
+    lines = served.run("logs", read_task, "--grep", "OWNED", "--since", "1h", "--follow", "--json").out.splitlines()
+    messages = [json.loads(line)["message"] for line in lines]
+    assert messages[0] == "clear \x1b[2J\x1b]0;owned\x07 done"
+    assert all("owned" in message for message in messages)
+    assert "No line of task" in served.run("logs", read_task, "--grep", "nothing like it").err
 
 
 def test_repeating_a_task_starts_nothing_twice(served: Served, read_task: str) -> None:
@@ -124,3 +135,28 @@ def _unharmed(output: str) -> None:
     assert "owned\x07" not in output
     assert "\u202e" not in output
     assert "Traceback" not in output
+
+
+def test_a_sync_is_declared_on_this_machine(
+    served: Served, tmp_path: Path, edition: served_edition.EditionProcess
+) -> None:
+    """It is a file that a person may edit, and whose comments stay; deleted, the file is gone."""
+    text = """\
+# By hand.
+apiVersion: sync-functions.dev/v1alpha1
+kind: Sync
+metadata: {name: declared}
+spec:
+  image: replay/cli-square-brackets-in-logs:1 # a recording
+"""
+    path = edition.home / "syncs" / "declared.yaml"
+    path.write_text(text)
+    assert served.run("apply", "-f", str(path)).out == "sync/declared unchanged\n"
+    assert served.run("suspend", "declared").code == 0
+    assert path.read_text() == f"{text}  suspend: true\n"
+    (tmp_path / "bad.yaml").write_text(text.replace("declared", "bad") + "  retries: -1\n")
+    assert served.run("apply", "-f", str(tmp_path)).err.startswith(f"{tmp_path}/bad.yaml:7: spec.retries: expected 0")
+    name, state = served.run("get", "syncs").out.splitlines()[1].split()
+    assert (name, state) == ("declared", "SUSPENDED")
+    assert served.run("delete", "declared").out == "sync/declared deleted\n"
+    assert not path.exists()

@@ -19,7 +19,7 @@ from tests.support.local_system import read_task
 
 pytestmark = pytest.mark.kills
 
-START_STEPS, SWEEP_STEPS = 29, 96
+START_STEPS, SWEEP_STEPS = 31, 162
 """More than there are: the last run finds nothing left to kill."""
 EVICTED = {"phase": "Failed", "reason": "Evicted", "message": "low on memory"}
 

@@ -22,6 +22,8 @@ class FreshSettings:
     """Debian's packages; empty for what apt uses here."""
     cells: tuple[str, ...]
     """Names of cells, with wildcards; none for all."""
+    tests: str
+    """What `make test` runs, as its TESTS; empty for all."""
     network: Mapping[str, str]
 
 
@@ -32,5 +34,6 @@ def load() -> FreshSettings:
         cache=Path(given.get("FRESH_CACHE") or "/var/cache/fresh"),
         mirror=given.get("FRESH_MIRROR", ""),
         cells=tuple(given.get("FRESH_CELLS", "").split()),
+        tests=given.get("FRESH_TESTS", ""),
         network={name: given[name] for name in HANDED_ON if given.get(name)},
     )

@@ -22,7 +22,7 @@ def test_cell(cell: Cell, fresh_settings: FreshSettings, output: Path) -> None:
             _demo(machine, output)
             _demo(machine, output, network=False)
         else:
-            said = _run(machine, output, "make test")
+            said = _run(machine, output, f"make test TESTS='{fresh_settings.tests}'")
             assert re.search(r"\b[1-9]\d* passed", said), _end(said, output)
 
 

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from tests.support.docs import ROOT, read
+from tests.support.http_server import HttpServer
 
 LOCKED = {tuple(pin) for pin in re.findall(r"^([a-z0-9][\w.-]*)==([^ ;\\]+)", read("requirements.lock"), re.MULTILINE)}
 
 
-class Service(http.server.ThreadingHTTPServer):
+class Service(HttpServer):
     """Answers as OSV does: each package named in `vulnerable` has one entry."""
 
     def __init__(self) -> None:

@@ -23,8 +23,9 @@ import pytest
 from common.errors import Refused, SyncError, Unavailable
 from embedded import settings
 from embedded.connectors import pythons, uv
-from embedded.connectors.environments import Environment
+from embedded.connectors.connector import Environment
 from embedded.connectors.install import Connectors
+from tests.support.http_server import HttpServer
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = settings.environment()
@@ -58,7 +59,7 @@ INSTALLER = """
 import json, sys
 from pathlib import Path
 from embedded.connectors import pythons, uv
-from embedded.connectors.environments import Environment
+from embedded.connectors.connector import Environment
 from embedded.connectors.install import Connectors
 Connectors(Path(sys.argv[1]), {}, json.loads(sys.argv[2]), ["*"]).install(sys.argv[3], print)
 """
@@ -191,7 +192,7 @@ class Broken(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def broken_index() -> Iterator[str]:
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+    with HttpServer(("127.0.0.1", 0), Broken) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield f"127.0.0.1:{server.server_port}"
@@ -265,7 +266,7 @@ def test_an_index_that_only_pip_conf_names_is_used(shop: Shop) -> None:
     folder.mkdir(parents=True)
     for wheel in shop.place.glob("airbyte_source_good*.whl"):
         wheel.rename(folder / wheel.name)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=shop.place)) as server:
+    with HttpServer(("127.0.0.1", 0), partial(Quiet, directory=shop.place)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         conf = shop.place / ".config" / "pip" / "pip.conf"
@@ -645,7 +646,7 @@ def downloads(shop: Shop) -> Iterator[dict[str, str]]:
     with tarfile.open(shop.place / "python.tar.gz", "w:gz", compresslevel=1) as archive:
         archive.add(program, f"python/bin/python{major}.{minor}")
         archive.add(library, f"python/lib/python{major}.{minor}", filter=_needed)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=shop.place)) as server:
+    with HttpServer(("127.0.0.1", 0), partial(Quiet, directory=shop.place)) as server:
         offer = {
             "name": "cpython", "major": major, "minor": minor, "patch": patch, "prerelease": "", "variant": None,
             "arch": {"family": machine, "variant": None}, "os": "linux", "libc": "gnu", "build": "20261129",

@@ -179,7 +179,7 @@ def test_defect_13_a_final_row_is_never_overwritten(sidecar: SidecarProcess) -> 
 
 def test_defect_13_holds_without_our_tables_too(sidecar: SidecarProcess, database: TestDatabase) -> None:
     """Another controller's database has only the caller's tables: the sidecar works, and respects a final row."""
-    database.rows("DROP TABLE syncctl_result, syncctl_task")
+    database.rows("DROP TABLE syncctl_result, syncctl_task CASCADE")
     database.rows("UPDATE source_task SET status = 'FAILED', description = 'by the console'")
     sidecar.give(catalog=catalog("plants"), config={})
     assert sidecar.play([*_rows("plants", 1), status("plants", "COMPLETE")]) == 0, sidecar.output

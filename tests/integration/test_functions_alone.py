@@ -17,6 +17,8 @@ FUNCTIONS = {
     "read": "POST",
     "tasks": "GET",
     "cancel": "GET",
+    "syncs": "GET",
+    "metrics": "GET",
     "sweeper": "POST",
 }
 TOKEN = canaries.TOKEN
@@ -32,8 +34,20 @@ VALID = {
     "read": (f"/read?{IMAGE}&syncId=s&taskId=t", READ),
     "tasks": ("/tasks", ""),
     "cancel": ("/cancel?taskId=t", ""),
+    "syncs": ("/syncs", ""),
+    "metrics": ("/metrics", ""),
     "sweeper": ("/sweeper", ""),
 }
+
+# The API server at port 1 answers nobody either.
+KUBECONFIG = """\
+apiVersion: v1
+kind: Config
+current-context: c
+clusters: [{name: c, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: c, user: {token: t}}]
+contexts: [{name: c, context: {cluster: c, user: c}}]
+"""
 
 # One worker, and so one server each.
 pytestmark = pytest.mark.xdist_group("functions-alone")
@@ -47,6 +61,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[tuple[str, Server]]:
         SYNCCTL_DATABASE_URL=f"{NOWHERE}\n",
         SYNCCTL_AUTH_TOKENS=f"{TOKEN},caller-token-2\n",
         SYNCCTL_LOG_FORMAT="json\r\n",
+        SYNCCTL_KUBERNETES_CLIENT_CONFIG=KUBECONFIG,
     ) as server:
         yield request.param, Server(server.port, server.log, TOKEN)
 
@@ -59,6 +74,15 @@ def test_health_answers_everyone(served: tuple[str, Server]):
     assert server.ask("HEAD", "/health", token="").status == 200
 
 
+def test_the_document_of_the_api_answers_everyone(served: tuple[str, Server]):
+    """Without a token, at each function, as it is in the reference; for reading alone."""
+    name, server = served
+    answer = server.ask("GET", "/openapi.json", token="")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json"), name
+    assert answer.json == json.loads((ROOT / "docs/reference/openapi.json").read_text())
+    assert server.ask("POST", "/openapi.json", token="").status == 405
+
+
 @pytest.mark.fault(48)
 def test_each_function_answers_at_its_name_and_at_the_root(served: tuple[str, Server]):
     """The same request by both paths comes to the same answer: here that Postgres cannot be reached."""
@@ -68,7 +92,8 @@ def test_each_function_answers_at_its_name_and_at_the_root(served: tuple[str, Se
         answer = server.ask(FUNCTIONS[name], target.replace(f"/{name}", path, 1), body)
         assert answer.status == 503, answer.body
         assert answer.headers["retry-after"].isdigit()
-        assert (answer.json["ok"], "Postgres" in answer.error) == (False, True)
+        away = "Kubernetes" if name == "syncs" else "Postgres"
+        assert (answer.json["ok"], away in answer.error) == (False, True)
         assert canaries.MARK.encode() not in answer.body
 
 
@@ -88,7 +113,12 @@ def test_each_configured_token_opens(served: tuple[str, Server]):
 def test_unknown_paths_and_methods_are_refused_in_json(served: tuple[str, Server]):
     """Also where functions-framework or Flask would answer by themselves."""
     name, server = served
-    for path in ("/robots.txt", "/favicon.ico", "/static/x", *([] if name == "tasks" else [f"/{name}/x", "/x"])):
+    for path in (
+        "/robots.txt",
+        "/favicon.ico",
+        "/static/x",
+        *([] if name in {"tasks", "syncs"} else [f"/{name}/x", "/x"]),
+    ):
         answer = server.ask(FUNCTIONS[name], path)
         assert (answer.status, answer.json["ok"]) == (404, False), path
     other = "POST" if FUNCTIONS[name] == "GET" else "GET"

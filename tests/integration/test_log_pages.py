@@ -82,5 +82,7 @@ def test_what_another_sidecar_wrote_may_be_of_any_length(database: TestDatabase)
 @pytest.mark.parametrize("cursor", ["x", "1~x", "1~; DROP", "~", "99999999999999999~" + "0" * 36])
 def test_another_cursor_is_refused_by_name(database: TestDatabase, cursor: str) -> None:
     """It is 400, before anything is asked."""
-    with pytest.raises(BadRequest, match="logsBefore: expected the `logsBefore` of an earlier answer"):
+    with pytest.raises(
+        BadRequest, match="logsBefore: expected the `logsBefore`, `before` or `after` of an earlier answer"
+    ):
         get_task(_settings(database), "t1", 10, cursor)

@@ -53,7 +53,10 @@ def older(empty_database: TestDatabase) -> TestDatabase:
     empty_database.rows("DROP SCHEMA syncctl CASCADE")
     empty_database.make_older(8)
     # The statements below are those of today, which know these; real ones of then go on without (views, a default).
-    empty_database.rows("ALTER TABLE newjitsu.syncctl_task ADD COLUMN given_hash text")
+    empty_database.rows(
+        "ALTER TABLE newjitsu.syncctl_task ADD COLUMN given_hash text, ADD COLUMN waits_for text,"
+        " ADD COLUMN waits_since timestamptz, ADD COLUMN estimate jsonb, ADD COLUMN rates jsonb"
+    )
     empty_database.rows("ALTER TABLE newjitsu.syncctl_changed_config ALTER COLUMN derived SET DEFAULT '{}'")
     with as_older(empty_database) as db:
         db.transact(

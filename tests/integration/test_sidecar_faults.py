@@ -635,7 +635,7 @@ def test_without_our_tables_a_changed_configuration_is_said_to_be_lost(
     sidecar: SidecarProcess, database: TestDatabase
 ) -> None:
     """Another controller's database: a warning, and the run goes on."""
-    database.rows("DROP TABLE syncctl_result, syncctl_task, syncctl_changed_config")
+    database.rows("DROP TABLE syncctl_result, syncctl_task, syncctl_changed_config CASCADE")
     sidecar.give(catalog=catalog("plants"), config={"token": "old-token-1"})
     control = {"type": "CONNECTOR_CONFIG", "connectorConfig": {"config": {"token": "new-token-2"}}}
     messages = [{"type": "CONTROL", "control": control}, log("now new-token-2"), record("plants", {"id": 1})]

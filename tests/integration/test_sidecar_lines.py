@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.fake_bulker import FakeBulker
-from tests.support.in_process_sidecar import InProcessSidecar
+from tests.support.in_process_sidecar import InProcessSidecar, legacy, shared
 from tests.support.sidecar_process import catalog, log, record, state, status, trace_error
 
 Print = Callable[[Any], str]
@@ -118,3 +118,80 @@ def test_lines_that_only_look_open_do_not_wait(tmp_path: Path, bulker: FakeBulke
     """Noise is logged once it is clear that it is none of a message."""
     reading = _make(tmp_path, bulker).feed("{", *["some noise " * 10] * 1000)
     assert any("some noise" in line for line in reading.log)
+
+
+QUOTES: list[Print] = [
+    lambda message: f"DEBUG next is {json.dumps(message)}",
+    lambda message: f"DEBUG next is {json.dumps(message)}, then",
+    lambda message: f"{{debug}} next is {json.dumps(message)}",
+    lambda message: "DEBUG next is " + json.dumps(message, indent=2),
+    lambda message: f"DEBUG next is {json.dumps(dict(reversed(message.items())))}",
+]
+LATER = [state("plants", {"c": 9}, 9), shared({"c": 9}, 9), legacy({"c": 9})]
+"""States that are ahead of what was read."""
+
+
+@pytest.mark.fault(432)
+@pytest.mark.parametrize("later", LATER)
+@pytest.mark.parametrize("quote", QUOTES)
+def test_a_state_that_words_quote_is_not_saved(
+    tmp_path: Path, bulker: FakeBulker, quote: Print, later: dict[str, Any]
+) -> None:
+    """Where others stand on lines of their own, it may be one that was, or is to come: the next real one counts."""
+    reading = _make(tmp_path, bulker).feed(status("plants", "STARTED"), quote(later), record("plants", {"id": 1}))
+    reading.feed(quote(later), state("plants", {"c": 1}, 1), quote(state("plants", {"c": 1}, 1)))
+    outcome = reading.feed(status("plants", "COMPLETE")).end()
+    assert (outcome.state, outcome.reason) == ("SUCCESS", "")
+    assert reading.states == {"plants": {"c": 1}}
+    assert any("next is" in line or "a line that cannot be read" in line for line in reading.log)
+
+
+@pytest.mark.fault(432)
+@pytest.mark.parametrize("later", LATER)
+@pytest.mark.parametrize("quote", QUOTES)
+def test_a_state_that_only_words_have_is_named(
+    tmp_path: Path, bulker: FakeBulker, quote: Print, later: dict[str, Any]
+) -> None:
+    """If it was none of a quotation, rows come again in the next run: that is no plain success."""
+    reading = _make(tmp_path, bulker).feed(record("plants", {"id": 1}), state("plants", {"c": 1}, 1))
+    outcome = reading.feed(record("plants", {"id": 2}), quote(later)).end()
+    assert outcome.state == "PARTIAL"
+    assert "state of plants was not saved: it stands behind words" in outcome.reason
+    assert reading.states == {"plants": {"c": 1}}
+
+
+@pytest.mark.parametrize(
+    "beside", ["42%|####    |", "Downloading 42 percent\r", "\x1b[32m12:01:02 ", "[2026-01-01 00:00:00] "]
+)
+def test_a_state_behind_a_progress_bar_counts(tmp_path: Path, bulker: FakeBulker, beside: str) -> None:
+    """Nobody quotes without words: two that write to one pipe have met."""
+    reading = _make(tmp_path, bulker).feed(record("plants", {"id": 1}), state("plants", {"c": 1}, 1))
+    outcome = reading.feed(record("plants", {"id": 2}), beside + json.dumps(state("plants", {"c": 2}, 1))).end()
+    assert (outcome.state, outcome.reason) == ("SUCCESS", "")
+    assert reading.states == {"plants": {"c": 2}}
+
+
+@pytest.mark.fault(433)
+@pytest.mark.parametrize("cut", ['"data":', '"data": {', '"id": 3,', '"n": 3', '"n": 3}'])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_as_many_lines_as_messages_but_not_one_on_each(tmp_path: Path, bulker: FakeBulker, cut: str, end: str) -> None:
+    """Two glued on one line, another one over two: each row is sent on one line, or Bulker would see four."""
+    one, two, three = (json.dumps(record("plants", {"id": number, "n": number})) for number in (1, 2, 3))
+    broken = three.replace(cut, cut + end, 1)
+    assert broken != three
+    reading = _make(tmp_path, bulker)
+    reading.read.on_stdout(f"{one}{two}{end}{broken}{end}".encode())
+    reading.feed(status("plants", "COMPLETE"))
+    assert reading.end().state == "SUCCESS"
+    assert bulker.rows("plants") == [{"id": number, "n": number} for number in (1, 2, 3)]
+
+
+@pytest.mark.fault(433)
+def test_a_log_over_two_lines_beside_glued_ones_is_whole(tmp_path: Path, bulker: FakeBulker) -> None:
+    """One of them is unusual, so that each is decoded for itself."""
+    odd = json.dumps({"type": "LOG", "log": {"level": 30, "message": ["a"]}})
+    broken = json.dumps(log("whole")).replace(", ", ",\n")
+    assert broken.count("\n") == 2
+    reading = _make(tmp_path, bulker).feed(odd * 3 + "\n" + broken)
+    assert [line for line in reading.log if "whole" in line] == ["INFO whole"]
+    assert not any("LOG message without" in line for line in reading.log)

@@ -29,9 +29,8 @@ def test_full_refresh_of_two_interleaved_streams_is_one_request_each(
         ("beds", "replace_table", 200),
     ]
     assert sidecar.ours["state"] == "SUCCESS"
-    assert sidecar.ours["streams"]["plants"] | {"bytes": 0} == {
-        "status": "SUCCESS", "emitted": 200, "sent": 200, "stored": 200, "refused": 0, "bytes": 0, "error": "",
-    }  # fmt: skip
+    account = {"status": "SUCCESS", "emitted": 200, "sent": 200, "stored": 200, "refused": 0, "error": ""}
+    assert account.items() <= sidecar.ours["streams"]["plants"].items()
 
 
 def test_record_data_passes_through_as_the_bytes_that_came(sidecar: SidecarProcess, bulker: FakeBulker) -> None:

@@ -14,7 +14,20 @@ from msgspec import structs
 from common.errors import StoreUnavailable, TablesMissing
 from common.failures import Failure, FailureKind
 from common.protocol.commands import Command
-from common.store import Database, Outcome, Task, TaskState, encoding, outcomes, queries, states, sweeps, tasks
+from common.store import (
+    Database,
+    Outcome,
+    Task,
+    TaskState,
+    encoding,
+    outcomes,
+    queries,
+    states,
+    sweeps,
+    task_list,
+    tasks,
+)
+from common.store.task_list import TaskFilter
 from tests.support.databases import TestDatabase
 
 WHY = Failure(FailureKind.SOURCE_EXIT, "it ended")
@@ -43,14 +56,7 @@ def test_tables_are_made_where_they_are_missing_and_never_altered(empty_database
     with Database(empty_database.url) as db:
         empty_database.rows("CREATE SCHEMA newjitsu")
         empty_database.rows("CREATE TABLE newjitsu.task_log (mine int)")
-        assert (
-            db.transact(
-                lambda db: db.run(
-                    "list_tasks", sync_id="", state="", command="", before_id="", before_time=None, limit=1, bytes=1
-                )
-            )
-            == []
-        )
+        assert db.transact(lambda db: task_list.newest(db, 1)).tasks == []
     columns = empty_database.rows("SELECT column_name FROM information_schema.columns WHERE table_name = 'task_log'")
     assert columns == [{"column_name": "mine"}]
     found = "SELECT tablename FROM pg_tables WHERE schemaname = :s"
@@ -99,6 +105,10 @@ def test_eight_starters_at_once_make_the_tables_once(empty_database: TestDatabas
         {"command": "discover"},
         {"command": "discover", "state": "SUCCESS"},
         {"sync_id": "rare"},
+        {"package": "rare"},
+        {"started_by": "rare"},
+        {"begin": datetime(2025, 12, 28, tzinfo=UTC), "end": datetime(2025, 12, 29, tzinfo=UTC)},
+        {"package": "rare", "begin": datetime(2025, 12, 20, tzinfo=UTC), "end": datetime(2025, 12, 29, tzinfo=UTC)},
         {},
     ],
     ids=str,
@@ -107,21 +117,16 @@ def test_a_page_of_tasks_reads_no_more_than_it_shows(database: TestDatabase, wan
     """Among months of tasks, also by what few of them are: Postgres goes through an index, and sorts nothing."""
     database.rows(
         "INSERT INTO syncctl_task (task_id, command, sync_id, storage_key, package, version, pod_name, request_hash, state,"
-        " created_at) SELECT 't' || n, CASE WHEN n % 5000 = 7 THEN 'discover' ELSE 'read' END,"
-        " CASE WHEN n % 5000 = 9 THEN 'rare' ELSE 's' || n % 20 END, '', 'p', '1', 'pod' || n, 'h',"
-        " CASE WHEN n % 5000 = 3 THEN 'FAILED' ELSE 'SUCCESS' END, '2026-01-01'::timestamptz - n * interval '1 minute'"
+        " started_by, created_at) SELECT 't' || n, CASE WHEN n % 5000 = 7 THEN 'discover' ELSE 'read' END,"
+        " CASE WHEN n % 5000 = 9 THEN 'rare' ELSE 's' || n % 20 END, '',"
+        " CASE WHEN n % 5000 = 11 THEN 'rare' ELSE 'p' END, '1', 'pod' || n, 'h',"
+        " CASE WHEN n % 5000 = 3 THEN 'FAILED' ELSE 'SUCCESS' END,"
+        ' CASE WHEN n % 5000 = 13 THEN \'{"trigger":"rare"}\' ELSE \'{"trigger":"schedule","n":\' || n || \'}\' END,'
+        " '2026-01-01'::timestamptz - n * interval '1 minute'"
         " FROM generate_series(1, 20000) AS n"
     )
     database.rows("ANALYZE syncctl_task")
-    nothing: dict[str, Any] = {
-        "sync_id": "",
-        "state": "",
-        "command": "",
-        "before_id": "",
-        "before_time": None,
-        "limit": 51,
-        "bytes": 2_000_000,
-    }
+    nothing = structs.asdict(TaskFilter()) | {"limit": 51, "bytes": 2_000_000, "few": 20, "known": ""}
     with Database(database.url) as db:
         listing = "EXPLAIN (ANALYZE, TIMING OFF) " + queries.load("queries.sql")["list_tasks"]
         plan = "\n".join(row["QUERY PLAN"] for row in db.transact(lambda db: db.execute(listing, **nothing | wanted)))

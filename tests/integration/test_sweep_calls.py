@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from common.sweep.calls import Calls
 from common.sweep.sweep import Summary
 from tests.integration.test_sweeper import EVICTED, Shown, event, name_of, shown, waiting
 from tests.support.fake_bulker import wait_for
+from tests.support.http_server import HttpServer
 from tests.support.local_system import LocalSystem, read_task
 
 __all__ = ["shown", "waiting"]
@@ -43,7 +44,7 @@ class Sweeper:
             def log_message(self, *_: Any) -> None:
                 """Nothing."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = HttpServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/sweeper"
 
 
@@ -64,7 +65,7 @@ def sweeper(waiting: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
     made.server.server_close()
 
 
-def plain_call(place: LocalSystem) -> dict[str, Any]:
+def plain_call(place: LocalSystem) -> Any:
     """As the CronJob's."""
     return events.sweep_on_request({}, b"", place.settings)
 

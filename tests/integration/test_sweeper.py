@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from common import cluster
 from common.cluster.objects import Pod
@@ -92,7 +93,7 @@ def name_of(place: LocalSystem, task_id: str) -> str:
     return str(row["pod_name"])
 
 
-def event(place: LocalSystem, pod: str, **headers: str) -> dict[str, Any]:
+def event(place: LocalSystem, pod: str, **headers: str) -> Any:
     """What the sweeper answers to an event about a pod."""
     namespace = place.settings.kubernetes_namespace
     given = EVENT | {"ce-subject": f"/apis/v1/namespaces/{namespace}/pods/{pod}"} | headers
@@ -629,6 +630,25 @@ def test_a_message_that_cannot_be_masked_is_withheld(
     assert canaries.CONFIG not in texts
     assert "no licence" not in texts
     assert "FAILED" in texts
+
+
+@pytest.mark.fault(215)
+def test_texts_that_only_the_pod_could_mask_are_left_out(
+    waiting: LocalSystem, shown: Shown, database: TestDatabase
+) -> None:
+    """The task refers to Secrets, which the sweeper may not read: neither a message nor a container's log is shown."""
+    reference = {"valueFrom": {"secretKeyRef": {"name": "credentials-shop", "key": "site"}}}
+    for number, message in enumerate((f"no licence: {canaries.CONFIG}", "")):
+        body = {"config": {"site": reference}}
+        waiting.start(structs.replace(read_task(f"task-{number}", f"sync-{number}", body=body), resolve=True))
+        pod = name_of(waiting, f"task-{number}")
+        shown.show = {pod: _broken(message)}
+        shown.logs = {"source": f"error: {canaries.CONFIG} does not fit", "sidecar": "ERROR : masked already"}
+        waiting.sweep()
+        texts = _texts(database, f"task-{number}")
+        assert canaries.CONFIG not in texts
+        assert ("withheld, as it may hold values of Secrets" in texts) == bool(message)
+        assert "ERROR : masked already" in texts
 
 
 def test_the_runtimes_own_words_are_never_withheld(waiting: LocalSystem, shown: Shown, database: TestDatabase) -> None:

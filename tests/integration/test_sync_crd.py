@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -142,3 +143,17 @@ def test_both_editions_read_odd_words_alike(kubectl: Kubectl) -> None:
     stored = _spec(kubectl)["config"]
     found = {text: (stored[f"k{number}"], ours) for number, (text, ours) in enumerate(scalars)}
     assert {text: both for text, both in found.items() if json.dumps(both[0]) != json.dumps(both[1])} == {}
+
+
+def test_a_manifest_is_kept_as_it_is(kubectl: Kubectl) -> None:
+    """Without an image, with its expressions; one of both is needed."""
+    manifest = code((ROOT / "docs/how-to/run-a-manifest.md").read_text(encoding="utf-8"), "yaml")[0]
+    text = MINIMAL.split("  image:")[0] + "  manifest:\n" + indent(manifest, "    ")
+    [written] = check({"file": text.encode()}, Rules()).syncs
+    kubectl("delete", "sync", "nightly", "--ignore-not-found")  # of another test
+    kubectl("apply", "-f", "-", stdin=text)
+    assert _spec(kubectl) == {"manifest": written.sync.spec.manifest}
+    assert kubectl("diff", "-f", "-", stdin=text).stdout == ""
+    neither = MINIMAL.split("  image:")[0] + "  config: {}\n"
+    refused = kubectl("apply", "--dry-run=server", "-f", "-", stdin=neither, good=False)
+    assert "expected an image, or a manifest" in refused.stderr

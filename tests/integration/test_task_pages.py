@@ -10,6 +10,7 @@ from common.failures import Failure, FailureKind
 from common.protocol.commands import Command
 from common.settings import Settings
 from common.store import Database, Outcome, Task, TaskState, outcomes, tasks
+from common.store.task_list import FEW_STREAMS
 from common.tasks import requests
 from common.tasks.query import list_tasks
 from tests.support.databases import TestDatabase
@@ -44,19 +45,20 @@ def _pages(database: TestDatabase, limit: int = 50) -> Iterator[list[dict[str, A
 
 @pytest.mark.fault(282)
 def test_a_page_of_tasks_with_long_errors_is_cut_and_the_next_ones_have_the_rest(database: TestDatabase) -> None:
-    """A thousand streams with an error each make 50 tasks 100 MB."""
-    for number in range(12):
-        _conclude(database, number, streams=300)
-    pages = list(_pages(database))
-    assert [task["taskId"] for page in pages for task in page] == [f"t{number:02}" for number in reversed(range(12))]
+    """As many streams as a list shows, with an error each, are 40 KB a task; a limit of 500 tasks makes them 20 MB."""
+    for number in range(70):
+        _conclude(database, number, streams=FEW_STREAMS)
+    pages = list(_pages(database, limit=500))
+    assert [task["taskId"] for page in pages for task in page] == [f"t{number:02}" for number in reversed(range(70))]
     assert len(pages) > 1
     assert all(len(msgspec.json.encode(page)) < 1.1 * _PAGE_BYTES for page in pages)
 
 
 def test_a_task_that_fits_no_page_is_one_by_itself(database: TestDatabase) -> None:
     """It is in nobody's way."""
-    for number, streams in enumerate((1, 1200, 1)):
-        _conclude(database, number, streams)
+    for number in range(3):
+        _conclude(database, number, streams=1)
+    database.rows("UPDATE syncctl_task SET reason = repeat('x', 3000000) WHERE task_id = 't01'")
     assert [[task["taskId"] for task in page] for page in _pages(database)] == [["t02"], ["t01"], ["t00"]]
 
 

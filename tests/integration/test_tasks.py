@@ -192,7 +192,9 @@ def test_what_may_pass_leaves_the_task_pending_and_a_repeat_starts_it(
     cluster.use(Broken(good.pods, verb, error))
     with pytest.raises(type(error)):
         good.start(read_task(body=_streams("plants")))
-    assert database.rows("SELECT state, reason FROM syncctl_task") == [{"state": "PENDING", "reason": str(error)}]
+    pending = get_task(good.settings, "task-1")["task"]
+    kind = "quota" if isinstance(error, QuotaExceeded) else "cluster"
+    assert (pending["state"], pending["reason"], pending["waiting"]["for"]) == ("PENDING", str(error), kind)
     cluster.use(good.pods)
     task = wait_for(lambda: _try_run(good), 30, "a start")
     assert (task["state"], task["reason"]) == ("SUCCESS", "")

@@ -89,4 +89,5 @@ def test_a_plain_post_sweeps_everything(served: Served) -> None:
         "orphanedRows": 0,
     }
     assert served.api.pods == {}
-    assert served.looks() == ["GET pods", f"DELETE pods/{POD}"]
+    syncs = "GET /apis/sync-functions.dev/v1alpha1/namespaces/sync-tasks/syncs"
+    assert served.looks() == ["GET pods", f"DELETE pods/{POD}", syncs]

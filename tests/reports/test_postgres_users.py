@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +11,11 @@ from typing import Any
 import pytest
 
 from common.errors import StoreRefused, SyncError
+from common.pods import diagnosis
 from common.store import Database
 from common.tasks.cancel import cancel
 from common.tasks.requests import CancelQuery
 from tests.reports.conftest import CASES
-from tests.support import docs
 from tests.support.databases import TestDatabase
 from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.local_system import (
@@ -27,11 +28,10 @@ from tests.support.local_system import (
     python,
     read_task,
 )
-from tests.support.logins import login, user_of
+from tests.support.logins import grants, login, user_of
 from tests.support.sidecar_process import SidecarProcess, lines, log, record, state, status
 
 CASE = CASES / "postgres-user-without-a-right"
-OPERATE = docs.read("docs/how-to/operate.md")
 STATES = [log("words"), record("beds", {"id": 1}), state("beds", {"n": 1}), state("beds", {"n": "\0"})]
 SPEAKS = f"""
 command = sys.argv[1]
@@ -43,12 +43,6 @@ if command == "read":
     out(type="CONTROL", control={{"type": "CONNECTOR_CONFIG", "emitted_at": 1.5, "connectorConfig": {{"config": {{"a": 1}}}}}})
     out(**{status("beds", "COMPLETE")!r})
 """
-
-
-def grants(role: str) -> list[str]:
-    """The statements of operate.md that grant something to this role."""
-    [block] = [code for code in docs.code(OPERATE, "sql") if f"TO {role};" in code]
-    return [statement.strip() for statement in block.split(";") if statement.strip()]
 
 
 def body() -> dict[str, Any]:
@@ -213,3 +207,35 @@ def test_what_no_waiting_mends_is_refused_at_once(database: TestDatabase) -> Non
     missing = Database(database.url.replace(database.name, "no_such"), patience_seconds=600)
     with pytest.raises(StoreRefused, match='database "no_such" does not exist'):
         missing.transact(lambda db: db.run("database_now"))
+
+
+@pytest.mark.fault(434)
+@pytest.mark.parametrize("command", ["read", "check"])
+def test_a_pod_that_cannot_reach_postgres_says_so(
+    tmp_path: Path, database: TestDatabase, bulker: FakeBulker, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """The functions can, so the row is there: until the sidecar has given up, it shows what it waits for."""
+    monkeypatch.setattr(diagnosis, "UNREPORTED_SECONDS", 1.0)
+    code = connector(tmp_path, SPEAKS)
+    nowhere = "postgresql://user@127.0.0.1:9/none"
+    with system(tmp_path, database, bulker, code, SYNCCTL_SIDECAR_DATABASE_URL=nowhere) as place:
+        started = place.start(read_task(body=body()) if command == "read" else other_task(command))
+
+        # The sweeps see it before its containers run, and then not before it is silent, as on a slow machine.
+        place.sweep()
+
+        def silent() -> bool:
+            return any(diagnosis.is_unreported(pod, time.time(), None) for pod in place.pods.list_pods())
+
+        wait_for(silent, 60, what="a silent sidecar")
+
+        def shown() -> str:
+            place.sweep()
+            return str(database.rows("SELECT reason FROM syncctl_task")[0]["reason"])
+
+        wait_for(lambda: "sidecar: it does not report" in shown(), 60, what="the reason")
+        [before] = database.rows("SELECT state, updated_at FROM syncctl_task")
+        shown()
+        assert database.rows("SELECT state, updated_at FROM syncctl_task") == [before]
+        assert before["state"] == "RUNNING"
+        cancel(CancelQuery(started.task_id), place.settings)

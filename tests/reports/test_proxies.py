@@ -5,11 +5,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from tests.reports.conftest import CASES
+from tests.support.http_server import HttpServer
 
 LINES = (CASES / "cli-proxy-variables/environment.txt").read_text().splitlines()
 SECRET = "proxy-password-9d1"
@@ -47,7 +48,7 @@ def proxy() -> Iterator[list[tuple[str, str]]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = HttpServer(("127.0.0.1", 0), Handler)
     asked = [("127.0.0.1", str(server.server_address[1]))]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

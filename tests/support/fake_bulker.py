@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.support.http_server import HttpServer
 
 
 @dataclass
@@ -46,7 +48,7 @@ Answer = Callable[[Bulk], tuple[int, dict[str, Any]] | None]
 class FakeBulker:
     """`answer` may return another answer, or sleep, or raise ConnectionError to hang up."""
 
-    def __init__(self, server: ThreadingHTTPServer) -> None:
+    def __init__(self, server: HttpServer) -> None:
         self.requests: list[Bulk] = []
         self.posts: list[Any] = []
         self.answer: Answer = lambda _: None
@@ -83,7 +85,7 @@ def fake_bulker() -> Iterator[FakeBulker]:
         thread.join()
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(HttpServer):
     def handle_error(self, *_: Any) -> None:
         """A sender that was killed, or hung up on, is what many tests are about: no traceback for that."""
         if not isinstance(sys.exception(), ConnectionError):

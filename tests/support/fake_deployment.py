@@ -5,16 +5,16 @@ show on demand. Whatever a real one can do is tested against a real one (tests/e
 """
 
 import json
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.support import canaries
+from tests.support.http_server import HttpServer
 
 TOKEN = canaries.TOKEN
 BROKEN = -1
@@ -34,20 +34,26 @@ class Request:
 
 @dataclass
 class FakeDeployment:
-    """`courses` holds, per taskId, what each request for the task returns; the last one stays.
+    """`courses` holds, per taskId, what each request for the task returns; the last one stays. Its log is that of the
+    task as it was shown last; asked for alone, the log goes through the course, too. A cursor is a number of lines.
 
-    `log_page` is the most lines that one answer holds; `cancelled` is what the answer to a cancel has beside its ok.
+    `documents` are the declared syncs by name, `views` what else is shown of one. `log_page` is the most lines that one answer holds; `cancelled` is what the answer to a cancel has beside its ok.
 
     `faults` are answers (status, headers, body) that come first, one per request. A start takes the taskId of the
     request, or the command's name.
     """
 
     url: str = ""
+    documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    views: dict[str, dict[str, Any]] = field(default_factory=dict)
     courses: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     log_page: int = 1000
+    revisions: bool = False
+    """Whether an answer has a `revision`: how many of the task's course are left. It is never held."""
     cancelled: dict[str, Any] = field(default_factory=dict)
     faults: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
+    _shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def asked(self, path: str) -> list[Request]:
@@ -66,20 +72,50 @@ class FakeDeployment:
     def _route(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         head, _, task_id = request.path.strip("/").partition("/")
         if head == "tasks" and task_id:
-            course = self.courses.get(unquote(task_id))
+            name, _, below = task_id.partition("/")
+            name = unquote(name)
+            course = self.courses.get(name)
             if not course:
-                return _json(404, {"ok": False, "error": "There is no task with this taskId; GET /tasks lists them."})
-            shown = course.pop(0) if len(course) > 1 else course[0]
-            lines = shown.get("logs", [])[: int(request.query.get("logsBefore", sys.maxsize))]
-            start = max(len(lines) - min(int(request.query.get("logs", 100)), self.log_page), 0)
-            older = {"logsBefore": str(start)} if start else {}
-            return _json(200, {"ok": True, "task": shown | {"logs": lines[start:], **older}})
+                return _json(404, {"ok": False, "error": "No task has this taskId; GET /tasks lists them."})
+            if below:
+                return self._log(request, name, course)
+            shown = self._shown[name] = course.pop(0) if len(course) > 1 else course[0]
+            lines = shown.get("logs", [])
+            revision = {"revision": f"{len(course)}.."} if self.revisions else {}
+            shown = shown | {"logs": lines[-int(request.query.get("logs", 100)) :]}
+            return _json(200, {"ok": True, "task": shown, **revision})
         if head == "tasks":
             return self._page(request)
+        if head == "syncs" and not task_id.endswith("/run"):
+            return self._syncs(unquote(task_id))
         if head == "cancel":
             self.courses[request.query["taskId"]][0]["state"] = "CANCELLED"
             return _json(200, {"ok": True} | self.cancelled)
         return _json(200, {"ok": True, "status": "ok", "taskId": request.query.get("taskId", head), "startedAt": 1})
+
+    def _log(self, request: Request, name: str, course: list[dict[str, Any]]) -> tuple[int, dict[str, str], bytes]:
+        shown = self._shown.pop(name, None) or (course.pop(0) if len(course) > 1 else course[0])
+        query, lines = request.query, shown.get("logs", [])
+        limit = min(int(query.get("limit", 100)), self.log_page)
+        if before := query.get("before"):
+            end = len(lines) if before == "end" else int(before)
+            start = max(end - limit, 0)
+            more = start > 0
+        else:
+            start = 0 if query["after"] == "start" else int(query["after"])
+            end = min(start + limit, len(lines))
+            more = end < len(lines)
+        if more:
+            self._shown[name] = shown
+        around = {"before": str(start), "after": str(end), "more": more}
+        return _json(200, {"ok": True, "state": shown["state"], "logs": lines[start:end], **around})
+
+    def _syncs(self, name: str) -> tuple[int, dict[str, str], bytes]:
+        if not name:
+            return _json(200, {"ok": True, "syncs": list(self.documents.values())})
+        if name not in self.documents:
+            return _json(404, {"ok": False, "error": f"No sync is declared as '{name}'."})
+        return _json(200, {"ok": True, "sync": self.documents[name]} | self.views.get(name, {}))
 
     def _page(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         """One task a page, whatever the limit."""
@@ -159,7 +195,7 @@ def fake_deployment() -> Iterator[FakeDeployment]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with HttpServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         script.url = f"http://127.0.0.1:{server.server_port}"

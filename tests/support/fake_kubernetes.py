@@ -9,16 +9,18 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct
 
 from tests.support import canaries
+from tests.support.http_server import HttpServer
 
 NAMESPACE = "sync-tasks"
 _PATH = f"/api/v1/namespaces/{NAMESPACE}/"
+_SYNCS = f"/apis/sync-functions.dev/v1alpha1/namespaces/{NAMESPACE}/syncs"
 
 
 class Asked(Struct, frozen=True):
@@ -65,8 +67,11 @@ class FakeKubernetes:
     owners: dict[str, str] = field(default_factory=dict)
     """The uid of the pod that each Secret goes with."""
     logs: dict[str, bytes] = field(default_factory=dict)
+    syncs: dict[str, dict[str, Any]] | None = field(default_factory=dict)
+    """None: their CRD is not installed."""
     asked: list[Asked] = field(default_factory=list)
     fail: Callable[[Asked, int], Answer | bool] = lambda _asked, _number: False
+    _versions: int = 0
 
     @property
     def kubeconfig(self) -> str:
@@ -96,6 +101,8 @@ contexts:
 
     def answer(self, asked: Asked) -> Answer:
         """What a healthy server says."""
+        if asked.path.startswith("/apis/"):
+            return self._of_syncs(asked)
         kind, _, rest = asked.path.removeprefix(_PATH).partition("/")
         name, _, below = rest.partition("/")
         if asked.method == "POST":
@@ -116,6 +123,49 @@ contexts:
             self.secrets -= {secret for secret, owner in self.owners.items() if owner == pod["metadata"]["uid"]}
         return 200, pod
 
+    def _of_syncs(self, asked: Asked) -> Answer:
+        if self.syncs is None:
+            return 404, b"404 page not found\n"
+        name, _, below = asked.path.removeprefix(_SYNCS).removeprefix("/").partition("/")
+        if asked.method == "GET" and not name:
+            return _page(self.syncs, asked.query)
+        name = name or asked.body["metadata"]["name"]
+        current = self.syncs.get(name)
+        if asked.method == "POST":
+            return self._create_sync(asked.body, current)
+        if current is None:
+            code, body = status(404, "NotFound", f'syncs "{name}" not found')
+            return code, body | {"details": {"name": name, "kind": "syncs"}}
+        version = current["metadata"]["resourceVersion"]
+        if asked.method == "DELETE":
+            if (asked.body.get("preconditions") or {}).get("resourceVersion", version) != version:
+                return status(409, "Conflict", "Precondition failed: ResourceVersion in precondition")
+            return 200, self.syncs.pop(name)
+        if asked.method == "PATCH" and below == "status":
+            left = {key: value for key, value in asked.body["status"].items() if value is not None}
+            return 200, self._store_sync(current | {"status": left})
+        if asked.method == "PUT":
+            if asked.body["metadata"]["resourceVersion"] != version:
+                return status(409, "Conflict", "the object has been modified")
+            generation = current["metadata"]["generation"] + (asked.body["spec"] != current["spec"])
+            metadata = asked.body["metadata"] | {"generation": generation}
+            return 200, self._store_sync({**asked.body, "metadata": metadata, "status": current.get("status", {})})
+        return 200, current
+
+    def _create_sync(self, body: Any, current: Any) -> Answer:
+        name = body["metadata"]["name"]
+        if current is not None:
+            return status(409, "AlreadyExists", f'syncs "{name}" already exists')
+        fresh = {"uid": f"uid-{name}", "generation": 1, "creationTimestamp": "2026-11-29T10:00:00Z"}
+        return 201, self._store_sync({**body, "metadata": body["metadata"] | fresh})
+
+    def _store_sync(self, sync: dict[str, Any]) -> dict[str, Any]:
+        self._versions += 1
+        assert self.syncs is not None
+        name = sync["metadata"]["name"]
+        self.syncs[name] = {**sync, "metadata": {**sync["metadata"], "resourceVersion": str(self._versions)}}
+        return self.syncs[name]
+
     def _create(self, kind: str, body: Any) -> Answer:
         name = body["metadata"]["name"]
         known = self.pods if kind == "pods" else self.secrets
@@ -131,11 +181,7 @@ contexts:
         return 201, self.pods.get(name, body)
 
     def _list(self, query: dict[str, str]) -> Answer:
-        """A page goes on behind the last name of the one before, so what is deleted meanwhile moves nothing."""
-        names = sorted(name for name in self.pods if name > query.get("continue", ""))
-        page = names[: int(query["limit"])]
-        more = {"continue": page[-1]} if len(page) < len(names) else {}
-        return 200, {"items": [self.pods[name] for name in page], "metadata": more}
+        return _page(self.pods, query)
 
     def _log(self, name: str, container: str) -> Answer:
         log = self.logs.get(f"{name}/{container}")
@@ -144,10 +190,18 @@ contexts:
         return 200, log
 
 
+def _page(objects: dict[str, dict[str, Any]], query: dict[str, str]) -> Answer:
+    """A page goes on behind the last name of the one before, so what is deleted meanwhile moves nothing."""
+    names = sorted(name for name in objects if name > query.get("continue", ""))
+    page = names[: int(query["limit"])]
+    more = {"continue": page[-1]} if len(page) < len(names) else {}
+    return 200, {"items": [objects[name] for name in page], "metadata": more}
+
+
 @contextmanager
 def fake_kubernetes() -> Iterator[FakeKubernetes]:
     """A running server."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = HttpServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     api = FakeKubernetes(f"http://127.0.0.1:{server.server_address[1]}")
     server.api = api  # type: ignore[attr-defined] # the handler's way to it
@@ -196,6 +250,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._handle()
 
     def do_DELETE(self) -> None:
+        self._handle()
+
+    def do_PUT(self) -> None:
+        self._handle()
+
+    def do_PATCH(self) -> None:
         self._handle()
 
     def log_message(self, *_: object) -> None:

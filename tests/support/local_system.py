@@ -122,7 +122,8 @@ def local_system(
         | settings
     )
     images = Images(cache=str(folder / "connectors"), local_images=dict(commands))
-    pods = LocalCluster(folder / "pods", images, SIDECAR, {"PATH": "/usr/local/bin:/usr/bin:/bin"})
+    path = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+    pods = LocalCluster(folder / "pods", images, SIDECAR, path, credentials=folder / "secrets")
     cluster.use(pods)
     try:
         yield LocalSystem(given, pods, database)

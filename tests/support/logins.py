@@ -7,8 +7,15 @@ from uuid import uuid4
 
 from common.errors import LoginRefused
 from common.store import Database
+from tests.support import docs
 from tests.support.databases import TestDatabase
 from tests.support.fake_bulker import wait_for
+
+
+def grants(role: str) -> list[str]:
+    """The statements of operate.md that grant something to this role."""
+    [block] = [code for code in docs.code(docs.read("docs/how-to/operate.md"), "sql") if f"TO {role};" in code]
+    return [statement.strip() for statement in block.split(";") if statement.strip()]
 
 
 @contextmanager

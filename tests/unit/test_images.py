@@ -21,11 +21,12 @@ class LeftOut(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, LeftOut())
 import functions_framework._cli, functions_framework._http.gunicorn
 from cloudevents.http import from_http
+import common.declared.write
 from common.cluster import api
 from common.errors import ClusterUnavailable
 from common.settings import Settings
 
-for name in ("spec", "check", "discover", "read", "tasks", "cancel", "sweeper"):
+for name in ("spec", "check", "discover", "read", "tasks", "cancel", "syncs", "metrics", "console", "sweeper"):
     app = functions_framework.create_app(name, f"functions/{name}/main.py")
     assert app.test_client().get("/health").status_code == 200
 config = {

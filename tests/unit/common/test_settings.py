@@ -139,6 +139,20 @@ def test_port_is_the_platforms_unless_set():
     assert Settings.load({"PORT": "8080", "SYNCCTL_HTTP_PORT": "1"}).http_port == 1
 
 
+def test_a_sink_binding_s_variables_count():
+    """An own setting wins; what a SinkBinding cannot have meant is named as it was given."""
+    given = {"K_SINK": "http://broker-ingress.knative-eventing.svc.cluster.local/ns/default", "K_CE_OVERRIDES": ""}
+    assert Settings.load(given).sink_url == given["K_SINK"]
+    own = Settings.load(given | {"SYNCCTL_SINK_URL": "https://sink", "K_CE_OVERRIDES": '{"extensions":{"team":"a"}}'})
+    assert (own.sink_url, own.sink_overrides) == ("https://sink", {"team": "a"})
+    assert Settings.load({"K_CE_OVERRIDES": '{"extensions":null}'}).sink_overrides == {}
+    with pytest.raises(SettingsError, match="K_SINK: expected a URL such as http://host:port"):
+        Settings.load({"K_SINK": "broker"})
+    for wrong in ("[]", "{", '{"extensions":{"type":"x"}}', '{"extensions":{"Team":"x"}}', '{"extensions":{"team":1}}'):
+        with pytest.raises(SettingsError, match="K_CE_OVERRIDES: expected JSON such as"):
+            Settings.load({"K_CE_OVERRIDES": wrong})
+
+
 def test_line_breaks_around_values_are_trimmed():
     """Secrets made with `echo` end in a line break, on Windows in two characters."""
     loaded = Settings.load(
@@ -348,3 +362,51 @@ def test_any_environment_is_taken_or_explained(environ: dict[str, str]):
     else:
         return
     assert any(name in message for name in environ)
+
+
+KEY = "-" * 42 + "8="
+
+
+@pytest.mark.parametrize("text", [KEY, KEY.replace("-", "+"), f"{KEY}, {KEY}"])
+def test_keys_that_encrypt_are_taken_in_either_alphabet(text: str):
+    assert Settings.load({"SYNCCTL_ENCRYPTION_KEY": text}).encryption_keys == text
+
+
+@pytest.mark.parametrize("text", [KEY[:-1], KEY[4:], f"{KEY},", "tok-ä", "a passphrase"])
+def test_keys_of_another_form_are_refused_in_words(text: str):
+    """A passphrase is none: nothing is derived from it."""
+    with pytest.raises(SettingsError, match="SYNCCTL_ENCRYPTION_KEY: expected 32 bytes in base64") as caught:
+        Settings.load({"SYNCCTL_ENCRYPTION_KEY": text})
+    assert text not in caught.value.message
+
+
+WEBHOOKS = [
+    ({"SYNCCTL_WEBHOOK_URL": "hooks.example.com/hunter2"}, "SYNCCTL_WEBHOOK_URL: expected a URL such as https://"),
+    ({"SYNCCTL_WEBHOOK_URL": "https://hooks.example.com/hünter2"}, "percent-encoded"),
+    ({"SYNCCTL_WEBHOOK_URL": "https://[hunter2/"}, "SYNCCTL_WEBHOOK_URL: expected"),
+    ({"SYNCCTL_WEBHOOK_SECRET": "hunter2"}, "SYNCCTL_WEBHOOK_SECRET: expected 24 to 64 bytes"),
+    (
+        {"SYNCCTL_WEBHOOK_WHEN": "failed,success"},
+        "SYNCCTL_WEBHOOK_WHEN: expected failed, first_failure, partial, recov",
+    ),
+    ({"SYNCCTL_WEBHOOK_FORM": "slack"}, "SYNCCTL_WEBHOOK_FORM: expected 'event', 'text' or 'card'"),
+    ({"SYNCCTL_WEBHOOK_ALLOWED_HOSTS": "http://localhost"}, "SYNCCTL_WEBHOOK_ALLOWED_HOSTS: expected names"),
+]
+
+
+@pytest.mark.parametrize(("given", "words"), WEBHOOKS)
+def test_unusable_settings_of_webhooks_are_named_and_not_repeated(given: dict[str, str], words: str):
+    """The URL is a credential; a host with a scheme would never be met, and stay refused."""
+    with pytest.raises(SettingsError, match=words) as caught:
+        Settings.load(given)
+    assert "nter2" not in str(caught.value)
+
+
+def test_settings_of_webhooks():
+    """Lists may have spaces; the URL is in no representation of the settings."""
+    given = {"WHEN": "failed, recovered", "ALLOWED_HOSTS": "localhost, ::1, mattermost.internal", "FORM": "text"}
+    given |= {"URL": "https://hooks.example.com/hunter2", "SECRET": "whsec_" + "A" * 32 + ", " + "b" * 44}
+    loaded = Settings.load({f"SYNCCTL_WEBHOOK_{name}": value for name, value in given.items()})
+    assert "hunter2" not in repr(loaded)
+    assert "AAAA" not in repr(loaded)
+    assert loaded.webhook_form == "text"

@@ -1,9 +1,11 @@
 """Requests in, JSON out: the rules that every function shares."""
 
+import gzip
 import io
 import logging
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import unquote
 
 import flask
 import pytest
@@ -11,7 +13,8 @@ from flask.testing import FlaskClient
 from msgspec import Struct
 
 from common import settings, web
-from common.errors import NotFound, QuotaExceeded, SettingsError
+from common.errors import NotFound, QuotaExceeded, SettingsError, StoreUnavailable
+from common.request import Tagged, Text
 from common.settings import Settings
 from common.web import Payload, Request, Route
 
@@ -25,6 +28,7 @@ class _Function(Struct):
     client: FlaskClient
     calls: list[Request]
     fails_with: list[Exception]
+    answers: list[Payload | Text]
 
 
 @pytest.fixture(autouse=True)
@@ -37,16 +41,16 @@ def _settings() -> Iterator[None]:
 def _function(method: Any, *, subpaths: bool = False) -> _Function:
     """Loads a function as functions-framework does: its route inside the app, its handler at every path."""
     app = flask.Flask("function")
-    function = _Function(app.test_client(), [], [])
+    function = _Function(app.test_client(), [], [], [])
     function.client.environ_base["HTTP_AUTHORIZATION"] = "Bearer right"
     with app.app_context():
         route = web.route("things", method, subpaths=subpaths, safe=method == "GET")
 
-    def use_case(request: Request) -> Payload:
+    def use_case(request: Request) -> Payload | Text:
         function.calls.append(request)
         if function.fails_with:
             raise function.fails_with[0]
-        return {"ok": True}
+        return function.answers[0] if function.answers else {"ok": True}
 
     methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"]
 
@@ -141,6 +145,24 @@ def test_every_answer_is_json_that_no_browser_reinterprets(get: _Function):
         assert answer.content_type == "application/json"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.json is not None
+
+
+@pytest.mark.parametrize(("accepted", "compressed"), [("gzip, br", True), ("gzip;q=0", False), ("", False)])
+def test_a_long_answer_is_compressed_for_who_takes_that(get: _Function, accepted: str, compressed: bool):
+    """A list of a thousand syncs has a megabyte; a browser asks for it each time that something has changed."""
+    get.answers.append({"ok": True, "runs": [{"state": "SUCCESS"}] * 1000})
+    plain = get.client.get("/things", headers={"Accept-Encoding": "identity"})
+    found = get.client.get("/things", headers={"Accept-Encoding": accepted})
+    assert found.headers.get("Content-Encoding") == ("gzip" if compressed else None)
+    assert found.headers["Vary"] == "Accept-Encoding"
+    assert int(found.headers["Content-Length"]) == len(found.data)
+    assert (gzip.decompress(found.data) if compressed else found.data) == plain.data
+    assert (len(found.data) < len(plain.data) / 10) == compressed
+
+
+def test_a_short_answer_is_not_compressed(get: _Function):
+    """As most are."""
+    assert "Content-Encoding" not in get.client.get("/things", headers={"Accept-Encoding": "gzip"}).headers
 
 
 def test_a_use_case_gets_query_body_and_settings(post: _Function):
@@ -270,3 +292,142 @@ def test_head_starts_nothing():
     """GET /spec starts a task, so HEAD /spec is refused: proxies and link checkers send HEAD on their own."""
     assert Route("spec", ("GET",)).allowed == ("GET",)
     assert Route("tasks", ("GET",), safe=True).allowed == ("GET", "HEAD")
+
+
+RULES: web.Rules = {
+    "": {"GET": "tests.unit.common.test_web:show"},
+    "NAME": {"GET": "tests.unit.common.test_web:show", "PUT": "tests.unit.common.test_web:show"},
+    "NAME/state/STREAM": {"GET": "tests.unit.common.test_web:show"},
+    "NAME/state/undo": {"POST": "tests.unit.common.test_web:show"},
+}
+
+
+def show(request: Request) -> Payload:
+    """A use case."""
+    return {"names": request.names, "method": request.method, "body": request.body.decode()}
+
+
+@pytest.fixture
+def dispatched() -> FlaskClient:
+    """A function with several paths."""
+    app = flask.Flask("function")
+    with app.app_context():
+        route = web.route("things", "GET", "PUT", "POST", subpaths=True, safe=True)
+
+    def view(**_: str) -> flask.Response:
+        return web.dispatch(flask.request, route, RULES)
+
+    for rule in ("/", "/<path:path>"):
+        app.add_url_rule(rule, "view", view, methods=["GET", "HEAD", "POST", "PUT", "DELETE"])
+    client = app.test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = "Bearer right"
+    return client
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/things", []),
+        ("/things/", []),
+        ("/", []),
+        ("/things/a", ["a"]),
+        ("/a", ["a"]),
+        ("/things/things", ["things"]),
+        ("/things/a%2Fb", ["a/b"]),
+        ("/things/a%2F%2Fb", ["a//b"]),
+        ("/things/%C3%A4%25?x=/", ["ä%"]),
+        ("/things/a/state/s%2Ft.u", ["a", "s/t.u"]),
+        ("/things/a/state/undo", ["a", "undo"]),
+        ("http://elsewhere/things/a", ["a"]),
+    ],
+)
+def test_a_path_is_split_before_it_is_decoded(path: str, names: list[str], dispatched: FlaskClient):
+    """A name may hold slashes, percent-encoded."""
+    answer = dispatched.get("/", environ_overrides={"REQUEST_URI": path, "PATH_INFO": unquote(path.partition("?")[0])})
+    assert (answer.status_code, answer.json) == (200, {"names": names, "method": "GET", "body": ""})
+
+
+def test_a_fixed_word_wins_where_it_takes_the_method(dispatched: FlaskClient):
+    """A stream may be called undo."""
+    assert dispatched.post("/things/a/state/undo").json == {"names": ["a"], "method": "POST", "body": ""}
+    assert dispatched.head("/things/a/state/undo").status_code == 200
+
+
+def test_a_put_has_a_body_and_a_post_beside_a_get_has_none(dispatched: FlaskClient):
+    """What is not read means nothing."""
+    assert dispatched.put("/things/a", data=b"x").json == {"names": ["a"], "method": "PUT", "body": "x"}
+    unread = {"names": ["a"], "method": "POST", "body": ""}
+    assert dispatched.post("/things/a/state/undo", data=b"x").json == unread
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allowed"),
+    [
+        ("DELETE", "/things/a", 405, "GET, PUT, POST, HEAD"),
+        ("POST", "/things/a", 405, "GET, PUT, HEAD"),
+        ("PUT", "/things/a/state/undo", 405, "POST"),
+        ("GET", "/things/a/nothing", 404, None),
+        ("GET", "/things/%FF", 400, None),
+    ],
+)
+def test_what_no_rule_takes_is_refused(
+    method: str, path: str, status: int, allowed: str | None, dispatched: FlaskClient
+):
+    """With the methods that the path has."""
+    answer = dispatched.open(path, method=method)
+    assert (answer.status_code, answer.headers.get("Allow")) == (status, allowed)
+
+
+@pytest.mark.fault(583)
+def test_a_text_that_cannot_be_read_to_its_end_breaks_off(get: _Function, caplog: pytest.LogCaptureFixture):
+    """What has been sent is not taken for the whole: the connection ends in the middle, and the log has the reason."""
+
+    def parts() -> Iterator[str]:
+        yield "one \ud800\n"
+        raise StoreUnavailable("Postgres cannot be reached.")
+
+    get.answers.append(Text(parts()))
+    answer = get.client.get("/things", buffered=False)
+    assert (answer.status_code, answer.content_type) == (200, "text/plain; charset=utf-8")
+    sent = answer.iter_encoded()
+    assert next(iter(sent)) == b"one ?\n"
+    with pytest.raises(StoreUnavailable):
+        next(iter(sent))
+    assert [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR] == [
+        "An answer broke off: Postgres cannot be reached."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sent", "known"),
+    [('W/"0a"', "0a"), ('"0a"', "0a"), (' W/"0a" ', "0a"), ("", ""), ("*", ""), ('W/"0a", W/"0b"', ""), ('"x y"', "")],
+)
+def test_a_tag_that_comes_back_is_known(get: _Function, sent: str, known: str):
+    """As it was given, or as a proxy weakens it; any other header means a whole answer."""
+    get.client.get("/things", headers={"If-None-Match": sent})
+    assert get.calls[0].known_tag == known
+
+
+def test_an_answer_that_the_caller_has_is_304(get: _Function):
+    """Without a body, with its tag, and as little kept by others as any."""
+    get.answers[:] = [Tagged("0a", {"ok": True})]
+    assert get.client.get("/things").headers["ETag"] == 'W/"0a"'
+    get.answers[:] = [Tagged("0a", {})]
+    answer = get.client.get("/things")
+    assert (answer.status_code, answer.data, answer.headers["ETag"]) == (304, b"", 'W/"0a"')
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("accept", "text"),
+    [
+        ("text/plain", True),
+        ("text/plain;q=0.9, */*", True),
+        ("application/json, text/plain, */*", False),
+        ("*/*", False),
+    ],
+)
+def test_text_is_preferred_where_it_is_named_first(get: _Function, accept: str, text: bool):
+    """Clients that name both mean JSON first."""
+    get.client.get("/things", headers={"Accept": accept})
+    assert get.calls[0].prefers_text is text

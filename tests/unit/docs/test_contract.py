@@ -1,5 +1,6 @@
 """docs/reference/contract.md against the code: routes, rows, tables, pods, defects; and endpoints.md."""
 
+import importlib
 import importlib.util
 import inspect
 import re
@@ -14,6 +15,7 @@ from common import nesting, settings
 from common.errors import BadRequest
 from common.pods import manifest
 from common.pods.manifest import Payload
+from common.pods.options import Options
 from common.protocol import sizes
 from common.protocol.commands import Command
 from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
@@ -26,6 +28,8 @@ from tests.support.wire import pod_settings
 
 LETTERS = "ABCDEFGH"
 SOURCES = ("common", "docs", "embedded", "functions", "sidecar", "syncctl", "tests", "pyproject.toml")
+_BELOW = {"parse_task_id": "/<taskId>", "parse_task_logs": "/<taskId>/logs"}
+"""Parsers of paths below their function's."""
 _ROWS = {row[0]: row[1:] for row in rows(CONTRACT) if re.fullmatch("[A-H][0-9]+", row[0])}
 
 
@@ -76,26 +80,44 @@ def _parameters(parse: Callable[..., Any], *more: Any) -> tuple[str, str]:
 
 def _endpoints() -> dict[str, tuple[str, str]]:
     """Each endpoint of the functions with its parameters and its body."""
-    found = {"GET /health": ("-", "-")}
+    found = {"GET /health": ("-", "-"), "GET /openapi.json": ("-", "-")}
     for path in (ROOT / "functions").glob("*/main.py"):
         module = _function(path)
+        if hasattr(module, "RULES"):  # has several paths: below
+            continue
         parsers = [(name, parse) for name, parse in vars(module).items() if name.startswith("parse_")]
         for name, parse in parsers or [("", lambda _query: None)]:
-            below = name.endswith("_id")
+            below = _BELOW.get(name, "")
             more: tuple[Any, ...] = ("id",) if below else (b"",)
             more = more[: len(inspect.signature(parse).parameters) - 1]
-            endpoint = f"{module.ROUTE.methods[0]} /{module.ROUTE.name}{'/<taskId>' if below else ''}"
+            endpoint = f"{module.ROUTE.methods[0]} /{module.ROUTE.name}{below}"
             found[endpoint] = _parameters(parse, *more)
     return found
 
 
 def test_the_endpoint_tables_are_the_functions_routes() -> None:
     """The reference's table and the contract's routes: methods, paths and parameters."""
-    reference = {row[0].strip("`"): (row[1], row[2]) for row in rows(ENDPOINTS)}
+    table = rows(ENDPOINTS.partition("\n## ")[0])
+    reference = {row[0].strip("`"): (row[1], row[2]) for row in table}
     assert reference == _endpoints()
     table = [row for row in rows(section(CONTRACT, "A. HTTP")) if re.match("(GET|POST) /", row[1])]
     contract = {row[1].replace("&lt;", "<").replace("&gt;", ">"): row[2] for row in table}
     assert contract == {endpoint: query for endpoint, (query, _) in reference.items()}
+
+
+def test_the_endpoints_of_declared_syncs_are_the_functions_rules() -> None:
+    """Each path with each method is in the reference, and its use case can be imported."""
+    module = _function(ROOT / "functions/syncs/main.py")
+    rules = [
+        (f"{method} /syncs/{path}".rstrip("/"), use_case)
+        for path, ways in module.RULES.items()
+        for method, use_case in ways.items()
+    ]
+    listed = [row[0].strip("`") for row in rows(section(ENDPOINTS, "Declared syncs"))]
+    assert sorted(listed) == sorted(endpoint for endpoint, _ in rules)
+    for _, use_case in rules:
+        name, _, function = use_case.partition(":")
+        assert list(inspect.signature(getattr(importlib.import_module(name), function)).parameters) == ["request"]
 
 
 def test_rows_are_numbered_without_gaps() -> None:
@@ -188,8 +210,10 @@ def test_limits_are_the_code_s() -> None:
 def _pod(attempt: int = 1) -> dict[str, Any]:
     words: dict[str, Any] = {"task_id": "t", "sync_id": "s", "storage_key": "k", "started_by": "me", "attempt": attempt}
     key = Task(command=Command.READ, package="a/b", version="1", started_at=1, **words)
-    given = pod_settings(bulker_logs_connection_id="l", bulker_any_number="true")
-    return manifest.pod(key, Payload(b"{}", b"{}", b"{}"), given, prefix="p_")
+    given = pod_settings(bulker_logs_connection_id="l", bulker_any_number="true", encryption_key="A" * 43 + "=")
+    config = b'{"a":{"valueFrom":{"secretKeyRef":{"name":"credentials-a","key":"b"}}}}'
+    options = Options(retries=1, timeout_hours=1, stall_timeout_seconds=1)
+    return manifest.pod(key, Payload(config, b"{}", b"{}", options, resolve=True), given, prefix="p_")
 
 
 @pytest.mark.parametrize(

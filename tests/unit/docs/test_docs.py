@@ -16,6 +16,7 @@ from common import VERSION
 from common.settings import Settings, variable
 from syncctl.cli import app
 from syncctl.exit_codes import ExitCode
+from syncctl.kn.cli import app as plugin
 from tests.support.docs import (
     ARCHITECTURE,
     COMMAND_LINE,
@@ -63,7 +64,7 @@ def _default(field: FieldInfo) -> str:
     value = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return f"`{value}`".replace(VERSION, "VERSION") if value not in (None, "", {}) else ""
+    return f"`{value}`".replace(VERSION, "VERSION") if value not in (None, "", {}, ()) else ""
 
 
 def settings_table() -> str:
@@ -137,6 +138,13 @@ def _command(words: list[str]) -> tuple[Any, list[str]]:
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         command, words = command.commands[words[0]], words[1:]
     return command, words
+
+
+def test_the_verbs_of_kn_sync_are_the_plugins() -> None:
+    """All of them, in its how-to."""
+    named = {word for row in rows(section(read("docs/how-to/use-kn.md"), "Verbs")) for word in row[0].split()}
+    verbs = {word.strip("`,") for word in named if word.strip("`,").islower()} - {"kn", "sync", "-f"}
+    assert set(get_command(plugin).commands) == verbs  # type: ignore[attr-defined] # a group
 
 
 def test_the_commands_are_the_command_line_s() -> None:
@@ -221,10 +229,24 @@ def test_links_lead_somewhere(document: str) -> None:
         assert not anchor or anchor in _slugs(path.read_text(encoding="utf-8")), target
 
 
+def test_every_picture_is_shown_small_and_described() -> None:
+    """By a document that names it, with a text for those who do not see it; `make screenshots` writes them."""
+    shown = {
+        (ROOT / document).parent.joinpath(target).resolve(): alt
+        for document, text in TEXTS.items()
+        for alt, target in re.findall(r"!\[([^\]]*)\]\(([^)]+\.png)\)", text)
+    }
+    pictures = set((ROOT / "docs/images").glob("*.png"))
+    assert shown.keys() == pictures
+    assert pictures
+    assert all(len(alt) > 20 for alt in shown.values())
+    assert all(picture.stat().st_size < 120_000 for picture in pictures)
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_paths_exist(document: str) -> None:
     """Every path of this project that a document names."""
-    text = (ROOT / document).read_text(encoding="utf-8").split("\n## Not yet")[0]
+    text = (ROOT / document).read_text(encoding="utf-8")
     for name in re.findall(
         r"`((?:common|docs|embedded|examples|functions|images|knative|scripts|sidecar|syncctl|tests|tools)/[^` ]*)`",
         text,
@@ -284,12 +306,3 @@ def _expand(path: str) -> list[str]:
     braces = re.search(r"\{([^}]*)\}", path)
     names = [path.replace(braces[0], name) for name in braces[1].split(",")] if braces else [path]
     return [name.replace("<name>", "*") for name in names]
-
-
-def test_what_is_not_yet_there_is_not_there() -> None:
-    """Planned parts leave the list once they exist."""
-    planned = section(ARCHITECTURE, "Not yet")
-    names = re.findall(r"`([a-z]+)`", planned)
-    assert [name for name in names if (ROOT / "functions" / name).exists()] == []
-    assert ("Kubernetes client" in planned) != (ROOT / "common/cluster/kubernetes.py").exists()
-    assert ("`make bench`" in planned) != (ROOT / "bench/__main__.py").exists()

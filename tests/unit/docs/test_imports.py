@@ -46,11 +46,13 @@ def test_the_sidecar_uses_few_modules_of_common() -> None:
         "common.protocol.catalogs",
         "common.protocol.causes",
         "common.protocol.commands",
+        "common.protocol.estimates",
         "common.errors",
         "common.nesting",
         "common.failures",
         "common.logs",
         "common.redaction",
+        "common.protocol.references",
         "common.protocol.resume",
         "common.protocol.sizes",
         "common.protocol.states",
@@ -102,6 +104,7 @@ def test_the_command_line_loads_the_edition_only_when_asked() -> None:
         "pydantic",
         "pg8000",
         "cronsim",
+        "mcp",
     }
 
 

@@ -113,7 +113,7 @@ def test_functions_are_reached_through_knative_alone() -> None:
 
 
 def test_only_the_sweeper_reads_a_secret_and_none_lists_them() -> None:
-    """Roles of the tasks' namespace alone, without stars; the sweeper gets a Secret by its name, to start a read again."""
+    """Roles of the tasks' namespace alone, without stars; the sweeper gets a Secret by its name: to start a read again, to call a webhook."""
     assert not _of("ClusterRole")
     assert not _of("ClusterRoleBinding")
     roles = _of("Role")
@@ -130,6 +130,25 @@ def test_only_the_sweeper_reads_a_secret_and_none_lists_them() -> None:
     assert set.union(*verbs.values()) <= {"create"}
 
 
+@pytest.mark.fault(333)
+def test_only_the_function_syncs_changes_what_is_declared() -> None:
+    """The sweeper sees it and writes its status; no other account has any right to it."""
+    rights = {
+        f"{role['metadata']['name']} {resource}": rule["verbs"]
+        for role in _of("Role")
+        for rule in role["rules"]
+        for resource in rule["resources"]
+        if rule["apiGroups"] != [""]
+    }
+    assert rights == {
+        "syncs syncs": ["get", "list", "create", "update", "delete"],
+        "sweeper syncs": ["list"],
+        "sweeper syncs/status": ["patch"],
+    }
+    bound = {one["metadata"]["name"]: [to["name"] for to in one["subjects"]] for one in _of("RoleBinding")}
+    assert (bound["syncs"], bound["sweeper"]) == (["syncs"], ["sweeper"])
+
+
 def test_the_sweeper_has_no_address_outside() -> None:
     """Knative keeps it inside, no gateway has a way to it, and it alone takes events without a token."""
     services = {one["metadata"]["name"]: one for one in _of("Service", "functions")}
@@ -140,6 +159,36 @@ def test_the_sweeper_has_no_address_outside() -> None:
         assert "sweeper" not in text, path
     lax = [name for name, one in services.items() if "SYNCCTL_EVENTS_WITHOUT_TOKEN" in str(one)]
     assert lax == ["sweeper"]
+
+
+@pytest.mark.fault(671)
+def test_the_console_is_given_nothing() -> None:
+    """It hands out files to everyone: no setting, no Secret, no token of Kubernetes, nothing to read them from."""
+    [service] = [one for one in _of("Service", "functions") if one["metadata"]["name"] == "console"]
+    pod = service["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert "envFrom" not in container
+    assert [one["name"] for one in container["env"]] == ["FUNCTION_TARGET", "THREADS"]
+    assert (pod["automountServiceAccountToken"], pod["serviceAccountName"]) == (False, "console")
+    assert [volume.keys() for volume in pod["volumes"]] == [{"name", "emptyDir"}]
+    assert "console" not in {to["name"] for one in _of("RoleBinding") for to in one["subjects"]}
+
+
+def test_both_gateways_lead_to_every_function_but_the_sweeper() -> None:
+    """To the console at / exactly, and below /console."""
+    names = {one["metadata"]["name"] for one in _of("Service", "functions")} - {"sweeper"}
+    nginx = (KNATIVE / "gateway/nginx/nginx.conf").read_text(encoding="utf-8")
+    [listed] = re.findall(r"\^/\(\?<function>([a-z|]+)\)\(/\|\$\)", nginx)
+    assert set(listed.split("|")) == names
+    assert nginx.count("location = / {") == 2
+    [route] = _of("HTTPRoute")
+    hosts = {
+        (match["path"]["type"], match["path"]["value"]): rule["filters"][0]["urlRewrite"]["hostname"].partition(".")[0]
+        for rule in route["spec"]["rules"]
+        for match in rule["matches"]
+    }
+    expected = {("PathPrefix", f"/{name}"): name for name in names}
+    assert hosts == expected | {("Exact", "/"): "console", ("Exact", "/openapi.json"): "spec"}
 
 
 def test_every_pod_of_ours_is_restricted() -> None:
@@ -158,11 +207,11 @@ def test_every_pod_of_ours_is_restricted() -> None:
 
 
 def test_who_does_not_call_kubernetes_has_no_token_for_it() -> None:
-    """The account of the task pods, `tasks`, the pods of the CronJob that sweeps, and the gateway's."""
+    """The account of the task pods, `tasks`, `metrics`, `console`, the pods of the CronJob that sweeps, and the gateway's."""
     closed = {
         one["metadata"]["name"] for one in _of("ServiceAccount") if one.get("automountServiceAccountToken") is False
     }
-    assert closed == {"task", "tasks"}
+    assert closed == {"task", "tasks", "metrics", "console"}
     for document in (_job("sweep"), *_of("Deployment")):
         [pod] = _pods(document)
         assert pod["automountServiceAccountToken"] is False, document["metadata"]["name"]
@@ -291,7 +340,12 @@ def test_what_ends_everything_never_runs_by_itself() -> None:
     assert container["command"] == ["python3", "-m", "common.sweep.leave"]
     text = (KNATIVE / "leave.sh").read_text(encoding="utf-8")
     assert "--from=cronjob/leave" in text
-    starts = {one["metadata"]["name"] for one in _of("Service", "functions")} - {"tasks", "cancel", "sweeper"}
+    starts = {one["metadata"]["name"] for one in _of("Service", "functions")} - {
+        "tasks",
+        "cancel",
+        "metrics",
+        "console",
+    }
     assert set(re.findall(r"--ignore-not-found (\w+(?: \w+)+)$", text, re.MULTILINE)[0].split()) == starts
 
 

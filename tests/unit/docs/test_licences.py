@@ -5,6 +5,7 @@ import re
 import pytest
 
 from scripts import licences
+from tools import vendor
 
 ACCEPTED = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"}
 """In images, which are passed on."""
@@ -22,6 +23,13 @@ def test_every_licence_is_accepted() -> None:
     for name, (stated, images) in licences.written().items():
         parts = set(re.split(r" (?:AND|OR) ", stated))
         assert parts <= (ACCEPTED if images else ACCEPTED | BESIDE), f"{name}: {stated}"
+
+
+def test_every_licence_of_the_console_s_parts_is_accepted() -> None:
+    """They are passed on to every browser, with the texts that they ask for."""
+    for package in vendor.packages():
+        assert package.licence in ACCEPTED, package.name
+        assert "copyright" in (vendor.FOLDER / package.terms.path).read_text(encoding="utf-8").lower()
 
 
 @pytest.mark.parametrize("lock", licences.LOCKS.values())

@@ -46,6 +46,12 @@ def test_the_file_comes_before_the_edition_s_defaults(tmp_path: Path) -> None:
     assert settings.settings({}, {}, defaults=defaults).data_plane == "host"
 
 
+def test_events_go_where_a_sink_binding_would_say() -> None:
+    """Of Knative's variables those of a SinkBinding count on one machine as well; its PORT does not."""
+    found = settings.settings({}, {"K_SINK": "http://sink", "K_CE_OVERRIDES": "{}", "PORT": "80"}, defaults={})
+    assert (found.sink_url, found.http_port) == ("http://sink", 3043)
+
+
 @pytest.mark.fault(246)
 def test_what_has_no_effect_is_named(tmp_path: Path) -> None:
     """What the edition brings itself, what is for a cluster, and what the file cannot give."""
@@ -76,6 +82,9 @@ IN_EFFECT = frozenset(
         "data_plane",
         "source_memory_limit",
         "container_init_timeout_seconds",
+        "sink_url",
+        "sink_overrides",
+        "sink_ca_certs",
         "task_log_bytes",
         "task_timeout_hours",
         "task_retries",
@@ -84,9 +93,20 @@ IN_EFFECT = frozenset(
         "container_grace_shutdown_seconds",
         "abandoned_row_seconds",
         "max_body_bytes",
+        "secrets",
+        "encryption_key",
         "instance_id",
         "log_format",
         "syncs_enabled",
+        "webhook_url",
+        "webhook_when",
+        "webhook_form",
+        "webhook_secret",
+        "webhook_allowed_hosts",
+        "keep_days",
+        "keep_tasks_per_sync",
+        "keep_caller_tables",
+        "otlp_endpoint",
     ]
 )
 """What the embedded edition goes by. A new setting is here, or named as one without effect."""

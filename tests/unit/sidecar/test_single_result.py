@@ -274,3 +274,20 @@ def test_a_result_that_would_fill_a_memory_is_none(tmp_path: Path, command: Comm
     outcome = _settle_raw(tmp_path, command, line)
     assert (outcome.state, outcome.result) == ("FAILED", None)
     assert why in outcome.reason
+
+
+@pytest.mark.fault(433)
+@pytest.mark.parametrize(("status", "state"), [("FAILED", "FAILED"), ("SUCCEEDED", "SUCCESS")])
+@pytest.mark.parametrize("number", [b"1e400", b"-1E999", b"1e131071", b"9" * 4000, b"NaN"], ids=range(5))
+@pytest.mark.parametrize(
+    "place", [b'{"why":"no room","limit":%b}', b'["no room",%b]', b'"no room","details":{"limit":%b}'], ids=range(3)
+)
+def test_a_number_beyond_a_double_loses_no_check(
+    tmp_path: Path, place: bytes, number: bytes, status: str, state: str
+) -> None:
+    """Words for people are read leniently: what cannot be kept is null."""
+    answer = b'{"type":"CONNECTION_STATUS","connectionStatus":{"status":"%b","message":%b}}\n'
+    outcome = _settle_raw(tmp_path, Command.CHECK, answer % (status.encode(), place % number))
+    assert (outcome.state, outcome.check_status) == (state, state)
+    assert "no room" in outcome.description
+    assert json.loads(outcome.result or b"")["status"] == status

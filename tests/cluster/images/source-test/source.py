@@ -2,10 +2,12 @@
 
 rows     sends `count` rows from the given state on, a state after every `every` of them, `pause` seconds apart; fails
          unless it runs as user `user`, where that is given
+more     the same, but `count` rows beyond the given state
 hang     says that it started, and nothing more, until it is told to stop
 eat      takes more memory than any limit allows
 """
 
+import hashlib
 import json
 import os
 import sys
@@ -48,10 +50,26 @@ if sys.argv[1] == "spec":
 given = dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
 with open(given["--config"], encoding="utf-8") as file:  # noqa: PTH123 - a connector of somebody else
     config = json.load(file)
+if sys.argv[1] == "discover":
+    properties = {"id": {"type": "integer"}, "user": {"type": "integer"}}
+    plants = {
+        "name": "plants",
+        "json_schema": {"type": "object", "properties": properties},
+        "supported_sync_modes": ["full_refresh", "incremental"],
+        "source_defined_cursor": True,
+        "default_cursor_field": ["id"],
+    }
+    say(type="CATALOG", catalog={"streams": [plants]})
+    sys.exit(0)
 # What a careless connector does: tests look whether the secrets in it are seen anywhere.
 say(type="LOG", log={"level": "INFO", "message": f"the configuration is {json.dumps(config)}"})
 sys.stderr.write(f"{config}\n")
 status("STARTED")
+if "password" in config:  # which one it was, for tests that may not see it
+    say(
+        type="LOG",
+        log={"level": "INFO", "message": f"password {hashlib.sha256(config['password'].encode()).hexdigest()}"},
+    )
 if config["do"] == "eat":
     eaten = []
     while True:
@@ -60,9 +78,10 @@ if config["do"] == "hang":
     time.sleep(3600)
 if config.get("user", os.getuid()) != os.getuid():
     sys.exit(f"runs as user {os.getuid()}")
+before = reached(given["--state"]) if "--state" in given else 0
 rows(
-    reached(given["--state"]) if "--state" in given else 0,
-    config.get("count", 10),
+    before,
+    config.get("count", 10) + (before if config["do"] == "more" else 0),
     config.get("every", 5),
     config.get("pause", 0),
 )

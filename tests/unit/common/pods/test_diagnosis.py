@@ -13,11 +13,12 @@ from common.pods.diagnosis import (
     UNHEARD_SECONDS,
     Clock,
     Limits,
-    describe_waiting,
     diagnose,
     disruption_of,
+    waits_of,
 )
 from common.pods.ends import Verdict
+from common.store.waiting import Waits, WaitsFor
 from tests.support.wire import as_pod
 
 BORN = "2026-09-21T10:00:00Z"
@@ -395,6 +396,33 @@ def test_a_missing_secret_names_the_key():
     assert verdict.failure.kind is FailureKind.NOT_CONFIGURED  # without its Secret there is nothing to start again with
 
 
+@pytest.mark.fault(311)
+@pytest.mark.parametrize(
+    "said", ['secret "credentials-shop" not found', "couldn't find key api-key in Secret sync-tasks/credentials-shop"]
+)
+def test_a_secret_of_the_users_that_is_missing_is_another_kind(said: str):
+    """A variable of the source refers to it; init has seen it a moment before."""
+    made = pod("Pending", source=waits("CreateContainerConfigError", said), sidecar=RUNS)
+    verdict = seen(made, 80)
+    assert (verdict.failure.kind, verdict.failure.policy.retry) == (FailureKind.SECRET_MISSING, False)
+    assert f"source could not be configured: {said}; create that key" in verdict.reason
+
+
+@pytest.mark.fault(311)
+def test_what_init_says_is_missing_is_the_reason():
+    """Secret and key, at once, and not that a container ended with a number."""
+    said = "The Secret credentials-shop does not exist, or has no key api-key.\n"
+    made = pod("Failed", init=ended(6, message=said))
+    verdict = seen(made, 5)
+    assert verdict.failure.kind is FailureKind.SECRET_MISSING
+    assert verdict.failure.policy.origin is FailureOrigin.USER
+    assert verdict.reason.startswith(
+        "The Secret credentials-shop does not exist, or has no key api-key; create that key"
+    )
+    # The number alone says nothing of another container.
+    assert seen(pod("Failed", source=ended(6), sidecar=ended(0)), 5).failure.kind is FailureKind.SOURCE_EXIT
+
+
 def test_a_container_that_cannot_be_created():
     """The runtime's words, after a grace."""
     made = starting("CreateContainerError", "context deadline exceeded")
@@ -413,7 +441,7 @@ def test_waiting_for_a_node_has_a_limit_of_its_own():
     assert verdict.failure.message == f"The pod found no node within 1 h: no node takes it ({said})."
     assert verdict.failure.policy.retry
     assert "SYNCCTL_NODE_TIMEOUT_SECONDS" in verdict.reason
-    assert describe_waiting(as_pod(made)) == f"no node takes it ({said})"
+    assert waits_of(as_pod(made)) == Waits(WaitsFor.NODE, f"no node takes it ({said})")
 
 
 @pytest.mark.fault(35)
@@ -537,7 +565,9 @@ def test_an_injected_container_that_keeps_ours_from_starting_is_named(state: Par
     made = pod("Pending", init=creating, source=creating, sidecar=creating)
     made = _with_injected(made, "initContainerStatuses", state, last)
     assert goes_on(made, 179)
-    assert words in describe_waiting(as_pod(made))
+    found = waits_of(as_pod(made))
+    assert found is not None
+    assert (found.kind, words in found.text) == (WaitsFor.CONTAINER, True)
     verdict = seen(made, 200)
     assert (verdict.failure.kind, words in verdict.reason) == (FailureKind.INJECTED, True)
     assert "image may be large" not in verdict.reason

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import structs
+from pydantic import SecretStr
 
 from common import VERSION
 from common.errors import Refused, TooLarge
@@ -179,6 +180,19 @@ def test_the_secret_is_exactly_this() -> None:
         "config": b'{"api_key":"planted-key"}', "catalog": b'{"streams":[]}', "state": b"{}",
         "DATABASE_URL": b"postgresql://u:planted-db@db/x", "BULKER_AUTH_TOKEN": b"planted-token",
     }  # fmt: skip
+
+
+def test_a_key_that_encrypts_is_in_the_secret_alone() -> None:
+    """The first one: a sidecar never decrypts."""
+    first, second = "-" * 42 + "8=", "_" * 42 + "8="
+    settings = SETTINGS.model_copy(update={"encryption_key": SecretStr(f"{first},{second}")})
+    pod, plain = manifest.pod(TASK, PAYLOAD, settings), manifest.pod(TASK, PAYLOAD, SETTINGS)
+    sidecar, before = (one["spec"]["containers"][1]["env"] for one in (pod, plain))
+    reference = {"secretKeyRef": {"name": f"{NAME}-config", "key": "ENCRYPTION_KEY"}}
+    assert sidecar == [*before, {"name": "ENCRYPTION_KEY", "valueFrom": reference}]
+    assert first not in json.dumps(pod)
+    data = manifest.secret(TASK, PAYLOAD, settings, "u")["data"]
+    assert base64.b64decode(data["ENCRYPTION_KEY"]).decode() == first
 
 
 def test_a_spec_needs_no_files() -> None:

@@ -11,7 +11,8 @@ import pytest
 from common import redaction
 from common.protocol import sizes
 from common.redaction.marks import SecretMarks
-from common.redaction.redactor import MASK, Redactor
+from common.redaction.redactor import Redactor
+from common.redaction.search import MASK
 
 PROGRAM = """
 import json, pathlib, sys

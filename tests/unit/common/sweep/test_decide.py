@@ -1,5 +1,6 @@
 """What a sweep decides about a pod and its row, case by case, without a cluster and without a database."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from common.cluster.objects import ContainerState, ContainerStatus, Metadata, Po
 from common.failures import Failure, FailureKind
 from common.pods import annotations
 from common.pods.diagnosis import Limits
+from common.pods.options import Options
 from common.protocol.commands import Command
 from common.store import Outcome, Task, TaskState
 from common.store.sweeps import SweptTask
+from common.store.waiting import Waits, WaitsFor
 from common.sweep.decide import Rules, decide, decide_missing, is_overdue
 from common.sweep.decisions import Conclude, Deletion, Keep, MarkRunning, NoteWaiting, Release, Retry
 from common.tasks.start import WAITS
@@ -50,6 +53,14 @@ def pod(found: Status = RUNNING, task: Task | None = TASK, **metadata: Any) -> P
 
 def row(state: TaskState = TaskState.RUNNING, **known: Any) -> SweptTask:
     return structs.replace(ROW, state=state, **known)
+
+
+def note(kind: WaitsFor, text: str) -> NoteWaiting:
+    return NoteWaiting("t1", Waits(kind, WAITS + text))
+
+
+def _pull(reason: str) -> NoteWaiting:
+    return note(WaitsFor.IMAGE, f"source: {reason}")
 
 
 def proposal(kind: FailureKind | None, **known: Any) -> Outcome:
@@ -294,15 +305,15 @@ def test_a_pending_task_whose_pod_runs_is_marked() -> None:
 @pytest.mark.parametrize(
     ("noted", "reason", "expected"),
     [
-        ("", "ErrImagePull", NoteWaiting("t1", f"{WAITS}source: ErrImagePull")),
+        ("", "ErrImagePull", _pull("ErrImagePull")),
         (f"{WAITS}source: ErrImagePull", "ErrImagePull", Keep()),
         (f"{WAITS}source: ErrImagePull", "ImagePullBackOff", Keep()),
-        ("", "ImagePullBackOff", NoteWaiting("t1", f"{WAITS}source: ImagePullBackOff")),
+        ("", "ImagePullBackOff", _pull("ImagePullBackOff")),
         ("", "ContainerCreating", Keep()),
         # Another thing that it waited for before does not hide it.
-        (f"{WAITS}no node takes it (full)", "ImagePullBackOff", NoteWaiting("t1", f"{WAITS}source: ImagePullBackOff")),
-        (f"{WAITS}init: ErrImagePull", "ImagePullBackOff", NoteWaiting("t1", f"{WAITS}source: ImagePullBackOff")),
-        (f"{WAITS}attempt 2 of 3, after: x", "ImagePullBackOff", NoteWaiting("t1", f"{WAITS}source: ImagePullBackOff")),
+        (f"{WAITS}no node takes it (full)", "ImagePullBackOff", _pull("ImagePullBackOff")),
+        (f"{WAITS}init: ErrImagePull", "ImagePullBackOff", _pull("ImagePullBackOff")),
+        (f"{WAITS}attempt 2 of 3, after: x", "ImagePullBackOff", _pull("ImagePullBackOff")),
     ],
 )
 def test_what_a_pod_waits_for_is_noted_once(noted: str, reason: str, expected: Keep | NoteWaiting) -> None:
@@ -311,12 +322,30 @@ def test_what_a_pod_waits_for_is_noted_once(noted: str, reason: str, expected: K
     assert decide(pod(found), row(TaskState.PENDING, reason=noted, age_seconds=5.0), RULES) == expected
 
 
+def test_images_are_being_pulled_once_init_has_ended() -> None:
+    """The kubelet says of source and sidecar what it says from the start; init waits for its Secret."""
+    init = ContainerStatus("init", ended(0))
+    others = tuple(ContainerStatus(name, waits("PodInitializing")) for name in ("source", "sidecar"))
+    pulling = Status(init_container_statuses=(init,), container_statuses=others)
+    both = note(WaitsFor.IMAGE, "the images of source and sidecar are being pulled")
+    assert decide(pod(pulling), row(TaskState.PENDING), RULES) == both
+    assert decide(pod(pulling), row(TaskState.PENDING, reason=both.waits.text), RULES) == Keep()
+    one = structs.replace(pulling, container_statuses=(others[0], ContainerStatus("sidecar", RUNS)))
+    only = note(WaitsFor.IMAGE, "the image of source is being pulled")
+    assert decide(pod(one), row(reason=both.waits.text), RULES) == only
+    assert decide(pod(one), row(TaskState.PENDING, reason=_pull("ErrImagePull").waits.text), RULES) == only
+    making = ContainerStatus("init", waits("ContainerCreating", "waiting for the Secret p1-config"))
+    early = structs.replace(pulling, init_container_statuses=(making,))
+    secret = note(WaitsFor.CONTAINER, "init: ContainerCreating: waiting for the Secret p1-config")
+    assert decide(pod(early), row(TaskState.PENDING), RULES) == secret
+
+
 @pytest.mark.fault(32)
 def test_an_image_that_cannot_be_pulled_is_noted_while_the_sidecar_runs() -> None:
     """Its reports have made the row RUNNING; the pod is Pending as long as its source waits."""
     waiting = status("Pending", waits("ErrImagePull", "unauthorized"), RUNS)
     noted = f"{WAITS}source: ErrImagePull: unauthorized"
-    assert decide(pod(waiting), row(age_seconds=5.0), RULES) == NoteWaiting("t1", noted)
+    assert decide(pod(waiting), row(age_seconds=5.0), RULES) == _pull("ErrImagePull: unauthorized")
     assert decide(pod(waiting), row(age_seconds=5.0, reason=noted), RULES) == Keep()
     assert decide(pod(), row(reason=noted), RULES) == MarkRunning("t1")
     assert decide(pod(), row(), RULES) == Keep()
@@ -329,10 +358,10 @@ def test_waiting_for_a_node_is_noted_until_one_has_the_pod() -> None:
     unscheduled = Status(conditions=(full,))
     noted = f"{WAITS}no node takes it (0/3 nodes are available)"
     waiting = row(TaskState.PENDING, age_seconds=3000.0)
-    assert decide(pod(unscheduled), waiting, RULES) == NoteWaiting("t1", noted)
+    assert decide(pod(unscheduled), waiting, RULES) == note(WaitsFor.NODE, "no node takes it (0/3 nodes are available)")
     assert decide(pod(unscheduled), structs.replace(waiting, reason=noted), RULES) == Keep()
     creating = Status(start_time="2999-01-01T00:00:00Z")
-    has_one = NoteWaiting("t1", f"{WAITS}a node has it and makes its containers")
+    has_one = note(WaitsFor.CONTAINER, "a node has it and makes its containers")
     assert decide(pod(creating), structs.replace(waiting, reason=noted), RULES) == has_one
     old = pod(unscheduled, creation_timestamp="2020-01-01T00:00:00Z")
     late = decide(old, structs.replace(waiting, age_seconds=3601.0), RULES)
@@ -340,6 +369,31 @@ def test_waiting_for_a_node_is_noted_until_one_has_the_pod() -> None:
     assert late.failure.kind is FailureKind.UNSCHEDULABLE
     second = structs.replace(waiting, age_seconds=7000.0, attempt_seconds=3000.0)
     assert isinstance(decide(old, second, RULES), NoteWaiting)
+
+
+@pytest.mark.fault(434)
+@pytest.mark.parametrize("silent", [None, 31.0])
+def test_a_sidecar_that_reports_nothing_is_noted_once(silent: float | None) -> None:
+    """Whether it never did, or no longer does; the row says so until it reports, and is never concluded by that."""
+    long_ago = datetime.fromtimestamp(NOW - 31, UTC).isoformat()
+    mute = status("Running", RUNS, ContainerState(running=Running(long_ago)))
+    assert decide(pod(mute), row(TaskState.PENDING, silent_seconds=silent), RULES) == MarkRunning("t1")
+    found = decide(pod(mute), row(silent_seconds=silent), RULES)
+    assert isinstance(found, NoteWaiting)
+    assert found.waits.kind is WaitsFor.REPORT
+    assert "sidecar: it does not report" in found.waits.text
+    assert "SYNCCTL_SIDECAR_DATABASE_URL" in found.waits.text
+    assert decide(pod(mute), row(silent_seconds=silent, reason=found.waits.text), RULES) == Keep()
+    assert decide(pod(mute), row(silent_seconds=2.0, reason=found.waits.text), RULES) == MarkRunning("t1")
+    # The sweep's own Postgres was away, the sidecar has just begun, or another controller's does not report at all.
+    distrusting = structs.replace(RULES, trust_silence=False)
+    begun = status("Running", RUNS, ContainerState(running=Running(datetime.fromtimestamp(NOW - 5, UTC).isoformat())))
+    others = [
+        decide(pod(mute), row(silent_seconds=silent), distrusting),
+        decide(pod(begun), row(silent_seconds=silent), RULES),
+        decide(pod(mute), row(silent_seconds=silent, adopted=True), RULES),
+    ]
+    assert not any(isinstance(other, NoteWaiting) for other in others)
 
 
 def test_silence_counts_only_while_postgres_was_there() -> None:
@@ -386,7 +440,9 @@ def test_why_a_pod_is_missing(state: TaskState, reason: str, kind: FailureKind, 
     decided = decide_missing(found, RULES)
     assert isinstance(decided, Retry)
     assert (decided.pod_gone, decided.failure.kind) == (True, kind)
-    conclude = decide_missing(found, structs.replace(RULES, task_retries=0))
+    # How many attempts it may have, only its pods know.
+    assert decide_missing(found, structs.replace(RULES, task_retries=0)) == decided
+    conclude = decide_missing(structs.replace(found, adopted=True), RULES)
     assert conclude == decided.otherwise
     assert isinstance(conclude, Conclude)
     assert text in conclude.outcome.reason
@@ -400,3 +456,33 @@ def test_a_missing_pod_s_task_ends_as_its_sidecar_proposed() -> None:
         decided = decide_missing(row(proposal=proposed), RULES)
         assert isinstance(decided, Retry)
         assert decided.otherwise == Conclude(TASK, proposed)
+
+
+def asking(found: Status = RUNNING, **asked: Any) -> Pod:
+    """A pod of a declared sync that asks for something, three hours old."""
+    notes = annotations.build(TASK, "", Options(**asked))
+    return pod(found, annotations=notes, creation_timestamp="2026-09-21T11:13:20Z")
+
+
+@pytest.mark.fault(312)
+def test_a_sync_s_own_limits_count_for_its_pods() -> None:
+    """Its time limit, its connector's silence and its retries; zero means none of them, and without limit."""
+    aged = structs.replace(ROW, age_seconds=3 * 3600.0)
+    for hours, over in ((2, True), (4, False)):
+        assert isinstance(decide(asking(timeout_hours=hours), aged, RULES), Conclude) == over
+    silent = row(silent_seconds=1000.0)
+    rules = structs.replace(RULES, limits=structs.replace(RULES.limits, silence_seconds=500.0), task_retries=0)
+    for stall, over in ((None, True), (10, True), (2000, False), (0, False)):
+        assert isinstance(decide(asking(stall_timeout_seconds=stall), silent, rules), Conclude) == over, stall
+    failed = row(proposal=proposal(FailureKind.BULKER_AWAY))
+    for retries, kind in ((None, Conclude), (0, Conclude), (1, Retry)):
+        assert isinstance(decide(asking(BROKEN, retries=retries), failed, rules), kind), retries
+    assert isinstance(decide(asking(BROKEN, retries=0), failed, RULES), Conclude)
+
+
+def test_limits_that_somebody_has_changed_into_no_numbers_are_none() -> None:
+    """The settings' count then."""
+    broken = pod(
+        annotations={**annotations.build(TASK, ""), "Retries": "-1", "TimeoutHours": "nan", "StallTimeoutSeconds": ""}
+    )
+    assert decide(broken, ROW, RULES) == decide(pod(), ROW, RULES)

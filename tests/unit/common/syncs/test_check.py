@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.images import Image
+from common.notify import Ending
 from common.pods import manifest
 from common.protocol.commands import Command
 from common.store import Task
 from common.syncs import secrets
 from common.syncs.check import MAX_PROBLEMS, Checked, check, unknown_after
-from common.syncs.model import Ending, Sync, Write
+from common.syncs.model import Sync, Write
 from common.syncs.validate import Rules, references, validate
 
 HEAD = "apiVersion: sync-functions.dev/v1alpha1\nkind: Sync\nmetadata: {name: nightly}\n"
@@ -180,6 +181,14 @@ def test_a_reference_that_is_wrong_or_not_allowed_is_refused(value: str, expecte
     found = problems(_config(value))
     assert any(text.startswith("0.yaml:8: spec.config.key") and expected in text for text in found), found
     assert "hunter2" not in "".join(found)
+
+
+@pytest.mark.fault(316)
+@pytest.mark.parametrize("name", ["AIRBYTE_ENTRYPOINT", "MOUNT_CONFIG"])
+def test_variables_of_the_pod_s_own_are_refused(name: str) -> None:
+    """What runs is the image's, which the operator may have limited; the CRD refuses them as well."""
+    [problem] = problems(f"{MINIMAL}  env: [{{name: {name}, value: x}}]")
+    assert "spec.env[0]: expected another variable" in problem
 
 
 @pytest.mark.fault(277)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from common.errors import BadRequest, Refused, SyncError
 from common.protocol import catalogs
 from common.protocol.commands import Command
 from common.tasks import bodies, requests
-from common.tasks.requests import NewTask, TaskQuery
+from common.tasks.requests import LogQuery, NewTask, TaskQuery, WaitQuery
 
 IMAGE = {"package": "airbyte/source-faker", "version": "1.2.3"}
 KEYED = IMAGE | {"storageKey": "workspace_service_0123_random"}
@@ -282,17 +283,74 @@ def test_a_list_of_tasks_takes_filters_and_a_page():
     assert requests.parse_tasks(_query()) == TaskQuery(limit=50)
     given = {"syncId": "s", "status": "RUNNING", "command": "read", "limit": "500", "cursor": "1~t"}
     assert requests.parse_tasks(_query(given)) == TaskQuery("s", "RUNNING", "read", 500, "1~t")
+    given = {"package": "a/b", "startedBy": "me", "from": "2026-11-30T02:00:00Z", "to": "2026-11-30T03:30:00.5+01:00"}
+    begin, end = datetime(2026, 11, 30, 2, tzinfo=UTC), datetime(2026, 11, 30, 2, 30, 0, 500_000, tzinfo=UTC)
+    assert requests.parse_tasks(_query(given)) == TaskQuery(package="a/b", started_by="me", begin=begin, end=end)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [("status", "running"), ("status", "DONE"), ("command", "write"), ("cursor", "\0"), ("sync_id", "s")]
-    + [("limit", value) for value in ("0", "501", "-1", "1.5", "x", "\u0661", "9" * 90)],
+    + [("limit", value) for value in ("0", "501", "-1", "1.5", "x", "\u0661", "9" * 90)]
+    + [("package", "A B"), ("startedBy", "x" * 4001)]
+    + [
+        ("from", text)
+        for text in ("2026-11-30", "2026-11-30T02:00:00", "2026-11-30T02:00:00 01:00", "2026-13-30T02:00:00Z", "now")
+    ]
+    + [("to", "0001-01-01T00:00:00+14:00"), ("to", "2026-11-30T25:00:00Z"), ("to", "20261130T020000Z")],
 )
 def test_bad_filters_are_named(name: str, value: str):
     """With what is expected."""
-    with pytest.raises(BadRequest, match=name):
+    with pytest.raises((BadRequest, Refused), match=name):
         requests.parse_tasks(_query({name: value}))
+
+
+def test_a_time_that_ends_before_it_begins_is_refused():
+    """Nothing could be between them."""
+    with pytest.raises(BadRequest, match="from: is not before `to`"):
+        requests.parse_tasks(_query({"from": "2026-11-30T02:00:00Z", "to": "2026-11-30T02:00:00Z"}))
+
+
+def test_a_part_of_a_log_is_chosen():
+    """The level is a minimum: standard error is among the errors, and what no level is known for is never hidden."""
+    assert requests.parse_task_logs(_query(), "t") == LogQuery("t", limit=100)
+    given = {"after": "1~x", "level": "WARN", "q": "a b", "since": "2026-11-30T02:00:00Z", "limit": "1000"}
+    since = datetime(2026, 11, 30, 2, tzinfo=UTC)
+    found = requests.parse_task_logs(_query(given), "t", prefers_text=True)
+    assert found == LogQuery("t", "1~x", "", ("TRACE", "DEBUG", "INFO"), "a b", since, 1000, as_text=True)
+    assert requests.parse_task_logs(_query(format="json"), "t", prefers_text=True) == LogQuery("t", limit=100)
+    assert requests.parse_task_logs(_query(format="text"), "t") == LogQuery("t", limit=0, as_text=True)
+    assert requests.parse_task_logs(_query(level="TRACE"), "t").hidden == ()
+    assert requests.parse_task_logs(_query(level="FATAL"), "t").hidden == (
+        "TRACE",
+        "DEBUG",
+        "INFO",
+        "WARN",
+        "ERROR",
+        "ERRSTD",
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"level": "warn"},
+        {"level": "ERRSTD"},
+        {"q": "x" * 101},
+        {"q": "a\nb"},
+        {"since": "yesterday"},
+        {"limit": "1001"},
+        {"format": "csv"},
+        {"after": "1~x", "before": "1~y"},
+        {"before": "1~y", "format": "text"},
+        {"lines": "5"},
+    ],
+    ids=str,
+)
+def test_a_part_of_a_log_that_cannot_be_is_refused_by_name(given: dict[str, str]):
+    """With what is expected."""
+    with pytest.raises(BadRequest, match=next(iter(given))):
+        requests.parse_task_logs(_query(given), "t")
 
 
 def test_one_task_takes_no_filters():
@@ -361,3 +419,30 @@ def test_any_config_arrives_equal(config: dict[str, Any]):
             json.dumps(config, ensure_ascii=False, allow_nan=False).encode()
         return
     assert json.loads(task.config or b"") == config
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, None),
+        ({"wait": "30"}, WaitQuery(30)),
+        ({"wait": "1", "since": "745.9.0192f0c1-2a"}, WaitQuery(1, "745.9.0192f0c1-2a")),
+        ({"wait": "1", "since": "2026-11-24T11:05:00.1239+01:00"}, WaitQuery(1, "2026-11-24T10:05:00.123Z")),
+        ({"wait": "31"}, "wait: expected a whole number from 1 to 30."),
+        ({"wait": "0"}, "wait: expected a whole number from 1 to 30."),
+        ({"since": "745.9."}, "since: only says from when to wait; send wait as well, in seconds."),
+        (
+            {"wait": "2", "since": "yesterday"},
+            "since: expected the `revision` of an earlier answer, or a task's `updatedAt`.",
+        ),
+    ],
+)
+def test_what_can_be_waited_for(given: dict[str, str], expected: WaitQuery | str | None):
+    """Seconds, and a revision or a time in any spelling; anything else is named, and nothing is looked at."""
+    assert requests.parse_task_id(_query(given), "t1")[0] == "t1"
+    if isinstance(expected, str):
+        with pytest.raises(BadRequest) as refused:
+            requests.wait_query(_query(given))
+        assert refused.value.message == expected
+    else:
+        assert requests.wait_query(_query(given)) == expected

@@ -24,6 +24,11 @@ def connectors(local_images: dict[str, str] | None = None, cache: Path = Path("/
         ("airbyte/source-faker:7.2.1@sha256:0123abcd", "airbyte-source-faker-7.2.1", "source-faker"),
         ("airbyte/source-s3:0.6.0-rc.1", "airbyte-source-s3-0.6.0-rc.1", "source-s3"),
         (
+            "airbyte/source-declarative-manifest:7.39.1",
+            "airbyte-cdk-7.39.1",
+            "source-declarative-manifest",
+        ),
+        (
             "airbyte/source-declarative-manifest:6.5.2",
             "airbyte-source-declarative-manifest-6.5.2",
             "source-declarative-manifest",

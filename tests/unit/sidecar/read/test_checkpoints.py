@@ -204,6 +204,61 @@ def test_a_shared_state_is_held_back_for_good_by_lost_rows(make: Make, bulker: F
     assert [row["id"] for row in bulker.rows("beds")] == [1, 2]
 
 
+@pytest.mark.parametrize("message", [shared({"lsn": 1}), legacy({"lsn": 1})])
+@pytest.mark.fault(431)
+def test_a_state_of_one_stream_is_saved_after_an_older_one_of_all(
+    make: Make, bulker: FakeBulker, message: dict[str, Any]
+) -> None:
+    """Each replaces the other kind's: the next run would read rows again that a saved state had covered."""
+    reading = make(_mixed(), commit_seconds=0, commit_bytes=1)
+    reading.feed(*_rows("beds", 1), *_rows("plants", 1), message, *_rows("beds", 2), state("beds", {"c": 2}))
+    reading.read.tick()
+    assert [row["id"] for row in bulker.rows("beds")] == [1, 2]
+    assert reading.saves == []
+    reading.feed(status("plants", "COMPLETE"), status("beds", "COMPLETE"))
+    assert reading.end().state == "SUCCESS"
+    assert [key for key, _ in reading.saves] == [_key(message), "beds"]
+
+
+@pytest.mark.fault(431)
+def test_a_state_of_all_streams_is_saved_after_older_ones_of_one(make: Make, bulker: FakeBulker) -> None:
+    """However many come in turn, the last one is the last that is saved."""
+    reading = make(_mixed())
+    reading.feed(*_rows("beds", 1), state("beds", {"c": 1}), shared({"lsn": 1}), *_rows("beds", 2))
+    reading.feed(state("beds", {"c": 2}), *_rows("plants", 1), shared({"lsn": 2}))
+    reading.feed(status("plants", "COMPLETE"), status("beds", "COMPLETE")).end()
+    assert [key for key, _ in reading.saves] == ["beds", "_GLOBAL_STATE"]
+    assert reading.states["_GLOBAL_STATE"]["shared_state"] == {"lsn": 2}
+
+
+@pytest.mark.fault(431)
+def test_a_state_that_waits_behind_one_of_all_streams_is_saved_without_it(make: Make, bulker: FakeBulker) -> None:
+    """The older one is held back for good, since rows of another stream are lost: the newer one stands."""
+    reading = make(_mixed(), state=STARTED)
+    reading.feed(*_rows("beds", 1), *_rows("plants", 1), shared({"lsn": 1}), *_rows("beds", 2))
+    reading.feed(state("beds", {"c": 2}), status("plants", "INCOMPLETE"), status("beds", "COMPLETE"))
+    assert reading.end().state == "PARTIAL"
+    assert reading.saves == [("beds", {"c": 2})]
+
+
+@pytest.mark.parametrize(
+    "given", [None, [{"type": "GLOBAL", "global": {"shared_state": {"lsn": 1}}}], {"beds": {"c": 1}}]
+)
+@pytest.mark.fault(431)
+def test_a_full_refresh_does_not_replace_the_state_of_all_streams(make: Make, bulker: FakeBulker, given: Any) -> None:
+    """No run is ever given its state; some sources send those of CDC as GLOBAL, and of a full refresh as STREAM."""
+    reading = make(_mixed(), state=given)
+    reading.feed(*_rows("beds", 1), *([] if given else [shared({"lsn": 2}, 1)]), *_rows("plants", 1))
+    reading.feed(state("plants", {"id": 1}, 1), status("plants", "COMPLETE"), status("beds", "COMPLETE"))
+    outcome = reading.end()
+    assert (outcome.state, outcome.reason) == ("SUCCESS", "")
+    assert [key for key, _ in reading.saves] == ([] if given else ["_GLOBAL_STATE"])
+
+
+def _key(message: dict[str, Any]) -> str:
+    return "_GLOBAL_STATE" if "global" in message["state"] else "_LEGACY_STATE"
+
+
 def test_a_shared_state_before_the_lost_rows_is_saved(make: Make, bulker: FakeBulker) -> None:
     """What it covers is there; what came later comes again."""
     reading = make(_mixed(), state=STARTED)

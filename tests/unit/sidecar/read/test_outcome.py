@@ -1,6 +1,7 @@
 """What a read came to: the table of all ways to end."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,13 +9,16 @@ import pytest
 from common.failures import Failure, FailureKind
 from common.protocol.catalogs import ConfiguredStream, Stream
 from common.protocol.messages import StreamStatus
-from common.store import TaskState
+from common.store import TaskState, outcomes
+from common.store.stream_texts import MOST_BYTES
 from sidecar.bulker.client import Bulker
 from sidecar.read import outcome
 from sidecar.read.outcome import Run
 from sidecar.read.stream import StreamWriter
 from sidecar.read.verdict import StreamVerdict
 from sidecar.source.pipes import End
+from tests.support.in_process_sidecar import InProcessSidecar
+from tests.support.sidecar_process import catalog, trace_error
 
 NOWHERE = Bulker("http://127.0.0.1:9", "", "s")
 
@@ -199,3 +203,27 @@ def test_a_success_has_no_failure_and_a_problem_of_the_whole_does() -> None:
 def test_what_the_platform_may_explain_better(end: End, open_: bool) -> None:
     """A source that failed or was killed, and a stop from outside: the pod's status may have the reason."""
     assert outcome.unexplained(end) is open_
+
+
+@pytest.mark.fault(435)
+def test_the_errors_of_all_streams_together_are_bounded(tmp_path: Path) -> None:
+    """While the read runs, at its end, and where a sweep knows a better cause: the row is written every few seconds."""
+    names = [f"stream-{number}" for number in range(1_000)]
+    reading = InProcessSidecar(tmp_path, "http://127.0.0.1:9", catalog(*names))
+    reading.feed(*(trace_error(f"{name} {'is gone ' * 240}", name) for name in names))
+    progress, found = reading.read.progress(), reading.end(1)
+    better = outcomes.with_better_cause(found.streams or {}, "is gone", "its key was revoked " * 50)
+    for streams in (progress, found.streams, better):
+        assert set(streams or {}) == set(names)
+        assert len(json.dumps(streams)) < 2 * MOST_BYTES
+    assert len(found.description) < 2 * MOST_BYTES
+    assert (found.streams or {})["stream-7"]["error"].startswith("stream-7 is gone")
+
+
+@pytest.mark.fault(435)
+def test_a_better_cause_takes_one_place() -> None:
+    """A connector's error of one letter would be found in each word of the others."""
+    streams = {"plants": {"error": "e: the rest of the error"}}
+    assert outcomes.with_better_cause(streams, "e", "the node is lost")["plants"]["error"] == (
+        "the node is lost: the rest of the error"
+    )

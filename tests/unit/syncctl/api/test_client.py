@@ -40,6 +40,17 @@ def test_a_look_at_a_task_is_repeated(server: FakeDeployment, deployment: Deploy
     assert deployment.task("t1").state == "SUCCESS"
 
 
+@pytest.mark.fault(585)
+def test_an_answer_that_has_not_changed_is_not_sent_again(server: FakeDeployment, deployment: Deployment):
+    """The tag goes back with the next look at the same address, and 304 means what was shown before."""
+    body = b'{"ok":true,"tasks":[{"taskId":"old"}],"next":null}'
+    server.faults = [(200, {"ETag": 'W/"a1"'}, body), (304, {"ETag": 'W/"a1"'}, b"")]
+    assert deployment.tasks({"limit": "1"}) == deployment.tasks({"limit": "1"})
+    assert [request.headers.get("If-None-Match") for request in server.asked("/tasks")] == [None, 'W/"a1"']
+    assert deployment.tasks({"limit": "2"}).tasks != []
+    assert server.asked("/tasks")[2].headers.get("If-None-Match") is None
+
+
 @pytest.mark.parametrize(
     "fault", [LOST, (302, {"Location": "http://elsewhere.test/"}, b""), (404, {}, b"?"), (200, {}, b"?")]
 )
@@ -195,3 +206,19 @@ def test_https_to_a_server_without_tls_says_so(server: FakeDeployment) -> None:
     with Deployment(address, TOKEN) as to_ask, pytest.raises(Unreachable, match="does not speak TLS") as unreachable:
         to_ask.task("t1")
     assert "http://" in unreachable.value.message
+
+
+def test_an_address_may_have_a_host_for_each_function(server: FakeDeployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Knative gives them out where no gateway stands in front; a proxy sees which host was meant."""
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    with Deployment("http://{function}.sync.test", TOKEN) as deployment:
+        deployment.task("t1")
+        deployment.read(IMAGE, {"syncId": "s", "taskId": "t2"}, {"config": Raw(b"{}")})
+    assert [request.headers["Host"] for request in server.requests] == ["tasks.sync.test", "read.sync.test"]
+
+
+@pytest.mark.parametrize("url", ["http://{functions}.sync.test", "http://{}.sync.test"])
+def test_another_word_in_braces_is_no_host(url: str) -> None:
+    """A misspelled placeholder is named before anything is sent."""
+    with pytest.raises(RequestRefused, match="a host that cannot exist"):
+        Deployment(url, TOKEN)

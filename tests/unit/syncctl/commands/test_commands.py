@@ -223,18 +223,60 @@ def test_following_exits_with_the_outcome(
     (tmp_path / "c.json").write_text(json.dumps({"streams": [USERS]}))
     server.courses["t1"] = [
         task(state="PENDING"),
-        task(state="RUNNING", streams={"users": stream("RUNNING", 1000)}, logs=[line("one"), line("same")]),
         task(
-            state="RUNNING", streams={"users": stream("RUNNING", 1000)}, logs=[line("one"), line("same"), line("same")]
+            state="RUNNING",
+            streams={"users": stream("RUNNING", 1000, rowsPerSecond=100.0, percent=50, secondsLeft=61, seconds=1.0)},
+            logs=[line("one"), line("same")],
+        ),
+        task(
+            state="RUNNING",
+            streams={"users": stream("RUNNING", 1000, rowsPerSecond=70.0, percent=50, secondsLeft=65, seconds=4.0)},
+            logs=[line("one"), line("same"), line("same")],
         ),
         task(state=state, streams={"users": stream(state, 2000)}, reason="Because [/].", logs=[line("one")]),
     ]
     options = ("read", IMAGE, "-c", config, "--catalog", str(tmp_path / "c.json"), "--task", "t1", "--follow")
     done = run(server.url, *options)
     assert done.code == code, done.err
-    assert done.out.count("users: RUNNING, 1,000 emitted, 1,000 stored, 100.0 kB, 100 rows/s") == 1
+    now = "users: RUNNING, 1,000 emitted, 1,000 stored, 100.0 kB, 100 rows/s, 50 %, 1 min 1 s left\n"
+    assert (done.out.count(now), done.out.count("users: RUNNING")) == (1, 1)
     assert (done.out.count("  one\n"), done.out.count("  same\n")) == (1, 2)
     assert done.out.endswith("Because [/].\n")
+
+
+def test_tasks_shows_what_a_task_waits_for_and_how_far_it_is(server: FakeDeployment) -> None:
+    """With its age, and each stream by its own clock."""
+    waiting = {"for": "retry", "since": "2026-11-24T10:05:01.000Z", "seconds": 65, "until": "2026-11-24T10:06:30.000Z"}
+    server.courses["t1"] = [task(state="PENDING", waiting=waiting)]
+    assert "waits for its next attempt (1 min 5 s, until 2026-11-24" in run(server.url, "tasks", "t1").out
+    streams = {
+        "users": stream("RUNNING", 90, seconds=30.0, rowsPerSecond=3.0, percent=90, secondsLeft=4),
+        "orders": stream("RUNNING", 100, seconds=2.0),
+        "items": stream("PENDING"),
+    }
+    progress = {"rowsPerSecond": 3.0, "percent": 63, "secondsLeft": 245}
+    server.courses["t1"] = [task(state="RUNNING", streams=streams, progress=progress)]
+    shown = run(server.url, "tasks", "t1").out
+    assert "63 %, 4 min 5 s left" in shown
+    lines = [text.split() for text in shown.splitlines()]
+    assert lines[0] == ["stream", "status", "emitted", "stored", "bytes", "took", "rows/s", "done"]
+    assert lines[1][-8:] == ["30.0", "s", "3.0", "90", "%,", "4.0", "s", "left"]
+    assert lines[2][-3:] == ["2.0", "s", "50"]
+    assert lines[3] == ["items", "PENDING", "0", "0", "0", "bytes"]
+
+
+@pytest.mark.fault(608)
+def test_a_deployment_that_can_hold_its_answer_is_asked_to(server: FakeDeployment) -> None:
+    """From its first answer on, and from what that has shown; another one is asked again without."""
+    server.revisions = True
+    server.courses["t1"] = [task(state="PENDING"), task(state="RUNNING"), task(state="RUNNING"), task()]
+    assert run(server.url, "wait", "t1").code == 0
+    asked = [(request.query.get("since"), request.query.get("wait")) for request in server.asked("/tasks/t1")]
+    assert asked[-2:] == [("2..", "20"), ("1..", "20")]
+    server.revisions = False
+    server.courses["t2"] = [task("t2", state="RUNNING"), task("t2", state="RUNNING"), task("t2")]
+    assert run(server.url, "wait", "t2").code == 0
+    assert not [request.query for request in server.asked("/tasks/t2") if request.query.keys() & {"wait", "since"}]
 
 
 def test_following_as_json_is_lines_of_events(server: FakeDeployment, config: str, tmp_path: Path) -> None:
@@ -264,6 +306,80 @@ def test_tasks_lists_all_pages(server: FakeDeployment) -> None:
     assert len(json.loads(run(server.url, "tasks", "--json").out)["tasks"]) == 4
 
 
+def test_tasks_of_a_time_a_connector_or_a_trigger(server: FakeDeployment) -> None:
+    """A time without a zone is this machine's; what is long ago is counted from now."""
+    server.courses["t1"] = [task()]
+    options = ("--since", "2026-11-30T02:00", "--until", "2026-11-30T03:00:00+01:00", "--package", "a/b")
+    run(server.url, "tasks", *options, "--started-by", "schedule")
+    query = server.asked("/tasks")[0].query
+    assert (query["from"], query["to"]) == ("2026-11-30T02:00:00Z", "2026-11-30T02:00:00Z")
+    assert (query["package"], query["startedBy"]) == ("a/b", "schedule")
+    assert run(server.url, "tasks", "--since", "yesterday").code == 2
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        (["SUCCESS"], 0),
+        (["SUCCESS", "PARTIAL"], 3),
+        (["PARTIAL", "CANCELLED"], 4),
+        (["CANCELLED", "FAILED", "SUCCESS"], 1),
+    ],
+)
+def test_wait_exits_with_the_worst_outcome(server: FakeDeployment, states: list[str], code: int) -> None:
+    """Each task is waited for, and shown."""
+    names = [f"t{number}" for number in range(len(states))]
+    for name, state in zip(names, states, strict=True):
+        server.courses[name] = [task(name, "RUNNING"), task(name, state, reason="Because.", logs=[line("x")])]
+    done = run(server.url, "wait", *names, names[0])
+    assert (done.code, done.out.count("Because.")) == (code, len(states))
+    shown = [json.loads(text) for text in run(server.url, "wait", *names, "--json").out.splitlines()]
+    assert [(one["taskId"], one["state"], "logs" in one) for one in shown] == [
+        (name, state, False) for name, state in zip(names, states, strict=True)
+    ]
+
+
+def test_wait_gives_up_after_its_time(server: FakeDeployment) -> None:
+    """The task goes on, and the message names it; a task that is not there is a refusal."""
+    server.courses["t1"] = [task(state="RUNNING")]
+    done = run(server.url, "wait", "t1", "--timeout", "0")
+    assert (done.code, "Task t1 is still RUNNING after 0 s; it goes on." in done.err) == (1, True)
+    assert run(server.url, "wait", "none").code == 5
+
+
+@pytest.mark.fault(586)
+def test_a_run_is_started_again_as_it_was(server: FakeDeployment) -> None:
+    """The same sync and streams under a new id; of a task that is not a run, what to do instead."""
+    server.courses["old"] = [task("old", "FAILED", run={"sync": "nightly", "streams": ["a", "b"], "fullSync": True})]
+    done = run(server.url, "run", "--again", "old", "--task", "new")
+    assert (done.code, "Started task new of sync nightly." in done.out) == (0, True), done.err
+    assert "Runs sync nightly again, streams a, b from nothing (--full-sync), as task old did." in done.err
+    assert server.asked("/syncs/nightly/run")[0].query == {"taskId": "new", "streams": "a,b", "fullSync": "true"}
+    server.courses["other"], server.courses["check"] = [task("other", run=None)], [task("check", command="check")]
+    refused = run(server.url, "run", "--again", "other")
+    assert refused.code == 5
+    assert f"`syncctl read {IMAGE} --config FILE --sync nightly`" in refused.err
+    assert f"`syncctl check {IMAGE} --config FILE`." in run(server.url, "run", "--again", "check").err
+    for usage in ((), ("nightly", "--again", "old"), ("--again", "old", "--stream", "a")):
+        assert run(server.url, "run", *usage).code == 2
+    assert len(server.asked("/syncs/nightly/run")) == 1
+
+
+def test_a_watched_list_prints_what_changes(server: FakeDeployment) -> None:
+    """In a pipe a line for each task that is new or in another state, until Ctrl-C."""
+    server.courses["t1"] = [task(state="RUNNING")]
+    with running(server.url, "tasks", "--watch", "--status", "RUNNING") as process:
+        assert process.stdout
+        assert "t1  read  RUNNING  airbyte/source-faker:7.2.1  nightly" in process.stdout.readline()
+        server.courses["t1"][0] = task(state="RUNNING", attempt=2, reason="Again.")
+        assert "t1  read  RUNNING  airbyte/source-faker:7.2.1  nightly  attempt 2  Again." in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    server.courses["t2"] = [task("t2", "RUNNING"), task("t2", "FAILED", streams={"a": stream("FAILED", 3)})]
+    done = run(server.url, "tasks", "t2", "--watch")
+    assert (done.code, "a: " in done.out or "FAILED" in done.out) == (1, True)
+
+
 def test_no_tasks_is_no_error(server: FakeDeployment) -> None:
     """An empty list says how to start a first task."""
     done = run(server.url, "tasks")
@@ -285,11 +401,17 @@ def test_one_task_and_its_log_exit_with_its_outcome(server: FakeDeployment, stat
 
 
 def test_logs_follow_shows_each_line_once(server: FakeDeployment) -> None:
-    """Lines that come late, and equal lines, are neither lost nor doubled."""
-    first, second = [line("b", second=2)], [line("a", second=1), line("b", second=2), line("b", second=2)]
-    server.courses["t1"] = [task(state="RUNNING", logs=first), task(logs=second)]
+    """Equal lines, too, and those that come as the task ends, over several pages."""
+    server.log_page = 2
+    texts = [line(text) for text in ("a", "b", "b", "c", "c", "d")]
+    server.courses["t1"] = [
+        task(state="RUNNING", logs=texts[:1]),
+        task(state="RUNNING", logs=texts[:3]),
+        task(logs=texts),
+    ]
     done = run(server.url, "logs", "t1", "--follow", "--json")
-    assert [json.loads(text)["message"] for text in done.out.splitlines()] == ["b", "a", "b"]
+    assert [json.loads(text)["message"] for text in done.out.splitlines()] == ["a", "b", "b", "c", "c", "d"]
+    assert server.asked("/tasks/t1") == []
 
 
 @pytest.mark.fault(214)
@@ -300,17 +422,24 @@ def test_logs_come_from_as_many_answers_as_hold_them(server: FakeDeployment, ask
     server.courses["t1"] = [task(logs=[line(f"{number}") for number in range(10)])]
     done = run(server.url, "logs", "t1", "--lines", str(asked), "--json")
     assert [int(json.loads(text)["message"]) for text in done.out.splitlines()] == [*range(10)][-asked:]
-    assert len(server.asked("/tasks/t1")) == answers
+    assert len(server.asked("/tasks/t1/logs")) == answers
 
 
-def test_following_tells_of_lines_that_no_answer_held(server: FakeDeployment) -> None:
-    """Nothing of the window before is in this one, and there are older lines."""
-    server.log_page = 3
-    texts = [line(f"{number}") for number in range(10)]
-    server.courses["t1"] = [task(state="RUNNING", logs=texts[:3]), task(logs=texts)]
-    done = run(server.url, "logs", "t1", "--follow")
-    assert done.out.count("\n") == 6
-    assert "More log lines came at once than one answer holds" in done.err
+def test_logs_are_asked_for_what_is_wanted(server: FakeDeployment) -> None:
+    """Level, text and time go along with each page; a time alone shows all since then, from the first."""
+    server.log_page = 1
+    server.courses["t1"] = [task(logs=[line("a"), line("b")])]
+    server.courses["t2"] = [task(logs=[])]
+    wanted = ("--level", "warn", "--grep", "x y", "--since", "2026-11-30T02:00")
+    done = run(server.url, "logs", "t1", *wanted, "--lines", "2")
+    assert (done.code, done.out.count("\n")) == (0, 2)
+    asked = [request.query for request in server.asked("/tasks/t1/logs")]
+    given = {"level": "WARN", "q": "x y", "since": "2026-11-30T02:00:00Z"}
+    assert asked == [{"before": "end", "limit": "2"} | given, {"before": "1", "limit": "1"} | given]
+    assert run(server.url, "logs", "t1", "--since", "1d").out.endswith("  b\n")
+    assert [one.query["after"] for one in server.asked("/tasks/t1/logs")[2:]] == ["start", "1"]
+    assert "Task t2 is SUCCESS and has no log lines." in run(server.url, "logs", "t2", "--level", "ERROR").err
+    assert run(server.url, "logs", "t1", "--since", "noon").code == 2
 
 
 def test_a_message_of_many_lines_cannot_forge_one(server: FakeDeployment) -> None:

@@ -44,7 +44,7 @@ def test_the_demo_takes_another_port_if_its_first_choice_is_taken(
 ) -> None:
     """Whenever that happens: the edition itself decides as it binds."""
 
-    def edition(_home: Path, port: int, *_: object, or_any_port: bool) -> NoReturn:
+    def edition(_home: Path, port: int, *_: object, or_any_port: bool, **__: object) -> NoReturn:
         raise SyncError(f"{port} {or_any_port}")
 
     monkeypatch.setattr(demo, "set_up_process", lambda: None)

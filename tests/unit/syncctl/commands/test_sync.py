@@ -30,7 +30,7 @@ def run(*arguments: str, stdin: str | None = None) -> Any:
 def test_the_page_s_example_is_valid(tmp_path: Path) -> None:
     """The document and the command of docs/how-to/declare-a-sync.md."""
     (tmp_path / "nightly.yaml").write_text(NIGHTLY, encoding="utf-8")
-    [command] = console(DECLARE)
+    command = next(console(DECLARE))
     done = CliRunner().invoke(app, command.split()[1:])
     assert done.exit_code == 0, done.output
     [head, row] = done.stdout.splitlines()

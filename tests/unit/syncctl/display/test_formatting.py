@@ -2,7 +2,7 @@
 
 import pytest
 
-from syncctl.api.models import StreamProgress, Task
+from syncctl.api.models import StreamProgress
 from syncctl.display import formatting
 
 
@@ -30,8 +30,24 @@ def test_an_unreadable_time_is_shown_as_it_came() -> None:
     assert formatting.clock(None) == ""
 
 
-@pytest.mark.parametrize(("stored", "text"), [(0, ""), (25, "2.5"), (12_345, "1,234")])
-def test_rates_are_over_the_whole_run(stored: int, text: str) -> None:
-    """Rows by seconds between the deployment's own two times."""
-    task = Task("t", "read", "SUCCESS", started_at="2026-11-24T10:00:00Z", finished_at="2026-11-24T10:00:10.000Z")
-    assert formatting.rate(StreamProgress(stored=stored), task) == text
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        (StreamProgress(stored=0, seconds=10.0), ""),
+        (StreamProgress(stored=25, seconds=10.0), "2.5"),
+        (StreamProgress(stored=12_345, seconds=10.0), "1,234"),
+        (StreamProgress(stored=12_345, seconds=10.0, rate=7.5), "7.5"),
+        (StreamProgress(stored=12_345, seconds=10.0, rate=0.0), ""),
+        (StreamProgress(stored=12_345, seconds=0.0), ""),
+        (StreamProgress(stored=12_345), ""),
+    ],
+)
+def test_rates_are_those_of_the_moment_or_by_the_streams_own_clock(progress: StreamProgress, text: str) -> None:
+    """Neither the connector's start nor other streams are in them; without a clock the cell is empty."""
+    assert formatting.rate(progress) == text
+
+
+def test_how_far_a_read_is() -> None:
+    """The time left is shown where it is known."""
+    known = [formatting.how_far(None, None), formatting.how_far(99, None), formatting.how_far(63, 245)]
+    assert known == ["", "99 %", "63 %, 4 min 5 s left"]

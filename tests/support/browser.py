@@ -1,0 +1,63 @@
+"""A real Chromium, without a window: the machine's own, driven by Playwright, which downloads nothing here."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+MISSING = "no Chromium is installed; `apt-get install chromium` brings it"
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 320, "height": 640}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser; tests run as root, where Chromium's own sandbox does not work."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Watched:
+    """A page of its own, and what went wrong in it: `problems` is empty at the end of a test, or the test fails.
+
+    `expected` are parts of problems that a test provokes, such as "401".
+    """
+
+    def __init__(self, browser: Browser, url: str, token: str, **options: Any) -> None:
+        settings = {"viewport": DESKTOP, "reduced_motion": "reduce", "locale": "en-GB", "timezone_id": "Europe/Berlin"}
+        self.context = browser.new_context(**(settings | options))
+        self.context.set_default_timeout(60_000)
+        self.page: Page = self.context.new_page()
+        self.url, self.token = url, token
+        self.expected: list[str] = []
+        self._seen: list[str] = []
+        self.page.on("console", lambda message: self._note(message.type, message.text))
+        self.page.on("pageerror", lambda error: self._note("error", str(error)))
+
+    def open(self, link: str = "#/") -> Page:
+        """Open a view, signed in, as with a link of `syncctl console`; return its page."""
+        there = self.page.url.startswith(self.url)
+        self.page.goto(f"{self.url}/#token={quote(self.token, safe='')}&to={quote(link[1:], safe='')}")
+        if there:
+            self.page.reload()  # only the link has changed until then
+        return self.page
+
+    def problems(self) -> list[str]:
+        """Errors and warnings of the console, and uncaught ones, that the test did not expect."""
+        return [one for one in self._seen if not any(part in one for part in self.expected)]
+
+    def close(self) -> None:
+        """Close all that belongs to it."""
+        self.context.close()
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"}:
+            self._seen.append(f"{kind}: {text}")
