@@ -31,9 +31,10 @@ serve: .venv/ready ## run all functions, Postgres and the warehouse on this mach
 # Tests that need root or other systems have targets of their own.
 BRIEF := --ignore tests/cluster --ignore tests/fresh
 
+# TESTS="tests/unit tests/integration/test_store.py" runs only these.
 .PHONY: test
 test: .venv/ready ## run every test that needs no cluster, except the kills
-	$(BIN)/python -m pytest $(BRIEF) -m "not kills" -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest $(TESTS) $(BRIEF) -m "not kills" -n $(WORKERS) --dist loadgroup
 
 .PHONY: test-faults
 test-faults: .venv/ready ## provoke every fault of docs/reference/faults.md that needs no cluster, with the kills
@@ -43,32 +44,40 @@ test-faults: .venv/ready ## provoke every fault of docs/reference/faults.md that
 test-kills: .venv/ready ## kill every part in the middle of a sync, a few hundred times
 	$(BIN)/python -m pytest $(BRIEF) -m kills -n $(WORKERS) --dist loadgroup
 
-# TESTS="tests/unit tests/integration/test_store.py" runs only these. Processes that are killed leave no figures.
+# TESTS as for `test`. Processes that are killed leave no figures.
 .PHONY: coverage
 coverage: .venv/ready ## run `make test` with a report of the lines that ran; details in build/coverage/html
 	@$(BIN)/coverage erase
 	@ended=0; $(BIN)/coverage run -m pytest $(TESTS) $(BRIEF) -m "not kills" -n $(WORKERS) --dist loadgroup || ended=$$?; \
 	$(BIN)/coverage combine --quiet; $(BIN)/coverage html --quiet; $(BIN)/coverage report --skip-covered; exit $$ended
 
-# CELLS="trixie-* bookworm-root-demo" runs only these.
+# CELLS="trixie-* bookworm-root-demo" runs only these; with TESTS, `make test` runs only those there.
 CELLS ?=
 
 .PHONY: test-fresh
 test-fresh: .venv/ready ## run `make demo` and `make test` in new minimal Debians, as root and as a user (needs root)
-	FRESH_CELLS="$(CELLS)" $(BIN)/python -m pytest tests/fresh
+	FRESH_CELLS="$(CELLS)" FRESH_TESTS="$(TESTS)" $(BIN)/python -m pytest tests/fresh
 
 .PHONY: fuzz
 fuzz: .venv/ready ## run the property tests with new examples for BUDGET seconds (300); SEED=N repeats a round
 	@$(BIN)/python -m tests.fuzz --workers $(WORKERS) --seconds $(or $(BUDGET),300) $(if $(SEED),--seed $(SEED))
 
+# What it sends is in build/fuzz-api; a failure comes with the curl command that repeats it.
+.PHONY: fuzz-api
+fuzz-api: .venv/ready ## requests made from openapi.json, for BUDGET seconds (300); SEED=N repeats a round
+	@$(BIN)/python -m tests.fuzz_api --seconds $(or $(BUDGET),300) $(if $(SEED),--seed $(SEED))
+
 .PHONY: check
-check: .venv/ready ## ruff, mypy strict, import directions, what is generated: faults.md, the syncs' CRD and reference
+check: .venv/ready ## ruff, mypy strict, import directions, what is generated: faults.md, the syncs' CRD, openapi.json, vendor.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tests.faults --check
 	$(BIN)/python -m tools.syncs --check
+	$(BIN)/python -m tools.events --check
+	$(BIN)/python -m tools.openapi --check
+	$(BIN)/python -m tools.vendor --check
 
 .PHONY: format
 format: .venv/ready ## let ruff format the code and fix what it can
@@ -79,9 +88,19 @@ format: .venv/ready ## let ruff format the code and fix what it can
 bench: .venv/ready ## measure, as ratios in one run, and write bench/results/
 	$(BIN)/python -m bench
 
+# All pictures are in build/console; four of them, made small, are those of the documents.
+.PHONY: screenshots
+screenshots: .venv/ready ## take pictures of the console's views, and write those of docs/images
+	SCREENSHOTS=1 $(BIN)/python -m pytest tests/console/test_screens.py
+
 .PHONY: soak
 soak: .venv/ready ## mixed tasks and kills on this machine for BUDGET seconds (1800); SEED=N repeats the choices
 	@$(BIN)/python -m bench.soak --seconds $(or $(BUDGET),1800) $(if $(SEED),--seed $(SEED))
+
+# The answers are in build/survey; without one of its files that connector is asked again.
+.PHONY: survey
+survey: .venv/ready ## ask forty published connectors for spec and check, and write docs/reference/connectors.md
+	@SYNCCTL_CONNECTORS=$(CURDIR)/build/survey/connectors $(BIN)/python -m tools.survey
 
 .PHONY: images
 images: ## build the images of the functions and the sidecar with docker, podman or buildah
