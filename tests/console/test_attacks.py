@@ -11,6 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.support.browser import Watched
 from tests.support.edition_process import EditionProcess
+from tests.support.fake_bulker import wait_for
 from tests.support.garden import Garden
 
 TOKEN = "sessionStorage.getItem('sync-functions.token')"
@@ -63,7 +64,7 @@ def test_a_late_refusal_does_not_end_the_next_sign_in(watched: Watched, edition:
     page.route("**/never-there", lambda route: held.append(route))  # noqa: PLW0108 - Playwright wants a function
     run(page, "lib/api.js", "globalThis.answer = m.get('never-there').catch((error) => error.status)")
     run(page, "lib/session.js", "m.signIn('TOKEN-OF-LATER')")
-    assert held
+    wait_for(lambda: page.evaluate("1") and held, 60, "the request")  # events come while the page is asked
     held[0].fulfill(status=401, json={"ok": False, "error": "not this token"})
     assert page.evaluate("globalThis.answer") == 401
     assert page.evaluate(TOKEN) == "TOKEN-OF-LATER"

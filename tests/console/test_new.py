@@ -99,7 +99,7 @@ def test_from_an_empty_page_to_a_sync_that_runs(watched: Watched, edition: Editi
     page.get_by_label("Prefix of its tables").fill("new_")
     page.get_by_label("Every day").check()
     page.get_by_label("Time", exact=True).fill("03:30")
-    assert page.get_by_label("Secret of credentials.password").input_value() == "credentials-shop"
+    expect(page.get_by_label("Secret of credentials.password")).to_have_value("credentials-shop")
     page.get_by_text("syncctl secret set credentials-shop password").wait_for()
     save(page)
     page.get_by_text("Its next run").wait_for()

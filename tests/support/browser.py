@@ -1,5 +1,6 @@
 """A real Chromium, without a window: the machine's own, driven by Playwright, which downloads nothing here."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,18 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 MISSING = "no Chromium is installed; `apt-get install chromium` brings it"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 320, "height": 640}
+SLOW = bool(os.environ.get("SLOW_PAGES"))  # noqa: TID251 - to find tests that look too early
+"""Whether what a page does later (effects, frames, answers) comes much later, as on a busy machine."""
+_SLOW_MS = 300
+_LATE = f"""(() => {{
+  const {{ setTimeout: wait, requestAnimationFrame: frame, fetch: ask }} = window;
+  window.setTimeout = (call, ms = 0, ...more) => wait(call, Math.max(ms, {_SLOW_MS}), ...more);
+  window.requestAnimationFrame = (call) => frame(() => wait(() => call(performance.now()), {_SLOW_MS}));
+  window.fetch = async (...given) => {{
+    await new Promise((done) => wait(done, {_SLOW_MS}));
+    return ask.apply(window, given);
+  }};
+}})();"""
 
 
 @contextmanager
@@ -35,6 +48,8 @@ class Watched:
         settings = {"viewport": DESKTOP, "reduced_motion": "reduce", "locale": "en-GB", "timezone_id": "Europe/Berlin"}
         self.context = browser.new_context(**(settings | options))
         self.context.set_default_timeout(60_000)
+        if SLOW:
+            self.context.add_init_script(_LATE)
         self.page: Page = self.context.new_page()
         self.url, self.token = url, token
         self.expected: list[str] = []

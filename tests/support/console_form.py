@@ -7,6 +7,7 @@ from typing import Any
 from playwright.sync_api import Locator, Page
 
 from tests.support.browser import Watched
+from tests.support.fake_bulker import wait_for
 
 _DRAW = """async ({text, value, secrets, counts}) => {
   const spec = JSON.parse(text);
@@ -78,6 +79,14 @@ class FormPage:
     def group(self, name: str) -> Locator:
         """The group of fields with this legend."""
         return self.page.get_by_role("group", name=name, exact=True)
+
+    def expect_problem(self, field: str | Locator, text: str) -> None:
+        """Wait until this is what a screen reader hears of a field's problem."""
+        wait_for(lambda: self.problem(field) == text, 60, f"the problem {text!r} of {field}")
+
+    def expect_broken(self, *, broken: bool) -> None:
+        """Wait until the form says whether its JSON is a text that cannot be read."""
+        wait_for(lambda: self.page.evaluate("held.broken") is broken, 60, f"broken: {broken}")
 
     def problem(self, field: str | Locator) -> str:
         """What a screen reader hears of a field's problem; of the one with a label, or of a group."""
