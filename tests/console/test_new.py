@@ -17,7 +17,6 @@ from tests.support import canaries
 from tests.support.browser import PHONE, Watched
 from tests.support.edition_process import EditionProcess
 
-expect.set_options(timeout=20_000)
 HOSTILE = "<script>alert('stream')</script>/../__proto__"
 
 

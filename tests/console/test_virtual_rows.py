@@ -68,7 +68,7 @@ def page(watched: Watched) -> Page:
 def until(page: Page, condition: str) -> None:
     """Waits for it; Playwright's own way to do so is an eval, which the page's policy forbids."""
     page.evaluate(f"""() => new Promise((done, fail) => {{
-      setTimeout(() => fail(new Error("it did not come true within 20 s")), 20_000);
+      setTimeout(() => fail(new Error("it did not come true within 60 s")), 60_000);
       const look = () => (({condition}) ? done() : requestAnimationFrame(look));
       look();
     }})""")
