@@ -1,5 +1,6 @@
 """One call of a webhook over real sockets: what arrives, what is refused, and what errors do not show."""
 
+import gc
 import socket as socket_module
 import threading
 from collections.abc import Callable, Iterator
@@ -195,6 +196,12 @@ def test_a_certificate_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert "Hostname mismatch" in failure(origin.replace("127.0.0.1", "localhost") + PATH).message
 
 
+def _closed_in_name_only() -> list[socket]:
+    """Sockets that were closed, and stay open since an answer that was read from them was not."""
+    sockets = [one for one in gc.get_objects() if isinstance(one, socket)]
+    return [one for one in sockets if "[closed]" in repr(one) and one.fileno() != -1]
+
+
 @pytest.mark.fault(521)
 def test_a_proxy_is_used(webhook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where it leads is checked all the same, and its password is in no error."""
@@ -212,7 +219,9 @@ def test_a_proxy_is_used(webhook: Receiver, monkeypatch: pytest.MonkeyPatch) -> 
     with odd_server(tunnel) as origin:
         monkeypatch.setenv("http_proxy", origin.replace("//", f"//u:{canaries.TOKEN}@"))
         monkeypatch.setenv("no_proxy", "")
-        assert "chat.invalid (the test's): it cannot be reached" in failure("http://chat.invalid:8065/x").message
+        refused = failure("http://chat.invalid:8065/x")
+        assert "chat.invalid (the test's): it cannot be reached" in refused.message
+        assert _closed_in_name_only() == []  # the error, which is kept, keeps none open
         call("http://chat.invalid:8065/x", ())
         assert asked[1].startswith(b"CONNECT chat.invalid:8065 HTTP/1.")
         assert b"Proxy-Authorization: Basic " in asked[1]
