@@ -70,6 +70,21 @@ def test_back_forward_and_reload_do_what_one_expects(crowded: Watched) -> None:
     expect(page.get_by_role("link", name="Tasks", exact=True)).to_have_attribute("aria-current", "page")
 
 
+@pytest.mark.fault(779)
+def test_a_link_that_is_followed_at_once_is_not_lost(crowded: Watched) -> None:
+    """In the moment in which the first view is drawn, before a busy browser has run what comes after it."""
+    crowded.context.add_init_script("""new MutationObserver((_, watch) => {
+      if (!document.querySelector('nav a')) return;
+      watch.disconnect();
+      location.hash = '#/tasks';
+    }).observe(document, {childList: true, subtree: true});
+    const frame = window.requestAnimationFrame, wait = window.setTimeout;
+    window.requestAnimationFrame = (call) => frame(() => wait(() => call(performance.now()), 300));
+    window.setTimeout = (call, ms = 0, ...more) => wait(call, Math.max(ms, 300), ...more);""")
+    page = crowded.open("#/syncs")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tasks")
+
+
 @pytest.mark.parametrize(
     ("task", "word", "icon"),
     [("succeeded", "✓", "good"), ("failing", "✗", "bad"), ("moving", "▶", "busy"), ("waiting", "◷", "busy")],

@@ -1,6 +1,6 @@
 /* Links of views: #/tasks/ID/logs?level=ERROR. The page itself has one address, whatever routes to it. */
 
-import { useEffect, useState } from "./html.js";
+import { useLayoutEffect, useState } from "./html.js";
 
 /** @typedef {{path: string[], query: Object<string, string>}} Where */
 
@@ -34,7 +34,8 @@ export function setQuery(changes) {
 /** Return where the page is. @returns {Where} */
 export function useRoute() {
   const [where, setWhere] = useState(() => parse(location.hash));
-  useEffect(() => {
+  useLayoutEffect(() => {
+    // Before anything else can happen: a link that is followed at once would be lost.
     const changed = () => setWhere(parse(location.hash));
     addEventListener("hashchange", changed);
     return () => removeEventListener("hashchange", changed);

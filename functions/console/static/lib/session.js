@@ -1,6 +1,6 @@
 /* The caller's token: in this tab alone, until it is closed. */
 
-import { useEffect, useState } from "./html.js";
+import { useLayoutEffect, useState } from "./html.js";
 
 /** Other pages of this origin may keep things, too. */
 const OURS = "sync-functions.";
@@ -38,7 +38,7 @@ export function onSignOut(forget) {
 /** Return `{token, reason}`, and render again when they change. */
 export function useSession() {
   const [, setCount] = useState(0);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const changed = () => setCount((count) => count + 1);
     heard.add(changed);
     return () => heard.delete(changed);
