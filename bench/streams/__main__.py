@@ -20,8 +20,8 @@ from bench.streams import sources
 from bench.streams.processes import Source, Taken, Way, discover
 
 _LATENCY, _RATE = 0.1, 20
-_EVEN = dict.fromkeys(("a", "b", "c", "d"), 40)
-_UNEVEN = {"a": 100, "b": 30, "c": 20, "d": 10}
+_EVEN = dict.fromkeys(("a", "b", "c", "d"), 30)
+_UNEVEN = {"a": 80, "b": 20, "c": 12, "d": 8}
 _APIS = (("free", 0, _EVEN), ("limited", _RATE, _EVEN), ("uneven", _RATE, _UNEVEN))
 _PARTS = ("start", "cpu", "api")
 _COLUMNS = ("connector", "processes", "s", "slowest s", "CPU s", "peak MB", "records", "others, cores")
@@ -31,8 +31,8 @@ def main() -> None:
     """Run the parts that are named; all without."""
     parser = argparse.ArgumentParser(prog="python -m bench.streams", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of {', '.join(_PARTS)}; all without")
-    parser.add_argument("--rounds", type=int, default=5, help="of which the middle one counts (5)")
-    parser.add_argument("--records", type=int, default=50_000, help="of each stream, in the part cpu (50,000)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each way (3)")
+    parser.add_argument("--records", type=int, default=100_000, help="of each stream, in the part cpu (100,000)")
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(_PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(_PARTS)}")
@@ -70,7 +70,7 @@ def _run(name: str, ways: Sequence[Way], rounds: int) -> None:
     for _ in range(rounds):
         for way in ways:
             taken.setdefault((way.label, way.processes), []).append(_figures(way.measure()))
-    publish(name, _COLUMNS, list(_middle(taken)), [])
+    publish(name, _COLUMNS, list(_fastest(taken)), [])
 
 
 def _run_apis(rounds: int) -> None:
@@ -89,7 +89,7 @@ def _api_ways(url: str, pages: Mapping[str, int], rate: int) -> Iterator[Way]:
     each = [[stream] for stream in streams]
     for workers in (2, 4, 8):
         yield Way(f"{workers} threads", sources.low_code(url, pages, workers=workers), [streams])
-    for number in (1, 2, 4):
+    for number in (2, 4) if rate else (1, 2, 4):
         yield Way("2 threads each", plain, each, number)
     if rate:
         yield Way(f"8 threads, budget {rate}/s", sources.low_code(url, pages, workers=8, budget=rate), [streams])
@@ -116,12 +116,24 @@ def _figures(run: Taken) -> tuple[Any, ...]:
     return found
 
 
-def _middle(taken: Mapping[tuple[str, str], Sequence[tuple[Any, ...]]]) -> Iterator[tuple[Any, ...]]:
+def _fastest(taken: Mapping[tuple[str, str], Sequence[tuple[Any, ...]]]) -> Iterator[tuple[Any, ...]]:
+    """Where the processor counts: whatever else runs on the machine only makes a round longer."""
     for key, runs in taken.items():
-        columns = list(zip(*runs, strict=True))
-        assert len(set(columns[3])) == 1, f"{key}: the rounds differ in their records"
-        seconds, *rest = (statistics.median(column) for column in columns)
-        yield *key, seconds, max(columns[0]), *rest
+        _compare(key, runs)
+        seconds, *rest = min(runs)
+        yield *key, seconds, max(runs)[0], *rest
+
+
+def _middle(taken: Mapping[tuple[str, str], Sequence[tuple[Any, ...]]]) -> Iterator[tuple[Any, ...]]:
+    """Where a limit counts: how often a round is refused is luck."""
+    for key, runs in taken.items():
+        _compare(key, runs)
+        seconds, *rest = (statistics.median(column) for column in zip(*runs, strict=True))
+        yield *key, seconds, max(runs)[0], *rest
+
+
+def _compare(key: tuple[str, str], runs: Sequence[tuple[Any, ...]]) -> None:
+    assert len({records for _, _, _, records, *_ in runs}) == 1, f"{key}: the rounds differ in their records"
 
 
 def _stats(url: str) -> dict[str, int]:

@@ -14,7 +14,7 @@ import msgspec
 import psutil
 from msgspec import Struct
 
-_SAMPLE_SECONDS = 0.2
+_SAMPLE_SECONDS = 0.5
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
