@@ -7,7 +7,7 @@ active; what is replaced is in the answer, and kept for an undo (common.store.st
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from msgspec import Raw, Struct
 
@@ -16,10 +16,11 @@ from common.declared import state_bodies
 from common.errors import Conflict, NotFound, Refused, SyncsNotInstalled, TooLarge
 from common.protocol import resume, saved, sizes
 from common.protocol.saved import SHARED, Saved
-from common.request import Request
+from common.request import Request, Tagged
 from common.settings import Settings
 from common.store import Database, TaskRow, adoption, state_changes, states
 from common.syncs.others import Link
+from common.tasks.query import tag_of
 from common.tasks.requests import flag, parameters
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def get_state(request: Request) -> "answers.States | answers.StreamState":
     """Answer with all saved states of a sync, or with one stream's."""
     parameters(request.query)
     target, stream = _target(request.names[0], request.settings), _stream(request)
-    return _transact(request.settings, lambda db: _one(db, target, stream) if stream else _all(db, target))
+    known = request.known_tag
+    return _transact(request.settings, lambda db: _one(db, target, stream) if stream else _all(db, target, known))
 
 
 def put_state(request: Request) -> "answers.StateChange":
@@ -148,20 +150,26 @@ def _answer(target: _Target, action: str, before: Saved, after: Saved, changed: 
     }
 
 
-def _all(db: Database, target: _Target) -> "answers.States":
+def _all(db: Database, target: _Target, known: str) -> "answers.States":
+    """Return all states; nothing if they have the `known` tag, and then none is loaded."""
     _require_known(db, target)
-    now, active = dict(states.load(db, target.sync_id)), _active(db, target.sync_id)
-    times = {key: _stamp(time) for key, time in state_changes.saved_at(db, target.sync_id).items()}
+    times, active = state_changes.saved_at(db, target.sync_id), _active(db, target.sync_id)
     change = state_changes.newest(db, target.sync_id)
-    return {
+    # A state that is saved has a new time: the tag needs no more of it, and is at most older than the states.
+    tag = tag_of(target.sync_id, sorted(times.items()), active and active[0], change and (change.id, change.changed_at))
+    if tag == known:
+        return cast("answers.States", Tagged(tag, {}))
+    now = dict(states.load(db, target.sync_id))
+    shown: answers.States = {
         "ok": True,
         "syncId": target.sync_id,
         "kind": saved.kind_of(now),
         "states": _raw(now),
-        "savedAt": times,
+        "savedAt": {key: _stamp(time) for key, time in times.items()},
         "activeTask": active and active[0],
         "undo": None if change is None else _undoable(change),
     }
+    return cast("answers.States", Tagged(tag, shown))
 
 
 def _undoable(change: state_changes.StateChange) -> "answers.Undoable":

@@ -78,6 +78,30 @@ def test_states_are_shown_and_can_be_sent_back(syncs: Syncs) -> None:
     assert syncs.ask("PUT", "", shown)["changed"] == []
 
 
+def test_states_that_have_not_changed_are_not_sent_again(syncs: Syncs) -> None:
+    """An idle page asks with the tag of what it shows: saved, changed by hand or read, they have another one."""
+    known: list[str] = []
+
+    def asked() -> int:
+        answer = syncs.client.get("/syncs/sync-1/state", headers={"If-None-Match": known[-1]} if known else {})
+        assert bool(answer.data) == (answer.status_code == 200)
+        known.append(answer.headers["ETag"])
+        return answer.status_code
+
+    syncs.save({"plants": PLANTS})
+    assert [asked(), asked()] == [200, 304]
+    syncs.save({"plants": PLANTS})  # the time that is shown is another one
+    assert [asked(), asked()] == [200, 304]
+    syncs.ask("DELETE", "/plants")
+    assert [asked(), asked()] == [200, 304]
+    syncs.ask("POST", "/undo")
+    assert [asked(), asked()] == [200, 304]
+    syncs.place.run(_task("t0"))
+    assert [asked(), asked()] == [200, 304]
+    syncs.place.database.rows("UPDATE syncctl_task SET state = 'PENDING'")  # a read is active
+    assert [asked(), asked()] == [200, 304]
+
+
 def test_a_state_is_set_reset_and_brought_back(syncs: Syncs) -> None:
     """Each answer has what was there before; the digits of numbers stay."""
     syncs.save({"plants": PLANTS, "beds": BEDS})

@@ -91,7 +91,7 @@ RULES = {
     "PUT /syncs/{name}": Known(_WRITE),
     "DELETE /syncs/{name}": Known((errors.NotFound, errors.Conflict)),
     "POST /syncs/{name}/run": Known((*_START, errors.NotFound, errors.TooLarge)),
-    "GET /syncs/{name}/state": Known(_STATE, part="States"),
+    "GET /syncs/{name}/state": Known(_STATE, part="States", tagged=True),
     "PUT /syncs/{name}/state": Known(_STATE),
     "DELETE /syncs/{name}/state": Known(_STATE),
     "GET /syncs/{name}/state/{stream}": Known(_STATE, part="StreamState", name="get_stream_state"),
