@@ -358,7 +358,7 @@ def test_a_manifest_brings_its_form(watched: Watched) -> None:
     text = page.get_by_label("Manifest (YAML or JSON)")
     text.fill("version: [")
     page.get_by_role("button", name="Continue to its configuration").click()
-    page.get_by_text("neither YAML nor JSON").wait_for()
+    page.get_by_text("cannot be read as YAML or JSON").wait_for()
     text.fill(MANIFEST)
     page.get_by_role("button", name="Continue to its configuration").click()
     page.get_by_label("Address of the API", exact=True).fill("https://api.example.com")

@@ -1,55 +1,25 @@
 """docs/how-to/run-a-manifest.md on the one-machine edition: a manifest reads an HTTP API with the real CDK."""
 
-import http.server
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from tests.support.docs import ROOT, code
 from tests.support.edition_process import EditionProcess
-from tests.support.http_server import HttpServer
+from tests.support.posts_api import posts_api
 
 HOW_TO = (ROOT / "docs/how-to/run-a-manifest.md").read_text(encoding="utf-8")
 TOKEN = "sk-canary-0815-manifest"
-PAGES: dict[str, Any] = {
-    "": {"items": [{"id": 1, "title": "one"}, {"id": 2, "title": "two"}], "next": "p2"},
-    "p2": {"items": [{"id": 3, "title": "three"}]},
-}
-
-
-class Api(http.server.BaseHTTPRequestHandler):
-    """Two pages of posts, for who has the token; the refusal repeats it, as careless APIs do."""
-
-    def do_GET(self) -> None:
-        given = self.headers.get("Authorization", "")
-        good = given == f"Bearer {TOKEN}"
-        page = parse_qs(urlsplit(self.path).query).get("after", [""])[0]
-        body = json.dumps(PAGES[page] if good else {"message": f"unknown: {given}"}).encode()
-        self.send_response(200 if good else 401)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture(scope="module")
 def api() -> Iterator[str]:
-    with HttpServer(("127.0.0.1", 0), Api) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with posts_api(TOKEN) as url:
+        yield url
 
 
 @pytest.fixture

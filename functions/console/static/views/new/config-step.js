@@ -3,9 +3,10 @@
 import { html, useEffect, useState } from "../../lib/html.js";
 import { get } from "../../lib/api.js";
 import { Failure } from "../../components/notice.js";
-import { check, defaults, Form, secretPaths } from "../../components/form/form.js";
-import { at, parts, pointer } from "./pointers.js";
+import { check, defaults, Form } from "../../components/form/form.js";
 import { imageOf, splitImage } from "./document.js";
+import { parts } from "./pointers.js";
+import { marked } from "./secrets.js";
 import { Progress, useStart } from "./task.js";
 
 /** Return what is wrong with the configuration by pointer. A secret whose value is not here may be in its Secret. */
@@ -57,9 +58,5 @@ function Lost({ places }) {
     Type them again for a check, a discover or a run; a saved sync needs only their references.</p></div>`;
 }
 
-/** Return the members of a draft whose configuration was changed: which values are secret follows from the specification. */
-function typed(spec, draft, config) {
-  const secrets = secretPaths(spec, config).filter((place) => ![undefined, null, ""].includes(at(config, place)));
-  const there = (place) => at(config, pointer(parts(place).slice(0, -1))) !== undefined || parts(place).length === 1;
-  return { config, secrets, lost: draft.lost.filter((place) => !secrets.includes(place) && there(place)), stale: true, outdated: true };
-}
+/** Return the members of a draft whose configuration was changed. */
+const typed = (spec, draft, config) => ({ config, ...marked(spec, draft, config), stale: true, outdated: true });

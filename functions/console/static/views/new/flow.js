@@ -8,12 +8,14 @@ import { configProblems } from "./config-step.js";
 import { connectorConfig, imageOf, imageProblem, isGiven, splitImage, toDocument } from "./document.js";
 import { randomId } from "./draft.js";
 import { useManifest } from "./manifest.js";
+import { useSecrets } from "./secrets.js";
 import { useStart, useTask } from "./task.js";
 
 export function useFlow(draft, change) {
   const manifest = useManifest(draft);
   const [asked, check, found] = [useTask(draft.spec), useTask(draft.check), useTask(draft.discover)];
   const spec = draft.kind === "manifest" ? manifest.spec : draft.specOf === imageOf(draft) && asked.task?.state === "SUCCESS" ? asked.task.result : null;
+  useSecrets(spec, draft, change);
   const chosen = useStreams(draft, change, found);
   const requests = useRequests(draft, change, { manifest: manifest.value, check, found });
   const blocked = draft.lost.filter((place) => !isGiven(draft, place));

@@ -27,8 +27,8 @@ export function ImageStep({ draft, change, manifest, problems, next }) {
   };
   return html`<form onSubmit=${submit} novalidate>
     <fieldset class="row"><legend class="unseen">Kind of connector</legend>
-      <label><input type="radio" name="kind" checked=${draft.kind === "image"} onChange=${() => change({ kind: "image" })} />An image</label>
-      <label><input type="radio" name="kind" checked=${draft.kind === "manifest"} onChange=${() => change({ kind: "manifest" })} />A low-code manifest</label>
+      <label><input type="radio" name="kind" checked=${draft.kind === "image"} onChange=${() => change(otherKind("image"))} />An image</label>
+      <label><input type="radio" name="kind" checked=${draft.kind === "manifest"} onChange=${() => change(otherKind("manifest"))} />A low-code manifest</label>
     </fieldset>
     ${draft.kind === "manifest" && html`<label>Manifest (YAML or JSON)
       <textarea class="code" rows="10" spellcheck=${false} value=${draft.manifest} aria-invalid=${tried && manifest.problem ? "true" : undefined}
@@ -46,11 +46,15 @@ export function ImageStep({ draft, change, manifest, problems, next }) {
 }
 
 const unread = { check: null, skipped: false, discover: null };
+const unfilled = { ...unread, config: null, secrets: [], lost: [], refs: [], choices: [], wishes: null };
+
+/* What was typed for the one is nothing for the other. */
+const otherKind = (kind) => ({ kind, image: "", spec: null, specOf: "", ...unfilled });
 
 /* Another version usually takes the same configuration and offers the same streams; another connector does not. */
 function otherConnector(draft, image) {
   if (!draft.specOf || splitImage(draft.specOf).package === splitImage(image).package) return { stale: true, outdated: true };
-  return { ...unread, config: null, secrets: [], lost: [], refs: [], choices: [], wishes: null };
+  return unfilled;
 }
 
 /** Return images of syncs and tasks, newest first; without them the field works as well. */

@@ -1,6 +1,8 @@
 /* A low-code connector's manifest: a text that holds what describes the connector, its specification included. */
 
 import { useEffect, useMemo, useState } from "../../lib/html.js";
+import { parseJson } from "../../components/form/form.js";
+import { fromYaml } from "../../components/yaml.js";
 
 const LARGEST = 2_000_000;
 
@@ -23,22 +25,17 @@ export function useManifest(draft) {
 async function parse(text) {
   if (text.length > LARGEST) return { problem: "It is larger than any manifest can be." };
   try {
-    const value = await fromText(text);
+    const value = text.trimStart().startsWith("{") ? parseJson(text) : await fromYaml(text);
     if (value === null || typeof value !== "object" || Array.isArray(value)) return { problem: "Expected a mapping: type, version, check, streams, spec." };
     if (!value.streams && !value.dynamic_streams) return { problem: "Expected the member streams, or dynamic_streams." };
     return { value };
   } catch (error) {
-    return { problem: `It is neither YAML nor JSON: ${String(error.message).split("\n")[0]}` };
+    return { problem: `It cannot be read as YAML or JSON: ${String(error.message).split("\n")[0]}` };
   }
 }
 
-async function fromText(text) {
-  if (text.trimStart().startsWith("{")) return JSON.parse(text);
-  const { load } = await import("../../vendor/yaml.js");
-  return load(text);
-}
-
 /** Return a manifest's specification as a connector would answer it; one without takes an empty configuration. */
-function specOf(manifest) {
-  return { connectionSpecification: manifest.spec?.connection_specification ?? { type: "object", properties: {} } };
+function specOf({ spec }) {
+  const { connection_specification: connectionSpecification = { type: "object", properties: {} }, documentation_url: documentationUrl, advanced_auth } = spec ?? {};
+  return { connectionSpecification, documentationUrl, advanced_auth };
 }
