@@ -5,6 +5,7 @@ import { check } from "./check.js";
 import { isObject } from "./json.js";
 import { JsonText } from "./json-text.js";
 import { rootOf } from "./nodes.js";
+import { SignIn } from "./oauth.js";
 import { Members } from "./object.js";
 import { at, domId, join, parts } from "./pointers.js";
 import { secretPaths } from "./secrets.js";
@@ -30,6 +31,7 @@ export function Form({ spec, value, onChange, problems = {}, secrets = [], attem
   const form = { messages, pointers: Object.keys(messages), secrets, reveal, noteBroken };
   const config = isObject(value) ? value : {};
   return html`<div class="spec-form" onFocusOut=${own.left}>
+    <${SignIn} spec=${spec} root=${node} />
     <${Summary} node=${node} value=${config} problems=${problems} broken=${broken} show=${setReveal} />
     <div class="fields">
       ${node.kind === "object"
