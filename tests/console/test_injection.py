@@ -101,10 +101,10 @@ def test_the_policy_stops_what_would_get_through(crowded: Watched) -> None:
 
 
 @pytest.mark.fault(737)
-@pytest.mark.parametrize("link", ["#/tasks/hostile", "#/tasks/hostile/logs", "#/syncs/hostile", "#/tasks"])
-def test_a_text_that_turns_around_stays_in_its_place(crowded: Watched, link: str) -> None:
+@hostile_views
+def test_a_text_that_turns_around_stays_in_its_place(crowded: Watched, view: Shown) -> None:
     """U+202E would show "exe.txt" for "txt.exe", and turn the words of the page that follow it."""
-    page = visit(crowded, Shown("", link))
+    page = visit(crowded, view)
     expect(page.get_by_role("main")).to_contain_text(console_data.MARK)
     isolated = page.evaluate("""() => {
       const walker = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT), bad = [];

@@ -307,7 +307,11 @@ def hostile_spec() -> dict[str, Any]:
     }
     schema = {"type": "object", **words, "required": ["text", SCRIPT], "properties": properties}
     groups = [{"id": MARKUP, "title": SCRIPT}]
-    return {"documentationUrl": LINK, "changelogUrl": LINK, "connectionSpecification": schema | {"groups": groups}}
+    fields = {text: {"path_in_connector_config": [text]} for text in (*TEXTS, "text", "__proto__")}
+    output = {"complete_oauth_output_specification": {"properties": fields}}
+    auth = {"predicate_key": ["choice"], "predicate_value": SCRIPT, "oauth_config_specification": output}
+    urls = {"documentationUrl": LINK, "changelogUrl": LINK}
+    return {**urls, "connectionSpecification": schema | {"groups": groups}, "advanced_auth": auth}
 
 
 def _declare(edition: EditionProcess) -> None:

@@ -43,7 +43,7 @@ VIEWS = (
     Shown("logs-search", "#/tasks/long/logs?level=ERROR&q=line"),
     Shown("logs-hostile", "#/tasks/hostile/logs", hostile=True),
     Shown("new", "#/new"),
-    Shown("new-image", f"#/new?image={HOSTILE_IMAGE}"),
+    Shown("new-image", f"#/new?image={HOSTILE_IMAGE}", hostile=True),
     Shown("elsewhere", "#/no/view/of/this/name"),
 )
 
@@ -57,6 +57,10 @@ def visit(watched: Watched, view: Shown) -> Page:
         page = watched.page
         page.goto(f"{watched.url}/")
     settled(page)
+    if view.name == "new-image":
+        page.get_by_role("button", name="Continue to its configuration").click()
+        page.get_by_role("button", name="Check the connection").wait_for()  # beneath the form of its specification
+        settled(page)
     return page
 
 
