@@ -145,6 +145,22 @@ def test_copied_names_are_one_word_of_a_shell(watched: Watched) -> None:
     assert shlex.split(quoted[0]) == ["$(id)"]
 
 
+@pytest.mark.fault(764)
+def test_copied_values_are_no_options(watched: Watched) -> None:
+    """A stream, a sync or a Secret's key may begin with a dash: `--stream=-x`, or behind `--`."""
+    page = watched.open("#/tasks")
+    task = {"command": "read", "package": "a/b", "version": "1", "syncId": "-s", "streams": {"-x": {}, "--follow": {}}}
+    made = run(page, "views/task/commands.js", "return m.repeat(given).syncctl", task)
+    assert shlex.split(made)[2:] == ["a/b:1", "--config", "config.json", "--sync=-s", "--stream=-x", "--stream=--follow", "--follow"]  # fmt: skip
+    made = run(page, "views/task/commands.js", "return m.repeat(given).syncctl", {"taskId": "-t", "run": {"sync": "a"}})
+    assert shlex.split(made) == ["syncctl", "run", "--again=-t", "--follow"]
+    made = run(page, "views/task/filters.js", "return m.command(given)", {"sync": "-s", "startedBy": "--all"})
+    assert shlex.split(made) == ["syncctl", "tasks", "--sync=-s", "--started-by=--all"]
+    made = run(page, "views/new/commands.js", "return m.secretCommands(given).syncctl", [{"name": "a", "key": "-k"}])
+    assert shlex.split(made) == ["syncctl", "secret", "set", "--", "a", "-k"]
+    assert run(page, "components/copy.js", "return m.argument(...given)", ["a", "b"]) == "a b"
+
+
 @pytest.mark.fault(765)
 def test_a_run_whose_answer_was_lost_is_started_once(watched: Watched, garden: Garden, edition: EditionProcess) -> None:
     """Asked again, it has the same id: the functions answer with the run that was started."""

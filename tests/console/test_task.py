@@ -368,7 +368,7 @@ def test_a_declared_syncs_run_is_run_again(watched: Watched, edition: EditionPro
     watched.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = _open(watched, started["taskId"])
     page.get_by_text("Start it once more, from a terminal").click()
-    assert _copied(page, "as syncctl") == f"syncctl run --again {started['taskId']} --follow"
+    assert _copied(page, "as syncctl") == f"syncctl run --again={started['taskId']} --follow"
     page.get_by_role("button", name="Run again").click()
     question = page.get_by_role("dialog", name="Run it again?")
     expect(question).to_contain_text(f"These streams of {name} are read: beds.")
@@ -393,7 +393,7 @@ def test_a_repeated_read_has_no_secrets(watched: Watched, edition: EditionProces
     page.get_by_text("Start it once more, from a terminal").click()
     command = _copied(page, "as syncctl")
     assert command.startswith(f"syncctl read {SCRIPT} --config config.json --sync=sync-")
-    assert "--stream plants" in command
+    assert "--stream=plants" in command
     expect(page.get_by_text("config.json: the connector's configuration", exact=True)).to_be_visible()
     assert "pa55-of-nobody" not in page.content()
     assert watched.token not in _copied(page, "as curl") + _copied(page, "curl")

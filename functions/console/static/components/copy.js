@@ -33,8 +33,8 @@ export function quote(value) {
   return `$'${escaped.replace(new RegExp(CONTROL, "g"), (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`)}'`;
 }
 
-/** Quote an argument of a command: what begins with a dash is not an option. */
-export const argument = (text) => (String(text).startsWith("-") ? `-- ${quote(text)}` : quote(text));
+/** Quote the last arguments of a command: what begins with a dash is not an option. */
+export const argument = (...texts) => [...(texts.some((text) => String(text).startsWith("-")) ? ["--"] : []), ...texts.map(quote)].join(" ");
 
 /** A request as curl; the token stays in the caller's environment. */
 export function curl(url, { method = "GET", body } = {}) {

@@ -1,7 +1,7 @@
 /* A document, and the Secrets that it refers to, as commands. None holds a secret's value. */
 
 import { address } from "../../lib/api.js";
-import { curl, quote } from "../../components/copy.js";
+import { argument, curl, quote } from "../../components/copy.js";
 import { toYaml } from "../../components/yaml.js";
 
 /** Where tasks run if nothing shows another namespace (docs/how-to/declare-a-sync.md). */
@@ -33,7 +33,7 @@ export function secretCommands(refs, namespace = NAMESPACE) {
   for (const { name, key } of refs) secrets.set(name, (secrets.get(name) ?? new Set()).add(key));
   const each = [...secrets].map(([name, keys]) => [name, [...keys]]);
   return {
-    syncctl: each.flatMap(([name, keys]) => keys.map((key) => `syncctl secret set ${quote(name)} ${quote(key)}`)).join("\n"),
+    syncctl: each.flatMap(([name, keys]) => keys.map((key) => `syncctl secret set ${argument(name, key)}`)).join("\n"),
     kubectl: each.map(([name, keys]) => kubectl(name, keys, namespace)).join("\n"),
   };
 }

@@ -5,7 +5,7 @@ import { address, request } from "../../lib/api.js";
 import { randomId } from "../../lib/id.js";
 import { go, link } from "../../lib/router.js";
 import { isActive, look } from "../../lib/states.js";
-import { CopyMenu, curl, quote } from "../../components/copy.js";
+import { argument, CopyMenu, curl } from "../../components/copy.js";
 import { Question } from "../../components/dialog.js";
 import { announce } from "../../components/announcer.js";
 import { repeat, runAddress, specAddress } from "./commands.js";
@@ -40,7 +40,7 @@ export function Actions({ task, refresh }) {
 function Copies({ task }) {
   return html`<${CopyMenu} entries=${[
     { name: "curl", text: () => curl(address("tasks", task.taskId)) },
-    { name: "syncctl", text: () => `syncctl tasks ${quote(task.taskId)}` },
+    { name: "syncctl", text: () => `syncctl tasks ${argument(task.taskId)}` },
     { name: "link", text: () => location.href.replace(/\?.*$/, "") },
   ]} />`;
 }

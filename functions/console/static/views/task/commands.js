@@ -8,7 +8,7 @@ const MOST_STREAMS = 20;
 
 /** Return `{syncctl, curl, unknown}`: two commands, and the options in them that are not known here. */
 export function repeat(task) {
-  if (task.run) return { syncctl: `syncctl run --again ${quote(task.taskId)} --follow`, curl: curl(runAddress(task), { method: "POST" }), unknown: [] };
+  if (task.run) return { syncctl: `syncctl run --again=${quote(task.taskId)} --follow`, curl: curl(runAddress(task), { method: "POST" }), unknown: [] };
   if (task.command === "spec") return { syncctl: `syncctl spec ${quote(image(task))}`, curl: curl(ofImage(task, "spec")), unknown: [] };
   if (task.command === "read") return read(task);
   return {
@@ -29,7 +29,7 @@ export const specAddress = (task) => ofImage(task, "spec");
 
 function read(task) {
   const streams = Object.keys(task.streams ?? {});
-  const chosen = streams.length <= MOST_STREAMS ? streams.map((key) => `--stream ${quote(key)}`) : [];
+  const chosen = streams.length <= MOST_STREAMS ? streams.map((key) => `--stream=${quote(key)}`) : [];
   const unknown = [
     "config.json: the connector's configuration",
     "the tables' prefix (--prefix), and whether it was a full sync (--full-sync)",

@@ -17,7 +17,7 @@ export const parameters = (query) => renamed(query, PARAMETERS);
 
 /** Return the command that lists the same. */
 export function command(query) {
-  const options = Object.entries(renamed(query, OPTIONS)).map(([name, value]) => `${name} ${quote(value)}`);
+  const options = Object.entries(renamed(query, OPTIONS)).map(([name, value]) => `${name}=${quote(value)}`);
   return ["syncctl tasks", ...options].join(" ");
 }
 
