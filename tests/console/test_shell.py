@@ -1,5 +1,8 @@
 """The shell: sign-in, links, and what becomes of a token."""
 
+import pytest
+from playwright.sync_api import expect
+
 from tests.support.browser import Watched
 from tests.support.edition_process import EditionProcess
 
@@ -33,3 +36,14 @@ def test_signing_in_says_what_this_is_and_where_a_token_comes_from(watched: Watc
     assert button
     assert field
     assert button["width"] < field["width"] / 2
+
+
+@pytest.mark.fault(801)
+@pytest.mark.parametrize("able", [True, False])
+def test_a_browser_that_would_round_numbers_is_named(watched: Watched, able: bool) -> None:
+    """Without JSON.rawJSON a large number would be saved as a text; a newer browser keeps its digits."""
+    if not able:
+        watched.context.add_init_script("delete JSON.rawJSON; delete JSON.isRawJSON")
+    page = watched.open("#/new")
+    page.get_by_role("heading", name="New").wait_for()
+    expect(page.get_by_text("too old for numbers of more than 15 digits")).to_have_count(0 if able else 1)

@@ -31,6 +31,7 @@ export function App() {
     <a class="skip" href="#main" onClick=${toMain}>Skip to the content</a>
     <${Header} where=${where} />
     <${Connection} />
+    ${!JSON.rawJSON && html`<p class="bar warn" role="note">This browser is too old for numbers of more than 15 digits: in a configuration, a state or a document it would save them as texts. Use a newer one to change such values.</p>`}
     ${reason && html`<p class="bar warn" role="status">${reason}</p>`}
     <main id="main" tabindex="-1" class="container-fluid"><${View} where=${where} /></main>
     <${Announcer} />
