@@ -178,6 +178,17 @@ def test_an_idle_page_asks_seldom_and_in_one_line(watched: Watched, between: Gat
     assert all(one.tag and one.status == 304 for one in found), found
 
 
+def test_what_is_a_while_ago_ages_without_an_answer(watched: Watched, between: Gateway) -> None:
+    """An idle page asks every two minutes, and one whose functions are away gets no answer at all."""
+    page = at_rest(watched, Shown("sync", "#/syncs/state-success"))
+    times = page.locator("main time").filter(has_text="ago")
+    before, asked_before = times.first.inner_text(), len(between.api())
+    for _ in range(3):
+        pass_time(page, 30_000)
+    assert times.first.inner_text() != before
+    assert len(between.api()) == asked_before
+
+
 def at_rest(watched: Watched, view: Shown) -> Page:
     """A view whose clock is the test's, once it has shown itself."""
     watched.context.add_init_script(_COUNT)
