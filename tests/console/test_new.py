@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.console.conftest import SHOP
 from tests.support import canaries
@@ -228,6 +228,54 @@ def test_streams_are_read_as_was_chosen(watched: Watched, edition: EditionProces
         {"name": "visits", "mode": "incremental", "write": "append", "cursor": ["by", "at"], "key": [["id"], ["by", "name"]], "table": "seen"},
         {"name": "orders", "namespace": "archive", "mode": "full_refresh"},
     ]  # fmt: skip
+
+
+def status_of(page: Page, step: str) -> Locator:
+    """What the head of a step says of it."""
+    return page.get_by_role("region", name=step).locator("header .status")
+
+
+def test_a_step_is_done_once_it_was_gone_on_from(watched: Watched) -> None:
+    """A form whose defaults would do is not: somebody has to have looked at it. A change opens the step once more."""
+    page = watched.open("#/new")
+    page.get_by_label("Image", exact=True).fill(f"{SHOP}:spec")
+    expect(status_of(page, "Connector")).to_have_text("○ to do")
+    page.get_by_role("button", name="Continue to its configuration").click()
+    expect(status_of(page, "Connector")).to_have_text("✓ done")
+    fill(page)
+    expect(status_of(page, "Configuration")).to_have_text("○ to do")
+    page.get_by_role("button", name="Continue without a check").click()
+    expect(status_of(page, "Configuration")).to_have_text("✓ done")
+    page.get_by_role("button", name="Find its streams").click()
+    page.get_by_text("5 of 5 streams selected").wait_for()
+    expect(status_of(page, "Streams")).to_have_text("○ to do")
+    page.get_by_role("button", name="Continue to the schedule").click()
+    expect(status_of(page, "Streams")).to_have_text("✓ done")
+    page.get_by_role("button", name="Open: Configuration").click()
+    page.get_by_label("Shop", exact=True).fill("rome")
+    expect(status_of(page, "Configuration")).to_have_text("○ to do")
+
+
+def test_where_rows_will_go_and_what_is_saved(watched: Watched, edition: EditionProcess) -> None:
+    """The tables with their prefix; streams of later are left out on request; what was saved is not saved twice."""
+    page = begin(watched)
+    to_streams(page)
+    later = page.get_by_label("A saved sync also reads streams that the source adds later")
+    expect(later).to_be_checked()
+    page.get_by_label("Read visits").uncheck()
+    expect(later).to_be_disabled()
+    page.get_by_label("Read visits").check()
+    later.uncheck()
+    page.get_by_role("button", name="Continue to the schedule").click()
+    page.get_by_label("Name", exact=True).fill("fixed")
+    page.get_by_label("Prefix of its tables").fill("p_")
+    tables = page.get_by_role("region", name="Its tables in the warehouse")
+    expect(tables).to_contain_text(f"p_orders, p_visits, p_archive.orders, p_{HOSTILE}, p___proto__")
+    save(page)
+    expect(page.get_by_role("button", name="Save as a sync")).to_have_count(0)
+    assert [one["name"] for one in document(edition, "fixed")["streams"]] == ["orders", "visits", "orders", HOSTILE, "__proto__"]  # fmt: skip
+    page.get_by_label("Every hour").check()
+    expect(page.get_by_role("button", name="Save as a sync")).to_be_enabled()
 
 
 def test_three_thousand_streams(watched: Watched, edition: EditionProcess) -> None:

@@ -1,6 +1,8 @@
 """The view Sync: runs, streams, the document, and the end of a sync."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -44,6 +46,31 @@ def test_what_a_sync_is_and_has_done(watched: Watched, garden: Garden) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("failed")
 
 
+def test_its_tables_are_named_and_can_be_looked_into(
+    watched: Watched, garden: Garden, edition: EditionProcess, tmp_path: Path
+) -> None:
+    """With the prefix, or the table that was chosen; the command that is copied shows rows of the first one."""
+    watched.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    garden.declare("tabled", prefix="t-", streams=[{"name": "roses"}, {"name": "tulips", "table": 'odd "tulips"'}])
+    page = watched.open("#/syncs/tabled")
+    facts = page.get_by_role("region", name="Facts")
+    expect(facts.locator(".tables")).to_contain_text('t-roses, odd "tulips"')  # as it is declared, before the first run
+    garden.run("tabled")
+    page.reload()
+    facts.get_by_text("Look at the rows").click()
+    facts.get_by_role("button", name="command", exact=True).click()
+    facts.get_by_role("button", name="command ✓", exact=True).wait_for()
+    data = tmp_path / "home/.local/share"
+    data.mkdir(parents=True)
+    (data / "sync-functions").symlink_to(edition.home)
+    edition.idle()
+    command = page.evaluate("navigator.clipboard.readText()").replace("python ", f"{sys.executable} ", 1)
+    shown = subprocess.run(
+        ["bash", "-c", command], env={"HOME": str(tmp_path / "home")}, check=True, capture_output=True, text=True
+    )
+    assert "│     1 │" in shown.stdout
+
+
 def test_some_streams_are_run_and_refreshed(watched: Watched, garden: Garden, edition: EditionProcess) -> None:
     """A refresh says what is forgotten; the other streams keep their states."""
     garden.declare("beds")
@@ -53,8 +80,9 @@ def test_some_streams_are_run_and_refreshed(watched: Watched, garden: Garden, ed
     page.get_by_role("button", name="Run selected").click()
     expect(page.get_by_role("dialog")).to_contain_text("Other streams are left as they are")
     expect(answered(page, "Run")).to_have_text("A run of beds has been started.")
-    started = page.get_by_text("A run has been started:").get_by_role("link").inner_text()
-    edition.finish(started)
+    [newest, *_] = edition.ask("/tasks", syncId="beds", command="read")[1]["tasks"]
+    edition.finish(newest["taskId"])
+    expect(page.get_by_text("A run has been started")).to_have_count(0)  # it has ended since
     assert states(edition, "beds") == {"roses": {"n": 2}, "tulips": {"n": 1}}
     page.get_by_role("checkbox", name="Select tulips").check()
     page.get_by_role("checkbox", name="Select roses").uncheck()

@@ -176,7 +176,7 @@ def test_a_cancel_says_what_stays(watched: Watched, edition: EditionProcess, tmp
     question = page.get_by_role("dialog", name="Cancel this read?")
     expect(question).to_contain_text("Rows that the warehouse has acknowledged stay")
     expect(question).to_contain_text("The table of a full refresh is not replaced")
-    question.get_by_role("button", name="Leave it").click()
+    question.get_by_role("button", name="Go back").click()
     expect(question).to_have_count(0)
     assert edition.ask(f"/tasks/{task}")[1]["task"]["state"] == "RUNNING"
     page.get_by_role("button", name="Cancel").click()

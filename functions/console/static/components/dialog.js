@@ -32,7 +32,7 @@ export function Question({ title, verb, act, done, close, danger = false, childr
       ${children}
       ${state.error && html`<p class="bar bad" role="alert">${state.error.message}</p>`}
       <footer>
-        <button type="button" class="secondary outline" disabled=${state.busy} onClick=${() => place.current.close()}>Leave it</button>
+        <button type="button" class="secondary outline" disabled=${state.busy} onClick=${() => place.current.close()}>Go back</button>
         <button type="submit" class=${danger ? "danger" : ""} aria-busy=${state.busy ? "true" : undefined} disabled=${state.busy}>${verb}</button>
       </footer>
     </form></article>

@@ -7,7 +7,7 @@ import { useTitle } from "../lib/title.js";
 import { CheckStep, passed } from "./new/check-step.js";
 import { ConfigStep } from "./new/config-step.js";
 import { imageOf, problemsByStep, scheduleWords, suggestedName } from "./new/document.js";
-import { useDraft } from "./new/draft.js";
+import { confirm, useDraft } from "./new/draft.js";
 import { ImageStep } from "./new/image-step.js";
 import { useLoaded } from "./new/load.js";
 import { useFlow } from "./new/flow.js";
@@ -76,15 +76,16 @@ const HEADS = {
 
 const BODIES = {
   image: ({ draft, change, flow, show, problems }) =>
-    html`<${ImageStep} draft=${draft} change=${change} manifest=${flow.manifest} problems=${problems.image} next=${() => show("config")} />`,
+    html`<${ImageStep} draft=${draft} change=${change} manifest=${flow.manifest} problems=${problems.image} next=${() => (change(confirm("image")), show("config"))} />`,
   config: ({ draft, change, flow, show, problems }) => html`<${ConfigStep} draft=${draft} change=${change} spec=${flow.spec} follow=${flow.asked}
-    problems=${problems.config} checkNow=${() => (show("check"), flow.blocked.length || flow.checkNow())} skip=${() => (change({ skipped: true }), show("streams"))} />`,
+    problems=${problems.config} checkNow=${() => (change(confirm("config")), show("check"), flow.blocked.length || flow.checkNow())}
+    skip=${() => (change((before) => ({ skipped: true, ...confirm("config")(before) })), show("streams"))} />`,
   check: ({ draft, change, flow, show }) => html`<${CheckStep} draft=${draft} follow=${flow.check} starter=${flow.checkStart} blocked=${flow.blocked}
     checkNow=${flow.checkNow} find=${() => (show("streams"), flow.find())} skip=${() => (change({ skipped: true }), show("streams"))} correct=${() => show("config")} />`,
   streams: ({ draft, change, flow, show, problems }) => html`<${StreamsStep} draft=${draft} change=${change} follow=${flow.found} starter=${flow.findStart}
     streams=${flow.streams} choices=${flow.choices} missing=${flow.missing} listed=${flow.listed} ready=${flow.ready} blocked=${flow.blocked}
     problems=${problems.streams} find=${flow.find}
-    next=${() => (change({ name: draft.name || suggestedName(draft) }), show("save"))} />`,
+    next=${() => (change((before) => ({ name: before.name || suggestedName(before), ...confirm("streams")(before) })), show("save"))} />`,
   save: ({ draft, change, flow, problems, refused, again }) => html`<${SaveStep} draft=${draft} change=${change} document=${flow.document}
-    read=${flow.read} selected=${flow.selected} blocked=${flow.blocked} problems=${problems.save} refused=${refused} reset=${again} />`,
+    read=${flow.read} selected=${flow.selected} tables=${flow.tables} blocked=${flow.blocked} problems=${problems.save} refused=${refused} reset=${again} />`,
 };

@@ -36,6 +36,7 @@ function Declared({ body, url, error, at, refresh }) {
   const [question, setQuestion] = useState(null);
   const [started, setStarted] = useState("");
   const active = runs.runs.find((task) => isActive(task.state))?.taskId;
+  const over = runs.runs.some((task) => task.taskId === started && !isActive(task.state));
   useTitle(name, state);
   const close = (answer) => {
     if (question.kind === "run" && answer) setStarted(answer);
@@ -49,9 +50,9 @@ function Declared({ body, url, error, at, refresh }) {
     <h1>${name} <${Status} state=${state} /></h1>
     <${Failure} error=${error} at=${at} />
     ${message && html`<p class=${`bar ${["FAILED", "INVALID"].includes(state) ? "bad" : "quiet"}`}>${message}</p>`}
-    ${started && html`<p class="bar busy" role="status">A run has been started: <a href=${link("tasks", started)}>${started}</a></p>`}
+    ${started && !over && html`<p class="bar busy" role="status">A run has been started: <a href=${link("tasks", started)}>${started}</a></p>`}
     <${Actions} sync=${sync} usable=${usable} ask=${setQuestion} />
-    <div class="two"><${Facts} sync=${sync} /><div class="main">
+    <div class="two"><${Facts} sync=${sync} streams=${streams} /><div class="main">
       ${sync.spec && html`<${Runs} id=${idOf(sync)} found=${runs} />
         <${Streams} streams=${streams} saved=${states} usable=${usable} ask=${setQuestion} />`}
     </div></div>

@@ -9,6 +9,9 @@ const MAX_COLUMNS = 2000;
 /** A stream's identity as one text; a namespace may be missing, null or empty. */
 export const idOf = (stream) => JSON.stringify([stream.namespace || null, stream.name]);
 
+/** A stream's key, which its table is named after. */
+export const keyOf = (stream) => (stream.namespace ? `${stream.namespace}.${stream.name}` : stream.name);
+
 /** Return the streams of a CATALOG that have a name. */
 export function offered(result) {
   const streams = Array.isArray(result?.streams) ? result.streams : [];
@@ -77,9 +80,12 @@ export function configured(streams, choices) {
   };
 }
 
+/** Whether all streams are selected as they are, so that `spec.streams` may be left out. */
+export const isEverything = (streams, choices) => streams.every((stream) => !changed(stream, choices.get(idOf(stream))));
+
 /** Return `spec.streams` of a declared sync; undefined means everything, also what the source offers later. */
 export function declared(streams, choices, listed = false) {
-  if (!listed && streams.every((stream) => !changed(stream, choices.get(idOf(stream))))) return undefined;
+  if (!listed && isEverything(streams, choices)) return undefined;
   return streams.flatMap((stream) => {
     const choice = choices.get(idOf(stream)) ?? {};
     const one = plan(stream, choice);

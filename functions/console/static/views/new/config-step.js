@@ -5,6 +5,7 @@ import { get } from "../../lib/api.js";
 import { Failure } from "../../components/notice.js";
 import { check, defaults, Form } from "../../components/form/form.js";
 import { imageOf, splitImage } from "./document.js";
+import { reopened } from "./draft.js";
 import { parts } from "./pointers.js";
 import { marked } from "./secrets.js";
 import { Progress, useStart } from "./task.js";
@@ -59,4 +60,4 @@ function Lost({ places }) {
 }
 
 /** Return the members of a draft whose configuration was changed. */
-const typed = (spec, draft, config) => ({ config, ...marked(spec, draft, config), stale: true, outdated: true });
+const typed = (spec, draft, config) => ({ config, ...marked(spec, draft, config), stale: true, outdated: true, confirmed: reopened(draft, "config") });

@@ -23,13 +23,15 @@ onSignOut(() => {
  * @property {string[]} lost pointers of secrets whose values are not known here: after a reload, or in a saved sync
  * @property {Array} refs [pointer, {name, key}] of what the person chose; others are suggested
  * @property {Array} choices [stream id, what was chosen otherwise than by default]
+ * @property {string[]} confirmed steps that were gone on from as they are now: image, config, streams
+ * @property {?boolean} fixed whether streams that the source adds later are left out; null: as the document has it
  * @property {?Object} base the document that is edited
  * @property {string} saved name of the sync that was saved and not changed since
  */
 export function begin(given = {}) {
   return {
     id: randomId(), kind: "image", image: "", manifest: "", spec: null, specOf: "", config: null, secrets: [], lost: [],
-    refs: [], check: null, skipped: false, stale: false, outdated: false, discover: null, choices: [], wishes: null, name: "", prefix: "",
+    refs: [], check: null, skipped: false, stale: false, outdated: false, discover: null, choices: [], wishes: null, confirmed: [], fixed: null, name: "", prefix: "",
     schedule: { kind: "hand", at: "02:00", cron: "", zone: ownZone() }, base: null, saved: "", ...given,
   };
 }
@@ -45,6 +47,10 @@ export function useDraft() {
   const reset = useCallback((given) => setDraft(keep(begin(given))), []);
   return [draft, change, reset];
 }
+
+/** Return what changes a draft when a step is gone on from, and when something in it has changed. */
+export const confirm = (step) => ({ confirmed }) => ({ confirmed: [...new Set([...confirmed, step])] });
+export const reopened = (draft, step) => draft.confirmed.filter((one) => one !== step);
 
 export { randomId };
 

@@ -2,11 +2,12 @@
 
 import { useEffect, useMemo, useState } from "../../lib/html.js";
 import { change as send } from "../../lib/api.js";
-import { declared, configured, idOf, offered, plan, wished } from "./catalog.js";
+import { tableOf } from "../../components/tables.js";
+import { declared, configured, idOf, keyOf, offered, plan, wished } from "./catalog.js";
 import { passed } from "./check-step.js";
 import { configProblems } from "./config-step.js";
 import { connectorConfig, imageOf, imageProblem, isGiven, splitImage, toDocument } from "./document.js";
-import { randomId } from "./draft.js";
+import { randomId, reopened } from "./draft.js";
 import { useManifest } from "./manifest.js";
 import { useSecrets } from "./secrets.js";
 import { useStart, useTask } from "./task.js";
@@ -19,7 +20,7 @@ export function useFlow(draft, change) {
   const chosen = useStreams(draft, change, found);
   const requests = useRequests(draft, change, { manifest: manifest.value, check, found });
   const blocked = draft.lost.filter((place) => !isGiven(draft, place));
-  const listed = chosen.streams ? declared(chosen.streams, chosen.choices, Boolean(draft.base?.spec.streams)) : draft.base?.spec.streams;
+  const listed = chosen.streams ? declared(chosen.streams, chosen.choices, draft.fixed ?? Boolean(draft.base?.spec.streams)) : draft.base?.spec.streams;
   const facts = { draft, manifest, spec, asked, check, found, ...chosen };
   const read = () => readRequest(draft, manifest.value, chosen);
   const loading = [[draft.spec, asked], [draft.check, check], [draft.discover, found]].some(([id, one]) => id && !one.task && !one.error) || manifest.reading;
@@ -42,7 +43,8 @@ function useStreams(draft, change, found) {
   const choices = useMemo(() => new Map(draft.choices), [draft.choices]);
   const plans = useMemo(() => (streams ?? []).map((stream) => plan(stream, choices.get(idOf(stream)))), [streams, choices]);
   const selected = plans.filter((one) => one.selected).length;
-  return { streams, choices, missing, selected, ready: selected > 0 && plans.every((one) => !one.problem) };
+  const tables = (streams ?? []).flatMap((stream, at) => (plans[at].selected ? [tableOf(keyOf(stream), { prefix: draft.prefix, table: plans[at].table })] : []));
+  return { streams, choices, missing, selected, tables, ready: selected > 0 && plans.every((one) => !one.problem) };
 }
 
 /* One check or discover of a draft at a time: an older one that goes on is cancelled first. */
@@ -56,7 +58,7 @@ function useRequests(draft, change, { manifest, check, found }) {
   return {
     checkStart, findStart,
     checkNow: () => checkStart.start(() => ask("check", draft.check, check), (id) => change({ check: id, stale: false, skipped: false })),
-    find: () => findStart.start(() => ask("discover", draft.discover, found), (id) => change({ discover: id, outdated: false })),
+    find: () => findStart.start(() => ask("discover", draft.discover, found), (id) => change((before) => ({ discover: id, outdated: false, confirmed: reopened(before, "streams") }))),
   };
 }
 
@@ -87,12 +89,13 @@ function unlocked({ draft, manifest, spec, asked, check, streams, ready }) {
 
 function states({ draft, manifest, spec, asked, check, found, streams, ready }, { checkStart, findStart }) {
   const filled = spec && draft.config && !Object.keys(configProblems(spec, draft)).length;
+  const isConfirmed = (step) => draft.confirmed.includes(step);
   const failed = (follow) => follow.error || (follow.task && !follow.active && follow.task.state !== "SUCCESS");
   return {
-    image: known(draft, manifest) ? "done" : "open",
-    config: asked.active ? "busy" : !spec && draft.spec && failed(asked) ? "bad" : filled ? "done" : "open",
+    image: known(draft, manifest) && isConfirmed("image") ? "done" : "open",
+    config: asked.active ? "busy" : !spec && draft.spec && failed(asked) ? "bad" : filled && isConfirmed("config") ? "done" : "open",
     check: checkStart.busy || check.active ? "busy" : passed(draft, check) ? "done" : draft.check && !draft.stale && failed(check) ? "bad" : draft.skipped ? "skipped" : "open",
-    streams: findStart.busy || found.active ? "busy" : failed(found) || (streams && !ready) ? "bad" : streams ? "done" : "open",
+    streams: findStart.busy || found.active ? "busy" : failed(found) || (streams && !ready) ? "bad" : streams && isConfirmed("streams") ? "done" : "open",
     save: draft.saved ? "done" : "open",
   };
 }

@@ -4,6 +4,7 @@ import { html, useEffect, useMemo, useState } from "../../lib/html.js";
 import { address, get } from "../../lib/api.js";
 import { Failure } from "../../components/notice.js";
 import { imageOf, imageProblem, MANIFEST_IMAGE, splitImage } from "./document.js";
+import { reopened } from "./draft.js";
 import { useStart } from "./task.js";
 import { Problems } from "./step.js";
 
@@ -32,11 +33,11 @@ export function ImageStep({ draft, change, manifest, problems, next }) {
     </fieldset>
     ${draft.kind === "manifest" && html`<label>Manifest (YAML or JSON)
       <textarea class="code" rows="10" spellcheck=${false} value=${draft.manifest} aria-invalid=${tried && manifest.problem ? "true" : undefined}
-        aria-describedby="manifest-help" onInput=${(event) => change({ manifest: event.target.value, ...unread })} /></label>
+        aria-describedby="manifest-help" onInput=${(event) => change({ manifest: event.target.value, ...unread, confirmed: [] })} /></label>
       <small id="manifest-help" class=${tried && manifest.problem ? "bad" : ""}>${(tried && manifest.problem) || "What Airbyte's Connector Builder exports. Python components are not run."}</small>`}
     <label>${draft.kind === "image" ? "Image" : "Image that runs it (may be left out)"}
       <input list="images" value=${draft.image} placeholder=${draft.kind === "image" ? "airbyte/source-faker:7.2.1" : MANIFEST_IMAGE} autocomplete="off" autocapitalize="none"
-        spellcheck=${false} maxlength="400" aria-invalid=${tried && wrong ? "true" : undefined} aria-describedby="image-help" onInput=${(event) => change({ image: event.target.value })} /></label>
+        spellcheck=${false} maxlength="400" aria-invalid=${tried && wrong ? "true" : undefined} aria-describedby="image-help" onInput=${(event) => change((before) => ({ image: event.target.value, confirmed: reopened(before, "image") }))} /></label>
     <datalist id="images">${known.map((image) => html`<option value=${image} />`)}</datalist>
     <small id="image-help" class=${tried && wrong ? "bad" : ""}>${(tried && wrong) || "Name and version, as in a registry. Images that ran here are suggested."}</small>
     <${Problems} problems=${problems} />
@@ -46,9 +47,9 @@ export function ImageStep({ draft, change, manifest, problems, next }) {
 }
 
 const unread = { check: null, skipped: false, discover: null };
-const unfilled = { ...unread, config: null, secrets: [], lost: [], refs: [], choices: [], wishes: null };
+const unfilled = { ...unread, config: null, secrets: [], lost: [], refs: [], choices: [], wishes: null, confirmed: [] };
 
-/* What was typed for the one is nothing for the other. */
+/* An image's version, form and check say nothing of a manifest, and the other way round. */
 const otherKind = (kind) => ({ kind, image: "", spec: null, specOf: "", ...unfilled });
 
 /* Another version usually takes the same configuration and offers the same streams; another connector does not. */

@@ -33,5 +33,6 @@ function fromDocument(sync) {
     base: { metadata: sync.metadata, spec }, name: sync.metadata.name, prefix: spec.prefix ?? "", schedule: scheduleOf(spec),
     kind: spec.manifest ? "manifest" : "image", manifest: spec.manifest ? JSON.stringify(spec.manifest, null, 2) : "",
     image: spec.image ?? "", config: empty(spec.config ?? {}, lost), lost, refs, wishes: spec.streams ?? null,
+    confirmed: ["image", "config", "streams"],
   };
 }

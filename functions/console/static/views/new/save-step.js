@@ -4,6 +4,7 @@ import { html, useState } from "../../lib/html.js";
 import { change as send } from "../../lib/api.js";
 import { announce } from "../../components/announcer.js";
 import { CopyMenu } from "../../components/copy.js";
+import { Tables } from "../../components/tables.js";
 import { Failure } from "../../components/notice.js";
 import { go, link } from "../../lib/router.js";
 import { Blocked } from "./check-step.js";
@@ -19,7 +20,7 @@ import { Problems } from "./step.js";
  * `document` is what is saved, `read()` the request that runs it once; `blocked` are pointers of secrets that a run
  * would need; `refused(problems)` shows problems at their steps.
  */
-export function SaveStep({ draft, change, document, read, selected, blocked, problems, refused, reset }) {
+export function SaveStep({ draft, change, document, read, selected, tables, blocked, problems, refused, reset }) {
   const [state, setState] = useState({});
   const save = async (event) => {
     event.preventDefault();
@@ -43,13 +44,14 @@ export function SaveStep({ draft, change, document, read, selected, blocked, pro
   return html`<form onSubmit=${save}>
     <${NameFields} draft=${draft} change=${change} />
     <${ScheduleFields} value=${draft.schedule} set=${(schedule) => change({ schedule })} />
+    <section aria-labelledby="tables"><h3 id="tables">Its tables in the warehouse</h3><${Tables} names=${tables} prefix=${draft.prefix} /></section>
     <${SecretFields} draft=${draft} change=${change} namespace=${namespace} />
     <${Problems} problems=${problems} />
     ${state.problems && html`<p class="bar bad" role="alert">It cannot be saved like this: the steps that need a correction are marked.</p>`}
     <${Failure} error=${state.error} />
     <${Blocked} places=${blocked} />
-    <p class="row"><button type="submit" aria-busy=${state.busy ? "true" : undefined} disabled=${state.busy || !draft.name.trim()}>${draft.base ? "Save the changes" : "Save as a sync"}</button>
-      <button type="button" class="secondary outline" disabled=${blocked.length > 0 || !selected || !draft.name.trim()} onClick=${() => setState({ asking: "run" })}>Run once now</button></p>
+    ${!draft.saved && html`<p class="row"><button type="submit" aria-busy=${state.busy ? "true" : undefined} disabled=${state.busy || !draft.name.trim()}>${draft.base ? "Save the changes" : "Save as a sync"}</button>
+      <button type="button" class="secondary outline" disabled=${blocked.length > 0 || !selected || !draft.name.trim()} onClick=${() => setState({ asking: "run" })}>Run once now</button></p>`}
     <${CopyMenu} entries=${documentCommands(document, namespace)} />
   </form>
   ${draft.saved && html`<${Saved} name=${draft.saved} hasSchedule=${Boolean(cron(draft.schedule))} reset=${reset} />`}

@@ -1,17 +1,16 @@
 /* A stream in the picker: whether and how it is read; its details and columns on demand. */
 
 import { html, useMemo } from "../../lib/html.js";
-import { columns, idOf, modes, writes } from "./catalog.js";
+import { columns, idOf, keyOf, modes, writes } from "./catalog.js";
 
 const MODE_WORDS = { full_refresh: "Full refresh", incremental: "Incremental" };
 const WRITE_WORDS = { overwrite: "Replace the table", append: "Add every row", append_dedup: "Update rows by key" };
 export const dotted = (path) => path.join(".");
-const nameOf = (stream) => (stream.namespace ? `${stream.namespace}.${stream.name}` : stream.name);
 
 /** `set(id, members)` changes what was chosen; `toggle(id)` opens and closes the details. */
 export function StreamRow({ stream, one, open, set, toggle }) {
   const id = idOf(stream);
-  const name = nameOf(stream);
+  const name = keyOf(stream);
   return html`<div class=${`stream ${one.selected ? "" : "left-out"}`}>
     <span role="cell"><label class="pick"><input type="checkbox" checked=${one.selected} data-row aria-label=${`Read ${name}`}
       onChange=${(event) => set(id, { selected: event.target.checked })} />

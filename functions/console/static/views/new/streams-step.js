@@ -8,13 +8,14 @@ import { usePoll } from "../../lib/poll.js";
 import { link } from "../../lib/router.js";
 import { Blocked } from "./check-step.js";
 import { imageOf, splitImage } from "./document.js";
+import { reopened } from "./draft.js";
 import { Problems } from "./step.js";
 import { StreamPicker } from "./streams.js";
 import { Progress } from "./task.js";
 
 /** `streams` are those of the discover, null before; `missing` those of an edited sync that are not offered. */
 export function StreamsStep({ draft, change, follow, starter, streams, choices, missing, listed, ready, blocked, problems, find, next }) {
-  const choose = useCallback((update) => change((before) => ({ choices: [...update(new Map(before.choices))] })), []);
+  const choose = useCallback((update) => change((before) => ({ choices: [...update(new Map(before.choices))], confirmed: reopened(before, "streams") })), []);
   const asking = starter.busy || follow.active;
   return html`
     ${starter.busy && html`<${Loading} what="the streams" />`}
@@ -25,7 +26,7 @@ export function StreamsStep({ draft, change, follow, starter, streams, choices, 
     <${Problems} problems=${problems} />
     ${streams && !streams.length && html`<p class="bar warn" role="note">The connector offers no streams with this configuration. <a href=${link("tasks", draft.discover)}>Its task</a> shows what it wrote. Correct the configuration, and find the streams again.</p>`}
     ${missing.length > 0 && html`<p class="bar warn" role="note">No longer offered, and left out: ${missing.map((name, number) => html`${number ? ", " : ""}<code>${name}</code>`)}.</p>`}
-    ${streams?.length > 0 && html`<${StreamPicker} streams=${streams} choices=${choices} choose=${choose} listed=${listed} />`}
+    ${streams?.length > 0 && html`<${StreamPicker} streams=${streams} choices=${choices} choose=${choose} listed=${listed} setFixed=${(fixed) => change({ fixed })} />`}
     <${Blocked} places=${blocked} />
     ${!asking && html`<p class="row">
       ${streams?.length > 0 && html`<button type="button" disabled=${!ready} onClick=${next}>Continue to the schedule</button>`}

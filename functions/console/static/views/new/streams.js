@@ -3,13 +3,13 @@
 import { html, useMemo, useState } from "../../lib/html.js";
 import { number } from "../../lib/format.js";
 import { VirtualRows } from "../../components/virtual-rows.js";
-import { idOf, MAX_LISTED, modes, plan } from "./catalog.js";
+import { idOf, isEverything, MAX_LISTED, modes, plan } from "./catalog.js";
 import { StreamRow } from "./stream-row.js";
 
 const SHOWN = { all: "All", selected: "Selected", problem: "Need a choice" };
 
 /** `choices` is a Map by stream id; `choose(function from Map to Map)` changes it. */
-export function StreamPicker({ streams, choices, choose, listed }) {
+export function StreamPicker({ streams, choices, choose, listed, setFixed }) {
   const [search, setSearch] = useState("");
   const [show, setShow] = useState("all");
   const [open, setOpen] = useState(new Set());
@@ -25,6 +25,7 @@ export function StreamPicker({ streams, choices, choose, listed }) {
   return html`
     <${Tools} rows=${rows} found=${found} search=${search} setSearch=${setSearch} show=${show} setShow=${setShow} choose=${choose} />
     <${Count} rows=${rows} listed=${listed} />
+    <${Later} able=${isEverything(streams, choices)} listed=${listed} setFixed=${setFixed} />
     <div role="table" aria-label="Streams" aria-rowcount=${found.length + 1} class="streams">
       <div role="row" aria-rowindex="1" class="stream head"><span role="columnheader">Stream</span><span role="columnheader">Mode</span>
         <span role="columnheader">Cursor, key, table</span><span role="columnheader"><span class="unseen">Details</span></span></div>
@@ -58,9 +59,17 @@ function Tools({ rows, found, search, setSearch, show, setShow, choose }) {
       <button type="button" class="plain" onClick=${() => every({ selected: true })}>Select ${these}</button>
       <button type="button" class="plain" onClick=${() => every({ selected: false })}>Select none${these === "all" ? "" : ` of ${these}`}</button>
       <button type="button" class="plain" onClick=${() => every(mode("full_refresh"))}>Full refresh for ${these}</button>
-      <button type="button" class="plain" onClick=${() => every({ mode: undefined, write: undefined })}>Usual mode for ${these}</button>
+      <button type="button" class="plain" onClick=${() => every({ mode: undefined, write: undefined })}>Default mode for ${these}</button>
     </span>
   </div>`;
+}
+
+/** Whether a saved sync lists its streams. */
+function Later({ able, listed, setFixed }) {
+  return html`<p><label><input type="checkbox" checked=${!listed} disabled=${!able} aria-describedby="later-help" onChange=${(event) => setFixed(!event.target.checked)} />
+      A saved sync also reads streams that the source adds later</label>
+    <small id="later-help">${able ? "They are then read in their default mode, each into a table of its own name. Without this, it reads the streams of this list alone."
+      : "Only while all streams are selected, with their default modes, cursors, keys and tables; otherwise it reads what is selected here alone."}</small></p>`;
 }
 
 function Count({ rows, listed }) {
@@ -68,6 +77,5 @@ function Count({ rows, listed }) {
   const problems = rows.filter(({ one }) => one.problem).length;
   return html`<p role="status">${number(selected)} of ${number(rows.length)} streams selected.
     ${problems ? html` <strong class="bad">${number(problems)} ${problems === 1 ? "needs" : "need"} a choice.</strong>` : ""}
-    ${selected === rows.length && !listed ? " A saved sync then also reads streams that the source adds later." : ""}
     ${listed && selected > MAX_LISTED ? html` <strong class="bad">A saved sync can list ${number(MAX_LISTED)} streams at most: leave out some, or select all as they are.</strong>` : ""}</p>`;
 }

@@ -72,7 +72,7 @@ export function Editor({ sync, close }) {
       <p class="row"><button class="outline" onClick=${() => theirs(false)}>Load theirs</button> <button class="outline secondary" onClick=${() => theirs(true)}>Keep my text, based on theirs</button></p></div>`}
     <p class="row"><button disabled=${state.busy} aria-busy=${state.busy ? "true" : undefined} onClick=${review}>Review and save</button>
       <button class="outline" disabled=${state.busy} onClick=${check}>Check</button>
-      <button class="secondary outline" onClick=${() => close(false)}>Leave it</button></p>
+      <button class="secondary outline" onClick=${() => close(false)}>Discard the change</button></p>
     ${state.asked && html`<${Question} title=${`Save ${name}?`} verb="Save" done=${`${name} is saved.`} act=${save}
       close=${(answer) => (answer ? close(true) : setState((now) => ({ ...now, asked: false })))}>
       <${Diff} before=${base.text} after=${text} label="Changes of the document" />

@@ -99,5 +99,5 @@ function Editor({ id, stream, draft, changed, onInput, leave, review }) {
         aria-describedby=${id} value=${draft} onInput=${(event) => onInput(event.target.value)} /></label>
     <p id=${id} class="bad" role="alert">${wrong}</p>
     <p class="row"><button disabled=${Boolean(wrong) || !changed} onClick=${review}>Review the change</button>
-      <button class="secondary outline" onClick=${leave}>Leave it</button></p>`;
+      <button class="secondary outline" onClick=${leave}>Discard the change</button></p>`;
 }

@@ -14,7 +14,7 @@ import { plural, soon, streamSeconds } from "./words.js";
 const COLUMNS = [
   ["Stream", "name", (one) => one.key],
   ["State", "state", (one) => one.status],
-  ["Clock", "clock", (one, task, now) => streamSeconds(one, task, now) ?? -1],
+  ["Duration", "clock", (one, task, now) => streamSeconds(one, task, now) ?? -1],
   ["Emitted", "emitted", (one) => one.emitted],
   ["Sent", "sent", (one) => one.sent],
   ["Stored", "stored", (one) => one.stored],
@@ -86,7 +86,7 @@ function Stream({ stream, task, now }) {
   return html`
     <span role="cell" class="stream-name">${stream.key}</span>
     <span role="cell"><${Status} state=${stream.status} /></span>
-    <span role="cell" data-name="Clock" class="number" title=${stream.timedBy === "records" ? "From the first record on: this source reports no statuses" : undefined}>${seconds === null ? "" : duration(seconds)}</span>
+    <span role="cell" data-name="Duration" class="number" title=${stream.timedBy === "records" ? "From the first record on: this source reports no statuses" : undefined}>${seconds === null ? "" : duration(seconds)}</span>
     <span role="cell" data-name="Emitted" class="number">${number(stream.emitted)}</span>
     <span role="cell" data-name="Sent" class="number">${number(stream.sent)}</span>
     <span role="cell" data-name="Stored" class="number">${number(stream.stored)}</span>
