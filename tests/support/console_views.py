@@ -59,7 +59,10 @@ def visit(watched: Watched, view: Shown) -> Page:
     settled(page)
     if view.name == "new-image":
         page.get_by_role("button", name="Continue to its configuration").click()
-        page.get_by_role("button", name="Check the connection").wait_for()  # beneath the form of its specification
+        check = page.get_by_role("button", name="Check the connection")  # beneath the form of its specification
+        check.wait_for()
+        page.reload()  # as with a link: the focus is nowhere yet
+        check.wait_for()
         settled(page)
     return page
 

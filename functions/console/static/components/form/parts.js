@@ -37,7 +37,8 @@ export function Problem({ field }) {
 export function Rich({ text }) {
   if (!text) return null;
   const shown = String(text);
-  return html`<span class=${shown.length > LONG ? "long" : ""}>${richText(shown).map((part) =>
+  const long = shown.length > LONG; // it scrolls, also by keyboard
+  return html`<span class=${long ? "long" : ""} tabindex=${long ? "0" : undefined}>${richText(shown).map((part) =>
     part.url ? html`<a href=${part.url} target="_blank" rel="noopener noreferrer">${part.text}</a>` : part.text,
   )}</span>`;
 }
