@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("coldstart", "sidecar", "sweep", "starts", "syncs", "retention", "console")
+NAMES = ("coldstart", "sidecar", "endtoend", "sweep", "starts", "syncs", "retention", "console")
 
 
 def main() -> int:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.results import Goal, left_out, publish
-from bench.soak.edition import IMAGE, PARTS, VERSION, Edition, Sample
 from bench.soak.mix import SYNCS, Wanted, choose, choose_kill
+from bench.soak.parts import IMAGE, PARTS, VERSION, Sample, SoakEdition
 from embedded.warehouse.warehouse import Warehouse
 
 _AT_ONCE = 4
@@ -28,7 +28,7 @@ _MOST_PEAK_MB = 1300.0
 class Soak:
     """One run: starts tasks, kills, rests and samples."""
 
-    def __init__(self, edition: Edition, rng: random.Random) -> None:
+    def __init__(self, edition: SoakEdition, rng: random.Random) -> None:
         self._edition, self._rng = edition, rng
         self._running: dict[str, Wanted] = {}
         self.started = self.lost = self.kills = 0
@@ -175,7 +175,7 @@ def main() -> int:
     sys.stdout.write(f"seed {given.seed}; of {', '.join(PARTS)}\n")
     sys.stdout.flush()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        edition = Edition(Path(folder) / "home")
+        edition = SoakEdition(Path(folder) / "home")
         edition.start()
         soak = Soak(edition, random.Random(given.seed))
         try:
