@@ -102,11 +102,16 @@ class Bulker(Struct, frozen=True):
 
 
 class BulkRequest:
-    """An open request: `send` rows, then `finish` for the acknowledgement, or `abort` to leave the table as it was."""
+    """An open request: `send` rows, then `finish` for the acknowledgement, or `abort` to leave the table as it was.
+
+    `end` first, and Bulker stores the rows while other streams are read.
+    """
 
     def __init__(self, bulker: Bulker, target: Target) -> None:
         self.rows = 0
         self.bytes = 0
+        self.ended = False
+        """Whether the body has ended: the rows are Bulker's, and nothing can take them back."""
         self.opened_at = time.monotonic()
         query = [("tableName", target.table), ("mode", str(target.mode))]
         query += [("taskId", bulker.task_id)] if bulker.task_id else []
@@ -127,9 +132,20 @@ class BulkRequest:
         self.rows += rows
         self.bytes += size
 
-    def finish(self) -> Ack:
-        """End the body and wait for Bulker's 200; raise BulkerError for anything else."""
+    def end(self) -> None:
+        """End the body, and wait for nothing; raise BulkerError."""
         self._write((b"0\r\n\r\n",), "finished")
+        self.ended = True
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether `finish` need not wait."""
+        return self._upload.is_answered
+
+    def finish(self) -> Ack:
+        """End the body, unless it has, and wait for Bulker's 200; raise BulkerError for anything else."""
+        if not self.ended:
+            self.end()
         with closing(self._upload), _named_errors(self._upload.where, "finished"):
             answer = self._upload.answer(_ANSWER_SECONDS)
         body = _parse(answer.body)

@@ -88,6 +88,14 @@ class Upload:
                 deadline = time.monotonic() + seconds
         return None
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether an answer has begun to come, or none will: `answer` need not wait long for it."""
+        try:
+            return self._has_answer()
+        except OSError:
+            return True  # it hung up
+
     def answer(self, seconds: float) -> Answer:
         """Wait for the answer and read it to its end."""
         incoming = cast(socket.socket, _Incoming(self._receive, time.monotonic() + seconds))
@@ -113,15 +121,19 @@ class Upload:
     def _has_answer(self) -> bool:
         """Return whether more came than an interim answer (100 Continue)."""
         try:
-            while data := self._socket.recv(_ANSWER_BYTES):
+            while not self._is_final() and (data := self._socket.recv(_ANSWER_BYTES)):
                 self._received += data
-                while self._received[9:10] == b"1" and (end := self._received.find(b"\r\n\r\n")) >= 0:
-                    del self._received[: end + 4]
-                if len(self._received) > 9 and self._received[9:10] != b"1":
-                    return True
         except _NOT_NOW:
             return False
-        raise ConnectionResetError("it hung up")
+        if not self._is_final():
+            raise ConnectionResetError("it hung up")
+        return True
+
+    def _is_final(self) -> bool:
+        """Return whether an answer has begun in what was received, without the interim ones before it."""
+        while self._received[9:10] == b"1" and (end := self._received.find(b"\r\n\r\n")) >= 0:
+            del self._received[: end + 4]
+        return len(self._received) > 9 and self._received[9:10] != b"1"
 
     def _receive(self, size: int, deadline: float) -> bytes:
         """Return bytes of the answer, waiting up to the deadline; b"" at the end."""

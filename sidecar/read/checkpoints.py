@@ -5,6 +5,8 @@ state is saved. A full refresh stays open to the stream's end, so that the table
 state covers every stream, so it waits for all of them; it is held back for good once one of them has lost rows. States
 of both kinds are saved in the order in which they came, since each takes the place of the other kind's.
 
+Once a stream is complete, Bulker stores its rows while the next streams are read.
+
 Rows that came after the newest state end in the same request. If the run fails they come again in the next one:
 without a key they are then there twice. That is the lesser evil: breaking the request off would lose the rows that
 the state does cover, up to 100 MB or 30 s of them.
@@ -28,6 +30,8 @@ _TICK_SECONDS = 0.25
 _SMALL_STATE = 4096
 """States of up to so many bytes wait unmeasured: some connectors send thousands, of thousands of streams."""
 _NAMED = 5
+_MOST_ENDED = 4
+"""Streams whose requests have ended, and are not acknowledged: each is a connection, and a transaction there."""
 _REJECTED = "the source itself rejected records of this stream, and did not send them"
 _NOT_SAVED = "its state could not be saved, the next run reads from the one before"
 _PAST_GAP = "its state was not saved: rows before it were given up. The next run reads them again"
@@ -59,6 +63,8 @@ class Checkpoints:
         """How many records the source rejected before a state of all streams, so that it names none."""
         self._shared_since = time.monotonic()
         self._tick_at = 0.0
+        self._ended: list[StreamWriter] = []
+        """Complete streams whose acknowledgements are to come, the first to end first."""
 
     def take_stream(self, stream: StreamWriter, state: bytes, counted: Statistics) -> None:
         """Take a STREAM state; `counted` are the source's counts of records since the state before."""
@@ -125,17 +131,34 @@ class Checkpoints:
         if now < self._tick_at:
             return
         self._tick_at = now + _TICK_SECONDS
+        for stream in [one for one in self._ended if one.is_acked]:
+            self.commit(stream)
         for stream in self._streams:
             if stream.must_rotate or (stream.pending is not None and self._due(stream)):
                 self.commit(stream)
         if self._shared is not None and self._shared_due():
             self._commit_shared()
 
+    def complete(self, stream: StreamWriter) -> None:
+        """End a stream's request now, not at the end of the run: a thousand streams must not hold a thousand open.
+
+        Its acknowledgement, and so its state, is taken when it has come, or when too many wait for theirs.
+        """
+        stream.end()
+        if stream not in self._ended:
+            self._ended.append(stream)
+        if not stream.awaits_ack:  # it had no rows, or cannot be sent
+            self.commit(stream)
+        while len(self._ended) > _MOST_ENDED:
+            self.commit(self._ended[0])
+
     def commit(self, stream: StreamWriter) -> None:
         """End a stream's request, if Bulker takes it, and save the state that it covers.
 
         One that came after a state of all streams waits for that: saved before, it would be replaced by the older one.
         """
+        if stream in self._ended:
+            self._ended.remove(stream)
         if not stream.commit() or self._is_behind_shared(stream) or (pending := stream.release_state()) is None:
             return
         if stream.acked_through < pending.covers:
@@ -152,6 +175,8 @@ class Checkpoints:
         add the rest, while the old rows belong to a history that was given up. A state of all streams that may still
         come will cover them too.
         """
+        if stream.awaits_ack:
+            self.commit(stream)
         covered = stream.pending is not None or self._covers(stream) or (run_continues and self._shares)
         if stream.incremental and covered:
             self.commit(stream)
@@ -181,13 +206,13 @@ class Checkpoints:
         return self._shared.covers[self._streams.index(stream)] > stream.acked_through
 
     def _due(self, stream: StreamWriter) -> bool:
-        if stream.refreshing:
+        if stream.refreshing or stream.awaits_ack:
             return False
         enough = stream.open_bytes >= self._commit_bytes or stream.open_seconds >= self._commit_seconds
         return enough or not stream.uncommitted
 
     def _shared_due(self) -> bool:
-        if any(stream.refreshing for stream in self._streams):
+        if self._ended or any(stream.refreshing for stream in self._streams):
             return False
         enough = sum(stream.open_bytes for stream in self._streams) >= self._commit_bytes
         late = time.monotonic() - self._shared_since >= self._commit_seconds

@@ -1,7 +1,7 @@
 """A stream's own clock: when it began and ended, when its last record came, and how fast records come now.
 
-Where the source reports the stream's status, the clock runs from the first one (STARTED) until the rows before the last
-one (COMPLETE or INCOMPLETE) are stored or given up. Else it runs from the first record to the last, and not to another
+Where the source reports the stream's status, the clock runs from the first one (STARTED) to the last one (COMPLETE or
+INCOMPLETE); storing the rows may take longer. Else it runs from the first record to the last, and not to another
 stream's first: sources may send streams by turns. All of it is of one attempt, as the counts are: they have neither the
 rows nor the time of what an earlier one has read.
 """

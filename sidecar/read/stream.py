@@ -111,6 +111,16 @@ class StreamWriter:
         return self._request is not None or bool(self._blocks)
 
     @property
+    def awaits_ack(self) -> bool:
+        """Whether the request has ended, and Bulker still stores its rows."""
+        return self._request is not None and self._request.ended
+
+    @property
+    def is_acked(self) -> bool:
+        """Whether `commit` need not wait for Bulker."""
+        return self._request is not None and self._request.ended and self._request.is_answered
+
+    @property
     def open_bytes(self) -> int:
         """The size of the rows that are not acknowledged."""
         return self._block_bytes + (self._request.bytes if self._request else 0)
@@ -123,13 +133,15 @@ class StreamWriter:
     @property
     def must_rotate(self) -> bool:
         """Whether the request nears a limit; one that stores a stream whole goes on as long as Bulker lets it."""
-        if self._request is None:
+        if self._request is None or self._request.ended:
             return False
         old = time.monotonic() - self._request.opened_at > ROTATE_SECONDS
         return old or (self._request.bytes > ROTATE_BYTES and not (self.replaces or self._appends))
 
     def add(self, rows: list[Raw]) -> None:
         """Take rows as raw JSON; reject one by one those for which Bulker would refuse the whole request."""
+        if self.awaits_ack:
+            self.commit()  # rows that come after all belong to another request
         first = self.account.emitted + 1
         self.account.count_emitted(len(rows))
         if self._cut:
@@ -206,6 +218,16 @@ class StreamWriter:
             return
         self.account.count_sent(rows, sum(map(len, blocks)) + len(blocks))
 
+    def end(self) -> None:
+        """End the open request, if there is one; `commit` takes the acknowledgement."""
+        self.send()
+        if self.closed or self._request is None or self._request.ended:
+            return
+        try:
+            self._request.end()
+        except BulkerError as error:
+            self._close(error)
+
     def commit(self) -> bool:
         """End the open request; True once Bulker has acknowledged every row, so that a state may be saved."""
         self.send()
@@ -221,8 +243,11 @@ class StreamWriter:
     def abort(self) -> None:
         """Leave the table as it was before the open request; the state that waited for it is dropped.
 
-        What follows the rows that are broken off is only a part, and no state may cover it.
+        What follows the rows that are broken off is only a part, and no state may cover it. A request that has ended
+        cannot be broken off: its rows are stored, or Bulker says why not.
         """
+        if self._request is not None and self._request.ended and self._finish(self._request):
+            self.acked_through = min(self.account.reached, self._gap_at)
         if self.uncommitted:
             self._cut = True
             self._end_acks(self.acked_through)

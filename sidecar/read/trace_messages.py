@@ -72,8 +72,7 @@ class TraceMessages:
             if twin := self._streams.twin(stream):
                 self._diagnostics.unreadable_trace("STREAM_STATUS", f"the catalog has the stream's name {twin}")
         elif status is StreamStatus.COMPLETE:
-            # Now, not at the end of the run: a thousand streams must not hold a thousand requests open.
-            self._checkpoints.commit(stream)
+            self._checkpoints.complete(stream)
             stream.account.clock.end()
 
 

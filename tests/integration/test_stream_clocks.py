@@ -111,6 +111,7 @@ def test_a_stream_that_starts_again_goes_on_with_its_clock(tmp_path: Path, bulke
     assert "endedAt" not in again
     assert first["startedAt"] == ended["startedAt"]
     assert repeated["endedAt"] == ended["endedAt"] > first["endedAt"]
+    reading.end()
 
 
 @pytest.mark.fault(603)

@@ -16,6 +16,7 @@ from sidecar.report.log_shipper import LogShipper
 from sidecar.settings import SidecarSettings
 from sidecar.source.diagnostics import SourceDiagnostics
 from sidecar.source.pipes import End
+from tests.support.fake_bulker import wait_for
 from tests.support.sidecar_process import lines
 
 
@@ -56,6 +57,16 @@ class InProcessSidecar:
     def feed(self, *messages: Any) -> "InProcessSidecar":
         """What the connector prints."""
         self.read.on_stdout(lines(messages))
+        return self
+
+    def tick_until_acknowledged(self) -> "InProcessSidecar":
+        """Let time pass until Bulker has answered for every stream that is complete."""
+
+        def acknowledged() -> bool:
+            self.read.tick()
+            return not any(stream.awaits_ack for stream in self.read._streams.known)
+
+        wait_for(acknowledged, what="the acknowledgements")
         return self
 
     def end(self, exit_code: int | None = 0, insist: Callable[[], None] = lambda: None, **end: Any) -> Outcome:

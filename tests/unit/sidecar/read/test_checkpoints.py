@@ -1,6 +1,7 @@
 """Which states are saved when: never ahead of their rows, and never lost without a word."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from common.protocol.catalogs import decode_catalog
 from common.protocol.messages import config_hash
 from common.protocol.resume import resume_states
 from sidecar.read import stream as stream_module
-from tests.support.fake_bulker import FakeBulker, fake_bulker
+from tests.support.fake_bulker import FakeBulker, fake_bulker, wait_for
 from tests.support.in_process_sidecar import InProcessSidecar, legacy, shared
 from tests.support.sidecar_process import catalog, record, state, status, trace_error
 
@@ -97,7 +98,7 @@ def test_a_full_refresh_goes_on_to_its_end(make: Make, bulker: FakeBulker) -> No
         reading.feed(*_rows("plants", number), state("plants", {"c": number}))
         reading.read.tick()
     assert bulker.requests == []
-    reading.feed(status("plants", "COMPLETE"))
+    reading.feed(status("plants", "COMPLETE")).tick_until_acknowledged()
     assert [(bulk.mode, len(bulk.lines)) for bulk in bulker.committed("plants")] == [("replace_table", 5)]
     assert reading.saves == [("plants", {"c": 4})]
 
@@ -108,6 +109,112 @@ def test_a_state_after_complete_is_saved(make: Make, bulker: FakeBulker) -> None
     reading.feed(*_rows("plants", 1), status("plants", "COMPLETE"), state("plants", {"c": 1}, 1.0))
     assert reading.end().state == "SUCCESS"
     assert reading.states == {"plants": {"c": 1}}
+
+
+def _answered_by(*tables: str) -> tuple[threading.Event, Callable[[Any], Any]]:
+    """An event, and answers that wait for it where they are about these tables."""
+    let = threading.Event()
+    return let, lambda bulk: None if bulk.table not in tables or let.wait(10) else (500, {"error": "nobody let it"})
+
+
+def test_a_complete_stream_is_stored_while_the_next_one_is_read(make: Make, bulker: FakeBulker) -> None:
+    """Its table may take long; its state waits for the answer, and nothing else does."""
+    let, bulker.answer = _answered_by("beds")
+    reading = make(_mixed(), state=STARTED)
+    reading.feed(*_rows("beds", 1), state("beds", {"c": 1}), status("beds", "COMPLETE"))
+    reading.feed(*_rows("plants", 1), status("plants", "COMPLETE"))
+    wait_for(lambda: bulker.committed("plants"))
+    reading.read.tick()
+    assert (reading.saves, bulker.committed("beds")) == ([], [])
+    let.set()
+    assert reading.tick_until_acknowledged().saves == [("beds", {"c": 1})]
+    assert reading.end().state == "SUCCESS"
+
+
+def test_an_acknowledgement_that_comes_at_the_end_is_awaited(make: Make, bulker: FakeBulker) -> None:
+    """The outcome counts what it says, in the order of the streams' ends."""
+    let, bulker.answer = _answered_by("beds")
+    reading = make(_mixed(), state=STARTED)
+    reading.feed(*_rows("beds", 1), state("beds", {"c": 1}), status("beds", "COMPLETE"), *_rows("plants", 1))
+    threading.Timer(0.1, let.set).start()
+    assert reading.feed(status("plants", "COMPLETE")).end().state == "SUCCESS"
+    assert reading.saves == [("beds", {"c": 1})]
+    assert reading.streams["beds"]["stored"] == 1
+
+
+@pytest.mark.parametrize("refusal", ["answer", "hang up"])
+def test_a_refusal_after_the_end_is_its_streams_alone(make: Make, bulker: FakeBulker, refusal: str) -> None:
+    """It comes while another stream is read, and its state is never saved."""
+
+    def refuse(bulk: Any) -> Any:
+        if bulk.table == "beds" and refusal == "hang up":
+            raise ConnectionError
+        return _refuse("beds")(bulk)
+
+    bulker.answer = refuse
+    reading = make(_mixed(), state=STARTED)
+    reading.feed(*_rows("beds", 1), state("beds", {"c": 1}), status("beds", "COMPLETE")).tick_until_acknowledged()
+    reading.feed(*_rows("plants", 1), status("plants", "COMPLETE"))
+    assert reading.end().state == "PARTIAL"
+    assert (reading.saves, reading.streams["beds"]["status"]) == ([], "FAILED")
+    assert reading.streams["plants"]["status"] == "SUCCESS"
+
+
+def test_few_requests_wait_for_their_acknowledgements(make: Make, bulker: FakeBulker) -> None:
+    """However many streams are complete: each is a transaction there, and the first is waited for."""
+    names = [f"s{number}" for number in range(8)]
+    let, bulker.answer = _answered_by("s0")
+    reading = make({"streams": [one for name in names for one in catalog(name)["streams"]]})
+    ended: list[str] = []
+
+    def read() -> None:
+        for name in names:
+            reading.feed(*_rows(name, 1), status(name, "COMPLETE"))
+            ended.append(name)
+
+    source = threading.Thread(target=read)
+    source.start()
+    wait_for(lambda: bulker.committed("s4"))
+    assert ended == names[:4]
+    let.set()
+    source.join()
+    assert (ended, reading.end().state) == (names, "SUCCESS")
+
+
+def test_rows_after_an_end_wait_for_its_acknowledgement(make: Make, bulker: FakeBulker) -> None:
+    """They are another request's: the answer to the first covers nothing of them."""
+    reading = make(catalog("plants", incremental=True), state=STARTED)
+    reading.feed(*_rows("plants", 1), state("plants", {"c": 1}), status("plants", "COMPLETE"), *_rows("plants", 2))
+    assert reading.end().state == "PARTIAL"
+    assert [bulk.rows for bulk in bulker.committed("plants")] == [[{"id": 1}], [{"id": 2}]]
+    assert reading.saves == [("plants", {"c": 1})]
+
+
+def test_what_has_ended_is_not_broken_off(make: Make, bulker: FakeBulker) -> None:
+    """A source that takes its COMPLETE back, or a fault of ours, changes nothing of rows that are Bulker's."""
+    reading = make(catalog("plants", incremental=True), state=STARTED)
+    reading.feed(*_rows("plants", 1), state("plants", {"c": 1}), status("plants", "COMPLETE"))
+    reading.feed(status("plants", "INCOMPLETE"))
+    assert reading.saves == [("plants", {"c": 1})]
+    reading.end()
+    broken = make(catalog("plants"))
+    broken.feed(*_rows("plants", 1), status("plants", "COMPLETE"))
+    outcome = broken.read.break_off(Failure(FailureKind.SIDECAR_FAILED, "the sidecar itself failed (ValueError)"))
+    assert (outcome.streams or {})["plants"]["stored"] == 1
+    assert not any(bulk.aborted for bulk in bulker.requests)
+
+
+def test_a_state_of_all_streams_waits_for_a_stream_that_has_ended(make: Make, bulker: FakeBulker) -> None:
+    """It covers its rows, too."""
+    let, bulker.answer = _answered_by("plants")
+    reading = make(_mixed(), state=STARTED, commit_seconds=0)
+    reading.feed(*_rows("plants", 1), status("plants", "COMPLETE"), *_rows("beds", 1), shared({"c": 1}))
+    reading.read.tick()
+    assert reading.saves == []
+    let.set()
+    reading.tick_until_acknowledged().feed(status("beds", "COMPLETE"))
+    assert reading.end().state == "SUCCESS"
+    assert reading.states["_GLOBAL_STATE"]["shared_state"] == {"c": 1}
 
 
 def test_a_limit_of_bulker_cuts_a_full_refresh_and_the_row_says_so(
