@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 MOST_WAITERS = 6
 """In a process; tests compare it with what knative/functions/tasks.yaml lets in at a time."""
-_LOOK_SECONDS = 0.25
+_LEAST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.03, 0.25
+_SHARE = 10
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Watch:
         self._begun = self._released = 0
         self._last = _Look(0, {})
         self._looks = self._hurries = False
+        self._since = 0.0
+        """When the newest of those who wait came."""
 
     def wait(self, task_id: str, query: WaitQuery) -> None:
         """Return once the task is another than `since`, or than now if that is ""; at the latest after `seconds`.
@@ -69,7 +72,8 @@ class Watch:
 
     def _until_changed(self, task_id: str, query: WaitQuery) -> None:
         first, released, since = self._begun + 1, self._released, query.since
-        deadline = time.monotonic() + query.seconds
+        self._since = time.monotonic()
+        deadline = self._since + query.seconds
         self._hurries = True
         if not self._looks:
             self._looks = True
@@ -100,7 +104,7 @@ class Watch:
     def _next(self) -> list[str]:
         """Return whose turn it is to be looked at, after a pause, or at once for who has just come; [] ends it."""
         with self._changed:
-            self._changed.wait_for(lambda: self._hurries, _LOOK_SECONDS)
+            self._changed.wait_for(lambda: self._hurries, pause(time.monotonic() - self._since))
             self._hurries = False
             self._waiting = +self._waiting
             self._looks = bool(self._waiting)
@@ -112,6 +116,11 @@ class Watch:
             return db.transact(lambda db: task_list.versions(db, task_ids))
         except SyncError:
             return None  # the answer will say so
+
+
+def pause(waited: float) -> float:
+    """Return the seconds between two looks, a tenth of what was waited: short tasks are not made longer by them."""
+    return min(max(waited / _SHARE, _LEAST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
 
 
 def _is_of(since: str, version: Version) -> bool:
