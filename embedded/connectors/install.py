@@ -20,9 +20,8 @@ from common import images
 from common.errors import Refused, SettingsError, Unavailable
 from common.failures import POLICIES, FailureKind
 from embedded import files
-from embedded.connectors import published, uv
+from embedded.connectors import published
 from embedded.connectors.connector import Connector
-from embedded.connectors.environments import EnvironmentBuilder
 
 NAME = re.compile(r"airbyte/(source-[a-z0-9]+(?:-[a-z0-9]+)*)")
 # Both a Docker tag and a Python version; to uv, 0.6.0-rc.1 and PyPI's 0.6.0rc1 are the same.
@@ -131,6 +130,9 @@ class Connectors:
         return Connector(package, tag, name[1], advice, self._home / f"{package}-{tag}", as_wheel=as_wheel)
 
     def _install(self, connector: Connector, report: Callable[[str], None], lock: int) -> None:
+        from embedded.connectors import uv
+        from embedded.connectors.environments import EnvironmentBuilder
+
         began = time.monotonic()
         report(f"installing {connector.title}, which may take a minute or more ...")
         try:
@@ -146,10 +148,11 @@ class Connectors:
 
 def _package(name: str, version: str) -> str:
     """Return the package of a connector's image."""
+    if name != _MANIFESTS:
+        return f"airbyte-{name}"
     from packaging.version import Version
 
-    cdk = name == _MANIFESTS and Version(version).release >= _CDK_RUNS_MANIFESTS
-    return "airbyte-cdk" if cdk else f"airbyte-{name}"
+    return "airbyte-cdk" if Version(version).release >= _CDK_RUNS_MANIFESTS else f"airbyte-{name}"
 
 
 def _split(image: str) -> tuple[str, str]:

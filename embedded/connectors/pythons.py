@@ -5,10 +5,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
-from embedded.connectors import uv
-
 OURS = ".".join(map(str, sys.version_info[:3]))
 """Our own version, such as 3.13.1."""
 VERSIONS = ("3.11", "3.12", "3.10", "3.13", "3.14", "3.9")
@@ -37,6 +33,8 @@ def allows(requires: str, version: str) -> bool:
 
     One that cannot be parsed (old packages have `>=3.6.*`) allows all.
     """
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
     try:
         specifier = SpecifierSet(requires)
     except InvalidSpecifier:
@@ -69,6 +67,8 @@ class Interpreters:
 
     def _version_of(self, program: str) -> str:
         """Return the version of a CPython; "" if it gives no answer in time."""
+        from embedded.connectors import uv
+
         if program not in self._versions:
             try:
                 command = [program, "-I", "-S", "-c", _ASK]

@@ -15,6 +15,7 @@ import msgspec
 from common.cluster import Document, Manifest
 from common.cluster.objects import Pod
 from common.errors import ClusterUnavailable, Conflict, Refused, SettingsError
+from common.pods.containers import PATHS
 from common.syncs.validate import Rules
 from embedded import files
 from embedded.credentials import Credentials
@@ -76,6 +77,7 @@ class LocalCluster:
             credentials=str(credentials),
             environment={"PATH": os.defpath}
             | {key: value for key, value in environment.items() if _PASSED_ON.fullmatch(key)},
+            path_variables=tuple(PATHS),
             install_pause_seconds=install_pause_seconds,
         )
         self._lock = Lock()

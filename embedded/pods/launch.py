@@ -7,12 +7,11 @@ a variable that holds a path below a mount is given the path below that folder.
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import Refused
-from common.pods.containers import PATHS
 from common.pods.quantities import quantity
 from common.pods.scripts import mount_variable
 from embedded.pods.manifest import Container, Variable
@@ -58,17 +57,18 @@ def launch(
     basis: Mapping[str, str],
     *,
     entry_point: str | None = None,
+    path_variables: Collection[str] = (),
 ) -> Launch:
     """Return how to start a container. Raise Refused if a Secret lacks a key.
 
     `basis` is what every container's environment begins with; `entry_point` the shell command line of a
-    connector's image.
+    connector's image; `path_variables` are those that hold a path below a mount.
     """
     name = container.name
     home = folder.container(name)
     mounts = {mount.mount_path: folder.volume(mount.name) for mount in container.volume_mounts}
     own = {mount_variable(path): str(real) for path, real in mounts.items()}
-    own |= _environment(container, mounts, secrets)
+    own |= _environment(container, secrets, mounts, path_variables)
     if entry_point is not None:
         own["AIRBYTE_ENTRYPOINT"] = entry_point
     image = {} if entry_point is not None else SIDECAR_VARIABLES if container.command is None else INIT_VARIABLES
@@ -91,7 +91,7 @@ def launch_container(
     """Return how to run a container's image by a runtime's program; `client`: the environment of that program."""
     from embedded.containers import runtime as containers
 
-    variables = _environment(container, {}, secrets)
+    variables = _environment(container, secrets)
     limits = container.resources.limits
     wanted = containers.Wanted(
         name=f"sync-functions-{pod}-{container.name}",
@@ -123,10 +123,13 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, text)
 
 
-def _environment(container: Container, mounts: Mapping[str, Path], secrets: Secrets) -> dict[str, str]:
+def _environment(
+    container: Container, secrets: Secrets, mounts: Mapping[str, Path] = {}, path_variables: Collection[str] = ()
+) -> dict[str, str]:
     values: dict[str, str] = {}
     for variable in container.env:
-        values[variable.name] = _value(variable, mounts, secrets, values)
+        moved = mounts if variable.name in path_variables else {}
+        values[variable.name] = _value(variable, moved, secrets, values)
     return values
 
 
@@ -137,7 +140,7 @@ def _value(variable: Variable, mounts: Mapping[str, Path], secrets: Secrets, bef
         except KeyError as exc:
             raise Refused(f"couldn't find key {key.key} in Secret {key.name}") from exc
     text = variable.value
-    for path, real in mounts.items() if variable.name in PATHS else ():
+    for path, real in mounts.items():
         if text == path or text.startswith(f"{path}/"):
             return f"{real}{text.removeprefix(path)}"
     return expand(text, before)

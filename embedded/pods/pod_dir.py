@@ -28,6 +28,8 @@ class Parameters(Struct, frozen=True):
     """Where the user's own Secrets are."""
     environment: dict[str, str]
     """The first variables of every container."""
+    path_variables: tuple[str, ...]
+    """Those that hold a path below a mount: the module that knows them would be most of what a runner imports."""
     install_pause_seconds: float
 
 

@@ -120,7 +120,14 @@ class Runner:
             if entry_point == IN_CONTAINER:
                 prepared = self._launch_container(container, secrets)
             else:
-                prepared = launch(container, self._folder, secrets, self._basis | ours, entry_point=entry_point)
+                prepared = launch(
+                    container,
+                    self._folder,
+                    secrets,
+                    self._basis | ours,
+                    entry_point=entry_point,
+                    path_variables=self._parameters.path_variables,
+                )
         except Refused as exc:
             self._give_up(container.name, waiting(WaitingReason.CONFIG_ERROR, exc.message))
             raise

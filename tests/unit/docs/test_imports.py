@@ -92,6 +92,26 @@ def test_the_sidecar_loads_little() -> None:
     assert not loaded & {"pydantic", "flask", "kubernetes", "duckdb", "httpx", "typer", "yaml", "dotenv"}
 
 
+def test_a_runner_loads_little() -> None:
+    """Each pod on one machine has a process of its own, and its connector starts once that is there."""
+    loaded = _loaded_by(
+        "import embedded.pods.runner\n"
+        "from embedded.pods.images import Images, resolver\n"
+        "resolver(Images(cache='/nowhere')).is_ready('airbyte/source-faker:7.2.1')"
+    )
+    assert not loaded & {
+        "pydantic",
+        "pg8000",
+        "flask",
+        "duckdb",
+        "packaging",
+        "uv",
+        "email",
+        "common.settings",
+        "embedded.connectors.environments",
+    }
+
+
 def test_the_command_line_loads_the_edition_only_when_asked() -> None:
     """`syncctl tasks` works where only its own packages are installed."""
     loaded = _loaded_by("import syncctl.cli")

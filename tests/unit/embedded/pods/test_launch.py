@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from common.pods.containers import PATHS
 from embedded.pods.launch import launch
 from embedded.pods.manifest import Container, Variable, VolumeMount
 from embedded.pods.pod_dir import PodFolder
@@ -32,7 +33,7 @@ def test_a_path_below_a_mount_is_moved(tmp_path: Path, value: str, moved: str) -
         env=(Variable("CONFIG_FOLDER", value), Variable("TASK_ID", value)),
         volume_mounts=MOUNTS,
     )
-    started = launch(container, PodFolder(tmp_path), {}, {})
+    started = launch(container, PodFolder(tmp_path), {}, {}, path_variables=PATHS)
     assert started.environment is not None
     volumes = tmp_path / "volumes"
     assert started.environment["CONFIG_FOLDER"] == moved.format(volumes=volumes)
