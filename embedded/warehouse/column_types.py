@@ -46,6 +46,7 @@ _KEEPS = {
     ColumnType.JSON: ~ValueKinds(0),
     ColumnType.VARCHAR: ~ValueKinds(0),
 }
+_KEEP_ALL = {kept for kept, kinds in _KEEPS.items() if kinds == ~ValueKinds(0)}
 _INFERRED = (ColumnType.BOOLEAN, ColumnType.BIGINT, ColumnType.HUGEINT, ColumnType.DOUBLE)
 _DECLARED = {
     ColumnType.BIGINT: (ColumnType.BIGINT, ColumnType.HUGEINT, ColumnType.DOUBLE),
@@ -79,6 +80,11 @@ def choose(kinds: ValueKinds, wanted: ColumnType | None = None) -> ColumnType:
     return _first(_INFERRED if kinds else (), kinds)
 
 
+def is_settled(wanted: ColumnType | None, current: str | None) -> bool:
+    """Return whether a column's type is `wanted` whatever its values are; `current` is None for a new column."""
+    return wanted in _KEEP_ALL and current in {None, wanted}
+
+
 def widen(current: str, kinds: ValueKinds, *, exact_in_double: bool) -> str:
     """Return the type of a column of type `current` that gets values of `kinds`.
 
@@ -109,7 +115,7 @@ def value_kinds_sql(token: str, is_moment_wanted: str = "true") -> str:
     """Return the ValueKinds of a column as an integer. Strings may be moments only where the condition holds."""
     return f"""bit_or(CASE
         WHEN {token} IS NULL OR {token} = 'null' THEN 0
-        WHEN {token}[1] = '"' THEN {_text_kind_sql(token, is_moment_wanted)}
+        WHEN starts_with({token}, '"') THEN {_text_kind_sql(token, is_moment_wanted)}
         WHEN {token}[1] IN ('{{', '[') THEN {ValueKinds.NESTED:d}
         WHEN {token} IN ('true', 'false') THEN {ValueKinds.BOOLEAN:d}
         WHEN contains({token}, '.') OR contains({token}, 'e') OR contains({token}, 'E') THEN {_real_kind_sql(token)}
@@ -149,7 +155,7 @@ def _plain_exponent(text: str) -> str:
 def value_sql(token: str, kind: str) -> str:
     """Return a token as a value of a column's type. Text is unquoted; JSON stays as it came."""
     if kind == ColumnType.VARCHAR:
-        return f"""CASE WHEN {token}[1] = '"' THEN
+        return f"""CASE WHEN starts_with({token}, '"') THEN
             CASE WHEN contains({token}, '\\') THEN json_extract_string({token}, '$') ELSE {token}[2:-2] END
             ELSE nullif({token}, 'null') END"""
     if kind == ColumnType.TIMESTAMPTZ:

@@ -27,7 +27,7 @@ def line_blocks(read: Read) -> Iterator[bytes]:
         if last < 0:
             waiting.append(piece)
             continue
-        yield b"".join((*waiting, piece[:last]))
+        yield b"".join((*waiting, memoryview(piece)[:last]))
         waiting = [piece[last + 1 :]]
         waiting_bytes = len(waiting[0])
     if waiting_bytes:

@@ -153,7 +153,8 @@ def _plan_columns(
         for key, name in names.items()
         if column_types.ColumnType.TIMESTAMPTZ in (wanted.get(key), current.get(name))
     }
-    seen = _inspect_values(connection, source, moments)
+    open_keys = [key for key, name in names.items() if not column_types.is_settled(wanted.get(key), current.get(name))]
+    seen = _inspect_values(connection, source, open_keys, moments)
     best: dict[str, str] = {key: column_types.choose(seen.get(key, ValueKinds(0)), wanted.get(key)) for key in names}
     doubtful = {
         name: current[name]
@@ -172,21 +173,23 @@ def _plan_columns(
     return columns
 
 
-def _inspect_values(connection: Connection, source: _SpoolTable, moments: set[str]) -> dict[str, ValueKinds]:
-    """Return the kinds of the request's values by key.
+def _inspect_values(
+    connection: Connection, source: _SpoolTable, keys: Sequence[str], moments: set[str]
+) -> dict[str, ValueKinds]:
+    """Return the kinds of the request's values by key, of those keys that it has.
 
     One expression over all columns, unnested: DuckDB takes seconds to plan 500 expressions.
     """
-    if not source.places:
+    keys = [key for key in keys if key in source.places]
+    if not keys:
         return {}
-    columns = source.places.values()
-    closer = ", ".join(str(at) for key, at in source.places.items() if key in moments)
+    columns = [source.places[key] for key in keys]
+    closer = ", ".join(str(at) for at, key in enumerate(keys) if key in moments)
     look = column_types.value_kinds_sql("t", f"i IN ({closer})" if closer else "false")
     found = connection.execute(
         f"SELECT i, {look} FROM (SELECT unnest([{', '.join(f'c{at}' for at in columns)}]) AS t, "
         f"unnest(range({len(columns)})) AS i FROM {source.sql}) GROUP BY i"
     ).fetchall()
-    keys = list(source.places)
     return {keys[at]: ValueKinds(bits) for at, bits in found}
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from embedded.warehouse import column_types
-from embedded.warehouse.column_types import ColumnType, ValueKinds, choose, widen
+from embedded.warehouse.column_types import ColumnType, ValueKinds, choose, is_settled, widen
 
 _connection = duckdb.connect()
 _connection.execute("SET TimeZone = 'UTC'")
@@ -129,6 +129,17 @@ def test_a_column_widens_only_as_far_as_it_must():
     assert widen("DOUBLE", ValueKinds.INTEGER, exact_in_double=True) == ColumnType.VARCHAR
     assert widen("DATE", ValueKinds(0), exact_in_double=True) == "DATE"
     assert widen("DATE", ValueKinds.TEXT, exact_in_double=True) == ColumnType.VARCHAR
+
+
+@pytest.mark.parametrize("wanted", [None, *ColumnType])
+@pytest.mark.parametrize("current", [None, "DATE", *ColumnType])
+def test_a_settled_column_has_its_type_whatever_its_values_are(wanted: ColumnType | None, current: str | None) -> None:
+    """So they need not be looked at; those of any other column may decide."""
+    found = {
+        choose(kinds, wanted) if current is None else widen(current, kinds, exact_in_double=False)
+        for kinds in map(ValueKinds, range(2 * ValueKinds.NUMBER))
+    }
+    assert is_settled(wanted, current) == (found == {wanted})
 
 
 @pytest.mark.parametrize(
