@@ -65,6 +65,13 @@ class Edition:
             return answer.status, found
         return 0, {}
 
+    def rest(self) -> None:
+        """Wait until no pod is left."""
+        deadline = time.monotonic() + _STOP_SECONDS
+        while any((self.home / "pods" / "pods").iterdir()):
+            assert time.monotonic() < deadline, "a pod stays after its verdict"
+            time.sleep(0.1)
+
     def processes(self) -> Iterator[psutil.Process]:
         """Yield its processes: the serving one first, then all that it has started."""
         if self._process is None or self._process.poll() is not None:

@@ -55,6 +55,10 @@ class Look(threading.Thread):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Look no more."""
         self._over.set()
         self.join()
 
@@ -68,8 +72,8 @@ class Look(threading.Thread):
                 known.name = seen.name or known.name  # one that has ended has none; a fork gets its own by exec
 
     def processes(self) -> list[Process]:
-        """Return all that were seen, in the order of their begin."""
-        return sorted(self._found.values(), key=lambda one: one.begin)
+        """Return all that were seen before their end, in the order of their begin."""
+        return sorted((one for one in self._found.values() if one.name), key=lambda one: one.begin)
 
     def by_part(self) -> dict[str, Process]:
         """Return the processes with those of one name as one, from the first's begin to the last's end."""

@@ -101,8 +101,13 @@ def _peer(connector: Connector, folder: Path) -> Callable[[Work], list[float]]:
     return lambda work: [peer.read(connector, work, folder)]
 
 
-def read(edition: Edition, work: Work, catalog: Mapping[str, Any]) -> float:
-    """Return the seconds from the request to its verdict, as a client sees it that waits for the task."""
+def read(
+    edition: Edition, work: Work, catalog: Mapping[str, Any], on_verdict: Callable[[], None] = lambda: None
+) -> float:
+    """Return the seconds from the request to its verdict, as a client sees it that waits for the task.
+
+    The pod goes after its verdict: that is awaited, and not counted.
+    """
     query = {"package": PACKAGE, "version": VERSION, "syncId": "endtoend", "taskId": str(uuid4())}
     began = time.perf_counter()
     status, answer = edition.ask("/read", {"config": work.config, "catalog": catalog}, **query)
@@ -115,6 +120,8 @@ def read(edition: Edition, work: Work, catalog: Mapping[str, Any]) -> float:
             break
         since = {"since": answer["revision"], "wait": _WAIT_SECONDS}
     seconds = time.perf_counter() - began
+    on_verdict()
+    edition.rest()
     stored = sum(stream["stored"] for stream in answer["task"]["streams"].values())
     assert (answer["task"]["state"], stored) == ("SUCCESS", work.rows), answer
     return seconds
@@ -122,7 +129,7 @@ def read(edition: Edition, work: Work, catalog: Mapping[str, Any]) -> float:
 
 def _publish_processes(edition: Edition, work: Work, catalog: Mapping[str, Any]) -> None:
     with Look(edition) as look:
-        seconds = read(edition, work, catalog)
+        seconds = read(edition, work, catalog, look.stop)
     rows = [(name, one.begin, one.end, one.cpu_seconds) for name, one in look.by_part().items()]
     rows.append(("all", 0.0, seconds, sum(cpu for *_, cpu in rows)))
     name = f"endtoend-processes-{work.name.replace(' ', '-').replace(',', '')}"
