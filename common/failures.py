@@ -257,7 +257,9 @@ UNWRITTEN = {
 
 
 SECRET_MISSING_EXIT = 6
-"""Of the init container, where a value that its task refers to is missing, or no text: its last words tell which."""
+"""Of an init container, where a value that its task refers to is missing, or no text: its last words tell which."""
+UNPREPARED_EXIT = 69
+"""Of the source, whose sidecar did not make the pipes in time: sysexits' EX_UNAVAILABLE."""
 
 
 def unwritten_exit(error: SyncError) -> int:

@@ -140,8 +140,11 @@ class Settings(BaseModel):
     bulker_logs_connection_id: str = Field(
         "", description="Bulker destination that the log lines of tasks also go to, into the table task_log."
     )
-    sidecar_image: str = Field(
-        f"sync-functions/sidecar:{VERSION}", description="Image of the sidecar and the init container of task pods."
+    sidecar_image: str = Field(f"sync-functions/sidecar:{VERSION}", description="Image of the sidecar of task pods.")
+    sidecar_prepares: bool = Field(
+        default=True,
+        description="`false` if that image is the original's sidecar, or one of a version before this setting: pods "
+        "then get an init container that makes pipes and files, and start about a second later.",
     )
     kubernetes_client_config: str = Field(
         "local", repr=False, description="`local` for the pod's service account, else a kubeconfig's path or text."

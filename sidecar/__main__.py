@@ -1,8 +1,25 @@
-"""`python -m sidecar`: see sidecar/__init__.py."""
+"""`python -m sidecar`: see sidecar/__init__.py. The source waits for the pipes, so these come before all imports."""
 
+import os
 import sys
 
-from sidecar.run import main
+from sidecar.prepare import call_off, prepare
+
+
+def start() -> int:
+    """Prepare the pod for its source, and run the task; return the exit code."""
+    trouble: Exception | None = None
+    try:
+        prepare(os.environ)  # noqa: TID251 - settings would have to be imported
+    except Exception as error:  # noqa: BLE001 - the task's row has to tell it
+        trouble = error
+    try:
+        from sidecar.run import main
+
+        return main(trouble=trouble)
+    finally:
+        call_off(os.environ)  # noqa: TID251 - as above
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(start())

@@ -1,6 +1,7 @@
-"""`python -m sidecar.resolve`: the end of a pod's init container where its task refers to Secrets.
+"""Put the values of Secrets into the configuration that the connector is given, and leave them to be masked.
 
-Exit code 6: a value is missing, or no text; the last line tells which. REFERENCES holds the references, as JSON.
+`python -m sidecar.resolve` is the end of the init container in pods of functions of an earlier version. Exit code 6: a
+value is missing, or no text; the last line tells which.
 """
 
 import os
@@ -15,33 +16,42 @@ from common.failures import SECRET_MISSING_EXIT
 from common.protocol.references import KeyRef
 from sidecar import secret_values
 
-_MODE = 0o666
-"""Less the umask: the source is another user."""
+_ANY_USER, _OWN = 0o666, 0o600
+"""The source is another user; it has no use for the values by themselves."""
+
+
+def resolve(environ: Mapping[str, str]) -> None:
+    """Resolve REFERENCES, which is JSON; raise Refused, which names what is missing, or is no text."""
+    wanted = msgspec.json.decode(environ["REFERENCES"], type=list[KeyRef])
+    in_config = bool(environ.get("RESOLVE_CONFIG"))
+    resolved = secret_values.read(Path(environ["REFERENCES_FOLDER"]), wanted, in_config=in_config)
+    if resolved.in_config:
+        config = Path(environ["FILES_FOLDER"]) / "config.json"
+        _write(config, resolved.config(config.read_bytes()), _ANY_USER)
+    _write(Path(environ["RESOLVED_FILE"]), msgspec.json.encode(resolved), _OWN)
 
 
 def main(environ: Mapping[str, str] | None = None) -> int:
-    """Put the values into the configuration, and leave them for the sidecar; return the exit code."""
+    """Resolve in an init container; return the exit code."""
     given = os.environ if environ is None else environ  # noqa: TID251 - the one place of init
-    folders = {
-        name: Path(given.get(f"MOUNT_{name}", f"/{name.lower()}")) for name in ("CONFIG", "REFERENCES", "RESOLVED")
+    folders = {name: given.get(f"MOUNT_{name}", f"/{name.lower()}") for name in ("CONFIG", "REFERENCES", "RESOLVED")}
+    paths = {
+        "FILES_FOLDER": folders["CONFIG"],
+        "REFERENCES_FOLDER": folders["REFERENCES"],
+        "RESOLVED_FILE": f"{folders['RESOLVED']}/values.json",
     }
-    wanted = msgspec.json.decode(given["REFERENCES"], type=list[KeyRef])
     try:
-        resolved = secret_values.read(folders["REFERENCES"], wanted, in_config=bool(given.get("RESOLVE_CONFIG")))
+        resolve({**given, **paths})
     except Refused as error:
         sys.stderr.write(error.message[:1].upper() + error.message[1:] + "\n")
         return SECRET_MISSING_EXIT
-    if resolved.in_config:
-        config = folders["CONFIG"] / "config.json"
-        _write(config, resolved.config(config.read_bytes()))
-    _write(folders["RESOLVED"] / "values.json", msgspec.json.encode(resolved))
     return 0
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, mode: int) -> None:
     """Replace a file by one that appears whole."""
     half = path.with_suffix(".new")
-    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _MODE), "wb") as file:
+    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
         file.write(content)
     half.rename(path)
 

@@ -16,7 +16,7 @@ from common.redaction import Redactor
 from common.store import Database, Outcome, outcomes, states
 from common.store.database import refused
 from common.store.encryption import Keys
-from sidecar import output, secret_values
+from sidecar import output, preparation, secret_values
 from sidecar.conclude import Conclusion, failed
 from sidecar.read.consumer import ReadConsumer
 from sidecar.report.heartbeat import Heartbeat
@@ -35,8 +35,11 @@ _RESULT = "result"
 _log = logging.getLogger(__name__)
 
 
-def main(environ: Mapping[str, str] | None = None) -> int:
-    """Run one task; return the exit code: 0 once the outcome is in the database, 3 if Postgres stayed away, else 2."""
+def main(environ: Mapping[str, str] | None = None, trouble: Exception | None = None) -> int:
+    """Run one task; return the exit code: 0 once the outcome is in the database, 3 if Postgres stayed away, else 2.
+
+    `trouble` is what kept the pod from being prepared: the task then ends with it.
+    """
     redact_with = output.set_up()
     try:
         settings = SidecarSettings.load(environ)
@@ -45,7 +48,7 @@ def main(environ: Mapping[str, str] | None = None) -> int:
             redactor = redaction.of_config(b"", *filter(None, credentials))
             redact_with(redactor.redact)
             _raise_limits()
-            return _Task(settings, db, redactor).run()
+            return _Task(settings, db, redactor, trouble).run()
     except SyncError as error:
         _log.critical("%s", error)
         return 2
@@ -61,13 +64,16 @@ def _raise_limits() -> None:
 class _Task:
     """One run of one task."""
 
-    def __init__(self, settings: SidecarSettings, db: Database, redactor: Redactor) -> None:
-        self._settings, self._db, self._redactor = settings, db, redactor
+    def __init__(
+        self, settings: SidecarSettings, db: Database, redactor: Redactor, trouble: Exception | None = None
+    ) -> None:
+        self._settings, self._db, self._redactor, self._trouble = settings, db, redactor, trouble
         self._shutdown = Shutdown(settings.grace_seconds)
         self._outbox = Outbox(db)
         self._room, self._resolved = Room(b""), Resolved()
         self._consumer: ReadConsumer | SingleResult | None = None
         self._heartbeat = Heartbeat(settings.task, self._progress, self._shutdown.request, self._estimate, self._rates)
+        self._heartbeat.held = bool(settings.pipes_folder)
         self._logs = LogShipper(settings, redactor, self._heartbeat)
         self._conclusion = Conclusion(
             settings, self._shutdown, self._logs, self._heartbeat, self._patient, self._keep_accounts
@@ -77,7 +83,7 @@ class _Task:
         self._shutdown.listen()
         self._logs.start()
         try:
-            outcome = self._consume()
+            outcome = failed(preparation.failure(self._trouble)) if self._trouble else self._consume()
         except SyncError as error:
             outcome = self._break_off(Failure(_kind(error), error.message))
         except Exception as error:  # noqa: BLE001 - whatever it is, the row must say that the run is over
@@ -128,6 +134,7 @@ class _Task:
     def _follow(self, diagnostics: SourceDiagnostics, consumer: ReadConsumer | SingleResult) -> Pipes:
         with Pipes(self._settings, self._shutdown, consumer.waits_until) as pipes:
             for event, data in pipes.chunks():
+                self._heartbeat.held = self._heartbeat.held and not pipes.begun
                 if event is PipeEvent.STDOUT:
                     consumer.on_stdout(data)
                 elif event is PipeEvent.STDERR:

@@ -22,7 +22,6 @@ _PAYLOAD = Payload(b'{"api_key":"k"}', b'{"streams":[]}', b"{}")
 _SINCE = "2026-01-01T00:00:00Z"
 _RUNNING = {"running": {"startedAt": _SINCE}}
 _KILLED = {"terminated": {"exitCode": 137, "reason": "Error", "startedAt": _SINCE, "finishedAt": _SINCE}}
-_DONE = {"terminated": {"exitCode": 0, "reason": "Completed", "startedAt": _SINCE, "finishedAt": _SINCE}}
 
 
 def keys(first: int, count: int) -> Iterator[Task]:
@@ -63,6 +62,5 @@ def _containers(source: dict[str, Any], sidecar: dict[str, Any]) -> dict[str, An
         return {"name": name, "state": state, "lastState": {}} | image | known
 
     return {
-        "initContainerStatuses": [container("init", _DONE)],
-        "containerStatuses": [container("source", source), container("sidecar", sidecar)],
+        "containerStatuses": [container("sidecar", sidecar), container("source", source)],
     }

@@ -1,4 +1,4 @@
-"""The three containers of a task pod: init, the connector (source) and the sidecar (contract.md C and H)."""
+"""The containers of a task pod: the sidecar, the connector (source), and init for others' sidecars (contract.md C)."""
 
 from typing import Any
 
@@ -17,6 +17,8 @@ PATHS = {
     "STDERR_PIPE_FILE": "/pipes/stderr",
     "EXIT_CODE_FILE": "/pipes/exit-code",
     "SOURCE_ALIVE_FILE": "/pipes/alive",
+    "PIPES_FOLDER": "/pipes",
+    "FILES_FOLDER": "/config",
     "CONFIG_FOLDER": "/configmap",
     "RESUME_FOLDER": "/resume",
     "REFERENCES_FOLDER": "/references",
@@ -25,7 +27,9 @@ PATHS = {
 """Variables of the sidecar that hold a path below a mount; a caller's text in the others may look like one."""
 _DISK = "ephemeral-storage"
 """The writable layer and the log of a container; all volumes of the pod count towards the sum of its limits."""
-_SOMETIMES = {"RESUME_FOLDER", "REFERENCES_FOLDER", "RESOLVED_FILE"}
+_SOMETIMES = {"PIPES_FOLDER", "FILES_FOLDER", "RESUME_FOLDER", "REFERENCES_FOLDER", "RESOLVED_FILE"}
+_MARGIN_SECONDS = 60
+"""How much longer than a pod's time to start its source waits for the pipes: a sweep, which knows more, comes first."""
 CREDENTIALS = ("DATABASE_URL", "BULKER_AUTH_TOKEN")
 """Variables of the sidecar that come from the task's Secret."""
 ENCRYPTION_KEY = "ENCRYPTION_KEY"
@@ -58,7 +62,7 @@ def _log_bytes(task: Task, settings: Settings) -> int:
 
 
 def init(settings: Settings, files: list[str], *, resumes: bool) -> dict[str, Any]:
-    # The sidecar's image: one less to pull.
+    """Return what makes pipes and files where the sidecar's image does not: the original's."""
     return {
         "name": INIT,
         "image": settings.sidecar_image,
@@ -77,7 +81,11 @@ def source(task: Task, settings: Settings, files: list[str]) -> dict[str, Any]:
         "name": SOURCE,
         "image": str(Image(task.package, task.version)),
         "imagePullPolicy": "IfNotPresent",
-        "command": ["sh", "-c", scripts.source(task.command)],
+        "command": [
+            "sh",
+            "-c",
+            scripts.source(task.command, settings.container_init_timeout_seconds + _MARGIN_SECONDS),
+        ],
         "env": [
             {"name": "USE_STREAM_CAPABLE_STATE", "value": "true"},
             {"name": "AUTO_DETECT_SCHEMA", "value": "true"},
@@ -101,6 +109,8 @@ def sidecar(
     stall = options.stall_timeout_seconds
     plain = {
         **{name: path for name, path in PATHS.items() if name not in _SOMETIMES},
+        "PIPES_FOLDER": PATHS["PIPES_FOLDER"] if settings.sidecar_prepares else "",
+        "FILES_FOLDER": PATHS["FILES_FOLDER"] if settings.sidecar_prepares and files else "",
         "DATABASE_SCHEMA": settings.database_schema,
         "BULKER_URL": settings.bulker_url,
         "BULKER_ANY_NUMBER": "true" if settings.bulker_any_number else "",

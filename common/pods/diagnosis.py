@@ -5,10 +5,12 @@ what the node did to the pod comes before what its containers look like, and a c
 merely failed.
 """
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 
 from common.cluster.objects import ContainerState, Pod, Terminated, Waiting
-from common.failures import Failure, FailureKind
+from common.failures import UNPREPARED_EXIT, Failure, FailureKind
 from common.pods import ends, explain
 from common.pods.containers import INIT, SIDECAR, SOURCE
 from common.pods.ends import Verdict, verdict
@@ -108,8 +110,11 @@ def waits_of(pod: Pod) -> Waits | None:
         return found
     ours = ends.ours(pod)
     waiting = [name for name, state in ours.items() if state.waiting]
-    # Its state is the same until the container runs: of all that the kubelet does meanwhile, the pull takes time.
-    return Waits(WaitsFor.IMAGE, explain.being_pulled(waiting)) if waiting and INIT in ends.ended(ours) else None
+    # Its state is the same until the container runs: of all that the kubelet does meanwhile, the pull takes time. The
+    # sidecar is the first in the list; where init is, that is.
+    first = ours.get(SIDECAR, ContainerState())
+    made = INIT in ends.ended(ours) or (INIT not in ours and (first.running or first.terminated))
+    return Waits(WaitsFor.IMAGE, explain.being_pulled(waiting)) if waiting and made else None
 
 
 def _trouble_of(pod: Pod) -> Waits | None:
@@ -124,14 +129,19 @@ def _trouble_of(pod: Pod) -> Waits | None:
 
 
 def _waits_for(name: str, waiting: Waiting) -> WaitsFor:
-    made = waiting.reason in explain.BEING_MADE and name != INIT  # init itself waits for its Secret
+    made = waiting.reason in explain.BEING_MADE and name == SOURCE  # the first one itself waits for its Secret
     return WaitsFor.IMAGE if made or waiting.reason in _HOPELESS | _IMAGE else WaitsFor.CONTAINER
 
 
 def is_unreported(pod: Pod, now: float, silence: float | None) -> bool:
-    """Return whether the sidecar has been running for some time without a report; `silence` as in Clock."""
-    running = dict(pod.states()).get(SIDECAR, ContainerState()).running
-    since = now - unix_seconds(running.started_at, now) if running else 0.0
+    """Return whether the sidecar has been running for some time without a report; `silence` as in Clock.
+
+    It reports once its source has begun, whose image may be pulled for long while the sidecar runs.
+    """
+    states = dict(pod.states())
+    sidecar, source = (states.get(name, ContainerState()).running for name in (SIDECAR, SOURCE))
+    begun = unix_seconds(source.started_at, 0) if source else 0.0
+    since = now - max(unix_seconds(sidecar.started_at, now), begun) if sidecar else 0.0
     return min(since, since if silence is None else silence) > UNREPORTED_SECONDS
 
 
@@ -174,8 +184,7 @@ def _running(pod: Pod, clock: Clock, limits: Limits) -> Verdict | None:
     if SOURCE in ended and SIDECAR in ended:
         return ends.broken(pod, ended) or ends.ended_well()  # something injected goes on
     if SIDECAR in ended:
-        text = "sidecar ended while the source was still running."
-        return ends.broken(pod, ended) or verdict(FailureKind.SIDECAR_FAILED, text, wants_log=SIDECAR)
+        return _without_sidecar(pod, ended)
     if SOURCE in ended:
         return _draining(pod, ended[SOURCE], clock)
     if 0 < limits.silence_seconds < (clock.silence or 0):
@@ -183,10 +192,16 @@ def _running(pod: Pod, clock: Clock, limits: Limits) -> Verdict | None:
     return None
 
 
+def _without_sidecar(pod: Pod, ended: Mapping[str, Terminated]) -> Verdict:
+    """The sidecar ended first, and what the source does now nobody reads."""
+    text = "sidecar ended while the source was still running."
+    return ends.broken(pod, ended) or verdict(FailureKind.SIDECAR_FAILED, text, wants_log=SIDECAR)
+
+
 def _draining(pod: Pod, source: Terminated, clock: Clock) -> Verdict | None:
     """The source ended and the sidecar, which sees its pipes alone, goes on: it still saves and counts its rows."""
     why = ends.why(pod, SOURCE, source)
-    if source.reason in {ends.UNKNOWN_STATUS, *ends.NEVER_RAN}:
+    if source.reason in {ends.UNKNOWN_STATUS, *ends.NEVER_RAN} or ends.gave_up(source):
         return why  # what the sidecar would wait for in vain
     if not _is_stuck(clock.now - unix_seconds(source.finished_at, clock.now), clock):
         return None
@@ -212,12 +227,11 @@ def _pending(pod: Pod, clock: Clock, age: float, limits: Limits) -> Verdict | No
         return _late(FailureKind.UNSCHEDULABLE, explain.no_node(pod, limits.node_seconds)) if waited_long else None
     ours = ends.ours(pod)
     ended = ends.ended(ours)
-    if found := ends.broken(pod, ended):
+    if SIDECAR in ended and SOURCE not in ended:  # whose image is still pulled
+        return _without_sidecar(pod, ended)
+    if found := ends.broken(pod, _without_patience(ours, ended)):
         return found
-    # The node's own begin, not the pod's: it may have waited long for a node.
-    since = max(
-        unix_seconds(pod.status.start_time, 0), unix_seconds(ended[INIT].finished_at, 0) if INIT in ended else 0
-    )
+    since = _pull_began(pod, ours)
     patient = (clock.now - since if since else age) <= GRACE_SECONDS
     for name, state in ours.items():
         if state.waiting and (found := _waiting(pod, name, state.waiting, patient=patient)):
@@ -230,6 +244,27 @@ def _pending(pod: Pod, clock: Clock, age: float, limits: Limits) -> Verdict | No
     waits = trouble.text if trouble else ""
     kind = FailureKind.INJECTED if waits and waits == ends.injected(pod) else FailureKind.NOT_STARTED
     return _late(kind, explain.not_started(pod, limits.init_seconds, waits))
+
+
+def _without_patience(ours: Mapping[str, ContainerState], ended: Mapping[str, Terminated]) -> Mapping[str, Terminated]:
+    """Leave out a source that waited in vain for a sidecar that does not start: why, that one's state tells."""
+    if INIT in ours or SIDECAR in ended or SOURCE not in ended or ended[SOURCE].exit_code != UNPREPARED_EXIT:
+        return ended
+    return {name: end for name, end in ended.items() if name != SOURCE}
+
+
+def _pull_began(pod: Pod, ours: Mapping[str, ContainerState]) -> float:
+    """Return when the kubelet came to the containers that do not run yet; 0 if that is not known.
+
+    The node's own begin, not the pod's: it may have waited long for a node.
+    """
+    init, sidecar = (ours.get(name, ContainerState()) for name in (INIT, SIDECAR))
+    stamps = (
+        pod.status.start_time,
+        init.terminated and init.terminated.finished_at,
+        sidecar.running and sidecar.running.started_at,
+    )
+    return max(unix_seconds(stamp or "", 0) for stamp in stamps)
 
 
 def _late(kind: FailureKind, message: str) -> Verdict:

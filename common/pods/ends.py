@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from msgspec import Struct, structs
 
 from common.cluster.objects import ContainerState, Pod, Terminated
-from common.failures import SECRET_MISSING_EXIT, UNWRITTEN, Failure, FailureKind
+from common.failures import SECRET_MISSING_EXIT, UNPREPARED_EXIT, UNWRITTEN, Failure, FailureKind
 from common.pods import explain
 from common.pods.containers import INIT, SIDECAR, SOURCE
 from common.pods.explain import unix_seconds
+from common.pods.scripts import NOT_PREPARED
 
 OUT_OF_MEMORY, UNKNOWN_STATUS = "OOMKilled", "ContainerStatusUnknown"
 NEVER_RAN = frozenset({"StartError", "ContainerCannotRun"})
@@ -118,6 +119,9 @@ def why(pod: Pod, name: str, end: Terminated) -> Verdict:
         return verdict(kind, explain.never_ran(name, end))
     if code == KILLED:
         return verdict(_KILLED_KIND[name], explain.killed(pod, name, end), wants_log=name)
+    if name == SOURCE and gave_up(end):
+        late = verdict(FailureKind.NOT_STARTED, end.message.strip(), wants_log=SIDECAR)
+        return structs.replace(late, prefix="INIT_TIMEOUT")
     if name == INIT and code == SECRET_MISSING_EXIT:
         return verdict(FailureKind.SECRET_MISSING, explain.secret_missing(end))
     if name == SIDECAR and code in UNWRITTEN:
@@ -126,6 +130,11 @@ def why(pod: Pod, name: str, end: Terminated) -> Verdict:
     kind = _KILLED_KIND[name] if code > _SIGNALLED and name == SIDECAR else _EXIT_KIND[name]
     found = verdict(kind, explain.exit_code(name, end), wants_log=name, clean_end=name == SOURCE)
     return structs.replace(found, own_words=end.message.strip())
+
+
+def gave_up(source: Terminated) -> bool:
+    """Return whether a source waited in vain for its sidecar's pipes, by its own words: a connector has any code."""
+    return source.exit_code == UNPREPARED_EXIT and source.message.strip().startswith(NOT_PREPARED)
 
 
 def out_of_disk(pod: Pod, message: str) -> Failure | None:

@@ -142,14 +142,15 @@ def pod(task: Task, payload: Payload, settings: Settings, *, prefix: str = "") -
     references.check(resolves, payload.options.env, settings.secrets)
     made = _pod(task, payload, settings, prefix)
     templates.apply(made, settings.pod_templates, task.package)
-    options.apply(made["spec"], made["spec"]["containers"][0], payload.options)
+    source = next(one for one in made["spec"]["containers"] if one["name"] == containers.SOURCE)
+    options.apply(made["spec"], source, payload.options)
     references.add(made, resolves)
     return made
 
 
 def _pod(task: Task, payload: Payload, settings: Settings, prefix: str) -> dict[str, Any]:
     name = pod_name(task)
-    files = list(_raw(payload))
+    files, again, others = list(_raw(payload)), task.attempt > 1, not settings.sidecar_prepares
     hours = payload.options.timeout_hours or settings.task_timeout_hours
     return {
         "apiVersion": "v1",
@@ -174,12 +175,13 @@ def _pod(task: Task, payload: Payload, settings: Settings, prefix: str) -> dict[
                 "seccompProfile": {"type": "RuntimeDefault"},
                 **({} if settings.source_run_as_root else {"runAsNonRoot": True}),
             },
-            "initContainers": [containers.init(settings, files, resumes=task.attempt > 1)],
+            **({"initContainers": [containers.init(settings, files, resumes=again)]} if others else {}),
+            # A kubelet starts them in this order, without waiting: the sidecar makes what the source waits for.
             "containers": [
-                containers.source(task, settings, files),
                 containers.sidecar(task, settings, payload.options, prefix, files, secret_name(name)),
+                containers.source(task, settings, files),
             ],
-            "volumes": _volumes(name, payload, files, resumes=task.attempt > 1),
+            "volumes": _volumes(name, payload, files, resumes=again),
         },
     }
 

@@ -1,8 +1,8 @@
 """How a pod resolves what its task refers to: keys of Secrets, in the configuration and in variables of its source.
 
-`init` reads them from a volume that the kubelet fills, and writes the values to where the source (the configuration)
-and the sidecar (all, to mask them) find them: into memory. So no function needs to read those Secrets. They are
-optional for the kubelet, which would else let the pod wait without a word: `init` names what is missing, and ends.
+The sidecar reads them from a volume that the kubelet fills, and writes the values to where the source (the
+configuration) and itself (all, to mask them) find them: into memory. So no function needs to read those Secrets. They
+are optional for the kubelet, which would else let the pod wait without a word: the sidecar names what is missing.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ import msgspec
 
 from common.errors import Refused
 from common.pods import scripts
-from common.pods.containers import INIT, PATHS, SIDECAR, SOURCE
+from common.pods.containers import PATHS, SIDECAR, SOURCE
 from common.protocol import references
 from common.protocol.references import KeyRef
 from common.syncs import secrets
@@ -38,18 +38,17 @@ def check(config: bytes | None, variables: Iterable[dict[str, Any]], patterns: s
 def add(pod: dict[str, Any], config: bytes | None) -> None:
     """Let a pod resolve the references of its `config` (None: it is given as it is) and of its source's variables."""
     spec = pod["spec"]
-    by_name = {container["name"]: container for container in (*spec["initContainers"], *spec["containers"])}
+    by_name = {container["name"]: container for container in spec["containers"]}
     found = {*references.of(config or b"null"), *_of_variables(by_name[SOURCE]["env"])}
     wanted = sorted(found, key=lambda ref: (ref.name, ref.key))  # the same pod in every process
     if not wanted:
         return
+    if "initContainers" in spec:
+        raise Refused("SYNCCTL_SIDECAR_PREPARES is off: that sidecar resolves no references to Secrets.")
     pod["metadata"]["annotations"][ANNOTATION] = "true"
     before = spec["volumes"] if config is None else map(_in_memory, spec["volumes"])
     spec["volumes"] = [*before, *_volumes(wanted)]
-    _add_to_init(by_name[INIT], wanted, in_config=config is not None)
-    sidecar = by_name[SIDECAR]
-    sidecar["env"] = [*sidecar["env"], *({"name": name, "value": PATHS[name]} for name in _VARIABLES)]
-    sidecar["volumeMounts"] = [*sidecar["volumeMounts"], _mount(_FOLDER), _mount(_RESOLVED)]
+    _add_to_sidecar(by_name[SIDECAR], wanted, in_config=config is not None)
 
 
 def _of_variables(variables: Iterable[dict[str, Any]]) -> list[KeyRef]:
@@ -80,16 +79,14 @@ def _volumes(wanted: list[KeyRef]) -> list[dict[str, Any]]:
     ]
 
 
-def _add_to_init(init: dict[str, Any], wanted: list[KeyRef], *, in_config: bool) -> None:
-    init["command"] = [*init["command"][:-1], init["command"][-1] + scripts.RESOLVE]
-    names = {"REFERENCES": msgspec.json.encode(wanted).decode(), "RESOLVE_CONFIG": "true" if in_config else ""}
-    init["env"] = [
-        *init.get("env", ()),
-        *({"name": key, "value": scripts.literal(value)} for key, value in names.items() if value),
+def _add_to_sidecar(sidecar: dict[str, Any], wanted: list[KeyRef], *, in_config: bool) -> None:
+    values = {name: PATHS[name] for name in _VARIABLES}
+    values |= {"REFERENCES": msgspec.json.encode(wanted).decode(), "RESOLVE_CONFIG": "true" if in_config else ""}
+    sidecar["env"] = [
+        *sidecar["env"],
+        *({"name": key, "value": scripts.literal(value)} for key, value in values.items() if value),
     ]
-    init["volumeMounts"] = [*init["volumeMounts"], _mount(_FOLDER), _mount(_RESOLVED, writes=True)]
-    # What is missing: its last words become the reason of the task.
-    init["terminationMessagePolicy"] = "FallbackToLogsOnError"
+    sidecar["volumeMounts"] = [*sidecar["volumeMounts"], _mount(_FOLDER), _mount(_RESOLVED, writes=True)]
 
 
 def _mount(name: str, *, writes: bool = False) -> dict[str, Any]:

@@ -5,19 +5,26 @@ Folders are variables with the mount paths as defaults: the embedded edition set
 
 from datetime import UTC, datetime
 
+from common.failures import UNPREPARED_EXIT
 from common.protocol.commands import Command
 
+_QUICK_TRIES = 250
+"""How often the source looks for its pipes every 20 ms, before it does so every second."""
 _FOLDERS = """\
 mount_pipes=${MOUNT_PIPES:-/pipes} mount_config=${MOUNT_CONFIG:-/config}
 """
+# For a sidecar that does not make them itself, as ours does (sidecar/prepare.py): the original's.
 # Runs again safely after a node's restart: an old exit code, which could fake success, and half a
 # configuration go first. -m 666 and umask let any user's connector write (fsGroup owns the folders).
 _INIT_PIPES = """\
 set -e
 umask 0
 rm -f "$mount_pipes/stdout" "$mount_pipes/stderr" "$mount_pipes/exit-code" "$mount_pipes/exit-code.new" \
-    "$mount_pipes/alive" "$mount_pipes/alive.new"
-mkfifo -m 666 "$mount_pipes/stdout" "$mount_pipes/stderr" "$mount_pipes/alive.new"
+    "$mount_pipes/alive" "$mount_pipes/alive.new" "$mount_pipes"/ready.*
+mkfifo -m 666 "$mount_pipes/stdout" "$mount_pipes/stderr"
+"""
+_INIT_READY = """\
+mkfifo -m 666 "$mount_pipes/ready.0"
 """
 _INIT_FILES = """\
 for file in "${MOUNT_CONFIGMAP:-/configmap}"/*{resumed}; do
@@ -31,10 +38,10 @@ for file in "${MOUNT_CONFIGMAP:-/configmap}"/*{resumed}; do
 done
 """
 _RESUMED = ' "${MOUNT_RESUME:-/resume}"/*'
-RESOLVE = """\
-exec "${PYTHON:-python3}" -m sidecar.resolve
-"""
-"""The end of the init script where Secrets are referred to: it writes their values into memory alone."""
+NOT_PREPARED = "The sidecar did not make the pipes"
+"""What the source's last words begin with if it has waited in vain."""
+OVER = "over"
+"""A file among the pipes, which a sidecar leaves that has ended: the source is not to begin any more."""
 
 # AIRBYTE_ENTRYPOINT is a line of shell, as other platforms take it too. A program that the image has is run by `exec`,
 # which makes the child the connector itself; several commands, and variables before a program, are left to the shell.
@@ -45,11 +52,12 @@ exec "${PYTHON:-python3}" -m sidecar.resolve
 # two stays until the connector has ended, so its whole process group gets it. stderr opens first: the sidecar opens in
 # that order. A trapped signal ends `wait` early, hence the loop. The exit code appears whole or not at all (rename).
 #
-# The shell holds a third pipe open, and nobody else does, from its first line to its end, whichever that is: where its
-# name is there and nobody holds it, the source is over, and an exit code that is not there will not come (Pipes).
+# It waits for a third pipe, which the sidecar makes last. The shell takes away its name, which is another one each
+# time: so a connector begins once, and neither a clean-up by the sidecar nor what an earlier life of the volume left
+# can be mistaken for a new start. A `sleep` without fractions waits for whole seconds. The shell alone holds that pipe
+# open, to its end, whichever that is: where `alive` is there and nobody holds it, the source is over, and an exit code
+# that is not there will not come (Pipes).
 _SOURCE = """\
-exec 3<> "$mount_pipes/alive.new"
-mv "$mount_pipes/alive.new" "$mount_pipes/alive"
 line=$(printf '%s' "$AIRBYTE_ENTRYPOINT")
 how=$(
     exec 2> /dev/null
@@ -88,6 +96,31 @@ run() {
     esac
     exit "$code"
 }
+begin() {
+    for ready in "$mount_pipes"/ready.*; do
+        [ -p "$ready" ] && mv "$ready" "$mount_pipes/alive.new" 2> /dev/null || continue
+        exec 3<> "$mount_pipes/alive.new"
+        [ -p "$mount_pipes/alive.new" ] && mv "$mount_pipes/alive.new" "$mount_pipes/alive" 2> /dev/null && return
+        exec 3>&-
+        rm -f "$mount_pipes/alive.new"
+    done
+    return 1
+}
+give_up() {
+    echo "$1" >&2
+    [ ! -w /dev/termination-log ] || echo "$1" > /dev/termination-log
+    exit {unprepared}
+}
+trap 'exit 143' TERM
+tries=0
+until begin; do
+    [ ! -e "$mount_pipes/{over}" ] || { echo "The sidecar ended before the connector began." >&2; exit 0; }
+    tries=$((tries + 1))
+    [ "$tries" -lt {tries} ] || give_up "{not_prepared} within {within} s. Look at the log of the container sidecar, \
+and whether its image is the one of this version."
+    [ "$tries" -gt {quick} ] || sleep 0.02 2> /dev/null || sleep 1
+    [ "$tries" -le {quick} ] || sleep 1
+done
 child= whom= stop=
 trap '[ -n "$stop" ] || { stop=1; [ -z "$whom" ] || kill -TERM "$whom" 2> /dev/null; }' TERM
 ( run ) 3>&- 2> "$mount_pipes/stderr" > "$mount_pipes/stdout" &
@@ -119,12 +152,27 @@ def init(*, with_files: bool, resumes: bool = False) -> str:
     With `resumes`, what a later attempt resumes from replaces the first one's state.
     """
     files = _INIT_FILES.replace("{resumed}", _RESUMED if resumes else "")
-    return _FOLDERS + _INIT_PIPES + (files if with_files else "")
+    return _FOLDERS + _INIT_PIPES + (files if with_files else "") + _INIT_READY
 
 
-def source(command: Command) -> str:
-    """Run the connector with its output into the pipes, and leave its exit code in a file."""
-    return _FOLDERS + _SOURCE.replace("{arguments}", arguments(command))
+def source(command: Command, within_seconds: int = 240) -> str:
+    """Run the connector with its output into the pipes, and leave its exit code in a file.
+
+    It waits no shorter than `within_seconds` for the pipes, and then ends with UNPREPARED_EXIT.
+    """
+    given: dict[str, object] = {
+        "arguments": arguments(command),
+        "unprepared": UNPREPARED_EXIT,
+        "over": OVER,
+        "not_prepared": NOT_PREPARED,
+        "within": within_seconds,
+        "quick": _QUICK_TRIES,
+        "tries": _QUICK_TRIES + within_seconds,
+    }
+    text = _SOURCE
+    for name, value in given.items():
+        text = text.replace(f"{{{name}}}", str(value))
+    return _FOLDERS + text
 
 
 def arguments(command: Command) -> str:

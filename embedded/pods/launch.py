@@ -23,9 +23,6 @@ MARKER = "EMBEDDED_POD_UID"
 SIDECAR_VARIABLES = {"MALLOC_TRIM_THRESHOLD_": "8388608", "MALLOC_MMAP_THRESHOLD_": "2097152"}
 """The ENV of images/sidecar/Dockerfile: glibc keeps freed memory, whose pages it would else request for each chunk."""
 
-INIT_VARIABLES = {"PYTHON": sys.executable}
-"""The init container's Python, which the image finds by its PATH."""
-
 Secrets = Mapping[str, Mapping[str, bytes]]
 
 _VARIABLE = re.compile(r"\$(?:\$|\(([^()]*)\))")
@@ -71,7 +68,7 @@ def launch(
     own |= _environment(container, secrets, mounts, path_variables)
     if entry_point is not None:
         own["AIRBYTE_ENTRYPOINT"] = entry_point
-    image = {} if entry_point is not None else SIDECAR_VARIABLES if container.command is None else INIT_VARIABLES
+    image = SIDECAR_VARIABLES if entry_point is None and container.command is None else {}
     private = {"HOME": str(home / "home"), "TMPDIR": str(home / "tmp")}
     limit = container.resources.limits.get("memory")
     return Launch(

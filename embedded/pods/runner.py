@@ -1,7 +1,8 @@
 """The kubelet of one pod, a process of its own: `python -m embedded.pods.runner FOLDER`.
 
-Waits for the pod's Secrets, runs its init containers one after the other, installs the connector, runs the
-other containers side by side, and keeps the pod's status up to date. Standard input is the owner's line:
+Waits for the pod's Secrets, runs init containers one after the other, if there are some, starts the others in
+their order, without waiting for those before, and keeps the pod's status up to date. A connector is installed
+first; the containers before it run meanwhile, as while a kubelet pulls. Standard input is the owner's line:
 {"grace": seconds, "reason": "", "message": ""} ends the pod, and the end of the input, which comes also when
 the owner is killed, makes the runner kill everything and exit. Exit code 0 means that the status is final.
 """
@@ -66,9 +67,8 @@ class Runner:
             self._loop.wait(lambda started=started: started.ended)  # type: ignore[misc] # a lambda's default has no type
             if self._status.exit_code(started.name) != 0:
                 return
-        entries = [self._entry_point(container) for container in self._spec.containers]
-        for container, entry_point in zip(self._spec.containers, entries, strict=True):
-            self._start(container, secrets, entry_point)
+        for container in self._spec.containers:
+            self._start(container, secrets, self._entry_point(container))
         self._loop.wait(lambda: not self._loop.running)
 
     def _await_secrets(self) -> dict[str, dict[str, bytes]]:
@@ -88,7 +88,7 @@ class Runner:
         return found
 
     def _users_secrets(self) -> dict[str, dict[str, bytes]]:
-        """Those that the pod refers to, as far as they are there: init names what is missing."""
+        """Those that the pod refers to, as far as they are there: the sidecar names what is missing."""
         found = {}
         for source in self._spec.projected:
             values = {item.key: self._credentials.read(source.name, item.key) for item in source.items}

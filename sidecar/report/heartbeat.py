@@ -33,6 +33,8 @@ class Heartbeat:
     ) -> None:
         self.own_tables = True
         """Whether the syncctl_ tables exist: another controller's database may not have them."""
+        self.held = False
+        """Whether to write nothing yet: a report makes the task RUNNING, and its source may not have begun."""
         self.keeps_rates = False
         """Whether they have a column for rates, which functions of an earlier version have not made."""
         self._task, self._progress, self._on_superseded = task, progress, on_superseded
@@ -43,6 +45,8 @@ class Heartbeat:
 
     def beat(self, db: Database) -> None:
         """Write the progress if it is due."""
+        if self.held:
+            return
         rates = self._sampled()
         if time.monotonic() < self._next:
             return

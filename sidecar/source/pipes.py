@@ -13,6 +13,7 @@ from typing import Self
 from msgspec import Struct
 
 from common.errors import SyncError
+from sidecar.fifo import is_held, peek
 from sidecar.settings import SidecarSettings
 from sidecar.shutdown import Shutdown
 
@@ -22,7 +23,6 @@ _PIPE_BYTES = 1024 * 1024
 _TICK_SECONDS = 0.5
 _LOOK_SECONDS = 0.1
 _CODE_PAUSE_SECONDS = 0.02
-_CODE_BYTES = 16
 _HELD_OPEN_SECONDS = 60.0
 """How long processes that a connector left behind may keep writing, not counting the time spent on what they write."""
 
@@ -72,6 +72,7 @@ class Pipes:
         self._source_over = self._awaited = False
         self._look_at = 0.0
         self._open = 0
+        self._begun = not settings.pipes_folder
         self.end = End()
 
     def __enter__(self) -> Self:
@@ -93,6 +94,12 @@ class Pipes:
             if key.data is not PipeEvent.TICK:
                 os.close(key.fd)
         self._selector.close()
+
+    @property
+    def begun(self) -> bool:
+        """Whether the source has begun; before that its image may still be pulled. Always true in others' pods."""
+        self._begun = self._begun or os.path.lexists(self._settings.source_alive_file)
+        return self._begun
 
     def chunks(self) -> Iterator[tuple[PipeEvent, bytes]]:
         """Yield data as it comes, and (TICK, b"") at least twice a second; set `end` when done."""
@@ -116,7 +123,7 @@ class Pipes:
         """Return whether the source has closed its pipes, and lives: its exit code will come, unless it hangs."""
         code = self._look_at_source() if self._awaited else self._await_exit_code()
         self._awaited = True
-        return code is None and _is_held(self._settings.source_alive_file)
+        return code is None and is_held(self._settings.source_alive_file)
 
     def _select(self) -> list[selectors.SelectorKey]:
         ready = [key for key, _ in self._selector.select(_TICK_SECONDS)]
@@ -132,9 +139,11 @@ class Pipes:
             self._waited_since_exit += seconds
 
     def _over(self) -> bool:
-        if self._shutdown.reading_over:
+        if self._shutdown.reading_over or (self._shutdown.requested and not self.begun):
             self.end = End(exit_code=self._exit_code(), stopped=True)
             return True
+        if not self.begun:
+            self._quiet = 0.0
         if time.monotonic() < self._look_at:
             return False
         self._look_at = time.monotonic() + _LOOK_SECONDS
@@ -176,39 +185,14 @@ class Pipes:
 
     def _look_at_source(self) -> int | None:
         """Return the exit code if it is there. It comes before the source's end, so that is looked at first."""
-        self._source_over = self._source_over or _peek(self._settings.source_alive_file) == b""
+        self._source_over = self._source_over or peek(self._settings.source_alive_file) == b""
         return self._exit_code()
 
     def _exit_code(self) -> int | None:
         try:
-            return int(_peek(self._settings.exit_code_file) or b"")
+            return int(peek(self._settings.exit_code_file) or b"")
         except ValueError:
             return None
-
-
-def _peek(path: str) -> bytes | None:
-    """Return a file's first bytes: none of a pipe that nobody has open, None of one that somebody has.
-
-    The connector may write there too: a link or a pipe in a file's place must not block.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        return os.read(descriptor, _CODE_BYTES)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-
-
-def _is_held(path: str) -> bool:
-    """Return whether somebody has a pipe open; not where there is none."""
-    try:
-        return stat.S_ISFIFO(os.lstat(path).st_mode) and _peek(path) is None
-    except OSError:
-        return False
 
 
 def _open(event: PipeEvent, path: str) -> int:

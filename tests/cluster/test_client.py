@@ -159,8 +159,8 @@ def test_a_log_is_bytes(verbs: KubernetesCluster, namespace: str):
     pod = task_pod(namespace, task)
     printing = {"name": "source", "command": ["sh", "-c", r"printf 'one\ntwo caf\351 \000\n'"]}
     settings = {"image": f"{TEST}:{TEST_VERSION}", "imagePullPolicy": "IfNotPresent"}
-    pod["spec"] |= {"containers": [{**pod["spec"]["containers"][0], **settings, **printing, "volumeMounts": []}]}
-    del pod["spec"]["nodeSelector"], pod["spec"]["initContainers"], pod["spec"]["volumes"]
+    pod["spec"] |= {"containers": [{**pod["spec"]["containers"][1], **settings, **printing, "volumeMounts": []}]}
+    del pod["spec"]["nodeSelector"], pod["spec"]["volumes"]
     name = verbs.create_pod(pod).name
     assert verbs.read_log(name, "source", 1) in {b"", b"two caf\xe9 \x00\n"}
 
@@ -182,7 +182,7 @@ def test_verdicts_on_what_the_server_hands_out(verbs: KubernetesCluster, namespa
     """The recorded status, set through the status subresource, comes back with all that a verdict needs."""
     recorded = json.loads((CASES / f"{case}.json").read_text())
     pod = task_pod(namespace, key())
-    pod["spec"]["containers"][0]["resources"]["limits"]["memory"] = "2Gi"
+    pod["spec"]["containers"][1]["resources"]["limits"]["memory"] = "2Gi"
     name = verbs.create_pod(pod).name
     patch = json.dumps({"status": recorded["status"]})
     kube.kubectl("patch", "pod", name, "-n", namespace, "--subresource=status", "--type=merge", "-p", patch)

@@ -40,7 +40,7 @@ while sys.argv[0].endswith("endless.py"):
 sys.exit(5)
 """
 
-# Stands for our module: opens as it does, shows what it was given.
+# Stands for the original's sidecar, which an init container prepares for: opens as ours does, shows what it was given.
 SIDECAR = """
 trap "" TERM
 exec 3< "$STDERR_PIPE_FILE" < "$STDOUT_PIPE_FILE"
@@ -59,10 +59,10 @@ def started(folder: Path, connector: str) -> Iterator[tuple[LocalCluster, Pod]]:
     program = folder / connector
     program.write_text(CONNECTOR)
     images = Images(cache=str(folder / "cache"), local_images={TASK.package: f"{sys.executable} {program}"})
-    made = manifest.pod(TASK, PAYLOAD, SETTINGS)
+    made = manifest.pod(TASK, PAYLOAD, SETTINGS.model_copy(update={"sidecar_prepares": False}))
     # In a Kubernetes manifest "$$" is "$", so this is the script above, unexpanded.
-    made["spec"]["containers"][1]["command"] = ["sh", "-c", SIDECAR.replace("$", "$$")]
-    made["spec"]["containers"][1]["env"].append({"name": "FOLDER", "value": str(folder)})
+    made["spec"]["containers"][0]["command"] = ["sh", "-c", SIDECAR.replace("$", "$$")]
+    made["spec"]["containers"][0]["env"].append({"name": "FOLDER", "value": str(folder)})
     with small.opened(folder, images=images) as cluster:
         created = cluster.create_pod(made)
         cluster.create_secret(manifest.secret(TASK, PAYLOAD, SETTINGS, created.uid))

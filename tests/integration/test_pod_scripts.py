@@ -82,6 +82,7 @@ class _Source:
             self._readers.append(threading.Thread(target=self._read, args=(name,), daemon=True))
         for reader in self._readers:
             reader.start()
+        os.mkfifo(self._folder / "pipes/ready.1")
         script = [self._shell, "-c", scripts.source(Command.READ)]
         self.process = subprocess.Popen(script, env=environment, start_new_session=True)
         return self

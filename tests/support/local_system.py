@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from common import cluster
 from common.settings import Settings
@@ -108,9 +109,15 @@ class LocalSystem:
 
 @contextmanager
 def local_system(
-    folder: Path, database: TestDatabase, bulker_url: str, commands: Mapping[str, str], **settings: str
+    folder: Path,
+    database: TestDatabase,
+    bulker_url: str,
+    commands: Mapping[str, str],
+    *,
+    factory: str = "",
+    **settings: str,
 ) -> Iterator[LocalSystem]:
-    """A running site; `commands` maps images to local command lines."""
+    """A running site; `commands` maps images to local command lines, or a `factory` in `folder` resolves them."""
     given = Settings.load(
         {
             "SYNCCTL_DATABASE_URL": database.url,
@@ -123,6 +130,8 @@ def local_system(
     )
     images = Images(cache=str(folder / "connectors"), local_images=dict(commands))
     path = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+    if factory:
+        images, path = structs.replace(images, factory=factory), path | {"PYTHONPATH": str(folder)}
     pods = LocalCluster(folder / "pods", images, SIDECAR, path, credentials=folder / "secrets")
     cluster.use(pods)
     try:

@@ -92,7 +92,7 @@ def test_what_a_pod_has_of_its_own_is_all_reserved() -> None:
     own = {name for name in pod["metadata"]["annotations"] if "/" not in name}
     assert own == pod_templates.ANNOTATIONS
     assert all(name.startswith(pod_templates.LABELS) for name in pod["metadata"]["labels"])
-    every = [*pod["spec"]["initContainers"], *pod["spec"]["containers"]]
+    every = pod["spec"]["containers"]
     assert {mount["mountPath"] for one in every for mount in one["volumeMounts"]} == {
         f"/{name}" for name in pod_templates.VOLUMES
     }

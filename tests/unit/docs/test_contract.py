@@ -207,13 +207,14 @@ def test_limits_are_the_code_s() -> None:
         assert f"nested deeper than {nesting.MAX_DEPTH:,} levels" in _text(row)
 
 
-def _pod(attempt: int = 1) -> dict[str, Any]:
+def _pod(attempt: int = 1, *, prepares: bool = True) -> dict[str, Any]:
     words: dict[str, Any] = {"task_id": "t", "sync_id": "s", "storage_key": "k", "started_by": "me", "attempt": attempt}
     key = Task(command=Command.READ, package="a/b", version="1", started_at=1, **words)
     given = pod_settings(bulker_logs_connection_id="l", bulker_any_number="true", encryption_key="A" * 43 + "=")
+    given = given.model_copy(update={"sidecar_prepares": prepares})
     config = b'{"a":{"valueFrom":{"secretKeyRef":{"name":"credentials-a","key":"b"}}}}'
     options = Options(retries=1, timeout_hours=1, stall_timeout_seconds=1)
-    return manifest.pod(key, Payload(config, b"{}", b"{}", options, resolve=True), given, prefix="p_")
+    return manifest.pod(key, Payload(config, b"{}", b"{}", options, resolve=prepares), given, prefix="p_")
 
 
 @pytest.mark.parametrize(
@@ -222,7 +223,7 @@ def _pod(attempt: int = 1) -> dict[str, Any]:
 )
 def test_the_containers_resources_are_the_manifest_s(row: str, kind: str, name: str) -> None:
     """Requests and limits."""
-    [container] = [found for found in _pod()["spec"][kind] if found["name"] == name]
+    [container] = [found for found in _pod(prepares=name != "init")["spec"][kind] if found["name"] == name]
     parts = container["resources"]
     named = [
         ", ".join(parts[of][what] for what in ("cpu", "memory", "ephemeral-storage")) for of in ("requests", "limits")
@@ -241,7 +242,7 @@ def test_annotations_and_environment_are_the_manifest_s() -> None:
     [sidecar] = [container for container in pod["spec"]["containers"] if container["name"] == "sidecar"]
     named = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)*\b", _text("C14"))) - {"A", "NAME", "S"}
     assert {variable["name"] for variable in sidecar["env"]} == {
-        name for name in named if "_" in name or name in {"COMMAND", "PACKAGE", "ATTEMPT"}
+        name for name in named if "_" in name or name in {"COMMAND", "PACKAGE", "ATTEMPT", "REFERENCES"}
     }
 
 

@@ -21,7 +21,7 @@ def test_the_example_is_accepted_and_reaches_a_pod() -> None:
     [example, _] = re.findall(r"```yaml\n(.*?)```", HOW_TO, re.DOTALL)
     settings = pod_settings(pod_templates=example)
     task = Task(Command.CHECK, "t", "registry.example.com/team/source-own", "1", storage_key="k")
-    source = manifest.pod(task, Payload(b"{}"), settings)["spec"]["containers"][0]
+    source = manifest.pod(task, Payload(b"{}"), settings)["spec"]["containers"][1]
     assert source["resources"]["limits"]["memory"] == "6Gi"
     assert "SSL_CERT_FILE" in {variable["name"] for variable in source["env"]}
     assert len(settings.pod_templates) == 4

@@ -15,6 +15,7 @@ from common.pods.diagnosis import (
     Limits,
     diagnose,
     disruption_of,
+    is_unreported,
     waits_of,
 )
 from common.pods.ends import Verdict
@@ -746,3 +747,101 @@ def test_a_node_that_is_low_on_disk_is_not_the_pods_fault() -> None:
     )
     assert found is not None
     assert found.failure.kind is FailureKind.EVICTED
+
+
+# A pod without an init container: its sidecar is the first in the list, and its source waits for what that makes.
+
+
+def bare(phase: str, *, source: Part | None = None, sidecar: Part | None = None, **status: Any) -> dict[str, Any]:
+    """Such a pod in that phase."""
+    made = pod(phase, source=source, sidecar=sidecar, **status)
+    del made["spec"]["initContainers"], made["status"]["initContainerStatuses"]
+    return made
+
+
+VAIN = "The sidecar did not make the pipes within 240 s. Look at the log of the container sidecar."
+
+
+@pytest.mark.fault(786)
+def test_while_the_source_s_image_is_pulled_the_sidecar_runs() -> None:
+    """The row names the image; before the sidecar runs nothing is known, or its own trouble."""
+    creating = waits("ContainerCreating")
+    pulling = bare("Pending", sidecar=RUNS, source=creating)
+    assert waits_of(as_pod(pulling)) == Waits(WaitsFor.IMAGE, "the image of source is being pulled")
+    assert waits_of(as_pod(bare("Pending", sidecar=creating, source=creating))) is None
+    secret = bare("Pending", sidecar=waits("ContainerCreating", "waiting for the Secret p-config"), source=creating)
+    assert waits_of(as_pod(secret)) == Waits(
+        WaitsFor.CONTAINER, "sidecar: ContainerCreating: waiting for the Secret p-config"
+    )
+    assert goes_on(pulling, 100)
+    late = seen(pulling, 200)
+    assert (late.failure.kind, late.prefix) == (FailureKind.NOT_STARTED, "INIT_TIMEOUT")
+    assert late.reason.startswith("The pod did not start within 3 min: its containers were still being made")
+
+
+@pytest.mark.fault(786)
+def test_the_patience_with_the_source_s_image_begins_once_the_sidecar_runs() -> None:
+    """Until then the kubelet had the sidecar's to pull."""
+    trouble = waits("ErrImagePull", "i/o timeout")
+    runs = {"running": {"startedAt": at(100)}}
+    assert goes_on(bare("Pending", sidecar=runs, source=trouble), 155)
+    assert seen(bare("Pending", sidecar=runs, source=trouble), 165).failure.kind is FailureKind.IMAGE_PULL
+
+
+@pytest.mark.fault(781)
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (waits("ImagePullBackOff", "i/o timeout"), "The image sidecar:1 of sidecar cannot be used: ImagePullBackOff"),
+        (waits("CreateContainerError", "no space"), "sidecar could not be created: CreateContainerError"),
+    ],
+)
+def test_a_sidecar_that_cannot_start_is_named_while_its_source_waits(trouble: Part, said: str) -> None:
+    """And where the source has given up already, for want of sweeps, that is not its own failure."""
+    given_up = ended(69, when=100, message=VAIN)
+    for source in (RUNS, given_up, ended(69, when=100)):
+        verdict = seen(bare("Pending", sidecar=trouble, source=source), 160)
+        assert verdict.failure.message.startswith(said)
+    assert goes_on(bare("Pending", sidecar=trouble, source=RUNS), 30)
+
+
+@pytest.mark.fault(781)
+def test_a_source_of_another_sidecar_may_end_with_any_code() -> None:
+    """Where init has made the pipes, the source did not wait: what it ended with is its connector's."""
+    made = pod("Pending", sidecar=waits("ContainerCreating"), source=ended(69, when=100))
+    assert seen(made, 160).failure.kind is FailureKind.SOURCE_EXIT
+
+
+@pytest.mark.fault(782)
+def test_a_source_that_waited_in_vain_says_so() -> None:
+    """At once, though the sidecar runs; a connector that ends with the same code is believed."""
+    verdict = seen(bare("Running", sidecar=RUNS, source=ended(69, when=300, message=VAIN)), 305, silence=1.0)
+    assert (verdict.failure.kind, verdict.prefix, verdict.wants_log) == (
+        FailureKind.NOT_STARTED,
+        "INIT_TIMEOUT",
+        "sidecar",
+    )
+    assert verdict.failure.message == VAIN
+    assert goes_on(bare("Running", sidecar=RUNS, source=ended(69, when=300, message="own words")), 305, silence=1.0)
+    own = seen(bare("Failed", sidecar=ended(0), source=ended(69, message="own words")))
+    assert own.failure.kind is FailureKind.SOURCE_EXIT
+
+
+@pytest.mark.fault(783)
+@pytest.mark.parametrize("source", [RUNS, waits("ContainerCreating"), waits("ErrImagePull", "i/o timeout")])
+def test_a_sidecar_that_ends_before_its_source_begins_is_the_end(source: Part) -> None:
+    """Its source waits, or its image is still pulled: nothing will come of it."""
+    phase = "Running" if source is RUNS else "Pending"
+    killed = seen(bare(phase, sidecar=ended(137, "Error", when=20), source=source), 25)
+    assert killed.failure.kind is FailureKind.SIDECAR_KILLED
+    away = seen(bare(phase, sidecar=ended(POSTGRES_AWAY_EXIT, when=20), source=source), 25)
+    assert away.failure.kind is FailureKind.POSTGRES_AWAY
+    told = seen(bare(phase, sidecar=ended(0, when=20), source=source), 25)
+    assert told.failure.kind is FailureKind.SIDECAR_FAILED
+
+
+def test_a_sidecar_is_not_mute_while_it_waits_for_its_source() -> None:
+    """It reports once its source has begun: the time without a report is counted from then."""
+    early, late = {"running": {"startedAt": at(8)}}, {"running": {"startedAt": at(100)}}
+    assert not is_unreported(as_pod(bare("Running", sidecar=early, source=late)), BEGAN + 120, None)
+    assert is_unreported(as_pod(bare("Running", sidecar=early, source=late)), BEGAN + 140, None)

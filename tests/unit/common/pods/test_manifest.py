@@ -68,36 +68,7 @@ def test_the_pod_is_exactly_this() -> None:
             "securityContext": {
                 "fsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}, "runAsNonRoot": True,
             },
-            "initContainers": [
-                {
-                    "name": "init",
-                    "image": "example/sidecar:1",
-                    "command": ["sh", "-c", scripts.init(with_files=True)],
-                    "volumeMounts": with_secret,
-                    "resources": {
-                        "requests": {"cpu": "10m", "memory": "16Mi", "ephemeral-storage": "16Mi"},
-                        "limits": {"cpu": "1", "memory": "128Mi", "ephemeral-storage": "128Mi"},
-                    },
-                    "securityContext": {**strict, "readOnlyRootFilesystem": True, "runAsUser": 65532},
-                }
-            ],
             "containers": [
-                {
-                    "name": "source",
-                    "image": "airbyte/source-garden:1.4.0",
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": ["sh", "-c", scripts.source(Command.READ)],
-                    "env": [
-                        {"name": "USE_STREAM_CAPABLE_STATE", "value": "true"},
-                        {"name": "AUTO_DETECT_SCHEMA", "value": "true"},
-                    ],
-                    "volumeMounts": mounts,
-                    "resources": {
-                        "requests": {"cpu": "125m", "memory": "512Mi", "ephemeral-storage": "512Mi"},
-                        "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "8Gi"},
-                    },
-                    "securityContext": {**strict, "readOnlyRootFilesystem": False, "runAsUser": 1000},
-                },
                 {
                     "name": "sidecar",
                     "image": "example/sidecar:1",
@@ -107,6 +78,8 @@ def test_the_pod_is_exactly_this() -> None:
                         {"name": "EXIT_CODE_FILE", "value": "/pipes/exit-code"},
                         {"name": "SOURCE_ALIVE_FILE", "value": "/pipes/alive"},
                         {"name": "CONFIG_FOLDER", "value": "/configmap"},
+                        {"name": "PIPES_FOLDER", "value": "/pipes"},
+                        {"name": "FILES_FOLDER", "value": "/config"},
                         {"name": "DATABASE_SCHEMA", "value": "syncctl"},
                         {"name": "BULKER_URL", "value": "http://bulker:3042"},
                         {"name": "PACKAGE", "value": "airbyte/source-garden"},
@@ -132,6 +105,22 @@ def test_the_pod_is_exactly_this() -> None:
                     },
                     "securityContext": {**strict, "readOnlyRootFilesystem": True, "runAsUser": 65532},
                 },
+                {
+                    "name": "source",
+                    "image": "airbyte/source-garden:1.4.0",
+                    "imagePullPolicy": "IfNotPresent",
+                    "command": ["sh", "-c", scripts.source(Command.READ, 240)],
+                    "env": [
+                        {"name": "USE_STREAM_CAPABLE_STATE", "value": "true"},
+                        {"name": "AUTO_DETECT_SCHEMA", "value": "true"},
+                    ],
+                    "volumeMounts": mounts,
+                    "resources": {
+                        "requests": {"cpu": "125m", "memory": "512Mi", "ephemeral-storage": "512Mi"},
+                        "limits": {"cpu": "2", "memory": "2Gi", "ephemeral-storage": "8Gi"},
+                    },
+                    "securityContext": {**strict, "readOnlyRootFilesystem": False, "runAsUser": 1000},
+                },
             ],
             "volumes": [
                 {"name": "pipes", "emptyDir": {"sizeLimit": "16Mi"}},
@@ -153,7 +142,7 @@ def test_the_pod_is_exactly_this() -> None:
 
 def test_the_sidecar_has_a_copy_of_its_own() -> None:
     """What it reads of configuration and catalog, the connector cannot write: that folder is not even in its container."""
-    source, sidecar = manifest.pod(TASK, PAYLOAD, SETTINGS)["spec"]["containers"]
+    sidecar, source = manifest.pod(TASK, PAYLOAD, SETTINGS)["spec"]["containers"]
     [folder] = [variable["value"] for variable in sidecar["env"] if variable["name"] == "CONFIG_FOLDER"]
     [mount] = [mount for mount in sidecar["volumeMounts"] if mount["mountPath"] == folder]
     assert mount["readOnly"]
@@ -187,7 +176,7 @@ def test_a_key_that_encrypts_is_in_the_secret_alone() -> None:
     first, second = "-" * 42 + "8=", "_" * 42 + "8="
     settings = SETTINGS.model_copy(update={"encryption_key": SecretStr(f"{first},{second}")})
     pod, plain = manifest.pod(TASK, PAYLOAD, settings), manifest.pod(TASK, PAYLOAD, SETTINGS)
-    sidecar, before = (one["spec"]["containers"][1]["env"] for one in (pod, plain))
+    sidecar, before = (one["spec"]["containers"][0]["env"] for one in (pod, plain))
     reference = {"secretKeyRef": {"name": f"{NAME}-config", "key": "ENCRYPTION_KEY"}}
     assert sidecar == [*before, {"name": "ENCRYPTION_KEY", "valueFrom": reference}]
     assert first not in json.dumps(pod)
@@ -200,7 +189,9 @@ def test_a_spec_needs_no_files() -> None:
     task = structs.replace(TASK, command=Command.SPEC, sync_id="")
     pod = manifest.pod(task, Payload(), SETTINGS)
     assert [volume["name"] for volume in pod["spec"]["volumes"]] == ["pipes"]
-    assert "/configmap" not in pod["spec"]["initContainers"][0]["command"][2]
+    sidecar = pod["spec"]["containers"][0]
+    assert [mount["mountPath"] for mount in sidecar["volumeMounts"]] == ["/pipes"]
+    assert "FILES_FOLDER" not in {one["name"] for one in sidecar["env"]}
     assert set(manifest.secret(task, Payload(), SETTINGS, "u")["data"]) == {
         "DATABASE_URL", "BULKER_AUTH_TOKEN",
     }  # fmt: skip
@@ -213,7 +204,7 @@ def test_defect_14_no_secret_is_in_the_pod() -> None:
 
 @pytest.mark.fault(61)
 def test_a_large_payload_is_compressed() -> None:
-    """What is over 1 MiB as it is goes into the Secret compressed, under names that the init container knows."""
+    """What is over 1 MiB as it is goes into the Secret compressed, under names that the sidecar knows."""
     payload = structs.replace(PAYLOAD, catalog=b'{"streams":[' + b" " * 3_000_000 + b"]}")
     manifest.check_size(payload)
     made = manifest.secret(TASK, payload, SETTINGS, "u")
@@ -289,18 +280,41 @@ def test_the_kubelet_gives_env_values_back_as_they_were(text: str) -> None:
 def test_a_digest_is_joined_with_an_at_sign() -> None:
     """An image pinned by digest stays pinned."""
     pod: dict[str, Any] = manifest.pod(structs.replace(TASK, version="sha256:" + "a" * 64), PAYLOAD, SETTINGS)
-    assert pod["spec"]["containers"][0]["image"] == "airbyte/source-garden@sha256:" + "a" * 64
+    assert pod["spec"]["containers"][1]["image"] == "airbyte/source-garden@sha256:" + "a" * 64
 
 
 def test_a_connector_that_may_run_as_root_keeps_its_images_user() -> None:
     """Only the source: our own containers stay what they are, and nobody gets capabilities."""
     settings = SETTINGS.model_copy(update={"source_run_as_root": True, "source_memory_limit": "4Gi"})
     spec: dict[str, Any] = manifest.pod(TASK, PAYLOAD, settings)["spec"]
-    source, sidecar = spec["containers"]
+    sidecar, source = spec["containers"]
     assert "runAsNonRoot" not in spec["securityContext"]
     assert (source["securityContext"].get("runAsUser"), source["resources"]["limits"]["memory"]) == (None, "4Gi")
     assert source["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert [c["securityContext"]["runAsUser"] for c in (*spec["initContainers"], sidecar)] == [65532, 65532]
+    assert sidecar["securityContext"]["runAsUser"] == 65532
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_another_s_sidecar_gets_an_init_container(attempt: int) -> None:
+    """The original's does not make pipes and files, and is not asked to."""
+    settings = SETTINGS.model_copy(update={"sidecar_prepares": False})
+    made = manifest.pod(structs.replace(TASK, attempt=attempt), PAYLOAD, settings)
+    [init] = made["spec"]["initContainers"]
+    assert init["command"] == ["sh", "-c", scripts.init(with_files=True, resumes=attempt > 1)]
+    assert (init["image"], init["securityContext"]["runAsUser"]) == ("example/sidecar:1", 65532)
+    mounts = {mount["name"] for mount in init["volumeMounts"]}
+    assert mounts == {"pipes", "config", "configmap"} | ({"resume"} if attempt > 1 else set())
+    assert not {"PIPES_FOLDER", "FILES_FOLDER"} & {one["name"] for one in made["spec"]["containers"][0]["env"]}
+    assert made["spec"]["containers"][1] == manifest.pod(TASK, PAYLOAD, SETTINGS)["spec"]["containers"][1]
+
+
+@pytest.mark.fault(781)
+def test_the_source_waits_longer_than_the_pod_may_take_to_start() -> None:
+    """A sweep, which knows why the sidecar does not come, is the first to lose patience."""
+    settings = SETTINGS.model_copy(update={"container_init_timeout_seconds": 1800})
+    script = manifest.pod(TASK, PAYLOAD, settings)["spec"]["containers"][1]["command"][2]
+    assert script == scripts.source(Command.READ, 1860)
+    assert "within 1860 s" in script
 
 
 def test_a_later_attempt_waits_for_what_it_goes_on_from() -> None:
@@ -311,12 +325,9 @@ def test_a_later_attempt_waits_for_what_it_goes_on_from() -> None:
     assert name != NAME
     assert made["metadata"]["annotations"]["Attempt"] == "2"
     assert {"name": "resume", "secret": {"secretName": f"{name}-resume"}} in made["spec"]["volumes"]
-    [init] = made["spec"]["initContainers"]
-    assert {"name": "resume", "mountPath": "/resume", "readOnly": True} in init["volumeMounts"]
-    assert 'for file in "${MOUNT_CONFIGMAP:-/configmap}"/* "${MOUNT_RESUME:-/resume}"/*; do' in init["command"][2]
     assert "/resume" not in json.dumps(manifest.pod(TASK, PAYLOAD, SETTINGS))
-    assert {"name": "resume", "mountPath": "/resume", "readOnly": True} in made["spec"]["containers"][1]["volumeMounts"]
-    sidecar = {one["name"]: one.get("value") for one in made["spec"]["containers"][1]["env"]}
+    assert {"name": "resume", "mountPath": "/resume", "readOnly": True} in made["spec"]["containers"][0]["volumeMounts"]
+    sidecar = {one["name"]: one.get("value") for one in made["spec"]["containers"][0]["env"]}
     assert (sidecar["ATTEMPT"], sidecar["RESUME_FOLDER"]) == ("2", "/resume")
 
 
@@ -326,7 +337,7 @@ def test_however_many_attempts_a_task_has_one_log() -> None:
 
     def share(**changes: Any) -> int:
         pod = manifest.pod(structs.replace(TASK, **changes), PAYLOAD, SETTINGS)
-        return next(int(one["value"]) for one in pod["spec"]["containers"][1]["env"] if one["name"] == "TASK_LOG_BYTES")
+        return next(int(one["value"]) for one in pod["spec"]["containers"][0]["env"] if one["name"] == "TASK_LOG_BYTES")
 
     shares = [share(attempt=number) for number in range(1, 40)]
     assert sum(shares) < SETTINGS.task_log_bytes

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from common.cluster.objects import Pod
 from common.errors import Refused, TooLarge
-from common.pods import annotations, manifest, scripts
+from common.pods import annotations, manifest
 from common.pods.manifest import Payload
 from common.pods.options import Options
 from common.protocol.commands import Command
@@ -28,15 +28,15 @@ PAYLOAD = Payload(CONFIG, b'{"streams":[]}', b"{}", Options(env=(PROXY,)), resol
 
 
 def parts(made: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {one["name"]: one for one in (*made["spec"]["initContainers"], *made["spec"]["containers"])}
+    return {one["name"]: one for one in made["spec"]["containers"]}
 
 
 def variables(container: dict[str, Any]) -> dict[str, Any]:
     return {one["name"]: one.get("value", one.get("valueFrom")) for one in container["env"]}
 
 
-def test_the_kubelet_gives_init_the_values_and_no_other_container_sees_their_secrets() -> None:
-    """Each key once, by its Secret, and the sidecar to mask them; what holds values is in memory."""
+def test_the_kubelet_gives_the_sidecar_the_values_and_no_other_container_sees_their_secrets() -> None:
+    """Each key once, by its Secret; what holds values is in memory."""
     made = manifest.pod(TASK, PAYLOAD, SETTINGS)
     volumes = {volume["name"]: volume for volume in made["spec"]["volumes"]}
     assert volumes["references"]["projected"] == {
@@ -59,23 +59,26 @@ def test_the_kubelet_gives_init_the_values_and_no_other_container_sees_their_sec
         name: {mount["name"]: mount.get("readOnly") for mount in one["volumeMounts"]}
         for name, one in parts(made).items()
     }
-    assert mounts["init"].items() >= {"references": True, "resolved": None}.items()
-    assert mounts["sidecar"].items() >= {"references": True, "resolved": True}.items()
+    assert mounts["sidecar"].items() >= {"references": True, "resolved": None, "configmap": True}.items()
     assert set(mounts["source"]) == {"pipes", "config"}
 
 
-def test_init_is_given_names_alone_and_tells_what_is_missing() -> None:
-    """Its last words are its termination message."""
+def test_the_sidecar_is_given_names_alone() -> None:
+    """What it resolves, and where; the source's variables stay the kubelet's."""
     made = parts(manifest.pod(TASK, PAYLOAD, SETTINGS))
-    init = made["init"]
-    assert init["command"][2].endswith(scripts.RESOLVE)
-    assert init["terminationMessagePolicy"] == "FallbackToLogsOnError"
-    given = variables(init)
+    given = variables(made["sidecar"])
     assert given["RESOLVE_CONFIG"] == "true"
     assert sorted(one["key"] for one in json.loads(given["REFERENCES"])) == ["api-key", "proxy", "x"]
     assert variables(made["source"])["PROXY"] == PROXY["valueFrom"]
-    sidecar = variables(made["sidecar"])
-    assert (sidecar["REFERENCES_FOLDER"], sidecar["RESOLVED_FILE"]) == ("/references", "/resolved/values.json")
+    assert (given["REFERENCES_FOLDER"], given["RESOLVED_FILE"]) == ("/references", "/resolved/values.json")
+
+
+def test_another_s_sidecar_resolves_nothing() -> None:
+    """The pod would be made, and its connector be given the references as they are written."""
+    settings = SETTINGS.model_copy(update={"sidecar_prepares": False})
+    with pytest.raises(Refused, match="SYNCCTL_SIDECAR_PREPARES is off"):
+        manifest.pod(TASK, PAYLOAD, settings)
+    assert manifest.pod(TASK, Payload(b"{}"), settings)["spec"]["initContainers"]
 
 
 def test_a_configuration_that_is_not_resolved_is_given_as_it_is() -> None:
@@ -83,7 +86,7 @@ def test_a_configuration_that_is_not_resolved_is_given_as_it_is() -> None:
     made = manifest.pod(TASK, structs.replace(PAYLOAD, options=Options(), resolve=False), SETTINGS)
     assert made == manifest.pod(TASK, Payload(b"{}", b"{}", b"{}"), SETTINGS)
     env_alone = manifest.pod(TASK, structs.replace(PAYLOAD, resolve=False), SETTINGS)
-    assert "RESOLVE_CONFIG" not in variables(parts(env_alone)["init"])
+    assert "RESOLVE_CONFIG" not in variables(parts(env_alone)["sidecar"])
     assert "credentials-b" not in json.dumps(env_alone)
 
 

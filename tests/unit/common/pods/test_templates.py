@@ -54,7 +54,7 @@ def test_templates_are_merged_in_their_order_for_their_images() -> None:
     )
     assert "schedulerName" not in spec
     assert spec["volumes"] == [*plain["spec"]["volumes"], {"name": "ca", "configMap": {"name": "ca-bundle"}}]
-    source, sidecar = spec["containers"]
+    sidecar, source = spec["containers"]
     assert {one["name"]: one["value"] for one in source["env"]} == {
         "USE_STREAM_CAPABLE_STATE": "true", "AUTO_DETECT_SCHEMA": "false", "HTTPS_PROXY": "",
     }  # fmt: skip
@@ -74,8 +74,8 @@ def test_a_sync_s_own_wishes_come_last() -> None:
         node_selector={"own": "x"}, tolerations=({"key": "gpu"},),
     )  # fmt: skip
     spec = made(options)["spec"]
-    assert spec["containers"][0]["resources"]["limits"]["memory"] == "4Gi"
-    assert spec["containers"][0]["env"][-1] == {"name": "HTTPS_PROXY", "value": "own"}
+    assert spec["containers"][1]["resources"]["limits"]["memory"] == "4Gi"
+    assert spec["containers"][1]["env"][-1] == {"name": "HTTPS_PROXY", "value": "own"}
     assert (spec["nodeSelector"], [one["key"] for one in spec["tolerations"]]) == ({"own": "x"}, ["spot", "gpu"])
 
 
