@@ -10,6 +10,9 @@ instance while nobody asks, and how many pods the CronJob makes, at the schedule
 
 `python -m tests.cluster.measure events [TASKS]`: from the end of a pod's last container to its deletion, as a watch
 sees them.
+
+`python -m tests.cluster.measure read [TASKS]`: from POST /read to the verdict in Postgres, of 1,000 rows of the test
+connector and of the faker's 2,100, beside each connector's own time; everything is up and every image is there.
 """
 
 import json
@@ -17,14 +20,16 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
+from uuid import uuid4
 
 import yaml  # type: ignore[import-untyped] # PyYAML ships no types
 
+from bench.results import Goal
 from tests.cluster import kube, settings, stack
 from tests.cluster.kube import FUNCTIONS
-from tests.cluster.stack import NAMES, Stack
+from tests.cluster.stack import FAKER, FAKER_VERSION, NAMES, TEST, TEST_VERSION, Stack
 
 _BARE = """\
 import functions_framework
@@ -54,6 +59,16 @@ for name in sys.argv[1:]:
     process.wait()
 """
 """In the pod of `exec`."""
+_ALONE = """\
+for part in config catalog state; do printenv "$part" > "/tmp/$part.json"; done
+for round in ROUNDS; do
+    begin=$(date +%s.%N)
+    $AIRBYTE_ENTRYPOINT read --config /tmp/config.json --catalog /tmp/catalog.json --state /tmp/state.json \
+        > /dev/null 2>&1 || exit 1
+    echo "$begin $(date +%s.%N)"
+done
+"""
+"""In the pod of `read`."""
 _REQUESTS = {"tasks": "GET", "spec": "GET", "cancel": "GET", "check": "POST", "discover": "POST", "read": "POST"}
 """What each is asked without any parameter: an answer that authenticates, parses, and (tasks) asks Postgres."""
 
@@ -71,6 +86,9 @@ def main() -> None:
         executed(*count)
     elif what == "idle":
         idle(*count)
+    elif what == "read":
+        stack.ensure_connectors(cluster)
+        reads(running, *count)
     else:
         stack.ensure_connectors(cluster)
         events(running, *count)
@@ -143,8 +161,8 @@ def _exec_spec(names: list[str]) -> dict[str, Any]:
     return {**spec, "restartPolicy": "Never"}
 
 
-def _has_ended() -> bool:
-    pod = kube.get("pod", "cold-exec", FUNCTIONS)
+def _has_ended(name: str = "cold-exec") -> bool:
+    pod = kube.get("pod", name, FUNCTIONS)
     return pod is not None and pod["status"]["phase"] in {"Succeeded", "Failed"}
 
 
@@ -154,6 +172,57 @@ def _tell(times: dict[str, list[float]], since: str) -> None:
         middle = statistics.median(found)
         spread = f"{min(found):.2f}-{max(found):.2f}"
         sys.stdout.write(f"{name:<9} {middle:5.2f} s {since} ({spread}), {middle / bare:4.2f} x bare\n")
+
+
+def reads(running: Stack, tasks: int = 20) -> None:
+    """How long whole reads take. Both clocks are one machine's; the first task of each kind only warms up."""
+    faker: dict[str, object] = {"count": 1000, "seed": 1, "records_per_slice": 1000, "always_updated": False}
+    kinds: tuple[tuple[str, str, dict[str, object], list[str]], ...] = (
+        (TEST, TEST_VERSION, {"do": "rows", "count": 1000, "every": 1000, "pause": 0}, ["plants"]),
+        (FAKER, FAKER_VERSION, faker, ["users", "products", "purchases"]),
+    )
+    for package, version, config, streams in kinds:
+        body = {"config": config, "catalog": stack.catalog(*streams)}
+        found = [_read(running, body, package=package, version=version) for _ in range(tasks + 1)][1:]
+        middle, own = statistics.median(found), statistics.median(_alone(f"{package}:{version}", body))
+        said = f"{package}: POST to verdict, {tasks} tasks: median {middle:.2f} s, worst {max(found):.2f} s"
+        sys.stdout.write(f"{said}; the connector alone {own:.2f} s\n")
+        wanted = 1.0 if package == TEST else own + 0.7
+        sys.stdout.write(f"{Goal(f'read of {package}, s', middle, round(wanted, 2), at_most=True)}\n")
+
+
+def _read(running: Stack, body: Mapping[str, object], **image: str) -> float:
+    """Seconds from the request to the verdict."""
+    given = {"tableNamePrefix": f"test_{uuid4().hex[:8]}_", **stack.ids(), **image}
+    began = time.time()
+    answer = running.call("read", "POST", body, **given)
+    assert answer.status_code == 200, answer.text
+    assert running.ended(given["taskId"])["status"] == "SUCCESS"
+    (row,) = running.rows(
+        "SELECT extract(epoch FROM finished_at) AS finished FROM syncctl.syncctl_task "
+        f"WHERE task_id = '{given['taskId']}'"
+    )
+    return float(row["finished"]) - began
+
+
+def _alone(image: str, body: Mapping[str, object], rounds: int = 7) -> list[float]:
+    """Seconds that a connector takes by itself, into /dev/null, in a pod with a source's limits."""
+    metadata = {"name": "alone", "namespace": FUNCTIONS}
+    variables = {name: json.dumps(body.get(name, [])) for name in ("config", "catalog", "state")}
+    container = {
+        "name": "alone", "image": image, "imagePullPolicy": "IfNotPresent",
+        "command": ["sh", "-c", _ALONE.replace("ROUNDS", " ".join(map(str, range(rounds))))],
+        "env": [{"name": name, "value": value} for name, value in variables.items()],
+        "resources": {"limits": {"cpu": "2", "memory": "2Gi"}},
+    }  # fmt: skip
+    spec = {"restartPolicy": "Never", "containers": [container]}
+    kube.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    try:
+        kube.wait_for("the pod's end", lambda: _has_ended("alone"), 300)
+        lines = kube.kubectl("logs", "alone", "-n", FUNCTIONS).splitlines()
+    finally:
+        kube.kubectl("delete", "pod/alone", "-n", FUNCTIONS)
+    return [float(end) - float(begin) for begin, end in map(str.split, lines)]
 
 
 def events(running: Stack, tasks: int = 20) -> None:

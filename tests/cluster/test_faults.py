@@ -52,6 +52,33 @@ def test_image_cannot_be_pulled(deployed: Stack):
     failed(deployed, query["taskId"], pod, "dev.local/nowhere:1", "cannot be used", seconds=400)
 
 
+@pytest.mark.fault(781)
+def test_sidecar_cannot_be_pulled(deployed: Stack):
+    """Its source runs, and waits. The next attempt, which the sweeper makes by its own settings, has another image."""
+    with stack.variant("read", "read-alone", SYNCCTL_SIDECAR_IMAGE="dev.local/no-sidecar:1"):
+        task = deployed.start("hang", "read-alone")["taskId"]
+    pod = pod_soon(task)
+    kube.wait_for("the source runs", lambda: "running" in (_state(task, "source") or {}), 60)
+    started_again(deployed, task, pod, "image_pull", "dev.local/no-sidecar:1 of sidecar cannot be used")
+
+
+def _state(task_id: str, name: str) -> dict[str, Any] | None:
+    """The state of a container of the task's pod."""
+    pod = pod_of(task_id)
+    found = pod["status"].get("containerStatuses", []) if pod else []
+    return next((one["state"] for one in found if one["name"] == name), None)
+
+
+def test_another_sidecar_gets_an_init_container(deployed: Stack):
+    """One that does not make pipes and files; ours does not either unless it is asked to."""
+    with stack.variant("read", "read-init", SYNCCTL_SIDECAR_PREPARES="false"):
+        task = deployed.start("rows", "read-init", count=10, every=10, pause=0)["taskId"]
+    pod = pod_soon(task)
+    assert [one["name"] for one in pod["spec"]["initContainers"]] == ["init"]
+    assert deployed.ended(task)["status"] == "SUCCESS"
+    nothing_left(pod)
+
+
 @pytest.mark.parametrize("package", ["Airbyte/Source-Faker", "a b", "dev.local/x;reboot", "../x"])
 @pytest.mark.fault(33)
 def test_image_name_that_is_invalid(deployed: Stack, package: str):
