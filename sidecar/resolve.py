@@ -49,9 +49,10 @@ def main(environ: Mapping[str, str] | None = None) -> int:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    """Replace a file by one that appears whole."""
+    """Replace a file by one that appears whole; what a connector left there in an earlier life is not followed."""
     half = path.with_suffix(".new")
-    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+    half.unlink(missing_ok=True)
+    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as file:
         file.write(content)
     half.rename(path)
 

@@ -1,4 +1,4 @@
-"""The end of a pod's init container where its task refers to Secrets, run as it is there."""
+"""Values of Secrets come into a configuration: as at the end of an init container of earlier pods, and as in the sidecar."""
 
 import json
 import os
@@ -47,6 +47,17 @@ def test_values_come_into_the_configuration_and_are_left_for_the_sidecar(folder:
     assert json.loads((folder / "resolved/values.json").read_text()) == {
         "values": [{**REFERENCES[0], "value": "planted-1"}, {**REFERENCES[1], "value": "planted-2"}], "in_config": True,
     }  # fmt: skip
+
+
+def test_a_link_that_a_connector_has_left_is_not_followed(folder: Path) -> None:
+    """A pod whose containers start again has the volumes of before."""
+    other = folder / "resolved/other"
+    other.write_text("kept")
+    (folder / "config/config.new").symlink_to(other)
+    assert run(folder).returncode == 0
+    assert other.read_text() == "kept"
+    assert not (folder / "config/config.json").is_symlink()
+    assert stat.S_IMODE((folder / "resolved/values.json").stat().st_mode) == 0o600
 
 
 def test_a_configuration_that_is_not_to_be_resolved_stays(folder: Path) -> None:
