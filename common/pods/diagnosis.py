@@ -11,11 +11,10 @@ from msgspec import Struct
 
 from common.cluster.objects import ContainerState, Pod, Terminated, Waiting
 from common.failures import UNPREPARED_EXIT, Failure, FailureKind
-from common.pods import ends, explain
+from common.pods import ends, explain, waiting
 from common.pods.containers import INIT, SIDECAR, SOURCE
 from common.pods.ends import Verdict, verdict
 from common.pods.explain import unix_seconds
-from common.store.waiting import Waits, WaitsFor
 
 GRACE_SECONDS = 60.0
 """How long a trouble that may pass (a pull, a Secret that is just being made) is left alone."""
@@ -25,12 +24,6 @@ UNHEARD_SECONDS = 30.0
 """How long after its source's end a sidecar may report that nothing has come: it waits 10 s for an exit code."""
 STUCK_SECONDS = 120.0
 """How long after its time a pod that is being deleted may still be there, before its node counts as lost."""
-UNREPORTED_SECONDS = 30.0
-"""How long a sidecar may run without a report, of which it sends one every 3 s, before its row says so."""
-_HOPELESS = frozenset({"InvalidImageName", "ErrImageNeverPull"})
-_IMAGE = frozenset(
-    {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"}
-)
 _CREATE = frozenset({"CreateContainerError", "RunContainerError"})
 
 # Kinds by the reason that the kubelet gives a pod, or the control plane its DisruptionTarget.
@@ -99,50 +92,6 @@ def _diagnose(pod: Pod, clock: Clock, limits: Limits) -> Verdict | None:
 def disruption_of(pod: Pod) -> Failure | None:
     """Return why the platform ends a pod that is still in its grace period; None for any other pod."""
     return _disruption(pod) if pod.is_ending else None
-
-
-def waits_of(pod: Pod) -> Waits | None:
-    """Return what a pod that has not started waits for; None if nothing is known.
-
-    The text on a container's trouble begins with its name and a colon, that on the lack of a node with NO_NODE.
-    """
-    if found := _trouble_of(pod):
-        return found
-    ours = ends.ours(pod)
-    waiting = [name for name, state in ours.items() if state.waiting]
-    # Its state is the same until the container runs: of all that the kubelet does meanwhile, the pull takes time. The
-    # sidecar is the first in the list; where init is, that is.
-    first = ours.get(SIDECAR, ContainerState())
-    made = INIT in ends.ended(ours) or (INIT not in ours and (first.running or first.terminated))
-    return Waits(WaitsFor.IMAGE, explain.being_pulled(waiting)) if waiting and made else None
-
-
-def _trouble_of(pod: Pod) -> Waits | None:
-    ours = ends.ours(pod)
-    for name, state in ours.items():
-        if state.waiting and (state.waiting.reason not in explain.BEING_MADE or state.waiting.message):
-            return Waits(_waits_for(name, state.waiting), f"{name}: {explain.both(state.waiting)}")
-    if text := explain.unschedulable(pod):
-        return Waits(WaitsFor.NODE, text)
-    text = ends.injected(pod)
-    return Waits(WaitsFor.CONTAINER, text) if text else None
-
-
-def _waits_for(name: str, waiting: Waiting) -> WaitsFor:
-    made = waiting.reason in explain.BEING_MADE and name == SOURCE  # the first one itself waits for its Secret
-    return WaitsFor.IMAGE if made or waiting.reason in _HOPELESS | _IMAGE else WaitsFor.CONTAINER
-
-
-def is_unreported(pod: Pod, now: float, silence: float | None) -> bool:
-    """Return whether the sidecar has been running for some time without a report; `silence` as in Clock.
-
-    It reports once its source has begun, whose image may be pulled for long while the sidecar runs.
-    """
-    states = dict(pod.states())
-    sidecar, source = (states.get(name, ContainerState()).running for name in (SIDECAR, SOURCE))
-    begun = unix_seconds(source.started_at, 0) if source else 0.0
-    since = now - max(unix_seconds(sidecar.started_at, now), begun) if sidecar else 0.0
-    return min(since, since if silence is None else silence) > UNREPORTED_SECONDS
 
 
 def _disruption(pod: Pod) -> Failure | None:
@@ -240,7 +189,7 @@ def _pending(pod: Pod, clock: Clock, age: float, limits: Limits) -> Verdict | No
         return None
     if not pod.status.start_time and not ours:
         return _late(FailureKind.NODE_LOST, explain.not_begun(pod, limits.init_seconds))
-    trouble = _trouble_of(pod)
+    trouble = waiting.trouble_of(pod)
     waits = trouble.text if trouble else ""
     kind = FailureKind.INJECTED if waits and waits == ends.injected(pod) else FailureKind.NOT_STARTED
     return _late(kind, explain.not_started(pod, limits.init_seconds, waits))
@@ -271,16 +220,16 @@ def _late(kind: FailureKind, message: str) -> Verdict:
     return Verdict(Failure(kind, message), prefix="INIT_TIMEOUT")
 
 
-def _waiting(pod: Pod, name: str, waiting: Waiting, *, patient: bool) -> Verdict | None:
+def _waiting(pod: Pod, name: str, state: Waiting, *, patient: bool) -> Verdict | None:
     """A container that cannot start; most troubles may pass while there is patience."""
-    if patient and waiting.reason not in _HOPELESS:
+    if patient and state.reason not in waiting.HOPELESS:
         return None
-    if waiting.reason in _HOPELESS | _IMAGE:
-        kind = FailureKind.IMAGE_NAME if waiting.reason in _HOPELESS else explain.image_kind(waiting)
-        return verdict(kind, explain.image_trouble(pod, name, waiting))
-    if waiting.reason == "CreateContainerConfigError":
-        kind = FailureKind.SECRET_MISSING if explain.other_secret(pod, waiting) else FailureKind.NOT_CONFIGURED
-        return verdict(kind, explain.not_configured(name, waiting))
-    if waiting.reason in _CREATE:
-        return verdict(FailureKind.NOT_CREATED, explain.not_created(name, waiting))
+    if state.reason in waiting.HOPELESS | waiting.IMAGE:
+        kind = FailureKind.IMAGE_NAME if state.reason in waiting.HOPELESS else explain.image_kind(state)
+        return verdict(kind, explain.image_trouble(pod, name, state))
+    if state.reason == "CreateContainerConfigError":
+        kind = FailureKind.SECRET_MISSING if explain.other_secret(pod, state) else FailureKind.NOT_CONFIGURED
+        return verdict(kind, explain.not_configured(name, state))
+    if state.reason in _CREATE:
+        return verdict(FailureKind.NOT_CREATED, explain.not_created(name, state))
     return None

@@ -14,8 +14,9 @@ from common.cluster.objects import Pod
 from common.failures import Failure, FailureKind
 from common.pods import annotations, ends, explain
 from common.pods.containers import INIT, SIDECAR, SOURCE
-from common.pods.diagnosis import Clock, Limits, diagnose, disruption_of, is_unreported, waits_of
+from common.pods.diagnosis import Clock, Limits, diagnose, disruption_of
 from common.pods.ends import Verdict
+from common.pods.waiting import is_unreported, waits_of
 from common.protocol.commands import Command
 from common.store import Outcome, Task, TaskState, outcomes
 from common.store.sweeps import SweptTask

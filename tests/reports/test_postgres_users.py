@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from common.errors import StoreRefused, SyncError
-from common.pods import diagnosis
+from common.pods import waiting
 from common.store import Database
 from common.tasks.cancel import cancel
 from common.tasks.requests import CancelQuery
@@ -215,7 +215,7 @@ def test_a_pod_that_cannot_reach_postgres_says_so(
     tmp_path: Path, database: TestDatabase, bulker: FakeBulker, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     """The functions can, so the row is there: until the sidecar has given up, it shows what it waits for."""
-    monkeypatch.setattr(diagnosis, "UNREPORTED_SECONDS", 1.0)
+    monkeypatch.setattr(waiting, "UNREPORTED_SECONDS", 1.0)
     code = connector(tmp_path, SPEAKS)
     nowhere = "postgresql://user@127.0.0.1:9/none"
     with system(tmp_path, database, bulker, code, SYNCCTL_SIDECAR_DATABASE_URL=nowhere) as place:
@@ -225,7 +225,7 @@ def test_a_pod_that_cannot_reach_postgres_says_so(
         place.sweep()
 
         def silent() -> bool:
-            return any(diagnosis.is_unreported(pod, time.time(), None) for pod in place.pods.list_pods())
+            return any(waiting.is_unreported(pod, time.time(), None) for pod in place.pods.list_pods())
 
         wait_for(silent, 60, what="a silent sidecar")
 

@@ -15,10 +15,9 @@ from common.pods.diagnosis import (
     Limits,
     diagnose,
     disruption_of,
-    is_unreported,
-    waits_of,
 )
 from common.pods.ends import Verdict
+from common.pods.waiting import is_unreported, waits_of
 from common.store.waiting import Waits, WaitsFor
 from tests.support.wire import as_pod
 
