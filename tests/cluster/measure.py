@@ -217,7 +217,7 @@ def _alone(image: str, body: Mapping[str, object], rounds: int = 7) -> list[floa
         "name": "alone", "image": image, "imagePullPolicy": "IfNotPresent",
         "command": ["sh", "-c", _ALONE.replace("ROUNDS", " ".join(map(str, range(rounds))))],
         "env": [{"name": name, "value": value} for name, value in variables.items()],
-        "resources": {"limits": {"cpu": "2", "memory": "2Gi"}},
+        "resources": {"limits": {"cpu": "2", "memory": "2Gi"}, "requests": {"cpu": "125m", "memory": "512Mi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }  # fmt: skip
     user = {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}}
