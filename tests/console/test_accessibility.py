@@ -99,14 +99,17 @@ def outline(page: Page, view: Shown) -> list[str]:
     return found
 
 
-_FOCUSED = """() => {
-  const one = document.activeElement;
+_FOCUSED = """async () => {
+  const one = document.activeElement, until = performance.now() + 10_000;
   if (!one || one === document.body) return null;
-  const style = getComputedStyle(one), box = one.getBoundingClientRect();
+  const inSight = ({width, height, top, bottom}) => width > 0 && height > 0 && bottom > 0 && top < innerHeight;
+  // It is scrolled to a moment later, and what comes above it meanwhile moves it.
+  while (!inSight(one.getBoundingClientRect()) && performance.now() < until) await new Promise(requestAnimationFrame);
+  const style = getComputedStyle(one);
   const marked = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== 'none';
   const name = `${one.tagName} ${one.id} ${(one.getAttribute('aria-label') || one.textContent || one.name || '').trim().slice(0, 50)}`;
   one.dataset.reached = '1';
-  return {name, marked, shown: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight};
+  return {name, marked, shown: inSight(one.getBoundingClientRect())};
 }"""
 _MISSED = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [onclick]')]
   .filter((one) => !one.disabled && one.tabIndex >= 0 && one.type !== 'radio' && one.checkVisibility({visibilityProperty: true}) && !one.dataset.reached)
