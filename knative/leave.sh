@@ -5,6 +5,9 @@
 set -eu
 namespace=${1:-sync-functions}
 kubectl delete ksvc -n "$namespace" --ignore-not-found spec check discover read syncs sweeper
+# What the sweeper's service consists of goes a moment after it, and would replace a pod until then.
+kubectl wait -n "$namespace" --for=delete deployment,replicaset -l serving.knative.dev/service=sweeper \
+    --timeout=120s || true
 # The sweeper starts what is scheduled. A call may take it minutes, and breaking it off does no harm.
 kubectl delete pod -n "$namespace" -l serving.knative.dev/service=sweeper --ignore-not-found --grace-period=10
 # A request that is under way still ends, and may start its task until then.
