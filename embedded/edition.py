@@ -143,6 +143,7 @@ class Edition:
             "SYNCCTL_BULKER_ANY_NUMBER": "true",
             "SYNCCTL_RAW_AUTH_TOKENS": self.token,
             "SYNCCTL_SIDECAR_IMAGE": SIDECAR_IMAGE,
+            "SYNCCTL_SIDECAR_PREPARES": "true",
         }
         if not settings.own_database_url():
             # A URL given for a cluster names another Postgres, and task pods would wait for that one.

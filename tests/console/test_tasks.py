@@ -229,7 +229,7 @@ def test_what_is_shown_can_be_copied(watched: Watched, rows: Rows) -> None:
     page = watched.open(f"#/tasks?package={rows.package}&state=FAILED")
     page.get_by_role("button", name="syncctl").click()
     expect(page.get_by_role("button", name="syncctl ✓")).to_be_visible()
-    assert page.evaluate("navigator.clipboard.readText()") == f"syncctl tasks --status FAILED --package {rows.package}"
+    assert page.evaluate("navigator.clipboard.readText()") == f"syncctl tasks --status=FAILED --package={rows.package}"
     page.get_by_role("button", name="curl").click()
     expect(page.get_by_role("button", name="curl ✓")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")

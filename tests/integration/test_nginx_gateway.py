@@ -46,7 +46,14 @@ class _Gateway(Struct, frozen=True):
 
     def unnamed_files(self) -> list[Path]:
         """Files that are open and have no name: no limit of a volume counts them."""
-        return [file for file in (self.worker / "fd").iterdir() if str(file.readlink()).endswith("(deleted)")]
+        return [file for file in (self.worker / "fd").iterdir() if _target(file).endswith("(deleted)")]
+
+
+def _target(file: Path) -> str:
+    try:
+        return str(file.readlink())
+    except FileNotFoundError:  # closed since the folder was listed
+        return ""
 
 
 def _free_port() -> int:

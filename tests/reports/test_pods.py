@@ -78,6 +78,7 @@ def test_pods_entry_point_not_set(sidecar: SidecarProcess, command: str) -> None
     sidecar.give(catalog=catalog("plants"), config={}, state={})
     sidecar.database.rows("UPDATE syncctl_task SET command = :c", c=command)
     with sidecar.start(COMMAND=command) as process:
+        os.mkfifo(sidecar.folder / "pipes/ready.1")  # the harness has made the other two
         environment = {"PATH": os.defpath, "MOUNT_PIPES": str(sidecar.folder / "pipes")}
         script = ["sh", "-c", scripts.source(Command(command))]
         assert subprocess.run(script, env=environment, timeout=20, check=False).returncode == 127
