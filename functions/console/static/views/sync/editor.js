@@ -58,8 +58,13 @@ export function Editor({ sync, close }) {
     if (checked) setState({ note: checked.result === "unchanged" ? "It can be used, and says the same as the document that is there." : "It can be used." });
   };
   const theirs = async (mine) => {
-    const now = await fetchSync(name);
-    await start(now, mine && { text: rebased(text, now.metadata.resourceVersion), hidden: base.hidden });
+    setState((now) => ({ ...now, busy: true })); // what is reviewed before it is there would be the text before
+    try {
+      const now = await fetchSync(name);
+      await start(now, mine && { text: rebased(text, now.metadata.resourceVersion), hidden: base.hidden });
+    } catch (error) {
+      return void setState({ error, conflict: true });
+    }
     setState({ note: mine ? "Your text is based on theirs now: review shows what it would change of it." : "This is their document." });
   };
   return html`<div class="editor">
