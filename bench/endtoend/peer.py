@@ -1,4 +1,4 @@
-"""PyAirbyte into DuckDB, in a virtual environment of its own: it is no dependency of the project, nor of `dev`."""
+"""PyAirbyte into DuckDB, in a virtual environment of its own: neither the project nor `dev` depends on it."""
 
 import json
 import subprocess
