@@ -176,7 +176,7 @@ def _running_or_waiting(pod: Pod, row: SweptTask, rules: Rules) -> Decision:
     if pod.status.phase == "Running" or ends.started(pod):
         if row.state is TaskState.PENDING:
             return MarkRunning(row.task.task_id)
-        # One of another controller does not report here; one of ours may have had nobody to report to.
+        # Another controller's does not report here; this project's may have had nobody to report to.
         if rules.trust_silence and not row.adopted and is_unreported(pod, rules.now, row.silent_seconds):
             return _waiting_for(row, noted, Waits(WaitsFor.REPORT, explain.UNREPORTED))
         return MarkRunning(row.task.task_id) if noted else Keep()
