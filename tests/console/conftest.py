@@ -27,6 +27,7 @@ HOSTILE = "test/source-hostile:1"
 expect.set_options(timeout=60_000)  # of a busy machine
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """They share one edition, so one process runs them all; none without a browser."""
     here = Path(__file__).parent
