@@ -182,11 +182,19 @@ def test_another_command_is_never_started_again(make: Make) -> None:
 
 
 @pytest.mark.fault(31)
-def test_a_killed_sidecar_s_read_goes_on_from_its_state(make: Make, tmp_path: Path, bulker: FakeBulker) -> None:
+def test_a_killed_sidecar_s_read_goes_on_from_its_state(
+    make: Make, tmp_path: Path, database: TestDatabase, bulker: FakeBulker
+) -> None:
     """A first run: the stream with a state adds to its table, the one without begins anew, and no row is there twice."""
+
+    def between() -> bool:
+        # The first stream is stored, and its state saved, while the second one is read.
+        saved = [row["stream"] for row in database.rows("SELECT stream FROM source_state")]
+        return saved == ["plants"] and shown(place)["streams"].get("beds", {}).get("emitted") == 2
+
     with make(TWO_STREAMS) as place:
         place.start(read_task(body={"catalog": catalog("plants", "beds", incremental=True)}))
-        kill_sidecar(place, tmp_path, lambda: shown(place)["streams"].get("beds", {}).get("emitted") == 2)
+        kill_sidecar(place, tmp_path, between)
         task = place.finish("task-1", 90)
         nothing_left(place)
     assert task["state"] == "SUCCESS", task["reason"]
