@@ -68,3 +68,16 @@ def publish_curves(name: str, x: str, y: str, curves: Mapping[str, Sequence[tupl
     for label, points in curves.items():
         chart.add(label, list(points))
     chart.render_to_file(str(FOLDER / f"{name}.svg"))
+
+
+def publish_steps(name: str, steps: Sequence[tuple[str, float, float]]) -> None:
+    """Draws steps (name, begin and end in seconds) below one another into NAME.svg, the first on top."""
+    FOLDER.mkdir(exist_ok=True)
+    last_first = steps[::-1]
+    chart = pygal.HorizontalStackedBar(
+        title=f"{name}: seconds", show_legend=False, width=1000, height=120 + 28 * len(steps), margin_right=40
+    )
+    chart.x_labels = [label for label, _, _ in last_first]
+    chart.add("begin", [{"value": begin, "color": "transparent"} for _, begin, _ in last_first])
+    chart.add("seconds", [round(end - begin, 3) for _, begin, end in last_first])
+    chart.render_to_file(str(FOLDER / f"{name}.svg"))

@@ -68,6 +68,21 @@ def items(kind: str, namespace: str = TASKS, selector: str = "") -> list[dict[st
     return list(json.loads(observe("get", kind, "-n", namespace, *labels, "-o", "json"))["items"])
 
 
+def run_pod(name: str, spec: dict[str, Any], namespace: str, seconds: float) -> str:
+    """Runs a pod to its end, and returns what it has printed."""
+
+    def has_ended() -> bool:
+        pod = get("pod", name, namespace)
+        return pod is not None and pod["status"]["phase"] in {"Succeeded", "Failed"}
+
+    apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": spec})
+    try:
+        wait_for(f"the end of pod {name}", has_ended, seconds)
+        return kubectl("logs", name, "-n", namespace)
+    finally:
+        kubectl("delete", f"pod/{name}", "-n", namespace)
+
+
 def wait_for(what: str, look: Callable[[], _Found | None], seconds: float = 90, pause: float = 0.25) -> _Found:
     """Looks until it finds something true; fails with what it waited for and saw last."""
     deadline = time.monotonic() + seconds

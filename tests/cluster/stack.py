@@ -72,6 +72,11 @@ class Stack:
         (row,) = self.rows(f"SELECT * FROM newjitsu.source_task WHERE task_id = '{task_id}'")
         return row
 
+    def own_task(self, task_id: str) -> dict[str, Any]:
+        """The project's own row of a task."""
+        (row,) = self.rows(f"SELECT * FROM syncctl.syncctl_task WHERE task_id = '{task_id}'")
+        return row
+
     def ended(self, task_id: str, seconds: float = 120) -> dict[str, Any]:
         """The same row, once it is final."""
 
