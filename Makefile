@@ -129,16 +129,19 @@ test-cluster: .venv/ready ## run the tests that need a cluster: the one of KUBEC
 COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
   --no-header --python-version 3.11
 
-# Of the Kubernetes client's asynchronous twin, and of the framework's: the functions import none of them.
+# Of the Kubernetes client's asynchronous twin, and of the framework's: the functions import none of them. pycparser
+# only serves those who compile with cffi; the sidecar knows no time zone.
 LEFT_OUT := aiohappyeyeballs aiohttp aiohttp-retry aiosignal anyio attrs durationpy frozenlist h11 multidict propcache \
-  starlette uvicorn uvicorn-worker watchdog websocket-client yarl
+  pycparser starlette uvicorn uvicorn-worker watchdog websocket-client yarl
+LEFT_OUT_OF_SIDECAR := pycparser tzdata
 
 .PHONY: lock
 lock: .venv/ready ## resolve the newest allowed versions into requirements.lock, and each image's part of them
 	$(COMPILE) pyproject.toml --upgrade --extra dev -o requirements.lock
 	$(COMPILE) pyproject.toml --constraint requirements.lock --extra functions \
 	  $(addprefix --no-emit-package ,$(LEFT_OUT)) -o images/functions/requirements.lock
-	$(COMPILE) pyproject.toml --constraint requirements.lock -o images/sidecar/requirements.lock
+	$(COMPILE) pyproject.toml --constraint requirements.lock \
+	  $(addprefix --no-emit-package ,$(LEFT_OUT_OF_SIDECAR)) -o images/sidecar/requirements.lock
 	$(COMPILE) images/development/requirements.in --constraint requirements.lock -o images/development/requirements.lock
 	@$(MAKE) --no-print-directory .venv/ready
 	$(BIN)/python -m scripts.licences
