@@ -23,7 +23,7 @@ from tests.support import canaries
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("spec", "check", "discover", "read", "tasks", "cancel", "syncs", "metrics", "console", "sweeper")
-FAKER_VERSION, TEST_VERSION = "7.2.1", "3"
+FAKER_VERSION, TEST_VERSION = "7.2.1", "4"
 FAKER, TEST = "dev.local/source-faker", "dev.local/source-test"
 _PREFIX = "dev.local/sync-functions"
 _FILE = f"{FUNCTIONS}_serving.knative.dev_v1_service_{{name}}.yaml"

@@ -3,8 +3,11 @@
 rows     sends `count` rows from the given state on, a state after every `every` of them, `pause` seconds apart; fails
          unless it runs as user `user`, where that is given
 more     the same, but `count` rows beyond the given state
+rotate   rows, after a CONTROL message by which the password is another one from now on
 hang     says that it started, and nothing more, until it is told to stop
 eat      takes more memory than any limit allows
+
+`shows` names variables and files whose SHA-256 it tells, as it always does for `password`: tests may not see secrets.
 """
 
 import hashlib
@@ -65,11 +68,18 @@ if sys.argv[1] == "discover":
 say(type="LOG", log={"level": "INFO", "message": f"the configuration is {json.dumps(config)}"})
 sys.stderr.write(f"{config}\n")
 status("STARTED")
-if "password" in config:  # which one it was, for tests that may not see it
-    say(
-        type="LOG",
-        log={"level": "INFO", "message": f"password {hashlib.sha256(config['password'].encode()).hexdigest()}"},
-    )
+variables = [name for name in config.get("shows", []) if not name.startswith("/")]
+shown = {name: os.environ.get(name, "") for name in variables}  # noqa: TID251 - a connector of somebody else
+for name in set(config.get("shows", [])) - set(variables):
+    with open(name, encoding="utf-8") as file:  # noqa: PTH123 - as above
+        shown[name] = file.read()
+if "password" in config:
+    shown["password"] = config["password"]
+for name, value in shown.items():
+    say(type="LOG", log={"level": "INFO", "message": f"{name} {hashlib.sha256(value.encode()).hexdigest()}"})
+if config["do"] == "rotate":
+    changed = {**config, "password": config["password"] + "-next"}
+    say(type="CONTROL", control={"type": "CONNECTOR_CONFIG", "emitted_at": 1.0, "connectorConfig": {"config": changed}})
 if config["do"] == "eat":
     eaten = []
     while True:
