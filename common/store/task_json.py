@@ -16,6 +16,7 @@ class StreamProgress(TypedDict):
     bytes: int
     error: str
     note: NotRequired[str]
+    resumed: NotRequired[bool]
     startedAt: NotRequired[str]
     endedAt: NotRequired[str]
     timedBy: NotRequired[str]

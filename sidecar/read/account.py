@@ -18,7 +18,9 @@ _LAST = frozenset({StreamStatus.COMPLETE, StreamStatus.INCOMPLETE})
 class StreamAccount:
     """Records emitted, sent, stored and refused, and how the source itself reports on the stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, resumed: bool = False) -> None:
+        self.resumed = resumed
+        """Whether the source was given a state that the stream goes on from."""
         self.emitted = self.sent = self.stored = self.refused = self.bytes = 0
         self.gaps = 0
         """How often the source had sent more records than arrived."""
@@ -119,9 +121,9 @@ class StreamAccount:
         status = Status.RUNNING if begun else verdict.status
         times = self.clock.report(self.emitted, goes_on=begun) | self._estimated()
         limits = self._limits() if waits else {}
-        return {
-            "status": str(status), **counts, "bytes": self.bytes, "error": verdict.error, **times, **limits, **note
-        }  # fmt: skip
+        start = {"resumed": True} if self.resumed else {}
+        counts |= {"bytes": self.bytes}
+        return {"status": str(status), **counts, "error": verdict.error, **start, **times, **limits, **note}
 
     def _estimated(self) -> dict[str, int]:
         known = self.estimate or Estimate()

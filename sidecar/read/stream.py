@@ -57,7 +57,7 @@ class StreamWriter:
         self.id: StreamId = stream.id
         self.incremental = stream.incremental
         self.resumes, self.note = resumes, note
-        self.account = StreamAccount()
+        self.account = StreamAccount(resumed=resumes)
         self.verdict = StreamVerdict()
         self.acked_through = 0
         """Rows up to this position are acknowledged, or refused by name."""

@@ -198,6 +198,16 @@ def test_a_cancel_that_comes_too_late_says_so(watched: Watched, rows: Rows) -> N
     _state(page, "success")
 
 
+def test_a_stream_that_goes_on_is_told_from_one_that_begins(watched: Watched, rows: Rows) -> None:
+    """A row in Postgres."""
+    counts = {"emitted": 3, "sent": 3, "stored": 3, "refused": 0, "bytes": 9, "error": ""}
+    one = {"status": "SUCCESS", **counts}
+    page = _open(watched, rows.add(1, state="SUCCESS", streams={"plants": one | {"resumed": True}, "beds": one}))
+    table = page.get_by_role("table", name="Streams", exact=True)
+    expect(table.get_by_role("row").filter(has_text="plants")).to_contain_text("resumed from its state")
+    expect(table.get_by_role("row").filter(has_text="beds")).not_to_contain_text("resumed")
+
+
 def test_three_thousand_streams_can_be_searched(watched: Watched, rows: Rows) -> None:
     """By name and state, in each order, with few rows in the document. A row in Postgres."""
     counts = {"sent": 0, "stored": 0, "refused": 0, "bytes": 0, "error": ""}

@@ -426,6 +426,8 @@ def test_any_other_full_refresh_replaces(make: Make, bulker: FakeBulker, value: 
     """A source that does not go on reads everything, whatever it is given; from a marker or from nothing none does."""
     streams = catalog("plants")
     streams["streams"][0]["stream"]["is_resumable"] = resumable
-    assert make([_message(value)], streams).feed(_row(1), DONE).end().state == "SUCCESS"
+    reading = make([_message(value)], streams).feed(_row(1), DONE)
+    assert reading.end().state == "SUCCESS"
     goes_on = resumable is True and value == {"page": 5}
     assert bulker.requests[0].mode == ("batch" if goes_on else "replace_table")
+    assert reading.streams["plants"].get("resumed", False) == goes_on

@@ -105,6 +105,7 @@ WORDS: dict[str, tuple[str] | tuple[str, Any]] = {
     "refused": ("Rows that cannot be stored.", 0),
     "bytes": ("Bytes of the rows.", 148000),
     "StreamProgress.error": ("Why the stream failed; empty if it did not.",),
+    "resumed": ("Whether its source was given a state to go on from; absent if it reads from the beginning.", True),
     "StreamProgress.startedAt": (
         "When the stream began, by its source's first status or record.",
         "2026-11-30T08:00:05Z",

@@ -100,6 +100,7 @@ function More({ stream, running }) {
   const limited = running && stream.limitedSince;
   const parts = [
     limited && `rate limited${stream.limitedUntil ? ` until ${soon(stream.limitedUntil, serverNow())}` : ""}`,
+    stream.resumed && "resumed from its state",
     running && stream.rowsPerSecond > 0 && `${number(Math.round(stream.rowsPerSecond))} rows/s`,
     stream.percent !== undefined && `${stream.percent} %`,
     stream.secondsLeft !== undefined && `about ${duration(stream.secondsLeft)} left`,
