@@ -7,7 +7,7 @@ from common.cluster import Document
 from common.errors import NotFound
 from common.request import Request
 from common.runs import overview
-from common.tasks.requests import parameters
+from common.tasks.parameters import parameters
 
 if TYPE_CHECKING:
     from common.declared import answers

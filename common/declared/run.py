@@ -11,7 +11,7 @@ from common.runs.declared import Declared
 from common.runs.due import Start, Trigger
 from common.runs.look import read
 from common.store.runs import Wanted
-from common.tasks.requests import flag, parameters
+from common.tasks.parameters import flag, parameters
 
 if TYPE_CHECKING:
     from common.tasks import answers

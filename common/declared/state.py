@@ -20,8 +20,8 @@ from common.request import Request, Tagged
 from common.settings import Settings
 from common.store import Database, TaskRow, adoption, state_changes, states
 from common.syncs.others import Link
+from common.tasks.parameters import flag, parameters
 from common.tasks.query import tag_of
-from common.tasks.requests import flag, parameters
 
 if TYPE_CHECKING:
     from common.declared import answers

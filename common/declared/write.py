@@ -16,7 +16,7 @@ from common.store import Database, tasks
 from common.syncs import others
 from common.syncs.others import Link
 from common.syncs.validate import Rules
-from common.tasks.requests import flag, parameters
+from common.tasks.parameters import flag, parameters
 
 if TYPE_CHECKING:
     from common.declared import answers

@@ -6,7 +6,6 @@ Every problem becomes a sentence that names the field and never repeats a value.
 import re
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from msgspec import Struct
 
@@ -18,18 +17,7 @@ from common.protocol.catalogs import Wishes
 from common.protocol.commands import Command
 from common.request import Query
 from common.tasks import bodies
-
-MAX_LENGTHS = {
-    "syncId": 200,
-    "taskId": 200,
-    "storageKey": 500,
-    "tableNamePrefix": 200,
-    "startedBy": 4000,
-    "cursor": 300,
-    "namespace": 200,
-    "streams": 8000,
-}
-"""In characters. taskId and syncId are also annotations of pods and keys of rows."""
+from common.tasks.parameters import IMAGE, choice, flag, image_of, moment, number, parameters, text
 
 MAX_PAGE = 500
 _PAGE = 50
@@ -38,7 +26,6 @@ LOG_LINES = 100
 LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 """From the least. ERRSTD, what a connector writes to standard error, is among the errors: tracebacks are there."""
 MAX_WAIT_SECONDS = 30
-_IMAGE = ("package", "version")
 _READ = (
     "tableNamePrefix", "startedBy", "fullSync", "namespace", "toSameCase", "addMeta", "deduplicate",
     "ignoreRunning", "nodelay", "debug", "workspaceId",
@@ -46,7 +33,6 @@ _READ = (
 """The last three are sent by later consoles, and change nothing here (contract.md G)."""
 _ANY_VERSION = "latest"
 _LIST = ("syncId", "status", "command", "limit", "cursor", "package", "startedBy", "from", "to")
-_TIME = re.compile(r"[12]\d{3}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _LEGACY_NAMESPACE = "${LEGACY}"
 """Stands for table names as the original of April 2024 makes them."""
 _REVISION = re.compile(r"[0-9]+\.[0-9]*\.[0-9a-f-]*")
@@ -133,14 +119,14 @@ class CancelQuery(Struct, frozen=True):
 
 def parse_spec(query: Query, body: bytes = b"") -> NewTask:  # noqa: ARG001 - a GET's body means nothing
     """GET /spec."""
-    given = parameters(query, required=_IMAGE)
-    return NewTask(Command.SPEC, **_image(given))
+    given = parameters(query, required=IMAGE)
+    return NewTask(Command.SPEC, **image_of(given))
 
 
 def parse_read(query: Query, body: bytes) -> NewTask:
     """POST /read."""
-    given = parameters(query, required=(*_IMAGE, "syncId", "taskId"), optional=_READ)
-    image = _image(given)
+    given = parameters(query, required=(*IMAGE, "syncId", "taskId"), optional=_READ)
+    image = image_of(given)
     for name in ("syncId", "taskId"):
         # Both become part of a path, and proxies may remove such parts (RFC 3986, 5.2.4).
         if any(part in {"", ".", ".."} for part in given[name].split("/")):
@@ -195,14 +181,14 @@ def parse_tasks(query: Query) -> TaskQuery:
     from common.store import TaskState
 
     given = parameters(query, optional=_LIST)
-    begin, end = _moment("from", given), _moment("to", given)
+    begin, end = moment("from", given), moment("to", given)
     if begin and end and begin >= end:
         raise BadRequest("from: is not before `to`; nothing can be between them.")
     return TaskQuery(
         sync_id=given.get("syncId", ""),
-        status=_choice("status", given, tuple(TaskState)),
-        command=_choice("command", given, tuple(Command)),
-        limit=_number("limit", given, MAX_PAGE, _PAGE),
+        status=choice("status", given, tuple(TaskState)),
+        command=choice("command", given, tuple(Command)),
+        limit=number("limit", given, MAX_PAGE, _PAGE),
         cursor=given.get("cursor", ""),
         package=images.parse(given["package"], _ANY_VERSION).package if given.get("package") else "",
         started_by=given.get("startedBy", ""),
@@ -214,8 +200,8 @@ def parse_tasks(query: Query) -> TaskQuery:
 def parse_task_id(query: Query, task_id: str) -> tuple[str, int, str]:
     """GET /tasks/<taskId>. Return the id, how many of the last log lines to show, and before which position."""
     given = parameters(query, optional=("logs", "logsBefore", "wait", "since"))
-    lines = _number("logs", given, MAX_LOG_LINES, LOG_LINES)
-    return _text("taskId", task_id), lines, given.get("logsBefore", "")
+    lines = number("logs", given, MAX_LOG_LINES, LOG_LINES)
+    return text("taskId", task_id), lines, given.get("logsBefore", "")
 
 
 def parse_task_logs(query: Query, task_id: str, *, prefers_text: bool = False) -> LogQuery:
@@ -223,18 +209,18 @@ def parse_task_logs(query: Query, task_id: str, *, prefers_text: bool = False) -
     given = parameters(query, optional=("after", "before", "level", "q", "since", "limit", "format"))
     if given.get("after") and given.get("before"):
         raise BadRequest("after, before: send one of them; a page goes on in one direction.")
-    level = _choice("level", given, LEVELS)
-    form = _choice("format", given, ("json", "text")) or ("text" if prefers_text else "json")
+    level = choice("level", given, LEVELS)
+    form = choice("format", given, ("json", "text")) or ("text" if prefers_text else "json")
     if form == "text" and given.get("before"):
         raise BadRequest("before: a text goes on from its first line, or from `after`; take JSON to go back.")
     return LogQuery(
-        task_id=_text("taskId", task_id),
+        task_id=text("taskId", task_id),
         after=given.get("after", ""),
         before=given.get("before", ""),
         hidden=LEVELS[: LEVELS.index(level)] + (("ERRSTD",) if level == "FATAL" else ()) if level else (),
         text=given.get("q", ""),
-        since=_moment("since", given),
-        limit=_number("limit", given, MAX_LOG_LINES, 0 if form == "text" else LOG_LINES),
+        since=moment("since", given),
+        limit=number("limit", given, MAX_LOG_LINES, 0 if form == "text" else LOG_LINES),
         as_text=form == "text",
     )
 
@@ -242,7 +228,7 @@ def parse_task_logs(query: Query, task_id: str, *, prefers_text: bool = False) -
 def wait_query(query: Query) -> WaitQuery | None:
     """GET /tasks/<taskId>, of which `parse_task_id` reads the rest. Return None if the answer is wanted at once."""
     given = {name: values[0] for name, values in query.lists()}
-    seconds, since = _number("wait", given, MAX_WAIT_SECONDS, 0), given.get("since", "")
+    seconds, since = number("wait", given, MAX_WAIT_SECONDS, 0), given.get("since", "")
     if since and not seconds:
         raise BadRequest("since: only says from when to wait; send wait as well, in seconds.")
     return WaitQuery(seconds, _since(since)) if seconds else None
@@ -272,8 +258,8 @@ def parse_sweep(query: Query) -> None:
 
 
 def _keyed(command: Command, query: Query, body: bytes) -> NewTask:
-    given = parameters(query, required=(*_IMAGE, "storageKey"), optional=("workspaceId",))
-    image = _image(given)
+    given = parameters(query, required=(*IMAGE, "storageKey"), optional=("workspaceId",))
+    image = image_of(given)
     payload = bodies.members(body, required=("config",))
     return NewTask(command, storage_key=given["storageKey"], **image, **payload)
 
@@ -282,73 +268,3 @@ parse_check = partial(_keyed, Command.CHECK)
 """POST /check."""
 parse_discover = partial(_keyed, Command.DISCOVER)
 """POST /discover."""
-
-
-def parameters(query: Query, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return the parameters of a query by name. Raise BadRequest for unknown, doubled and missing ones."""
-    accepted = (*required, *optional, "connectorType")
-    given: dict[str, str] = {}
-    for name, values in query.lists():
-        if name not in accepted:
-            raise BadRequest(f"Unknown parameter {bodies.shown(name)}; accepted here are {', '.join(accepted)}.")
-        if len(values) > 1:
-            raise BadRequest(f"{name}: given {len(values)} times; send it once.")
-        given[name] = _text(name, values[0])
-    if missing := [name for name in required if not given.get(name, "").strip()]:
-        raise BadRequest(f"Missing or empty parameters: {', '.join(missing)}.")
-    if given.get("connectorType", "") not in {"", "airbyte"}:
-        raise BadRequest("connectorType: only airbyte is known here.")
-    return given
-
-
-def _text(name: str, value: str) -> str:
-    if name in _IMAGE:
-        return value  # has a grammar of its own
-    limit = MAX_LENGTHS.get(name, 100)
-    if len(value) > limit:
-        raise BadRequest(f"{name}: has {len(value)} characters, at most {limit} are accepted.")
-    if bodies.UNPRINTABLE.search(value):
-        raise BadRequest(f"{name}: holds a control character, such as NUL or a line break; send printable text.")
-    return value
-
-
-def _image(given: dict[str, str]) -> dict[str, Any]:
-    image = images.parse(given["package"], given["version"])
-    return {"package": image.package, "version": image.version}
-
-
-def flag(name: str, given: dict[str, str], *, default: bool = False) -> bool:
-    """Return a parameter that is true or false. Raise BadRequest for anything else."""
-    value = given.get(name, "")
-    if value not in {"", "true", "false"}:
-        raise BadRequest(f"{name}: expected true or false.")
-    return value == "true" if value else default
-
-
-def _choice(name: str, given: dict[str, str], choices: tuple[str, ...]) -> str:
-    value = given.get(name, "")
-    if value and value not in choices:
-        raise BadRequest(f"{name}: expected one of {', '.join(choices)}.")
-    return value
-
-
-def _number(name: str, given: dict[str, str], largest: int, default: int) -> int:
-    text = given.get(name, "")
-    if not text:
-        return default
-    if not re.fullmatch("[0-9]{1,9}", text) or not 1 <= int(text) <= largest:
-        raise BadRequest(f"{name}: expected a whole number from 1 to {largest}.")
-    return int(text)
-
-
-def _moment(name: str, given: dict[str, str]) -> datetime | None:
-    text = given.get(name, "")
-    if not text:
-        return None
-    try:
-        return datetime.fromisoformat(text if _TIME.fullmatch(text) else "")
-    except ValueError:
-        raise BadRequest(
-            f"{name}: expected a time such as 2026-11-30T02:00:00Z, or 2026-11-30T02:00:00%2B01:00: a plus is "
-            "percent-encoded in a URL."
-        ) from None

@@ -4,7 +4,7 @@ import functions_framework
 from flask import Request, Response
 
 from common import web
-from common.tasks.requests import parameters
+from common.tasks.parameters import parameters
 
 ROUTE = web.route("metrics", "GET", safe=True)
 

@@ -17,7 +17,7 @@ from common.errors import SyncError
 from common.request import Request
 from common.routes import Route
 from common.settings import Settings
-from common.tasks.requests import parameters
+from common.tasks.parameters import parameters
 from tools.openapi import probe
 from tools.openapi.probe import Parse
 

@@ -20,7 +20,7 @@ from common.protocol import sizes
 from common.protocol.commands import Command
 from common.protocol.states import GLOBAL_STATE_KEY, LEGACY_STATE_KEY
 from common.store import Task, TaskState, queries
-from common.tasks import bodies, requests
+from common.tasks import bodies, parameters, requests
 from common.web import MAX_QUERY_BYTES
 from sidecar.bulker.client import LINE_BYTES
 from tests.support.docs import CONTRACT, ENDPOINTS, ROOT, rows, section
@@ -192,7 +192,7 @@ def test_states_and_keys_are_the_code_s() -> None:
 
 def test_limits_are_the_code_s() -> None:
     """Numbers that callers have to keep to."""
-    for name, limit in requests.MAX_LENGTHS.items():
+    for name, limit in parameters.MAX_LENGTHS.items():
         assert re.search(rf"\b{name}\b[^;.]*? {limit}\b", _text("A11")), name
     assert f"{MAX_QUERY_BYTES // 1024} KiB" in _text("A11")
     assert f"at most {bodies.MAX_DEPTH} levels" in _text("A13")

@@ -12,7 +12,7 @@ from openapi_spec_validator import validate
 from common.request import Query
 from common.runs.changes import SchemaChanges
 from common.tasks import answers
-from common.tasks.requests import _number, flag, parameters
+from common.tasks.parameters import flag, number, parameters
 from tests.support.docs import ENDPOINTS, rows
 from tools.openapi import __main__, operations, probe, schemas
 from tools.openapi.__main__ import outputs
@@ -73,7 +73,7 @@ def test_the_examples_are_examples() -> None:
 
 def _parse(query: Query) -> None:
     given = parameters(query, required=("taskId",), optional=("wait", "deep", "startedBy"))
-    _number("wait", given, 60, 0)
+    number("wait", given, 60, 0)
     flag("deep", given)
 
 
