@@ -25,7 +25,7 @@ from common.store import Database, states
 from embedded.postgres.server import Postgres
 from sidecar.report.outbox import Outbox
 from tests.support.databases import TestDatabase
-from tests.support.fake_bulker import Bulk, FakeBulker, fake_bulker
+from tests.support.fake_bulker import Bulk, FakeBulker, fake_bulker, wait_for
 from tests.support.in_process_sidecar import InProcessSidecar, legacy, shared
 from tests.support.sidecar_process import record, state, status, trace_error
 
@@ -202,7 +202,7 @@ class World:
             if at < len(plan.steps) and plan.steps[at][3]:
                 self._let_time_pass(reading)
         if plan.dies == "killed":
-            self._kill(reading)
+            self._kill(reading, seen)
         elif plan.dies:
             outcome = reading.read.break_off(Failure(FailureKind.SIDECAR_FAILED, "a fault of ours"))
             reading.streams = outcome.streams or {}
@@ -213,11 +213,19 @@ class World:
         if plan.dies != "killed":
             self._check(reading, source, before, str(outcome.state), seen)
 
-    def _kill(self, reading: InProcessSidecar) -> None:
-        """Connections break, without a last word; what waits for Postgres is lost."""
-        for writer in reading.read._streams.known:
+    def _kill(self, reading: InProcessSidecar, seen: int) -> None:
+        """Connections break, without a last word; what waits for Postgres is lost, and Bulker stores what has ended."""
+        writers = reading.read._streams.known
+        for writer in writers:
             if writer._request is not None:
                 writer._request._upload.close()
+        opened = sum(writer.requests for writer in writers)
+
+        def over() -> bool:
+            requests = self.bulker.requests[seen:]
+            return len(requests) == opened and all(bulk.over for bulk in requests)
+
+        wait_for(over, 30, "Bulker to be done with the requests of a sidecar that was killed")
 
     def _let_time_pass(self, reading: InProcessSidecar) -> None:
         """Far enough for Bulker's limit."""

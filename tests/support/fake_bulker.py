@@ -20,13 +20,14 @@ from tests.support.http_server import HttpServer
 
 @dataclass
 class Bulk:
-    """One request as it came. `complete`: its body ended in order."""
+    """One request as it came. `complete`: its body ended in order; `over`: nothing more becomes of it."""
 
     path: str
     query: dict[str, list[str]]
     headers: dict[str, str]
     lines: list[bytes] = field(default_factory=list)
     complete: bool = False
+    over: bool = False
     aborted: bool = False
 
     @property
@@ -108,9 +109,11 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             early = self._read(fake_bulker, bulk)
             answer = early or fake_bulker.answer(bulk) or (200, _ok(bulk))
+            bulk.complete = answer[0] == 200
         except ConnectionError:
             return
-        bulk.complete = answer[0] == 200
+        finally:
+            bulk.over = True
         self._say(*answer)
 
     def _read(self, bulker: FakeBulker, bulk: Bulk) -> tuple[int, dict[str, Any]] | None:
