@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pygal
 from msgspec import Struct
 from rich.console import Console
 from rich.table import Table
@@ -52,6 +51,8 @@ def publish(
     data = figures | {"columns": list(columns), "rows": [list(row) for row in rows], "goals": [str(g) for g in goals]}
     (FOLDER / f"{name}.json").write_text(json.dumps(data, indent=1))
     if bars:
+        import pygal  # here, since it hooks into all later imports, by a way that Python has deprecated
+
         chart = pygal.HorizontalBar(title=f"{name}: {bars}", show_legend=False, height=120 + 28 * len(rows))
         chart.x_labels = [str(row[0]) for row in rows]
         chart.add(bars, [row[list(columns).index(bars)] for row in rows])
@@ -63,6 +64,8 @@ def publish(
 
 def publish_curves(name: str, x: str, y: str, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
     """Draws lines into NAME.svg."""
+    import pygal  # see above
+
     FOLDER.mkdir(exist_ok=True)
     chart = pygal.XY(title=f"{name}: {y}", x_title=x, y_title=y, show_dots=False, width=1000, range=(0, 80))
     for label, points in curves.items():
@@ -72,6 +75,8 @@ def publish_curves(name: str, x: str, y: str, curves: Mapping[str, Sequence[tupl
 
 def publish_steps(name: str, steps: Sequence[tuple[str, float, float]]) -> None:
     """Draws steps (name, begin and end in seconds) below one another into NAME.svg, the first on top."""
+    import pygal  # see above
+
     FOLDER.mkdir(exist_ok=True)
     last_first = steps[::-1]
     chart = pygal.HorizontalStackedBar(
