@@ -17,8 +17,7 @@ from tests.cluster import stack
 from tests.cluster.stack import TEST, TEST_VERSION, Stack
 
 STEPS = {
-    "accepted": "the request, through the ingress, to the task's row",
-    "created": "Secret and pod",
+    "created": "the request through the ingress, the task's row, Secret and pod",
     "scheduled": "the scheduler chooses a node",
     "prepared": "volumes and sandbox, until the kubelet comes to the first container",
     "sidecar": "the sidecar starts",
@@ -64,8 +63,8 @@ def marks(running: Stack) -> dict[str, float]:
 def _of_rows(running: Stack, task_id: str) -> dict[str, float]:
     row = running.own_task(task_id)
     stream = row["streams"]["plants"]
-    times = (row["created_at"], stream["startedAt"], stream["endedAt"], row["finished_at"])
-    names = ("accepted", "first", "last", "verdict")
+    times = (stream["startedAt"], stream["endedAt"], row["finished_at"])
+    names = ("first", "last", "verdict")
     return {name: datetime.fromisoformat(at).timestamp() for name, at in zip(names, times, strict=True)}
 
 

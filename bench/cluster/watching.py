@@ -52,10 +52,11 @@ class Watch:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            change = json.loads(line)
-            with self._lock:
-                self._changes.append(Change(time.time(), change["type"], change["object"]))
+        with self._process.stdout as lines:
+            for line in lines:
+                change = json.loads(line)
+                with self._lock:
+                    self._changes.append(Change(time.time(), change["type"], change["object"]))
 
 
 def deleted(pods: Watch, task_id: str) -> list[Change]:
