@@ -311,17 +311,21 @@ def test_a_pod_that_cannot_be_made_yet_is_made_by_a_later_sweep(site: Site) -> N
 
 
 @pytest.mark.fault(358)
-def test_a_sweeper_that_dies_before_a_run_is_released(site: Site, database: TestDatabase, bulker: FakeBulker) -> None:
+def test_a_sweeper_that_dies_before_a_run_is_released(
+    site: Site, tmp_path: Path, database: TestDatabase, bulker: FakeBulker
+) -> None:
     """Its pod is there, and the row still awaits: the next sweep meets that pod, and a full sync forgets nothing twice."""
-    site.declare(streams=[{"name": "herbs"}])
+    waits = tmp_path / "waits"
+    site.declare(streams=[{"name": "herbs"}], config={"waits": str(waits)})
     site.run()
     site.begin("garden-2", full_sync=True)
     database.rows("UPDATE syncctl_task SET awaits = discovery WHERE task_id = 'garden-2'")
     assert site.finish("garden-2")["state"] == "SUCCESS"
     assert database.rows("SELECT state->>'n' AS n FROM source_state") == [{"n": "1"}]
+    waits.touch()
     site.begin("garden-3")
     database.rows("UPDATE syncctl_task SET awaits = discovery WHERE task_id = 'garden-3'")
-    site.declare(streams=[{"name": "herbs"}], prefix="other_")
+    site.declare(streams=[{"name": "herbs"}], config={"waits": str(waits)}, prefix="other_")
     task = site.finish("garden-3")
     assert (task["state"], task["reason"]) == ("FAILED", "The sync was changed while its run began; run it again.")
 
