@@ -113,6 +113,7 @@ class BulkRequest:
         self.ended = False
         """Whether the body has ended: the rows are Bulker's, and nothing can take them back."""
         self.opened_at = time.monotonic()
+        self._answer_by = 0.0
         query = [("tableName", target.table), ("mode", str(target.mode))]
         query += [("taskId", bulker.task_id)] if bulker.task_id else []
         query += [("pk", key) for key in target.keys]
@@ -135,19 +136,19 @@ class BulkRequest:
     def end(self) -> None:
         """End the body, and wait for nothing; raise BulkerError."""
         self._write((b"0\r\n\r\n",), "finished")
-        self.ended = True
+        self.ended, self._answer_by = True, time.monotonic() + _ANSWER_SECONDS
 
     @property
     def is_answered(self) -> bool:
-        """Whether `finish` need not wait."""
-        return self._upload.is_answered
+        """Whether `finish` need not wait: there is an answer, or none is waited for any longer."""
+        return self._upload.is_answered or time.monotonic() >= self._answer_by
 
     def finish(self) -> Ack:
         """End the body, unless it has, and wait for Bulker's 200; raise BulkerError for anything else."""
         if not self.ended:
             self.end()
         with closing(self._upload), _named_errors(self._upload.where, "finished"):
-            answer = self._upload.answer(_ANSWER_SECONDS)
+            answer = self._upload.answer(self._answer_by - time.monotonic())
         body = _parse(answer.body)
         state = (body and body.state) or _BulkState()
         if answer.status != http.HTTPStatus.OK or body is None or body.error or state.status != "COMPLETED":

@@ -136,15 +136,15 @@ class Upload:
         return len(self._received) > 9 and self._received[9:10] != b"1"
 
     def _receive(self, size: int, deadline: float) -> bytes:
-        """Return bytes of the answer, waiting up to the deadline; b"" at the end."""
+        """Return bytes of the answer, waiting up to the deadline; b"" at the end. What is there is always taken."""
         while not self._received:
-            if time.monotonic() >= self._cap_deadline(deadline):
-                raise TimeoutError
             try:
                 data = self._socket.recv(_ANSWER_BYTES)
             except ssl.SSLWantWriteError:
                 self._wait(select.POLLIN | select.POLLOUT, deadline)
             except _NOT_NOW:
+                if time.monotonic() >= self._cap_deadline(deadline):
+                    raise TimeoutError from None
                 self._wait(select.POLLIN, deadline)
             else:
                 if not data:

@@ -10,6 +10,7 @@ from common.errors import SyncError
 from common.protocol.catalogs import decode_catalog
 from common.protocol.commands import Command
 from common.store import Outcome
+from sidecar.bulker.upload import CapDeadline
 from sidecar.read.consumer import ReadConsumer
 from sidecar.report.heartbeat import Heartbeat
 from sidecar.report.log_shipper import LogShipper
@@ -32,6 +33,7 @@ class InProcessSidecar:
         state: Any = None,
         config: Any = None,
         save: Callable[[str, bytes, Callable[[SyncError], None]], None] | None = None,
+        cap_deadline: CapDeadline = lambda deadline: deadline,
         **settings: Any,
     ) -> None:
         (folder / "state.json").write_text(json.dumps(state if state is not None else {}))
@@ -50,7 +52,7 @@ class InProcessSidecar:
         self.diagnostics = SourceDiagnostics("p", self.logs)
         self.read = ReadConsumer(
             self.settings, decode_catalog(json.dumps(catalog).encode()), self.diagnostics, self.redactor.redact,
-            save or self._save, lambda config: self.configs.append(json.loads(config)), lambda deadline: deadline,
+            save or self._save, lambda config: self.configs.append(json.loads(config)), cap_deadline,
         )  # fmt: skip
         self.streams: dict[str, Any] = {}
 
