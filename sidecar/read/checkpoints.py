@@ -131,8 +131,7 @@ class Checkpoints:
         if now < self._tick_at:
             return
         self._tick_at = now + _TICK_SECONDS
-        for stream in [one for one in self._ended if one.is_acked]:
-            self.commit(stream)
+        self._take_acks()
         for stream in self._streams:
             if stream.must_rotate or (stream.pending is not None and self._due(stream)):
                 self.commit(stream)
@@ -149,8 +148,14 @@ class Checkpoints:
             self._ended.append(stream)
         if not stream.awaits_ack:  # it had no rows, or cannot be sent
             self.commit(stream)
+        self._take_acks()
         while len(self._ended) > _MOST_ENDED:
             self.commit(self._ended[0])
+
+    def before_rows(self, stream: StreamWriter) -> None:
+        """Take a complete stream's acknowledgement: rows that come after all belong to another request."""
+        if stream.awaits_ack:
+            self.commit(stream)
 
     def commit(self, stream: StreamWriter) -> None:
         """End a stream's request, if Bulker takes it, and save the state that it covers.
@@ -212,11 +217,16 @@ class Checkpoints:
         return enough or not stream.uncommitted
 
     def _shared_due(self) -> bool:
-        if self._ended or any(stream.refreshing for stream in self._streams):
+        if any(stream.refreshing and not stream.awaits_ack for stream in self._streams):
             return False
+        if time.monotonic() - self._shared_since >= self._commit_seconds:
+            return True  # where one stream after the other ends, there may always be one that is being stored
         enough = sum(stream.open_bytes for stream in self._streams) >= self._commit_bytes
-        late = time.monotonic() - self._shared_since >= self._commit_seconds
-        return enough or late or not any(stream.uncommitted for stream in self._streams)
+        return not self._ended and (enough or not any(stream.uncommitted for stream in self._streams))
+
+    def _take_acks(self) -> None:
+        for stream in [one for one in self._ended if one.is_acked]:
+            self.commit(stream)
 
     def _is_behind_shared(self, stream: StreamWriter) -> bool:
         shared, pending = self._shared, stream.pending

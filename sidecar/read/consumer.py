@@ -181,6 +181,7 @@ class ReadConsumer:
             if record is not None and message.type == "RECORD":  # type: ignore[union-attr] # a record has a message
                 if not (record.meta is record.file is record.file_reference):  # one of them is not MISSING
                     stream = self._streams.find(StreamId(record.stream, record.namespace))
+                    self._checkpoints.before_rows(stream)
                     record_extras.take(record, stream, self._redact)
                 rows[record.stream if record.namespace is None else (record.stream, record.namespace)].append(
                     record.data
@@ -202,6 +203,7 @@ class ReadConsumer:
             logs.clear()
         for key, data in rows.items():
             stream = self._streams.find(StreamId(key) if isinstance(key, str) else StreamId(*key))
+            self._checkpoints.before_rows(stream)
             before = stream.account.refused
             stream.add(data)
             if stream.account.refused > before:

@@ -140,8 +140,6 @@ class StreamWriter:
 
     def add(self, rows: list[Raw]) -> None:
         """Take rows as raw JSON; reject one by one those for which Bulker would refuse the whole request."""
-        if self.awaits_ack:
-            self.commit()  # rows that come after all belong to another request
         first = self.account.emitted + 1
         self.account.count_emitted(len(rows))
         if self._cut:

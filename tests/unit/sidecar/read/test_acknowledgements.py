@@ -10,8 +10,8 @@ import pytest
 
 from sidecar.bulker import client
 from sidecar.bulker.upload import Answer, Upload
-from tests.support.fake_bulker import Bulk, FakeBulker, fake_bulker
-from tests.support.in_process_sidecar import InProcessSidecar
+from tests.support.fake_bulker import Bulk, FakeBulker, fake_bulker, wait_for
+from tests.support.in_process_sidecar import InProcessSidecar, shared
 from tests.support.sidecar_process import catalog, record, state, status
 
 STARTED = [{"type": "STREAM"}]
@@ -60,6 +60,41 @@ def _whole(stream: str) -> list[dict[str, Any]]:
     return [_row(stream), state(stream, {"c": 1}), status(stream, "COMPLETE")]
 
 
+def _await_answers(reading: InProcessSidecar, *streams: str) -> None:
+    known = [one for one in reading.read._streams.known if one.id.key in streams]
+    wait_for(lambda: all(one.is_acked or not one.awaits_ack for one in known), what="the answers")
+
+
+def test_more_of_a_complete_stream_does_not_hold_a_state_of_all_streams_up(make: Make) -> None:
+    """A stream that goes on is not being stored any more."""
+    reading = make("beds", "plants", commit_bytes=1)
+    reading.feed(_row("beds"), status("beds", "COMPLETE"), _row("beds", 2), _row("plants"), shared({"c": 1}))
+    assert [value["shared_state"] for _, value in reading.saves] == [{"c": 1}]
+    assert reading.end().state == "PARTIAL"
+
+
+def test_a_state_is_saved_when_more_of_its_complete_stream_comes(make: Make, bulker: FakeBulker) -> None:
+    """The wait for the acknowledgement has an end there: were the sidecar killed next, the rows would come twice."""
+    bulker.answer = held = Held("plants")
+    reading = make("plants")
+    reading.feed(_row("plants"), status("plants", "COMPLETE"), state("plants", {"c": 1}))
+    assert reading.saves == []
+    held.let()
+    assert reading.feed(_row("plants", 2)).saves == [("plants", {"c": 1})]
+    reading.end()
+
+
+def test_a_record_with_a_file_behind_a_complete_stream_costs_no_state(make: Make) -> None:
+    """The rows before it are stored, and would come twice."""
+    reading = make("plants")
+    refused = _row("plants", 2)
+    refused["record"]["file"] = {"file_url": "/tmp/leaf.png"}
+    reading.feed(*_whole("plants"), refused)
+    assert reading.saves == [("plants", {"c": 1})]
+    assert reading.end().state == "PARTIAL"
+    assert "files are not kept" in reading.streams["plants"]["error"]
+
+
 def test_an_answer_that_has_come_counts_although_another_one_did_not(make: Make, bulker: FakeBulker) -> None:
     """A stop leaves little time, and a table that takes all of it takes nothing from the others."""
     bulker.answer = held = Held("beds")
@@ -71,6 +106,25 @@ def test_an_answer_that_has_come_counts_although_another_one_did_not(make: Make,
     assert reading.saves == [("plants", {"c": 1})]
     assert (reading.streams["beds"]["stored"], reading.streams["plants"]["stored"]) == (0, 1)
     assert "did not answer in time" in reading.streams["beds"]["error"]
+
+
+def test_a_table_that_takes_long_holds_no_other_stream_up(make: Make, bulker: FakeBulker) -> None:
+    """Those that are stored make room, and their states are saved."""
+    bulker.answer = held = Held("s0")
+    names = [f"s{number}" for number in range(6)]
+    reading = make(*names)
+    for name in names[:4]:
+        reading.feed(*_whole(name))
+    _await_answers(reading, "s1", "s2", "s3")
+    source = threading.Thread(target=lambda: reading.feed(*_whole("s4"), *_whole("s5")), daemon=True)
+    source.start()
+    try:
+        wait_for(lambda: not source.is_alive(), what="the last stream")
+        assert {key for key, _ in reading.saves} >= {"s1", "s2", "s3"}
+    finally:
+        held.let()
+        source.join()
+    assert reading.end().state == "SUCCESS"
 
 
 def test_an_answer_that_never_comes_is_given_up_while_other_streams_are_read(
@@ -107,3 +161,17 @@ def test_answers_that_never_come_are_awaited_together(
     held.let()
     first, second = waits
     assert (first > 2, second < 1) == (True, True), waits
+
+
+@pytest.mark.parametrize("incremental", [True, False])
+def test_a_state_of_all_streams_waits_no_longer_than_its_time(
+    make: Make, bulker: FakeBulker, incremental: bool
+) -> None:
+    """Where each table takes longer than the next stream, one of them is always being stored."""
+    bulker.answer = held = Held("beds")
+    reading = make("beds", "plants", incremental=incremental, commit_seconds=0)
+    reading.feed(_row("beds"), status("beds", "COMPLETE"))
+    threading.Timer(0.5, held.let).start()
+    reading.feed(shared({"c": 1}))
+    assert [value["shared_state"] for _, value in reading.saves] == [{"c": 1}]
+    reading.end()
