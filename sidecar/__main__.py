@@ -3,20 +3,22 @@
 import os
 import sys
 
+from sidecar.early_stop import EarlyStop
 from sidecar.prepare import call_off, prepare
 
 
 def start() -> int:
     """Prepare the pod for its source, and run the task; return the exit code."""
-    trouble: Exception | None = None
+    early, trouble = EarlyStop(), None
+    early.listen()
     try:
-        prepare(os.environ)  # noqa: TID251 - settings would have to be imported
+        prepare(os.environ, early)  # noqa: TID251 - settings would have to be imported
     except Exception as error:  # noqa: BLE001 - the task's row has to tell it
         trouble = error
     try:
         from sidecar.run import main
 
-        return main(trouble=trouble)
+        return main(trouble=trouble, early=early)
     finally:
         call_off(os.environ)  # noqa: TID251 - as above
 

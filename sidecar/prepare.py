@@ -8,6 +8,7 @@ import io
 import os
 from collections.abc import Mapping
 
+from sidecar.early_stop import EarlyStop
 from sidecar.fifo import is_held
 
 _READY, _OVER = "ready.", "over"
@@ -21,9 +22,10 @@ class SourceHasBegun(Exception):
     """A source runs already: another sidecar has read of it what this one will never see."""
 
 
-def prepare(environ: Mapping[str, str]) -> None:
+def prepare(environ: Mapping[str, str], early: EarlyStop) -> None:
     """Make pipes and files, and last what tells the source to begin; nothing where PIPES_FOLDER is not set.
 
+    A source whose sidecar has been told to end does not begin.
     Raise SourceHasBegun, Refused for a Secret's value that is missing, or OSError and others of what is in the files.
     """
     pipes = environ.get("PIPES_FOLDER", "").strip()
@@ -42,7 +44,8 @@ def prepare(environ: Mapping[str, str]) -> None:
 
             resolve.resolve(environ)
         # A name of its own each time: see common/pods/scripts.py.
-        os.mkfifo(f"{pipes}/{_READY}{os.urandom(8).hex()}", _MODE)
+        if early.at is None:
+            os.mkfifo(f"{pipes}/{_READY}{os.urandom(8).hex()}", _MODE)
     finally:
         os.umask(before)
 

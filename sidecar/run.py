@@ -18,6 +18,7 @@ from common.store.database import refused
 from common.store.encryption import Keys
 from sidecar import output, preparation, secret_values
 from sidecar.conclude import Conclusion, failed
+from sidecar.early_stop import EarlyStop
 from sidecar.read.consumer import ReadConsumer
 from sidecar.report.heartbeat import Heartbeat
 from sidecar.report.log_shipper import LogShipper
@@ -35,10 +36,12 @@ _RESULT = "result"
 _log = logging.getLogger(__name__)
 
 
-def main(environ: Mapping[str, str] | None = None, trouble: Exception | None = None) -> int:
+def main(
+    environ: Mapping[str, str] | None = None, trouble: Exception | None = None, early: EarlyStop | None = None
+) -> int:
     """Run one task; return the exit code: 0 once the outcome is in the database, 3 if Postgres stayed away, else 2.
 
-    `trouble` is what kept the pod from being prepared: the task then ends with it.
+    `trouble` is what kept the pod from being prepared: the task then ends with it. `early` listens so far.
     """
     redact_with = output.set_up()
     try:
@@ -48,7 +51,7 @@ def main(environ: Mapping[str, str] | None = None, trouble: Exception | None = N
             redactor = redaction.of_config(b"", *filter(None, credentials))
             redact_with(redactor.redact)
             _raise_limits()
-            return _Task(settings, db, redactor, trouble).run()
+            return _Task(settings, db, redactor, trouble).run(early or EarlyStop())
     except SyncError as error:
         _log.critical("%s", error)
         return 2
@@ -79,8 +82,8 @@ class _Task:
             settings, self._shutdown, self._logs, self._heartbeat, self._patient, self._keep_accounts
         )
 
-    def run(self) -> int:
-        self._shutdown.listen()
+    def run(self, early: EarlyStop) -> int:
+        self._shutdown.listen(early)
         self._logs.start()
         try:
             outcome = failed(preparation.failure(self._trouble)) if self._trouble else self._consume()

@@ -6,6 +6,8 @@ import socket
 import time
 from types import FrameType
 
+from sidecar.early_stop import EarlyStop
+
 _READ_SHARE, _SEND_SHARE, _STORE_SHARE = 0.5, 0.7, 0.9
 """The part of the grace period after which reading, Bulker's last answers and the final row are done."""
 _READ_SECONDS = 10.0
@@ -22,10 +24,13 @@ class Shutdown:
         for end in (self._wake, self.woken):
             end.setblocking(False)  # noqa: FBT003 - the standard library's own
 
-    def listen(self) -> None:
-        """Take over SIGTERM; from the main thread only."""
+    def listen(self, early: EarlyStop) -> None:
+        """Take over SIGTERM, and one that has come before; from the main thread only."""
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._on_signal)
+        if early.at is not None:  # looked at last: a signal has come there or here
+            self.request()
+            self._at = early.at
 
     def request(self) -> None:
         """Act as on SIGTERM, such as for a superseded attempt; from any thread."""

@@ -74,9 +74,9 @@ class Pod:
         self._stack.callback(_end, process)
         return process
 
-    def begin_sidecar(self, **environment: str) -> "subprocess.Popen[bytes]":
+    def begin_sidecar(self, *launcher: str, **environment: str) -> "subprocess.Popen[bytes]":
         """Start the sidecar's container."""
-        return self._stack.enter_context(self.sidecar.start(**environment))
+        return self._stack.enter_context(self.sidecar.start(*launcher, **environment))
 
     def is_ready(self) -> bool:
         """Whether the pipes are there, and no source has begun."""
@@ -298,6 +298,71 @@ def test_a_sidecar_that_is_told_to_end_does_not_wait_for_a_source_that_has_not_b
     wait_for(lambda: _handles_sigterm(sidecar), 30, "its handler")
     sidecar.terminate()
     assert sidecar.wait(60) == 0, pod.sidecar.output
+    pod.sidecar.sweep()
+    assert pod.sidecar.ours["failure"]["kind"] == "stopped"
+
+
+# Waits for a pipe's other end before the sidecar's larger part is imported.
+SLOW_IMPORTS = """
+import sys
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "sidecar.run":
+            open({gate!r}).close()
+
+sys.meta_path.insert(0, Slow())
+"""
+NAMESPACE = ("unshare", "--pid", "--fork", "--kill-child")
+
+
+def _has_namespaces() -> bool:
+    with contextlib.suppress(OSError):
+        return subprocess.run([*NAMESPACE, "true"], check=False, stderr=subprocess.DEVNULL).returncode == 0
+    return False
+
+
+def _terminate_child(process: "subprocess.Popen[bytes]") -> None:
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    os.kill(int(wait_for(lambda: children.read_text().split(), what="the sidecar")[0]), signal.SIGTERM)
+
+
+@pytest.mark.fault(811)
+@pytest.mark.parametrize("as_process_1", [False, True])
+def test_a_sidecar_that_is_told_to_end_while_it_imports_says_so(pod: Pod, as_process_1: bool) -> None:
+    """The kernel drops a signal to process 1 that has no handler, and ends any other one at once."""
+    if as_process_1 and not _has_namespaces():
+        pytest.skip("no namespace of processes can be made here")
+    gate, code = pod.folder / "gate", pod.folder / "code"
+    os.mkfifo(gate)
+    code.mkdir()
+    (code / "sitecustomize.py").write_text(SLOW_IMPORTS.format(gate=str(gate)))
+    sidecar = pod.begin_sidecar(*(NAMESPACE if as_process_1 else ()), PYTHONPATH=str(code))
+    wait_for(pod.is_ready, 30, "the pipes")
+    if as_process_1:
+        _terminate_child(sidecar)
+    else:
+        sidecar.terminate()
+    with gate.open("wb"):
+        assert sidecar.wait(60) == 0, pod.sidecar.output
+    pod.sidecar.sweep()
+    assert pod.sidecar.ours["failure"]["kind"] == "stopped"
+
+
+@pytest.mark.fault(811)
+def test_a_sidecar_that_is_told_to_end_while_it_prepares_lets_no_connector_begin(pod: Pod) -> None:
+    """Its source gets the same signal; where only the sidecar does, there is nobody to read what it would print."""
+    late = pod.sidecar.folder / "config/extra.json"
+    os.mkfifo(late)  # the sidecar waits for it before its last step
+    sidecar = pod.begin_sidecar()
+    wait_for((pod.config / "config.json").exists, 30, "the first file")
+    sidecar.terminate()
+    with late.open("wb"):
+        pass
+    source = pod.source(f"touch {pod.folder}/ran")
+    assert sidecar.wait(60) == 0, pod.sidecar.output
+    assert source.wait(20) == 0
+    assert not (pod.folder / "ran").exists()
     pod.sidecar.sweep()
     assert pod.sidecar.ours["failure"]["kind"] == "stopped"
 

@@ -62,10 +62,10 @@ class SidecarProcess:
         )  # fmt: skip
 
     @contextlib.contextmanager
-    def start(self, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-        """The running sidecar; killed if it is still there at the end."""
+    def start(self, *launcher: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+        """The running sidecar, as a program's argument if one is given; killed if it is still there at the end."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "sidecar"], cwd=self.folder, stdin=subprocess.DEVNULL,
+            [*launcher, sys.executable, "-m", "sidecar"], cwd=self.folder, stdin=subprocess.DEVNULL,
             env={"PATH": os.environ["PATH"], "COVERAGE_PROCESS_CONFIG": os.getenv("COVERAGE_PROCESS_CONFIG", "")}  # noqa: TID251 - a child gets the tests' own
             | self.environment | environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
