@@ -46,7 +46,9 @@ class EventLoop:
         self._selector.register(_OWNER, selectors.EVENT_READ, self._hear_owner)
 
     def start(self, launch: Launch) -> Container:
-        """Start a container."""
+        """Start a container. In a pod that is to end, wait for the others instead, and raise Stopped."""
+        if self._stopping:
+            self.wait(lambda: False)
         container = Container(launch, self.running.values())
         self.running[launch.name] = container
         self._selector.register(container.control, selectors.EVENT_READ, lambda: self._hear_container(container))

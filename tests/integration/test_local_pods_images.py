@@ -88,6 +88,20 @@ def test_delete_while_installing(tmp_path: Path) -> None:
         assert not small.marked({created.uid})
 
 
+@pytest.mark.fault(812)
+def test_delete_while_installing_beside_a_sidecar_that_takes_its_time(tmp_path: Path) -> None:
+    """Nothing of a pod that ends begins any more: an install would have all of the grace period, or a connector."""
+    last_words = "trap 'sleep 2; exit 0' TERM; echo ready; while :; do sleep 0.1; done"
+    made = small.pod(image="test/slow:1", sidecar=last_words)
+    made["spec"]["containers"].reverse()
+    with with_resolver(tmp_path) as cluster:
+        created = cluster.create_pod(made)
+        small.eventually(lambda: message(cluster) == "installing, 40 %" and small.log(cluster, "sidecar"))
+        cluster.delete_pod("p", created.uid, 600)
+        small.eventually(lambda: cluster.get_pod("p") is None)
+        assert (tmp_path / "attempts").read_text() == "x"
+
+
 def test_permanent_failure(tmp_path: Path) -> None:
     """What can never be installed is not tried again, and the reason is the resolver's sentence."""
     with with_resolver(tmp_path) as cluster:
