@@ -55,8 +55,7 @@ def call_off(environ: Mapping[str, str]) -> None:
     if not (pipes := environ.get("PIPES_FOLDER", "").strip()):
         return
     try:
-        for name in _begins(pipes):
-            _remove(f"{pipes}/{name}")
+        _hold_back(pipes)
         os.close(os.open(f"{pipes}/{_OVER}", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE))
     except OSError:
         return  # its pod will be deleted
@@ -66,16 +65,19 @@ def _clear(pipes: str, alive: str) -> None:
     """Remove what an earlier life has left. First what lets a source begin: it may be looking at this moment."""
     if is_held(alive):
         raise SourceHasBegun
-    for name in _begins(pipes):
-        _remove(f"{pipes}/{name}")
+    _hold_back(pipes)
     if is_held(alive):
         raise SourceHasBegun
     for name in _LEFT:
         _remove(f"{pipes}/{name}")
 
 
-def _begins(pipes: str) -> list[str]:
-    return [name for name in os.listdir(pipes) if name.startswith(_READY) or name == "alive.new"]
+def _hold_back(pipes: str) -> None:
+    """Remove what lets a source begin, in the order of its names there: it may be renaming it at this moment."""
+    for name in os.listdir(pipes):
+        if name.startswith(_READY):
+            _remove(f"{pipes}/{name}")
+    _remove(f"{pipes}/alive.new")
 
 
 def _copy(folder: str, files: str) -> None:
