@@ -6,6 +6,7 @@ Postgres), then a healthy one. Bulker is a recording HTTP server.
 """
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.support.sidecar_process import record, state, status, trace_error
 
 OLD = -1
 """The id of a row that every table holds from before."""
+_LATE_SECONDS = 0.02
 
 
 class Stream(Struct, frozen=True):
@@ -46,8 +48,10 @@ class Plan(Struct, frozen=True):
     """One run: what the source does step by step, and what goes wrong.
 
     steps: (stream, how many rows, whether a state follows, whether time passes); cut: after how many steps the
-    source is gone, or (dies) the sidecar; complains: a step with a TRACE ERROR, and whose (none: of all); incomplete: the stream that fails, and at which step; bulker: by stream, what becomes of its nth
-    request; away: the steps during which Postgres is not there.
+    source is gone, or (dies) the sidecar; complains: a step with a TRACE ERROR, and whose (none: of all); incomplete:
+    the stream that fails, and at which step; early: one that is called complete there, and may go on; bulker: by
+    stream, what becomes of its nth request; late: the streams that Bulker stores slowly; away: the steps during which
+    Postgres is not there.
     """
 
     kind: str
@@ -56,12 +60,15 @@ class Plan(Struct, frozen=True):
     state_first: bool
     send_bytes: int
     commit_bytes: int
+    commit_seconds: int
     cut: int | None
     end: dict[str, Any]
     dies: str
     complains: tuple[int, int | None] | None
     incomplete: tuple[int, int] | None
+    early: tuple[int, int] | None
     bulker: dict[int, tuple[int, str]]
+    late: set[int]
     away: tuple[int, int] | None
 
 
@@ -76,7 +83,7 @@ class Absent(Database):
         return super().transact(work)
 
 
-_streams = st.lists(st.tuples(st.integers(0, 6), st.booleans(), st.booleans()), min_size=1, max_size=3).map(
+_streams = st.lists(st.tuples(st.integers(0, 6), st.booleans(), st.booleans()), min_size=1, max_size=6).map(
     lambda made: [Stream(f"s{n}", rows, incremental, keyed) for n, (rows, incremental, keyed) in enumerate(made)]
 )
 _faults = st.sampled_from(["early 400", "late 500", "hang-up", "hang-up after all", "fewer"])
@@ -91,17 +98,20 @@ _ends = st.sampled_from(
 _plan = st.builds(
     Plan,
     kind=st.sampled_from(["STREAM", "GLOBAL", "LEGACY"]),
-    steps=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.booleans(), st.booleans()), max_size=12),
+    steps=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3), st.booleans(), st.booleans()), max_size=12),
     statuses=st.booleans(),
     state_first=st.booleans(),
     send_bytes=st.sampled_from([1, 30, 1_000_000]),
     commit_bytes=st.sampled_from([1, 30, 1_000_000]),
+    commit_seconds=st.sampled_from([0, 1000]),
     cut=st.none() | st.integers(0, 14),
     end=_ends,
     dies=st.sampled_from(["", "", "broken", "killed"]),
-    complains=st.none() | st.tuples(st.integers(0, 12), st.none() | st.integers(0, 2)),
-    incomplete=st.none() | st.tuples(st.integers(0, 2), st.integers(0, 12)),
-    bulker=st.dictionaries(st.integers(0, 2), st.tuples(st.integers(0, 2), _faults), max_size=2),
+    complains=st.none() | st.tuples(st.integers(0, 12), st.none() | st.integers(0, 5)),
+    incomplete=st.none() | st.tuples(st.integers(0, 5), st.integers(0, 12)),
+    early=st.none() | st.tuples(st.integers(0, 5), st.integers(0, 5)),
+    bulker=st.dictionaries(st.integers(0, 5), st.tuples(st.integers(0, 2), _faults), max_size=2),
+    late=st.sets(st.integers(0, 5)),
     away=st.none() | st.tuples(st.integers(0, 12), st.integers(0, 30)),
 )  # fmt: skip
 
@@ -115,6 +125,8 @@ class Source:
         self.next = [begun.get(stream.name, 0) if stream.incremental else 0 for stream in streams]
         self.first = list(self.next)
         self.failed: set[int] = set()
+        self.early: set[int] = set()
+        """What was called complete too early: its table may be replaced by a part of it."""
 
     def states(self, number: int) -> list[dict[str, Any]]:
         cursors = {stream.name: {"n": at} for stream, at in zip(self.streams, self.next, strict=True)}
@@ -131,6 +143,13 @@ class Source:
             number = self.plan.incomplete[0] % len(self.streams)
             self.failed.add(number)
             yield status(self.streams[number].name, "INCOMPLETE")
+        if self.plan.early and self.plan.early[1] == at and self.plan.statuses:
+            number = self.plan.early[0] % len(self.streams)
+            if number not in self.failed:
+                self.early.add(number)
+                yield from self.rows(number, 2)
+                yield status(self.streams[number].name, "COMPLETE")
+                yield from self.rows(number, at % 2)
         if at < len(self.plan.steps):
             number, rows, states_too, _ = self.plan.steps[at]
             number %= len(self.streams)
@@ -190,7 +209,7 @@ class World:
         self.source = source
         reading = InProcessSidecar(
             self.folder, self.bulker.url, self.catalog, state=json.loads(given or b"{}"), save=self._save,
-            commit_bytes=plan.commit_bytes,
+            commit_bytes=plan.commit_bytes, commit_seconds=plan.commit_seconds,
         )  # fmt: skip
         for writer in reading.read._streams.known:
             writer._send_bytes = plan.send_bytes
@@ -202,7 +221,7 @@ class World:
             if at < len(plan.steps) and plan.steps[at][3]:
                 self._let_time_pass(reading)
         if plan.dies == "killed":
-            self._kill(reading, seen)
+            self._kill(reading)
         elif plan.dies:
             outcome = reading.read.break_off(Failure(FailureKind.SIDECAR_FAILED, "a fault of ours"))
             reading.streams = outcome.streams or {}
@@ -210,18 +229,21 @@ class World:
             end = {"exit_code": 0} if whole else plan.end
             outcome = reading.end(**end, insist=lambda: self.outbox.finish(self.db))
         self.db.away = False
+        # Bulker stores what had ended, also where nobody waits for its answer any more.
+        opened = sum(writer.requests for writer in reading.read._streams.known)
+        wait_for(
+            lambda: [one.over for one in self.bulker.requests[seen:]] == [True] * opened, what="the requests' ends"
+        )
         if plan.dies != "killed":
             self._check(reading, source, before, str(outcome.state), seen)
 
-    def _kill(self, reading: InProcessSidecar, seen: int) -> None:
-        """Connections break, without a last word; what waits for Postgres is lost, and Bulker stores what has ended."""
-        writers = reading.read._streams.known
-        for writer in writers:
+    def _kill(self, reading: InProcessSidecar) -> None:
+        """Connections break, without a last word; what waits for Postgres is lost."""
+        for writer in reading.read._streams.known:
             if writer._request is not None:
                 writer._request._upload.close()
-        opened = sum(writer.requests for writer in writers)
 
-        def over() -> bool:
+    def over() -> bool:
             requests = self.bulker.requests[seen:]
             return len(requests) == opened and all(bulk.over for bulk in requests)
 
@@ -260,6 +282,8 @@ class World:
 
         def answer(bulk: Bulk) -> Any:
             kind = fault(bulk)
+            if int(bulk.table[1:]) in plan.late:
+                time.sleep(_LATE_SECONDS)
             if kind == "hang-up after all":
                 raise ConnectionError
             if kind == "fewer":
@@ -274,7 +298,7 @@ class World:
         self, reading: InProcessSidecar, source: Source, before: dict[str, list[int]], task: str, seen: int
     ) -> None:
         for number, stream in enumerate(self.streams):
-            told, now = reading.streams[stream.name], self.table(stream)
+            told, now, early = reading.streams[stream.name], self.table(stream), source.early
             bulks = [bulk for bulk in self.bulker.requests[seen:] if bulk.table == stream.name and bulk.complete]
             stored = sum(len(bulk.lines) - self.dropped.get(id(bulk), 0) for bulk in bulks)
             emitted = range(source.first[number], source.next[number])
@@ -295,7 +319,7 @@ class World:
                 assert "old rows are replaced" in told["error"]
             if told["status"] != "SUCCESS" and replaced and not set(before[stream.name]) <= set(now):
                 # The third invariant: where a failure leaves less than there was, the row says so.
-                assert "old rows are replaced" in told["error"] or told["emitted"] == stream.rows
+                assert "old rows are replaced" in told["error"] or told["emitted"] == stream.rows or number in early
             if not bulks:
                 assert now == before[stream.name]
             assert all(bulk.lines for bulk in bulks)
@@ -314,7 +338,7 @@ def _configured(stream: Stream) -> dict[str, Any]:
 
 HEALTHY = Plan(
     kind="STREAM", steps=[], statuses=True, state_first=True, send_bytes=1_000_000, commit_bytes=1_000_000, cut=None,
-    end={}, dies="", complains=None, incomplete=None, bulker={}, away=None,
+    commit_seconds=1000, end={}, dies="", complains=None, incomplete=None, early=None, bulker={}, late=set(), away=None,
 )  # fmt: skip
 
 
@@ -366,7 +390,9 @@ def test_a_run_in_which_nothing_fails_delivers_each_row_once(
     """Whatever the interleaving, the states and the rotations: every row once, SUCCESS, and the next run adds none."""
     import msgspec
 
-    plan = msgspec.structs.replace(plan, cut=None, dies="", complains=None, incomplete=None, bulker={}, away=None)
+    plan = msgspec.structs.replace(
+        plan, cut=None, dies="", complains=None, incomplete=None, early=None, bulker={}, away=None
+    )
     system = World(tmp_path, bulker, away, streams)
     system.run(plan)
     held = [system.table(stream) for stream in streams]
