@@ -118,7 +118,8 @@ class ReadConsumer:
         self._diagnostics.drain_logs()
         why = self._diagnostics.end_reason(end, expects_exit_code=self._expects_exit_code)
         run = self._run(end, Failure(self._diagnostics.kind(end), why))
-        for stream in self._streams.known:
+        # First those whose requests go on: one that has ended may take all of the time that is left.
+        for stream in sorted(self._streams.known, key=lambda stream: stream.awaits_ack):
             if outcome.complete(stream, run):
                 self._checkpoints.commit(stream)
             else:

@@ -108,6 +108,17 @@ def test_an_answer_that_has_come_counts_although_another_one_did_not(make: Make,
     assert "did not answer in time" in reading.streams["beds"]["error"]
 
 
+def test_what_has_to_end_yet_comes_before_what_is_only_waited_for(make: Make, bulker: FakeBulker) -> None:
+    """A stop leaves little time: rows that are stored when it is over, without their state, would come twice."""
+    bulker.answer = held = Held("beds")
+    limit = time.monotonic() + 1
+    reading = make("beds", "plants", cap_deadline=lambda deadline: min(deadline, limit))
+    reading.feed(*_whole("beds"), _row("plants"), state("plants", {"c": 1}))
+    reading.end(stopped=True, exit_code=None)
+    held.let()
+    assert reading.saves == [("plants", {"c": 1})]
+
+
 def test_a_table_that_takes_long_holds_no_other_stream_up(make: Make, bulker: FakeBulker) -> None:
     """Those that are stored make room, and their states are saved."""
     bulker.answer = held = Held("s0")
