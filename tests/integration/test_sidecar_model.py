@@ -243,12 +243,6 @@ class World:
             if writer._request is not None:
                 writer._request._upload.close()
 
-    def over() -> bool:
-            requests = self.bulker.requests[seen:]
-            return len(requests) == opened and all(bulk.over for bulk in requests)
-
-        wait_for(over, 30, "Bulker to be done with the requests of a sidecar that was killed")
-
     def _let_time_pass(self, reading: InProcessSidecar) -> None:
         """Far enough for Bulker's limit."""
         for writer in reading.read._streams.known:
