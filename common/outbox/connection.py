@@ -13,8 +13,6 @@ from common.outbox import post
 from common.outbox.addresses import refusal, resolve
 from common.outbox.target import DeliveryFailed
 
-_HTTP_PORT = 80
-
 
 def to(url: str, allowed_hosts: Collection[str]) -> http.client.HTTPConnection:
     """Return a connection that is not open yet; raise DeliveryFailed if its host is unknown or must not be called.
@@ -22,7 +20,9 @@ def to(url: str, allowed_hosts: Collection[str]) -> http.client.HTTPConnection:
     A name that a proxy alone knows is the proxy's matter.
     """
     parts, proxy = urlsplit(url), proxies.used_for(url)
-    host, port, tls = parts.hostname or "", parts.port, parts.scheme == "https"
+    host, tls = parts.hostname or "", parts.scheme == "https"
+    # Without a port, http.client takes the end of an IPv6 address for one.
+    port = parts.port or (http.client.HTTPS_PORT if tls else http.client.HTTP_PORT)
     try:
         addresses = resolve(host, allowed_hosts)
     except DeliveryFailed as error:
@@ -36,7 +36,7 @@ def to(url: str, allowed_hosts: Collection[str]) -> http.client.HTTPConnection:
         raise DeliveryFailed(problem)
     through = urlsplit(proxy.url)
     kind = http.client.HTTPSConnection if tls else http.client.HTTPConnection
-    connection = kind(through.hostname or "", through.port or _HTTP_PORT, timeout=post.SECONDS)
+    connection = kind(through.hostname or "", through.port or http.client.HTTP_PORT, timeout=post.SECONDS)
     connection.set_tunnel(host, port, login("Proxy-Authorization", through))
     return connection
 
@@ -48,7 +48,7 @@ def login(header: str, url: SplitResult) -> dict[str, str]:
 
 
 class _Plain(http.client.HTTPConnection):
-    def __init__(self, host: str, port: int | None, addresses: Sequence[str]) -> None:
+    def __init__(self, host: str, port: int, addresses: Sequence[str]) -> None:
         super().__init__(host, port, timeout=post.SECONDS)
         self._addresses = addresses
 
@@ -57,7 +57,7 @@ class _Plain(http.client.HTTPConnection):
 
 
 class _Tls(http.client.HTTPSConnection):
-    def __init__(self, host: str, port: int | None, addresses: Sequence[str]) -> None:
+    def __init__(self, host: str, port: int, addresses: Sequence[str]) -> None:
         super().__init__(host, port, timeout=post.SECONDS)
         self._addresses, self._authorities = addresses, ssl.create_default_context()
 

@@ -41,8 +41,10 @@ class Sink:
         post.post(self._connection(), path, headers, body)
 
     def _connection(self) -> http.client.HTTPConnection:
-        host, port = self._url.hostname or "", self._url.port
-        if self._url.scheme == "https":
+        host, tls = self._url.hostname or "", self._url.scheme == "https"
+        # Without a port, http.client takes the end of an IPv6 address for one.
+        port = self._url.port or (http.client.HTTPS_PORT if tls else http.client.HTTP_PORT)
+        if tls:
             return http.client.HTTPSConnection(host, port, timeout=post.SECONDS, context=self._context())
         return http.client.HTTPConnection(host, port, timeout=post.SECONDS)
 

@@ -46,10 +46,12 @@ class Upload:
         parts = urlsplit(url)
         secure = parts.scheme == "https"
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        self.where = f"{parts.hostname}:{parts.port or (443 if secure else 80)}"
+        # Without a port, http.client takes the end of an IPv6 address for one.
+        port = parts.port or (http.client.HTTPS_PORT if secure else http.client.HTTP_PORT)
+        self.where = f"{parts.hostname}:{port}"
         self._cap_deadline, self._secure = cap_deadline, secure
         self._received = bytearray()
-        self._connection = kind(parts.hostname or "", parts.port, timeout=_CONNECT_SECONDS)
+        self._connection = kind(parts.hostname or "", port, timeout=_CONNECT_SECONDS)
         try:
             self._connection.putrequest("POST", parts.path.rstrip("/") + path, skip_accept_encoding=True)
             for name, value in headers.items():

@@ -65,8 +65,11 @@ class LogForwarder(threading.Thread):
                 self._lines.clear()
 
     def _send_all(self) -> None:
-        kind = http.client.HTTPSConnection if self._parts.scheme == "https" else http.client.HTTPConnection
-        connection = kind(self._parts.hostname or "", self._parts.port, timeout=_ANSWER_SECONDS)
+        secure = self._parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        # Without a port, http.client takes the end of an IPv6 address for one.
+        port = self._parts.port or (http.client.HTTPS_PORT if secure else http.client.HTTP_PORT)
+        connection = kind(self._parts.hostname or "", port, timeout=_ANSWER_SECONDS)
         try:
             while self._lines:
                 line = msgspec.structs.asdict(self._lines.popleft())
