@@ -3,6 +3,7 @@
 import http.client
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack, closing, suppress
 from http import HTTPStatus
@@ -22,16 +23,30 @@ _NEVER = frozenset(
 """Answers about the event itself. Others are about the target, which somebody may mend: a redirect or a 404 too."""
 
 _LATE = "it does not answer in time"
+_TOO_LATE = "to look up where it is took too long: the name server is slow, or the cluster, which has its Secret"
 
 
-def post(connection: http.client.HTTPConnection, path: str, headers: Mapping[str, str], body: bytes) -> None:
+def post(
+    connection: http.client.HTTPConnection,
+    path: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    began: float | None = None,
+) -> None:
     """Send a request by a connection that is not open yet, and close it.
+
+    `began`: since when the time counts (time.monotonic), if something had to be looked up for the connection. Who waits
+    gives up by then: a request that is sent all the same would be sent once more.
 
     Raise DeliveryFailed for any answer but 2xx, and without one. Neither the answer's body nor the address, both of
     which may hold something secret, is in the reason. Redirects are not followed.
     """
+    left = SECONDS if began is None else began + SECONDS - time.monotonic()
+    if left <= 0:
+        raise DeliveryFailed(_TOO_LATE)
     late = threading.Event()
-    limit = threading.Timer(SECONDS, _cut, (connection, late))
+    limit = threading.Timer(left, _cut, (connection, late))
     limit.daemon = True
     limit.start()
     try:

@@ -32,8 +32,12 @@ class Webhook(Struct, frozen=True):
     secret: str
     form: Form
 
-    def call(self, event: Event, allowed_hosts: Collection[str]) -> None:
-        """POST an event; raise DeliveryFailed, which names the webhook, and of its URL the host alone."""
+    def call(self, event: Event, allowed_hosts: Collection[str], began: float | None = None) -> None:
+        """POST an event; raise DeliveryFailed, which names the webhook, and of its URL the host alone.
+
+        `began`: when it was begun to find out what is called (time.monotonic), which is a part of the time for it.
+        """
+        began = time.monotonic() if began is None else began
         if not is_webhook_url(self.url):
             raise DeliveryFailed(f"{self.name} is not a URL such as https://host/path")
         try:
@@ -42,18 +46,18 @@ class Webhook(Struct, frozen=True):
             raise DeliveryFailed(f"the key that signs calls of {self.name}: {error}") from None
         body = message.body(event, self.form)
         try:
-            self._post(body, signing.headers(_id(event), int(time.time()), body, keys), allowed_hosts)
+            self._post(body, signing.headers(_id(event), int(time.time()), body, keys), allowed_hosts, began)
         except DeliveryFailed as error:
             host = urlsplit(self.url).hostname
             raise DeliveryFailed(f"{host} ({self.name}): {error}", retryable=error.retryable) from None
 
-    def _post(self, body: bytes, signed: Mapping[str, str], allowed_hosts: Collection[str]) -> None:
+    def _post(self, body: bytes, signed: Mapping[str, str], allowed_hosts: Collection[str], began: float) -> None:
         parts = urlsplit(self.url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         headers = {**_HEADERS, **connection.login("Authorization", parts), **signed}
         opened = connection.to(self.url, allowed_hosts)
         try:
-            post.post(opened, path, headers, body)
+            post.post(opened, path, headers, body, began=began)
         except DeliveryFailed as error:
             advice = "" if error.retryable else f"; it may take another form than {self.form}: {', '.join(Form)}"
             raise DeliveryFailed(f"{error}{advice}", retryable=error.retryable) from None
@@ -145,13 +149,14 @@ class SyncWebhook:
 
     def send(self, event: Event) -> None:
         """Call it as the sync's document is now; raise DeliveryFailed."""
+        began = time.monotonic()
         try:
             notify = self._notify(event)
             webhook = notify and self._webhooks.resolve(notify)
         except SyncError as error:
             raise DeliveryFailed(error.message) from None
         if webhook:
-            webhook.call(event, self._webhooks.allowed_hosts)
+            webhook.call(event, self._webhooks.allowed_hosts, began)
 
     def _notify(self, event: Event) -> "Notify | None":
         endings = message.endings(event)

@@ -89,6 +89,25 @@ def test_a_name_cannot_lead_elsewhere_once_it_is_checked(
     assert webhook.take() == []
 
 
+@pytest.mark.fault(831)
+def test_a_name_server_that_takes_long_is_a_part_of_the_time(
+    webhook: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who waits has given up by then, and tries again: a call that is made all the same would come twice."""
+    real = socket_module.getaddrinfo
+
+    def resolves(host: str, *rest: Any, **options: Any) -> Any:
+        threading.Event().wait(0.4)
+        return real("127.0.0.1" if host == "slow.example" else host, *rest, **options)
+
+    monkeypatch.setattr(post, "SECONDS", 0.3)
+    monkeypatch.setattr(socket_module, "getaddrinfo", resolves)
+    error = failure(webhook.url.replace("127.0.0.1", "slow.example"), allowed=("slow.example",))
+    assert "slow.example (the test's): to look up where it is took too long" in error.message
+    assert error.retryable
+    assert webhook.take() == []
+
+
 @pytest.mark.fault(522)
 @pytest.mark.parametrize("status", [301, 307])
 def test_redirects_are_not_followed(webhook: Receiver, status: int) -> None:

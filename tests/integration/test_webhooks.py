@@ -12,7 +12,7 @@ import pytest
 from common.errors import ClusterUnavailable, SyncsNotInstalled
 from common.failures import Failure, FailureKind
 from common.outbox import deliver as deliver_module
-from common.outbox import targets
+from common.outbox import post, targets
 from common.outbox.deliver import Delivered, deliver
 from common.protocol.commands import Command
 from common.settings import Settings
@@ -256,6 +256,39 @@ def test_a_cluster_that_is_away_delays_what_its_syncs_notify(site: Site, chat: R
     site.cluster = Broken(real, "list_syncs", SyncsNotInstalled("None are."))
     site.deliver()
     assert (chat.take(), site.left()) == ([], 0)
+
+
+class Slow:
+    """A cluster that takes its time to hand out a Secret, once; all else is the real one's."""
+
+    def __init__(self, real: LocalCluster) -> None:
+        self._real, self._waits = real, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def read_secret(self, name: str) -> Any:
+        if self._waits:
+            self._waits = False
+            time.sleep(0.4)
+        return self._real.read_secret(name)
+
+
+@pytest.mark.fault(831)
+def test_a_cluster_that_takes_long_makes_no_call_twice(
+    site: Site, chat: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt that it holds up counts as failed, so it must not call after all."""
+    site.secrets.set("credentials-notify", "chat", chat.url.encode())
+    site.declare("nightly", notify("failed"))
+    site.ends(FAILED)
+    site.cluster = Slow(site.cluster)
+    with monkeypatch.context() as patch:
+        patch.setattr(post, "SECONDS", 0.3)
+        assert site.deliver() == Delivered(failed=1)
+    site.later()
+    assert site.deliver() == Delivered(sent=1)
+    assert len(chat.take()) == 1
 
 
 @pytest.mark.fault(521)
