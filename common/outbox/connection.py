@@ -3,6 +3,7 @@
 import http.client
 import socket
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -12,6 +13,9 @@ from common import proxies
 from common.outbox import post
 from common.outbox.addresses import refusal, resolve
 from common.outbox.target import DeliveryFailed
+
+_LEAST_SECONDS = 0.001
+"""For the rest of many addresses: 0 would mean not to wait for the connection."""
 
 
 def to(url: str, allowed_hosts: Collection[str]) -> http.client.HTTPConnection:
@@ -68,9 +72,19 @@ class _Tls(http.client.HTTPSConnection):
 
 
 def _dial(addresses: Sequence[str], port: int) -> socket.socket:
-    """Connect to one of the addresses that were checked: a moment later the name may lead elsewhere."""
+    """Connect to one of the addresses that were checked: a moment later the name may lead elsewhere.
+
+    Each has its share of the time that is left: one that never answers must leave some to the next.
+    """
+    deadline = time.monotonic() + post.SECONDS
     *others, last = addresses
-    for address in others:
+    for number, address in enumerate(others):
         with suppress(OSError):
-            return socket.create_connection((address, port), post.SECONDS)
-    return socket.create_connection((last, port), post.SECONDS)
+            return _connect(address, port, (deadline - time.monotonic()) / (len(addresses) - number))
+    return _connect(last, port, deadline - time.monotonic())
+
+
+def _connect(address: str, port: int, seconds: float) -> socket.socket:
+    connected = socket.create_connection((address, port), max(seconds, _LEAST_SECONDS))
+    connected.settimeout(post.SECONDS)
+    return connected

@@ -4,6 +4,7 @@ import gc
 import socket as socket_module
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from socket import socket
 from typing import Any
@@ -87,6 +88,28 @@ def test_a_name_cannot_lead_elsewhere_once_it_is_checked(
     monkeypatch.setattr(socket_module, "getaddrinfo", resolves)
     failure(webhook.url.replace("127.0.0.1", "rebinds.example"), allowed=())
     assert webhook.take() == []
+
+
+@pytest.mark.fault(832)
+def test_one_address_that_is_away_leaves_time_for_the_next(webhook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes packets and never answers, as one behind a firewall, or a machine that is gone."""
+    port = int(webhook.origin.rpartition(":")[2])
+    real = socket_module.getaddrinfo
+
+    def resolves(host: str, *rest: Any, **options: Any) -> Any:
+        found = ["127.0.0.2", "127.0.0.1"] if host == "two.example" else [host]
+        return [one for address in found for one in real(address, *rest, **options)]
+
+    monkeypatch.setattr(socket_module, "getaddrinfo", resolves)
+    with socket() as full, ExitStack() as waiting:
+        full.bind(("127.0.0.2", port))
+        full.listen(0)
+        for _ in range(4):  # its queue is full; who comes now hears nothing
+            one = waiting.enter_context(socket())
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.2", port))
+        call(webhook.url.replace("127.0.0.1", "two.example"), allowed=("two.example",))
+    assert len(webhook.take()) == 1
 
 
 @pytest.mark.fault(831)
