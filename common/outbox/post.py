@@ -1,6 +1,7 @@
 """One POST within a time limit that nothing of the other side's can lengthen; what its answer means for an event."""
 
 import http.client
+import re
 import socket
 import threading
 import time
@@ -22,6 +23,8 @@ _NEVER = frozenset(
 )
 """Answers about the event itself. Others are about the target, which somebody may mend: a redirect or a 404 too."""
 
+_REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: (\d{3})\b", re.ASCII)
+"""The words of http.client, which go on with those of the proxy."""
 _LATE = "it does not answer in time"
 _TOO_LATE = "to look up where it is took too long: the name server is slow, or the cluster, which has its Secret"
 
@@ -93,5 +96,9 @@ def _words(error: Exception) -> str:
         return _LATE
     if isinstance(error, http.client.RemoteDisconnected):
         return "it closes the connection without an answer"
+    if isinstance(error, http.client.HTTPException):  # its text may quote the answer
+        return f"it does not answer as HTTP has it: {type(error).__name__}"
+    if refused := _REFUSED_BY_PROXY.match(str(error)):
+        return f"the proxy on the way to it answers {refused[1]}"
     reason = getattr(error, "strerror", None)
     return f"it cannot be reached: {reason or type(error).__name__}"

@@ -186,6 +186,13 @@ def is_silent(connection: socket) -> None:
     connection.recv(1)
 
 
+def test_what_does_not_speak_http_is_reached() -> None:
+    """So the error sends nobody to look for a firewall."""
+    with odd_server(greets) as origin:
+        message = failure(origin + PATH).message
+    assert message == "127.0.0.1 (the test's): it does not answer as HTTP has it: BadStatusLine"
+
+
 @pytest.mark.fault(524)
 @pytest.mark.parametrize("behaves", [drips, echoes, greets, is_silent, reset, socket.close])
 def test_odd_servers(behaves: Callable[[socket], None], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,7 +269,7 @@ def test_a_proxy_is_used(webhook: Receiver, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setenv("http_proxy", origin.replace("//", f"//u:{canaries.TOKEN}@"))
         monkeypatch.setenv("no_proxy", "")
         refused = failure("http://chat.invalid:8065/x")
-        assert "chat.invalid (the test's): it cannot be reached" in refused.message
+        assert refused.message == "chat.invalid (the test's): the proxy on the way to it answers 407"
         assert _closed_in_name_only() == []  # the error, which is kept, keeps none open
         call("http://chat.invalid:8065/x", ())
         assert asked[1].startswith(b"CONNECT chat.invalid:8065 HTTP/1.")
