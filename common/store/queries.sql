@@ -1238,12 +1238,16 @@ SET rows = t.rows + excluded.rows, bytes = t.bytes + excluded.bytes,
 -- name: totals
 -- All sums and what is to be added to them, in one statement: what one sees is neither missed nor counted twice while a
 -- sweep adds it. Rows that are not in the sums are few; oldest ends first, so that no number goes back where they are not.
+-- What such a row is added to is there, however many other syncs were read since.
 SELECT json_build_object(
     'ended', (SELECT coalesce(json_agg(t), '[]') FROM $schema.syncctl_task_total t),
     'seconds', (SELECT coalesce(json_agg(t), '[]') FROM $schema.syncctl_task_seconds t),
     'retries', (SELECT coalesce(json_agg(t), '[]') FROM $schema.syncctl_retry_total t),
     'syncs', (SELECT coalesce(json_agg(t), '[]') FROM (
-        SELECT * FROM $schema.syncctl_sync_total ORDER BY last_run_at DESC LIMIT :syncs) AS t),
+        (SELECT * FROM $schema.syncctl_sync_total ORDER BY last_run_at DESC LIMIT :syncs)
+        UNION
+        SELECT * FROM $schema.syncctl_sync_total WHERE sync_id IN (
+            SELECT sync_id FROM $schema.syncctl_task WHERE NOT counted ORDER BY finished_at LIMIT :tasks)) AS t),
     'uncounted', (SELECT coalesce(json_agg(m), '[]') FROM (
         SELECT * FROM $schema.syncctl_task_measure WHERE NOT counted ORDER BY finished_at LIMIT :tasks) AS m),
     'sweeps', (SELECT coalesce(json_agg(s), '[]') FROM (

@@ -83,6 +83,25 @@ def test_counting_changes_no_number(garden: Database, database: TestDatabase) ->
     assert [one.tasks for one in sums(garden).ended] == [1, 1, 2]
 
 
+def test_a_sync_beyond_those_that_are_shown_comes_back_with_its_sums(
+    garden: Database, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it is read again: its counters never begin at zero, to jump when the task is counted."""
+    monkeypatch.setattr(totals, "MOST_SYNCS", 1)
+    fold(garden, "r1", "r2", "c1")
+    database.rows(
+        "UPDATE syncctl_sync_total SET last_run_at = last_run_at - CASE sync_id WHEN 's1' THEN 2 ELSE 1 END * interval '1 day'"
+    )
+    assert [one.sync_id for one in sums(garden).syncs] == ["s2"]
+    again = structs.replace(READ, task_id="again")
+    begin(garden, again)
+    end(garden, again, TaskState.SUCCESS, streams=STREAMS)
+    shown = [(one.sync_id, one.rows) for one in sums(garden).syncs]
+    assert shown == [("s1", 20), ("s2", 10)]
+    fold(garden, "again")
+    assert [(one.sync_id, one.rows) for one in sums(garden).syncs] == [("s1", 20)]
+
+
 def test_sums_of_later_tasks_are_added(garden: Database, database: TestDatabase) -> None:
     """To those of before; a sync's last state is that of its newest read, whichever is counted last."""
     fold(garden, "r1", "r2", "c1")
