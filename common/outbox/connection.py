@@ -5,7 +5,7 @@ import socket
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
@@ -13,6 +13,7 @@ from common import proxies
 from common.outbox import post
 from common.outbox.addresses import refusal, resolve
 from common.outbox.target import DeliveryFailed
+from common.proxies import Proxy
 
 _LEAST_SECONDS = 0.001
 """For the rest of many addresses: 0 would mean not to wait for the connection."""
@@ -36,13 +37,25 @@ def to(url: str, allowed_hosts: Collection[str]) -> http.client.HTTPConnection:
     # Where the settings allow this machine itself, no proxy would lead there.
     if proxy is None or any(map(refusal, addresses)):
         return _Tls(host, port, addresses) if tls else _Plain(host, port, addresses)
+    if not tls:
+        return _Forwarded(_address(proxy), f"http://{parts.netloc.rpartition('@')[2]}", _proxy_login(proxy))
+    tunnel = http.client.HTTPSConnection(*_address(proxy), timeout=post.SECONDS)
+    tunnel.set_tunnel(host, port, _proxy_login(proxy))
+    return tunnel
+
+
+def _address(proxy: Proxy) -> tuple[str, int]:
+    """Return host and port of a proxy; raise DeliveryFailed if it cannot be used."""
     if problem := proxy.problem():
         raise DeliveryFailed(problem)
-    through = urlsplit(proxy.url)
-    kind = http.client.HTTPSConnection if tls else http.client.HTTPConnection
-    connection = kind(through.hostname or "", through.port or http.client.HTTP_PORT, timeout=post.SECONDS)
-    connection.set_tunnel(host, port, login("Proxy-Authorization", through))
-    return connection
+    parts = urlsplit(proxy.url)
+    if parts.scheme != "http":
+        raise DeliveryFailed(f"{proxy.name} names a proxy by {parts.scheme}://; webhooks can use http:// ones alone")
+    return parts.hostname or "", parts.port or http.client.HTTP_PORT
+
+
+def _proxy_login(proxy: Proxy) -> dict[str, str]:
+    return login("Proxy-Authorization", urlsplit(proxy.url))
 
 
 def login(header: str, url: SplitResult) -> dict[str, str]:
@@ -58,6 +71,19 @@ class _Plain(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = _dial(self._addresses, self.port)
+
+
+class _Forwarded(http.client.HTTPConnection):
+    """To a proxy, which gets the whole URL: many make tunnels to port 443 alone."""
+
+    def __init__(self, proxy: tuple[str, int], origin: str, headers: Mapping[str, str]) -> None:
+        super().__init__(*proxy, timeout=post.SECONDS)
+        self._origin, self._headers = origin, headers
+
+    def putrequest(self, method: str, url: str, *flags: bool, **named: bool) -> None:
+        super().putrequest(method, self._origin + url, *flags, **named)
+        for name, value in self._headers.items():
+            self.putheader(name, value)
 
 
 class _Tls(http.client.HTTPSConnection):

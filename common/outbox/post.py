@@ -68,7 +68,8 @@ def post(
     if late.is_set():  # what was cut off reads like a whole answer
         raise DeliveryFailed(_LATE)
     if not 200 <= status < 300:
-        raise DeliveryFailed(f"it answers {status}", retryable=status not in _NEVER)
+        who = "the proxy on the way to it" if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED else "it"
+        raise DeliveryFailed(f"{who} answers {status}", retryable=status not in _NEVER)
 
 
 def _close_answers(connection: http.client.HTTPConnection, stack: ExitStack) -> None:

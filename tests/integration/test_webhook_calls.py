@@ -256,24 +256,56 @@ def test_a_proxy_is_used(webhook: Receiver, monkeypatch: pytest.MonkeyPatch) -> 
     """Where it leads is checked all the same, and its password is in no error."""
     asked = []
 
-    def tunnel(connection: socket) -> None:
+    def refuses(connection: socket) -> None:
         asked.append(read_head(connection))
-        if len(asked) == 1:
-            connection.sendall(answer(407, b""))
-            return
-        connection.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-        read_request(connection)
-        connection.sendall(answer(200, b""))
+        connection.sendall(answer(407, b""))
 
-    with odd_server(tunnel) as origin:
-        monkeypatch.setenv("http_proxy", origin.replace("//", f"//u:{canaries.TOKEN}@"))
+    with odd_server(refuses) as origin:
+        monkeypatch.setenv("https_proxy", origin.replace("//", f"//u:{canaries.TOKEN}@"))
         monkeypatch.setenv("no_proxy", "")
-        refused = failure("http://chat.invalid:8065/x")
+        refused = failure("https://chat.invalid/x")
         assert refused.message == "chat.invalid (the test's): the proxy on the way to it answers 407"
         assert _closed_in_name_only() == []  # the error, which is kept, keeps none open
-        call("http://chat.invalid:8065/x", ())
-        assert asked[1].startswith(b"CONNECT chat.invalid:8065 HTTP/1.")
-        assert b"Proxy-Authorization: Basic " in asked[1]
+        assert asked[0].startswith(b"CONNECT chat.invalid:443 HTTP/1.")
+        assert b"Proxy-Authorization: Basic " in asked[0]
+        assert "this machine" in failure(webhook.url.replace("http:", "https:"), allowed=()).message
+    assert len(asked) == 1
+
+
+@pytest.mark.fault(833)
+def test_a_proxy_gets_the_whole_url_without_tls(webhook: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many tunnel to port 443 alone, as Squid does unless it is told otherwise."""
+    asked = []
+
+    def forwards(connection: socket) -> None:
+        asked.append(read_head(connection))
+        connection.sendall(answer(200 if len(asked) == 1 else 407, b""))
+
+    with odd_server(forwards) as origin:
+        monkeypatch.setenv("http_proxy", origin.replace("//", f"//u:{canaries.TOKEN}@"))
+        monkeypatch.setenv("no_proxy", "")
+        call("http://me:mine@chat.invalid:8065/x?y=1", ())
+        request, *headers = asked[0].partition(b"\r\n\r\n")[0].split(b"\r\n")
+        assert request == b"POST http://chat.invalid:8065/x?y=1 HTTP/1.1"
+        assert {b"Host: chat.invalid:8065", b"Authorization: Basic bWU6bWluZQ=="} <= set(headers)
+        assert any(one.startswith(b"Proxy-Authorization: Basic ") for one in headers)
+        assert "the proxy on the way to it answers 407" in failure("http://chat.invalid/x", ()).message
         assert "this machine" in failure(webhook.url, allowed=()).message
         call(webhook.url)  # no proxy leads back to where its caller is
     assert (len(asked), len(webhook.take())) == (2, 1)
+
+
+@pytest.mark.fault(833)
+def test_a_proxy_by_tls_gets_nothing_in_the_clear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its password above all."""
+    asked = []
+
+    with odd_server(lambda connection: asked.append(read_head(connection))) as origin:
+        named = origin.replace("http://", f"https://u:{canaries.TOKEN}@")
+        monkeypatch.setenv("https_proxy", named)
+        monkeypatch.setenv("http_proxy", named)
+        monkeypatch.setenv("no_proxy", "")
+        for scheme in ("http", "https"):
+            message = failure(f"{scheme}://chat.invalid/x").message
+            assert f"{scheme.upper()}_PROXY names a proxy by https://" in message
+    assert asked == []
