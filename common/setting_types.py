@@ -62,9 +62,12 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 
 def _without_password(value: str) -> str:
-    # It is part of every task pod's manifest.
+    # Bulker's is part of every task pod's manifest.
     if "@" in urlsplit(value).netloc:
-        raise ValueError("expected no user or password in it; set SYNCCTL_BULKER_AUTH_TOKEN for Bulker")
+        raise ValueError(
+            "expected no user or password in it; SYNCCTL_BULKER_AUTH_TOKEN is for Bulker's token, "
+            "OTEL_EXPORTER_OTLP_HEADERS for a collector's, and a sink of events is sent none"
+        )
     return value
 
 

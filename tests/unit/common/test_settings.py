@@ -260,6 +260,13 @@ def test_bulkers_address_holds_no_password(url: str):
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["SYNCCTL_SINK_URL", "K_SINK", "OTEL_EXPORTER_OTLP_ENDPOINT"])
+def test_where_a_password_of_another_address_belongs(name: str):
+    """Bulker's token is not what it lacks."""
+    with pytest.raises(SettingsError, match=f"{name}: expected no user .*OTEL_EXPORTER_OTLP_HEADERS for a collector's"):
+        Settings.load({name: "https://u:hunter2@host"})
+
+
 @pytest.mark.parametrize("text", ["airbyte/source-*", "a/b, registry.example.com:5000/team/*", "[::1]:5000/x", "*/x"])
 def test_patterns_of_images_are_taken(text: str):
     """Names with stars, with or without a registry."""
