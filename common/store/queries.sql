@@ -834,6 +834,11 @@ SELECT task_id, sync_id, created_at::text AS created_at, request_hash <> '' AS o
     OR command = 'read' AND (
         NOT EXISTS (SELECT FROM $schema.syncctl_task t WHERE t.sync_id = old.sync_id AND t.command = 'read'
                     AND (t.created_at, t.accepted_at) > (old.created_at, old.accepted_at))
+        -- As syncctl_write_events looks for it: how the sync ended before the read that goes on, or comes.
+        OR state <> 'CANCELLED' AND NOT EXISTS (
+            SELECT FROM $schema.syncctl_task t WHERE t.sync_id = old.sync_id AND t.command = 'read'
+            AND t.state IN ('SUCCESS', 'PARTIAL', 'FAILED')
+            AND (t.created_at, t.accepted_at) > (old.created_at, old.accepted_at))
         OR state = 'SUCCESS' AND NOT EXISTS (
             SELECT FROM $schema.syncctl_task t WHERE t.sync_id = old.sync_id AND t.command = 'read'
             AND t.state = 'SUCCESS' AND t.finished_at > old.finished_at)

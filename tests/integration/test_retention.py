@@ -179,6 +179,23 @@ def test_what_somebody_still_needs_stays(past: Past) -> None:
     assert "ends-with-a-pod" not in past.ids()
 
 
+@pytest.mark.fault(834)
+@pytest.mark.parametrize("since", [{"state": "RUNNING", "days": 0}, {"state": "CANCELLED", "days": 7}])
+def test_how_a_sync_ended_before_its_read_stays_until_that_has_ended(past: Past, since: dict[str, Any]) -> None:
+    """Else nobody hears that it has recovered, or that it has failed again: a cancelled read tells neither."""
+    past.tasks(
+        {"task_id": "success", "sync": "s", "days": 15},
+        {"task_id": "failed", "sync": "s", "state": "FAILED", "days": 8},
+        {"task_id": "next", "sync": "s", **since},
+    )
+    weekly = Keep(days=5, tasks_per_sync=0, caller_tables=True)
+    past.remove(weekly)
+    assert past.ids() == {"success", "failed", "next"}
+    past.tasks({"task_id": "ended", "sync": "s", "state": "FAILED", "days": 0})
+    past.remove(weekly)
+    assert "failed" not in past.ids()
+
+
 def test_a_sync_keeps_so_many_tasks_and_all_of_the_last_two_days(past: Past) -> None:
     """A repeated request is answered as the first time for two days, whatever the settings say."""
     past.tasks(*({"task_id": f"s{hours}", "sync": "s", "days": hours / 24} for hours in range(1, 73)))
