@@ -1,6 +1,6 @@
 """GET /metrics: the numbers as Prometheus reads them. The only importer of prometheus_client."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import (
@@ -24,10 +24,18 @@ def get_metrics(request: Request) -> Text:
     settings = request.settings
     with Database(settings.require_database_url(), settings.database_schema) as db:
         found = families(db.transact(totals.read))
-    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    encode, content_type = _encoder(request.headers.get("accept", ""))
     registry = CollectorRegistry()
     registry.register(_Collector(found))
     return Text(iter([encode(registry).decode()]), content_type)
+
+
+def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    """Return what makes the format that Accept names, and its content type; the plain one for what is no format."""
+    try:
+        return choose_encoder(accept)
+    except (TypeError, ValueError):  # the library fails on a version that is not numbers
+        return choose_encoder("")
 
 
 class _Collector(Collector):

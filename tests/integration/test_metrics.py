@@ -106,6 +106,16 @@ def test_the_official_parsers_read_what_is_known(garden: Database, served: Serve
         assert family.documentation == metric.text
 
 
+@pytest.mark.parametrize(
+    "accept",
+    ["text/plain; version=abc", 'application/openmetrics-text; version="1.0.0"', f"text/plain; version={'9' * 5000}"],
+)
+def test_a_version_that_cannot_be_read_is_answered_in_the_plain_format(served: Server, accept: str) -> None:
+    """Whatever a scraper names: the numbers are there."""
+    answered = served.ask("GET", "/metrics", Accept=accept)
+    assert (answered.status, answered.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+
+
 def test_buckets_hold_what_is_below_them(garden: Database, database: TestDatabase) -> None:
     """Also those that another version has counted under another bound."""
     database.rows(
