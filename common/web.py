@@ -39,6 +39,7 @@ MAX_QUERY_BYTES = 64 * 1024
 
 _COMPRESS_FROM = 4096
 """Bytes of an answer from which on it is worth it."""
+_LOOKS = frozenset({"GET", "HEAD"})
 _INTERNAL = "The function failed for a reason that is not in the request; its log has the details. Try again later."
 _HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
@@ -93,8 +94,15 @@ def hand_out(request: flask.Request, route: Route, found: Callable[[flask.Reques
 
 def dispatch(request: flask.Request, route: Route, rules: Rules) -> Response:
     """Answer a request by the use case that the rules name for its path and method."""
+    lacks_end = _raw_path(request).endswith("/")
 
     def use_case(request: Request) -> Payload | Text:
+        if lacks_end and request.names and request.method not in _LOOKS:
+            # A browser sends /NAME/state/.. as /NAME/: what was to forget a state would delete the sync.
+            raise BadRequest(
+                "The path of this change ends in a slash: a name is missing there, or one such as `..`, which clients "
+                "take out of a path. Send no slash at its end."
+            )
         name, names = routes.choose(rules, route, request.method, request.names)
         module, _, function = name.partition(":")
         run: UseCase = getattr(importlib.import_module(module), function)

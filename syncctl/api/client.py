@@ -9,7 +9,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -17,7 +16,7 @@ from msgspec import Raw
 
 from common import proxies
 from common.images import Image
-from syncctl.api import models
+from syncctl.api import models, paths
 from syncctl.api.errors import DeploymentError, NoSuchTask, RequestRefused, Unreachable
 from syncctl.settings import is_local, without_password
 
@@ -123,7 +122,7 @@ class Deployment:
     def _of_task(
         self, answer: type[T], task_id: str, below: str, query: Mapping[str, str], pauses: Sequence[float]
     ) -> T:
-        path = f"/tasks/{quote(task_id, safe='')}{below}"
+        path = f"/tasks/{paths.part(task_id)}{below}"
         try:
             return self.ask(answer, "GET", path, query, repeat=True, pauses=pauses)
         except RequestRefused as refused:

@@ -1,11 +1,11 @@
 """The saved states of a deployment's syncs over HTTP."""
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Raw, Struct
 
+from syncctl.api import paths
 from syncctl.api.client import Deployment
 
 
@@ -39,7 +39,7 @@ class SyncStates:
 
     def __init__(self, deployment: Deployment, name: str) -> None:
         self._deployment = deployment
-        self._path = f"/syncs/{quote(name, safe='')}/state"
+        self._path = f"/syncs/{paths.part(name)}/state"
 
     def get(self) -> Saved:
         """Return all states."""
@@ -58,9 +58,9 @@ class SyncStates:
         """Replace the state of a stream."""
         return self._change("PUT", self._of(stream), body=state)
 
-    def reset(self, stream: str = "") -> Changed:
+    def reset(self, stream: str | None = None) -> Changed:
         """Forget the state of a stream, or all."""
-        return self._change("DELETE", self._of(stream) if stream else self._path)
+        return self._change("DELETE", self._path if stream is None else self._of(stream))
 
     def undo(self, *, force: bool = False) -> Changed:
         """Take the last change back; `force`: although a read has saved a newer state since."""
@@ -77,4 +77,4 @@ class SyncStates:
         return msgspec.structs.replace(msgspec.json.decode(raw, type=Changed), raw=raw)
 
     def _of(self, stream: str) -> str:
-        return f"{self._path}/{quote(stream, safe='')}"
+        return f"{self._path}/{paths.part(stream)}"

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from msgspec import Struct
 
+from syncctl.api import paths
 from syncctl.api.client import Deployment
 from syncctl.api.errors import RequestRefused
 from syncctl.api.models import Started, WrittenSync
@@ -117,4 +117,4 @@ class _Written(Struct, frozen=True):
 
 
 def _path(name: str) -> str:
-    return f"/syncs/{quote(name, safe='')}"
+    return f"/syncs/{paths.part(name)}"

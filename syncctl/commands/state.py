@@ -1,5 +1,6 @@
 """`syncctl state`: the saved states of a sync, seen and changed by hand."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -124,8 +125,9 @@ def reset(
     """
     with session(url, token, as_json=as_json) as (deployment, output):
         states = SyncStates(deployment, name)
-        for stream in streams or [""]:
-            _show(output, name, states.reset(stream), stream)
+        chosen: Sequence[str | None] = streams or [None]
+        for stream in chosen:
+            _show(output, name, states.reset(stream), stream or "")
 
 
 def undo(name: Sync, force: Force = False, url: Url = DEFAULT_URL, token: Token = "", as_json: AsJson = False) -> None:

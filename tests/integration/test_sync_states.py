@@ -19,6 +19,7 @@ from tests.support.databases import TestDatabase
 from tests.support.fake_bulker import FakeBulker, wait_for
 from tests.support.local_system import PACKAGE, LocalSystem, connector, local_system, read_task
 from tests.support.sidecar_process import catalog
+from tests.support.syncs import document
 
 ROOT = Path(__file__).parents[2]
 PLANTS, BEDS = {"n": 1}, {"n": 2}
@@ -60,6 +61,22 @@ def syncs(
         settings.use(place.settings)
         yield Syncs(app.test_client(), place)
         settings.use(None)
+
+
+@pytest.mark.fault(835)
+@pytest.mark.parametrize("path", ["", "/state"])
+@pytest.mark.parametrize("method", ["DELETE", "PUT"])
+def test_a_change_whose_path_lost_its_end_changes_nothing(syncs: Syncs, method: str, path: str) -> None:
+    """As browsers and HTTP libraries send a stream that is called `..` or `.`: they resolve such parts."""
+    syncs.save({"plants": PLANTS})
+    syncs.place.pods.put_sync(document("sync-1"), "")
+    data = None if method == "DELETE" else b"{}"
+    answer = syncs.client.open(f"/syncs/sync-1{path}/", method=method, data=data)
+    assert answer.status_code == 400
+    assert answer.json is not None
+    assert "ends in a slash" in answer.json["error"]
+    assert syncs.place.pods.get_sync("sync-1") is not None
+    assert syncs.ask("GET", "/")["states"] == {"plants": PLANTS}
 
 
 def _task(task: str) -> Any:
