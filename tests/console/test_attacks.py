@@ -42,6 +42,19 @@ def test_a_link_of_another_sign_in_changes_nothing(watched: Watched, edition: Ed
     assert page.evaluate("location.hash") == "#/"
 
 
+@pytest.mark.fault(835)
+@pytest.mark.parametrize("stream", [".", "..", ""])
+def test_a_stream_s_name_leads_no_change_elsewhere(watched: Watched, stream: str) -> None:
+    """A connector chooses it, and a browser would resolve it: to forget its state would delete the sync."""
+    page = watched.open("#/tasks")
+    expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.method))
+    body = "return m.change('DELETE', ['syncs', 'nothing', 'state', given]).then(() => '', (error) => error.message)"
+    assert "cannot be in an address" in run(page, "lib/api.js", body, stream)
+    assert "DELETE" not in asked
+
+
 @pytest.mark.fault(761)
 def test_a_link_that_is_broken_leads_to_the_sign_in(watched: Watched, edition: EditionProcess) -> None:
     """A token that cannot be decoded is not one, and does not stay in the address."""

@@ -6,6 +6,8 @@ import { noteDate } from "./clock.js";
 
 /** How long a GET may take until it counts as a cold start, in ms. */
 const COLD_MS = 1500;
+/** What a browser takes out of an address, the last one with the part before it: a state's would become its sync's. */
+const LOST = new Set(["", ".", ".."]);
 const listeners = new Set();
 const cold = new Set();
 let connected = true;
@@ -49,8 +51,10 @@ export async function get(...parts) {
   return (await request(address(...parts))).body;
 }
 
-/** Send a change, and return the body of its answer. */
+/** Send a change, and return the body of its answer; none for a name that the browser would take out of the address. */
 export async function change(method, parts, body, type) {
+  const lost = parts.find((part) => LOST.has(part));
+  if (lost !== undefined) throw new ApiError(`The name "${lost}" cannot be in an address, so this cannot be changed here.`, 0);
   return (await request(address(...parts), { method, body, type })).body;
 }
 
