@@ -1146,15 +1146,29 @@ ON CONFLICT DO NOTHING;
 -- name: claim_deliveries
 -- The oldest of each task that is due. The pause to the next attempt begins now, so that to die while sending is to fail.
 -- It grows, and is longer than an attempt may take.
-WITH due AS (
+WITH fresh AS (
+    -- What was never tried comes first: a target that refuses one sync's events must not starve those of others. Looked
+    -- for in the order of the key, so that of thousands a few are looked at.
+    SELECT d.event FROM $schema.syncctl_delivery d JOIN LATERAL (
+        SELECT task_id, sync_id, id FROM $schema.syncctl_event
+        WHERE id = d.event AND (data_plane = :data_plane OR data_plane IS NULL) OFFSET 0) AS e ON true
+    WHERE d.target = :target AND d.attempts = 0 AND d.next_at <= now()
+      AND NOT EXISTS (
+          SELECT FROM $schema.syncctl_event before
+          JOIN $schema.syncctl_delivery waits ON waits.event = before.id AND waits.target = d.target
+          WHERE before.task_id = e.task_id AND before.sync_id = e.sync_id AND before.id < e.id OFFSET 0)
+    ORDER BY d.event LIMIT :limit FOR UPDATE OF d SKIP LOCKED
+), again AS (
     SELECT d.event FROM $schema.syncctl_delivery d JOIN $schema.syncctl_event e ON e.id = d.event
-    WHERE d.target = :target AND d.next_at <= now() AND (e.data_plane = :data_plane OR e.data_plane IS NULL)
+    WHERE d.target = :target AND d.attempts > 0 AND d.next_at <= now()
+      AND (e.data_plane = :data_plane OR e.data_plane IS NULL)
       AND NOT EXISTS (
           SELECT FROM $schema.syncctl_event before
           JOIN $schema.syncctl_delivery waits ON waits.event = before.id AND waits.target = d.target
           WHERE before.task_id = e.task_id AND before.sync_id = e.sync_id AND before.id < e.id)
-    -- What was never tried comes first: a target that refuses one sync's events must not starve those of others.
-    ORDER BY d.attempts, d.event LIMIT :limit FOR UPDATE OF d SKIP LOCKED
+    ORDER BY d.attempts, d.event LIMIT :limit - (SELECT count(*) FROM fresh) FOR UPDATE OF d SKIP LOCKED
+), due AS (
+    SELECT event FROM fresh UNION ALL SELECT event FROM again
 )
 UPDATE $schema.syncctl_delivery d
 SET attempts = attempts + 1, next_at = now() + least(10 * 2 ^ least(attempts, 10), 600) * interval '1 second'
