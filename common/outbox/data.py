@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct, field, structs
 
 from common import redaction
@@ -12,6 +13,8 @@ from common.store.tasks import TaskState
 MOST_BYTES = 48 * 1024
 """Of the streams' accounts: a whole event should stay below 64 KiB, which each intermediary has to forward.
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md#size-limits"""
+MOST_CHANGES_BYTES = 16 * 1024
+"""Of the changes of a schema, in an event that is too large as a whole."""
 _LONGEST_TEXT = 4_000
 _SUMS = ("emitted", "sent", "stored", "refused", "bytes")
 
@@ -54,7 +57,10 @@ class TaskData(Struct, frozen=True, rename="camel", kw_only=True):
     attempt: int
     attempts: list[dict[str, Any]]
     data_plane: str | None
-    schema_changes: dict[str, Any] | None
+    schema_changes: Annotated[
+        dict[str, Any] | None,
+        Meta(description="Where they would take too much, `more` alone: how many they are."),
+    ]
     totals: Totals = Totals()
 
 
@@ -83,7 +89,17 @@ def sendable(task: TaskData, size: int) -> TaskData:
         attempts=[one | _cut(one, "message") for one in task.attempts],
         totals=_totals(accounts),
     )
-    return structs.replace(changed, streams=None) if size > MOST_BYTES else changed
+    if size <= MOST_BYTES:
+        return changed
+    return structs.replace(changed, streams=None, schema_changes=_counted(task.schema_changes))
+
+
+def _counted(changes: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return what has changed in a schema, or how much if the list of it is long."""
+    if changes is None or len(msgspec.json.encode(changes)) <= MOST_CHANGES_BYTES:
+        return changes
+    listed = sum(len(one) for one in changes.values() if isinstance(one, list))
+    return {"more": listed + int(changes.get("more", 0))}
 
 
 def _masked(text: str) -> str:
