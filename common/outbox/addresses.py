@@ -5,7 +5,7 @@ writers do not. Private networks are allowed: a chat system may run there.
 """
 
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from common.outbox.target import DeliveryFailed
@@ -53,15 +53,29 @@ def resolve(host: str, allowed: Collection[str]) -> list[str]:
     try:
         found = [str(one[4][0]) for one in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
     except (OSError, UnicodeError):  # a label of over 63 letters
+        _check([host] if "%" in host and _is_address(host) else [])  # of a zone that is not known here
         raise DeliveryFailed("its name cannot be resolved") from None
-    for address in found if host.lower() not in allowed else ():
+    _check(found if host.lower() not in allowed else [])
+    return found
+
+
+def _check(addresses: Sequence[str]) -> None:
+    """Raise DeliveryFailed, once and for all, if one of them may not be called."""
+    for address in addresses:
         if kind := refusal(address):
             raise DeliveryFailed(
                 f"its address is one of {kind}, where no webhook goes; if it is meant, add the host to "
                 "SYNCCTL_WEBHOOK_ALLOWED_HOSTS",
                 retryable=False,
             )
-    return found
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _within(address: IPv6Address) -> list[IPv4Address]:

@@ -94,6 +94,15 @@ def test_a_name_is_refused_for_what_it_resolves_to(host: str) -> None:
     assert set(found) <= {"127.0.0.1", "::1"}
 
 
+@pytest.mark.fault(521)
+@pytest.mark.parametrize("host", ["::1%25lo", "fe80::1%25eth0", "::ffff:127.0.0.1%25eth0", "::1%no-such-link"])
+def test_an_address_with_a_zone_is_no_name(host: str) -> None:
+    """This machine's resolver knows none of these; a proxy might, so they are refused and not left to it."""
+    with pytest.raises(DeliveryFailed, match=r"its address is one of .*SYNCCTL_WEBHOOK_ALLOWED_HOSTS") as caught:
+        resolve(host, ["other"])
+    assert not caught.value.retryable
+
+
 def test_a_name_that_does_not_exist_may_exist_later() -> None:
     """So it is tried again."""
     with pytest.raises(DeliveryFailed, match="cannot be resolved") as caught:
