@@ -12,6 +12,8 @@ def part(name: str) -> str:
     """Return a name as a part of a path. Raise RequestRefused for one that would get lost in it."""
     if name in _LOST:
         raise RequestRefused(
-            f"expected a name instead of '{name}': an address cannot hold that, and without it is another one's."
+            f"The name '{name}' cannot be part of an address: without it, that is another one's. The state of a stream "
+            "that is called so is changed with all others: `syncctl state get SYNC > states.json`, then `syncctl state "
+            "set SYNC -f states.json`."
         )
     return quote(name, safe="")

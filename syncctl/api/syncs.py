@@ -88,6 +88,11 @@ class DeclaredSyncs:
 
     def run(self, name: str, task_id: str, streams: Sequence[str] = (), *, full_sync: bool = False) -> Started:
         """Start one now; the same task id starts it once."""
+        if any("," in one or one != one.strip() or not one for one in streams):
+            raise RequestRefused(
+                "A request names streams separated by commas: one with a comma in its name, or with blanks around it, "
+                "cannot be chosen. Leave --stream out, to run all its streams."
+            )
         query = {"taskId": task_id} | ({"streams": ",".join(streams)} if streams else {})
         query |= {"fullSync": "true"} if full_sync else {}
         return self._deployment.ask(Started, "POST", f"{_path(name)}/run", query, repeat=True)
