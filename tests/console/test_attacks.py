@@ -51,7 +51,7 @@ def test_a_stream_s_name_leads_no_change_elsewhere(watched: Watched, stream: str
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.method))
     body = "return m.change('DELETE', ['syncs', 'nothing', 'state', given]).then(() => '', (error) => error.message)"
-    assert "cannot be in an address" in run(page, "lib/api.js", body, stream)
+    assert "cannot be part of an address" in run(page, "lib/api.js", body, stream)
     assert "DELETE" not in asked
 
 

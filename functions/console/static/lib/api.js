@@ -6,8 +6,10 @@ import { noteDate } from "./clock.js";
 
 /** How long a GET may take until it counts as a cold start, in ms. */
 const COLD_MS = 1500;
-/** What a browser takes out of an address, the last one with the part before it: a state's would become its sync's. */
-const LOST = new Set(["", ".", ".."]);
+/** Names that an address cannot hold, however they are written: browsers and gateways take them for steps up. */
+const DOTS = [".", ".."];
+/** What stands for such an address; nothing is sent to it. */
+const NOWHERE = "about:invalid";
 const listeners = new Set();
 const cold = new Set();
 let connected = true;
@@ -26,6 +28,7 @@ export class ApiError extends Error {
 
 /** Return the address of a path of the API: address("tasks", id, "logs", { limit: 100 }). */
 export function address(...parts) {
+  if (parts.some((part) => DOTS.includes(part))) return NOWHERE;
   return new URL(link(...parts).slice(2), document.baseURI).href;
 }
 
@@ -36,6 +39,7 @@ export function address(...parts) {
  * Raise ApiError.
  */
 export async function request(url, { method = "GET", body, type, tag, signal, credentials, text = false } = {}) {
+  if (url === NOWHERE) throw new ApiError("A name that is empty, . or .. cannot be part of an address: whole states, with that of such a stream, are changed by `syncctl state set`.", 400);
   const used = credentials ?? token();
   const headers = { Authorization: `Bearer ${used}` };
   if (tag) headers["If-None-Match"] = tag;
@@ -51,11 +55,9 @@ export async function get(...parts) {
   return (await request(address(...parts))).body;
 }
 
-/** Send a change, and return the body of its answer; none for a name that the browser would take out of the address. */
+/** Send a change, and return the body of its answer. */
 export async function change(method, parts, body, type) {
-  const lost = parts.find((part) => LOST.has(part));
-  if (lost !== undefined) throw new ApiError(`The name "${lost}" cannot be in an address, so this cannot be changed here.`, 0);
-  return (await request(address(...parts), { method, body, type })).body;
+  return (await request(parts.includes("") ? NOWHERE : address(...parts), { method, body, type })).body;
 }
 
 /** Call back when a request takes long or ends, and when the network goes or comes; return how to stop that. */

@@ -13,15 +13,17 @@ export function Streams({ streams, saved, usable, ask }) {
   const [search, setSearch] = useState("");
   const [limit, setLimit] = useState(PAGE);
   const times = new Map(saved.map((state) => [state.key, state.savedAt]));
+  const able = (name) => !/,|^\s|\s$/.test(name); // a request has names separated by commas
   const found = streams.filter((one) => one.stream.toLowerCase().includes(search.toLowerCase()));
-  const picked = streams.map((one) => one.stream).filter((name) => chosen.has(name));
+  const picked = streams.map((one) => one.stream).filter((name) => chosen.has(name) && able(name));
   const toggle = (name) => {
     const next = new Set(chosen);
     next.has(name) ? next.delete(name) : next.add(name);
     setChosen(next);
   };
-  const all = found.length > 0 && found.every((one) => chosen.has(one.stream));
-  const toggleAll = () => setChosen(all ? new Set() : new Set(found.map((one) => one.stream)));
+  const each = found.map((one) => one.stream).filter(able);
+  const all = each.length > 0 && each.every((name) => chosen.has(name));
+  const toggleAll = () => setChosen(new Set(all ? [] : each));
   const start = (full) => ask({ kind: "run", streams: picked, full });
   return html`<section aria-labelledby="streams"><h2 id="streams">Streams</h2>
     ${!streams.length && html`<p>They are known after the first read.</p>`}
@@ -34,8 +36,8 @@ export function Streams({ streams, saved, usable, ask }) {
         <thead><tr><th scope="col"><input type="checkbox" aria-label="Select all streams" checked=${all} onChange=${toggleAll} /></th><th scope="col">Stream</th><th scope="col">Status</th><th scope="col">Last record</th>
           <th scope="col" class="number">Rows</th><th scope="col" class="number">Bytes</th><th scope="col">State saved</th></tr></thead>
         <tbody>${found.slice(0, limit).map((one) => html`<tr key=${one.stream}>
-          <td><input type="checkbox" aria-label=${`Select ${one.stream}`} checked=${chosen.has(one.stream)} onChange=${() => toggle(one.stream)} /></td>
-          <th scope="row">${one.stream}</th>
+          <td><input type="checkbox" aria-label=${`Select ${one.stream}`} checked=${chosen.has(one.stream)} disabled=${!able(one.stream)} onChange=${() => toggle(one.stream)} /></td>
+          <th scope="row">${one.stream}${!able(one.stream) && html` <small class="quiet">only with all others: a request cannot name it alone</small>`}</th>
           <td data-label="Status">${one.status ? html`<${Status} state=${one.status} />` : html`<span class="quiet">not read yet</span>`}</td>
           <td data-label="Last record"><${Time} at=${one.lastRecord} /></td>
           <td data-label="Rows" class="number">${one.rows === null ? "–" : number(one.rows)}</td>

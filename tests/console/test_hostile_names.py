@@ -1,0 +1,50 @@
+"""Names and documents that could make the console do something else than it shows."""
+
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.console.test_attacks import run
+from tests.support.browser import Watched
+from tests.support.edition_process import EditionProcess
+from tests.support.garden import Garden
+
+
+@pytest.mark.fault(821)
+def test_a_stream_of_dots_stands_for_no_other_address(
+    watched: Watched, garden: Garden, edition: EditionProcess
+) -> None:
+    """A browser would take `/syncs/dots/state/..` for `/syncs/dots`, and delete the sync with its state."""
+    garden.declare("dots")
+    states = {"..": {"n": 1}, ".": {"n": 2}, "roses": {"n": 3}}
+    assert edition.ask("/syncs/dots/state", {"states": states}, "PUT")[0] == 200
+    page = watched.open("#/syncs/dots")
+    for name in ("..", "."):
+        part = (
+            page.get_by_role("region", name="States")
+            .get_by_role("group")
+            .filter(has=page.get_by_text(name, exact=True))
+        )
+        part.get_by_text(name, exact=True).click()
+        expect(part.get_by_role("alert")).to_contain_text("cannot be part of an address")
+        expect(part.get_by_role("button")).to_have_count(0)
+    sent = run(
+        page, "lib/api.js", "return m.change('DELETE', ['syncs', 'dots', 'state', '..']).catch((error) => error.status)"
+    )
+    assert sent == 400
+    assert edition.ask("/syncs/dots/state")[1]["states"] == states
+    page = watched.open("#/syncs/..")
+    expect(page.get_by_role("alert")).to_contain_text("cannot be part of an address")
+
+
+@pytest.mark.fault(826)
+def test_a_name_with_a_comma_runs_no_other_streams(watched: Watched, garden: Garden) -> None:
+    """`streams=a,b` are two: a stream of that name is run with all others only."""
+    garden.offer({"a,b": {"n": {"type": "integer"}}, "a": {"n": {"type": "integer"}}, "b": {"n": {"type": "integer"}}})
+    garden.declare("commas")
+    garden.run("commas")
+    page = watched.open("#/syncs/commas")
+    expect(page.get_by_role("checkbox", name="Select a,b")).to_be_disabled()
+    page.get_by_role("checkbox", name="Select all streams").check()
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="a,b").first).to_contain_text("only with all")
