@@ -1,5 +1,7 @@
 """Names and documents that could make the console do something else than it shows."""
 
+import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -35,6 +37,49 @@ def test_a_stream_of_dots_stands_for_no_other_address(
     assert edition.ask("/syncs/dots/state")[1]["states"] == states
     page = watched.open("#/syncs/..")
     expect(page.get_by_role("alert")).to_contain_text("cannot be part of an address")
+
+
+@pytest.mark.fault(822)
+def test_names_that_javascript_knows_are_names(watched: Watched, garden: Garden) -> None:
+    """A sync `constructor` that has never run, and links with such words: each object has members of these names."""
+    garden.declare("constructor")
+    page = watched.open("#/syncs?q=constructor")
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="constructor", exact=True))
+    expect(row).to_contain_text("no runs")
+    for query in ("state=constructor", "state=__proto__", "sort=__proto__", "sort=hasOwnProperty", "q=constructor"):
+        page = watched.open(f"#/syncs?{query}")
+        expect(page.get_by_role("heading", name="Syncs")).to_be_visible()
+        expect(page.get_by_role("search")).to_be_visible()
+
+
+ODD: dict[str, list[Any]] = {
+    "#/syncs": [{"syncs": [{}]}, [], 7],
+    "#/syncs/odd": [{}, {"sync": {"metadata": {"name": "odd"}, "spec": {"after": "x", "schedule": 5}}}],
+    "#/tasks": [{"tasks": [{}]}, {"tasks": 5}],
+    "#/tasks/odd": [{"task": {"taskId": "odd", "command": "read"}}],
+}
+
+
+@pytest.mark.fault(823)
+@pytest.mark.parametrize(("link", "answer"), [(link, one) for link, some in ODD.items() for one in some])
+def test_an_answer_of_another_shape_costs_its_view_alone(watched: Watched, link: str, answer: Any) -> None:
+    """It says so, everything else can be used, and once the answer is right the view is there again."""
+    page = watched.page
+    pattern = re.compile(r"127\.0\.0\.1:\d+/" + link[2:].replace("/", "/") + r"(\?.*)?$")
+    page.route(pattern, lambda route: route.fulfill(json=answer))
+    watched.open(link)
+    wrong = re.compile("cannot be shown|something else than an object of JSON")
+    expect(page.get_by_role("alert")).to_contain_text(wrong)
+    page.get_by_role("link", name="New", exact=True).click()
+    expect(page.get_by_role("heading", name="New", exact=True)).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("alert")).to_contain_text(wrong)
+    page.unroute(pattern)
+    watched.expected.append("404")
+    if page.get_by_role("button", name="Try again").count():
+        page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_text(wrong)).to_have_count(0)
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
 @pytest.mark.fault(826)

@@ -1,6 +1,7 @@
 /* The shell: sign-in, navigation, one view at a time. */
 
-import { html, useEffect, useRef, useState } from "./lib/html.js";
+import { html, useEffect, useErrorBoundary, useRef, useState } from "./lib/html.js";
+import { forgetAnswers } from "./lib/poll.js";
 import { link, useRoute } from "./lib/router.js";
 import { signOut, takeFromLink, useSession } from "./lib/session.js";
 import { useKeys } from "./lib/keys.js";
@@ -79,7 +80,16 @@ function View({ where }) {
   if (!load) return html`<${Lost} />`;
   if (error) return html`<p role="alert">A part of the console cannot be loaded. <button onClick=${() => location.reload()}>Reload</button></p>`;
   if (!Component) return html`<p aria-busy="true">Loading ...</p>`;
-  return html`<${Component} key=${place} path=${where.path} query=${where.query} />`;
+  return html`<${Guarded} key=${place} Component=${Component} where=${where} />`;
+}
+
+/** A view: if it fails, as of an answer that it cannot read, the rest of the page can still be used. */
+function Guarded({ Component, where }) {
+  const [error, again] = useErrorBoundary(forgetAnswers);
+  if (!error) return html`<${Component} path=${where.path} query=${where.query} />`;
+  return html`<h1>Something is wrong here</h1>
+    <p class="bar bad" role="alert">This view cannot be shown: the functions answered something that it does not expect
+      (${String(error.message ?? error)}). After an update, reload the page. <button onClick=${again}>Try again</button></p>`;
 }
 
 function Lost() {

@@ -26,7 +26,10 @@ export class ApiError extends Error {
   }
 }
 
-/** Return the address of a path of the API: address("tasks", id, "logs", { limit: 100 }). */
+/**
+ * Return the address of a path of the API: address("tasks", id, "logs", { limit: 100 }). One with a name that no address
+ * can hold is refused by `request`.
+ */
 export function address(...parts) {
   if (parts.some((part) => DOTS.includes(part))) return NOWHERE;
   return new URL(link(...parts).slice(2), document.baseURI).href;
@@ -101,12 +104,13 @@ async function read(answer, used, asText) {
   let body;
   try {
     body = text ? JSON.parse(text) : {};
+    if (typeof body !== "object" || body === null || Array.isArray(body)) throw new Error("every answer of a function is an object");
   } catch {
-    const what = answer.ok ? "with something else than JSON" : `${answer.status} without a reason`;
+    const what = answer.ok ? "with something else than an object of JSON" : `${answer.status} without a reason`;
     throw new ApiError(`This address answers ${what}: is it that of the functions' gateway?`, answer.status, {}, { after, isForeign: true });
   }
   if (answer.ok) return asText ? text : body;
-  const message = body?.error ?? `The answer was ${answer.status}.`;
+  const message = typeof body?.error === "string" ? body.error : `The answer was ${answer.status}.`;
   if (answer.status === 401 && used === token()) signOut(message); // not if somebody has signed in since
   throw new ApiError(message, answer.status, body ?? {}, { after });
 }

@@ -78,10 +78,17 @@ function poll(url, pause, show) {
     }
     plan();
   }
+  function pauseAfter(body) {
+    try {
+      return pause(body);
+    } catch {
+      return IDLE_MS; // of another shape, which its view says
+    }
+  }
   function plan() {
     if (stopped || document.hidden) return;
     const away = Date.now() - active > AWAY_MS;
-    const wanted = pause(answers.get(url)?.body ?? {});
+    const wanted = pauseAfter(answers.get(url)?.body ?? {});
     const slow = Math.min(2 * Math.min(...took), SLOW_MS);
     const wait = failures ? retryPause(failed, failures) : Math.max(wanted, slow, away ? IDLE_MS : 0);
     if (wait !== null) timer = setTimeout(ask, wait);
@@ -112,4 +119,7 @@ function keep(url, answer) {
   if (answers.size > KEPT) answers.delete(answers.keys().next().value);
 }
 
-onSignOut(() => answers.clear());
+/** Forget what was answered: a view that could not show it would fail again before it has asked. */
+export const forgetAnswers = () => answers.clear();
+
+onSignOut(forgetAnswers);

@@ -16,7 +16,7 @@ const KNOWN = {
 
 /** Return `{icon, word, tone}`; tone is good, warn, bad, busy or quiet. */
 export function look(state) {
-  const [icon, word, tone] = KNOWN[state] ?? ["?", String(state ?? "unknown").toLowerCase(), "quiet"];
+  const [icon, word, tone] = (Object.hasOwn(KNOWN, state) && KNOWN[state]) || ["?", String(state ?? "unknown").toLowerCase(), "quiet"];
   return { icon, word, tone };
 }
 

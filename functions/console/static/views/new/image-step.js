@@ -64,8 +64,8 @@ function useImages() {
   useEffect(() => {
     let over = false;
     const keep = (images) => over || setFound((before) => [...new Set([...before, ...images])]);
-    get("tasks", { limit: 200 }).then(({ tasks }) => keep(tasks.map((task) => `${task.package}${task.version.includes(":") ? "@" : ":"}${task.version}`)), () => {});
-    get("syncs").then(({ syncs }) => keep(syncs.map((sync) => sync.spec?.image).filter((image) => typeof image === "string")), () => {});
+    get("tasks", { limit: 200 }).then(({ tasks }) => keep(tasks.map((task) => `${task.package}${task.version.includes(":") ? "@" : ":"}${task.version}`))).catch(() => {});
+    get("syncs").then(({ syncs }) => keep(syncs.map((sync) => sync.spec?.image).filter((image) => typeof image === "string"))).catch(() => {});
     return () => (over = true);
   }, []);
   return useMemo(() => [...found].sort(), [found]);

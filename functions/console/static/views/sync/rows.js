@@ -22,7 +22,7 @@ export function rowsOf(body) {
 }
 
 function row(name, id, status, runs, more) {
-  const own = runs[id] ?? [];
+  const own = (Object.hasOwn(runs, id) && runs[id]) || []; // every object has a member `constructor`
   return { key: `${more.declared ? "d" : "u"}:${name}`, name, id, state: status?.state ?? "NEW", message: status?.message ?? "",
     lastTask: status?.lastTask ?? own[0]?.taskId ?? "", lastSuccess: status?.lastSuccess ?? "", nextRun: status?.nextRun ?? "", runs: own, ...more };
 }
@@ -44,7 +44,7 @@ export function shownOf(rows, { q = "", state = "", sort = "name", desc = "" }) 
     const text = `${row.name} ${row.id} ${row.image} ${row.message}`.toLowerCase();
     return (!state || row.state === state) && words.every((word) => text.includes(word));
   };
-  const value = VALUES[sort] ?? VALUES.name;
+  const value = Object.hasOwn(VALUES, sort) ? VALUES[sort] : VALUES.name;
   const sign = desc ? -1 : 1;
   return rows.filter(fits)
     .map((row) => [value(row), row])
