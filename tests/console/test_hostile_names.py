@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
-from tests.console.test_attacks import run
+from tests.console.test_attacks import LARGE, run
 from tests.support.browser import Watched
 from tests.support.edition_process import EditionProcess
 from tests.support.garden import Garden
@@ -93,3 +93,68 @@ def test_a_name_with_a_comma_runs_no_other_streams(watched: Watched, garden: Gar
     page.get_by_role("checkbox", name="Select all streams").check()
     expect(page.get_by_text("2 selected")).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="a,b").first).to_contain_text("only with all")
+
+
+@pytest.mark.fault(827)
+def test_a_text_like_a_mark_stays_a_text(watched: Watched, garden: Garden, edition: EditionProcess) -> None:
+    """Whoever writes `********1` into a document would otherwise get the secret of that mark there."""
+    given = {"password": "orchid-77", "note": "********1", "more": "a *********2 b", "pin_token": "tulip-77"}
+    garden.declare("marks", given)
+    page = watched.open("#/syncs/marks")
+    page.get_by_role("button", name="Edit document").click()
+    editor = page.get_by_role("textbox", name="Document as YAML")
+    editor.wait_for()
+    assert "orchid-77" not in editor.input_value()
+    editor.fill(editor.input_value().replace("prefix: marks_", "prefix: new_"))
+    save(page)
+    spec = edition.ask("/syncs/marks")[1]["sync"]["spec"]
+    assert spec["prefix"] == "new_"
+    assert {key: spec["config"][key] for key in given} == given
+
+
+@pytest.mark.fault(827)
+def test_a_label_of_the_version_s_name_is_left_alone(watched: Watched, garden: Garden, edition: EditionProcess) -> None:
+    """A text that is kept is based on another version: that is written where the version is."""
+    watched.expected.append("409")
+    document = garden.document("labelled")
+    document["metadata"]["annotations"] = {"note": "a\n  resourceVersion: 7\nb", "resourceVersion": "5"}
+    garden.declare("labelled")
+    assert edition.ask("/syncs/labelled", document, "PUT")[0] == 200
+    page = watched.open("#/syncs/labelled")
+    page.get_by_role("button", name="Edit document").click()
+    editor = page.get_by_role("textbox", name="Document as YAML")
+    editor.fill(editor.input_value().replace("prefix: labelled_", "prefix: mine_"))
+    document["spec"]["schedule"] = "@daily"
+    assert edition.ask("/syncs/labelled", document, "PUT")[0] == 200
+    page.get_by_role("button", name="Review and save").click()
+    page.get_by_role("button", name="Keep my text, based on theirs").click()
+    expect(page.get_by_role("status").filter(has_text="based on theirs now")).to_be_visible()
+    save(page)
+    found = edition.ask("/syncs/labelled")[1]["sync"]
+    assert found["metadata"]["annotations"] == document["metadata"]["annotations"]
+    assert found["spec"]["prefix"] == "mine_"
+
+
+@pytest.mark.fault(763)
+def test_a_document_with_large_numbers_has_no_letter_that_yaml_refuses(
+    watched: Watched, garden: Garden, edition: EditionProcess
+) -> None:
+    """It is shown as JSON, which may hold letters that YAML may not."""
+    config = {"account": LARGE, "text": "a\x7fb\x85c\x9bd\u2028e\ufeff"}
+    garden.declare("letters", config)
+    page = watched.open("#/syncs/letters")
+    page.get_by_role("button", name="Edit document").click()
+    editor = page.get_by_role("textbox", name="Document as YAML")
+    editor.fill(editor.input_value().replace('"letters_"', '"new_"'))
+    save(page)
+    spec = edition.ask("/syncs/letters")[1]["sync"]["spec"]
+    assert spec["prefix"] == "new_"
+    assert {key: spec["config"][key] for key in config} == config
+
+
+def save(page: Page) -> None:
+    """Review what is in the editor, and save it."""
+    page.get_by_role("button", name="Review and save").click()
+    page.get_by_role("dialog").get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_role("button", name="Edit document")).to_be_visible()

@@ -10,11 +10,14 @@ const OLDER_NUMBER = /^[-+]?[\d.][\d_.]*_[\d_.]*(?:[eE][-+]?\d+)?$|^[-+]?0[xXbB]
  * numbers that only their text holds is written as JSON, which is YAML, too.
  */
 export async function toYaml(value) {
-  if (hasBig(value)) return `${write(value)}\n`;
+  if (hasBig(value)) return `${jsonAsYaml(write(value))}\n`;
   const { dump, Type, DEFAULT_SCHEMA } = await import("../vendor/yaml.js");
   const older = new Type("tag:yaml.org,2002:older", { kind: "scalar", resolve: (text) => OLDER_NUMBER.test(text), predicate: () => false });
   return dump(value, { lineWidth: 120, noRefs: true, schema: DEFAULT_SCHEMA.extend({ implicit: [older] }) });
 }
+
+/** Return JSON as YAML reads it: some characters that JSON may have are line breaks there, or not allowed. */
+export const jsonAsYaml = (json) => json.replace(/[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
 
 /** Words and numbers that readers of YAML take for different things: `yes` is true for some, `010` eight. */
 const DOUBTFUL = /^(?:y|yes|n|no|on|off|<<|[-+]?0\d+|[-+]?0[xob][\da-f_]+|[-+]?\d[\d_]*_[\d_]*|[-+]?\.inf|\.nan)$/i;

@@ -2,8 +2,9 @@
 
 import { address, request } from "../../lib/api.js";
 import { isBig, isObject, parse } from "../../components/form/json.js";
+import { jsonAsYaml } from "../../components/yaml.js";
 
-const MASK = "********";
+const STARS = "********";
 /** Names under which people write credentials; references to Secrets have none and are shown. */
 const SECRET = /pass(word|wd|phrase)?$|secret|token|api[-_ ]?key|access[-_ ]?key|private[-_ ]?key|credential|^auth(orization)?$|^key$|^dsn$|connection[-_ ]?string|service[-_ ]?account/i;
 const WRITTEN_BY_TOOLS = "kubectl.kubernetes.io/last-applied-configuration";
@@ -19,7 +20,7 @@ export async function fetchSync(name) {
 /** Return the document without what only its home writes. `keep` are more members of its metadata. */
 export function applicable(sync, keep = []) {
   const metadata = {};
-  for (const key of ["name", "labels", "annotations", ...keep]) if (sync.metadata[key] !== undefined) metadata[key] = sync.metadata[key];
+  for (const key of ["name", ...keep, "labels", "annotations"]) if (sync.metadata[key] !== undefined) metadata[key] = sync.metadata[key];
   if (metadata.annotations?.[WRITTEN_BY_TOOLS]) {
     const { [WRITTEN_BY_TOOLS]: _, ...others } = metadata.annotations; // holds the whole document once more
     metadata.annotations = others;
@@ -34,8 +35,10 @@ export function applicable(sync, keep = []) {
  */
 export function masked(document) {
   const hidden = new Map();
+  let stars = STARS; // more than the document has in a row itself: a text like a mark would become the secret
+  for (const text = JSON.stringify(document); text.includes(stars); ) stars += "*";
   const hide = (text) => {
-    const mark = `${MASK}${hidden.size + 1}`;
+    const mark = `${stars}${hidden.size + 1}`;
     hidden.set(mark, text);
     return mark;
   };
@@ -57,8 +60,7 @@ const isReference = (value) => Boolean(value && typeof value === "object" && val
 
 /** Put the hidden texts back into YAML, on the same lines. */
 export function unmasked(text, hidden) {
-  return text.replace(/(['"]?)(\*{8}\d+)\1/g, (whole, _, mark) => (hidden.has(mark) ? quoted(hidden.get(mark)) : whole));
+  return text.replace(/(['"]?)(\*{8,}\d+)\1/g, (whole, _, mark) => (hidden.has(mark) ? quoted(hidden.get(mark)) : whole));
 }
 
-/** As YAML reads it: some characters that JSON may have are line breaks there, or not allowed. */
-const quoted = (value) => JSON.stringify(value).replace(/[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]/g, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
+const quoted = (value) => jsonAsYaml(JSON.stringify(value));
