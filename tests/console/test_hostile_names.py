@@ -1,15 +1,17 @@
 """Names and documents that could make the console do something else than it shows."""
 
 import re
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.console.test_attacks import LARGE, run
 from tests.support.browser import Watched
 from tests.support.edition_process import EditionProcess
-from tests.support.garden import Garden
+from tests.support.garden import GARDEN, Garden
 
 
 @pytest.mark.fault(821)
@@ -158,3 +160,50 @@ def save(page: Page) -> None:
     page.get_by_role("dialog").get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_role("button", name="Edit document")).to_be_visible()
+
+
+@pytest.mark.fault(828)
+def test_a_command_that_asks_does_not_take_the_next_one_for_an_answer(watched: Watched, tmp_path: Path) -> None:
+    """Pasted where a terminal does not mark what is pasted: all of it is read before the first value is asked for."""
+    page = watched.open("#/tasks")
+    refs = [{"name": "one", "key": "a"}, {"name": "one", "key": "b"}, {"name": "two", "key": "c"}]
+    made = run(page, "views/new/commands.js", "return m.secretCommands(given)", refs)
+    for program in ("kubectl", "syncctl"):
+        (tmp_path / program).write_text(FAKE)
+        (tmp_path / program).chmod(0o755)
+    for way, answers in (("kubectl", "value-a\nvalue-b\nvalue-c\n"), ("syncctl", "value-a\nvalue-b\nvalue-c\n")):
+        typed = f"{made[way]}\n{answers}"
+        path = {"PATH": f"{tmp_path}:/usr/bin:/bin", "ASKS": "1" if way == "syncctl" else ""}
+        done = subprocess.run(["bash"], input=typed, env=path, check=True, capture_output=True, text=True)
+        assert [line for line in done.stdout.splitlines() if line.startswith("kept ")] == [
+            "kept a=value-a", "kept b=value-b", "kept c=value-c",
+        ], (way, done)  # fmt: skip
+
+
+FAKE = r"""#!/usr/bin/env bash
+# A program that keeps values: from files, as kubectl does, or asked for, as `syncctl secret set` does.
+if [ -n "$ASKS" ]; then read -r value; echo "kept ${@: -1}=$value"; exit; fi
+for one in "$@"; do case $one in --from-file=*) one=${one#--from-file=}; echo "kept ${one%%=*}=$(cat "${one#*=}")";; esac; done
+"""
+
+
+def test_an_image_by_its_digest_stays_one(watched: Watched, edition: EditionProcess) -> None:
+    """What is not declared leads to New with its image: `NAME@sha256:...`, as it is written in a document."""
+    digest = "sha256:" + "0" * 64
+    page = watched.page
+
+    def answer(route: Route) -> None:
+        body = route.fetch().json()
+        for task in body["tasks"]:
+            task["version"] = digest
+        route.fulfill(json=body)
+
+    page.route(re.compile(r"/tasks\?syncId="), answer)
+    body = {
+        "config": {},
+        "catalog": {"streams": [{"stream": {"name": "n", "json_schema": {}}, "sync_mode": "full_refresh"}]},
+    }
+    edition.read(GARDEN, body, "by-digest")
+    watched.open("#/syncs/by-digest?undeclared=1")
+    link = page.get_by_role("link", name="Begin with its connector")
+    expect(link).to_have_attribute("href", re.compile("image=test%2Fsource-garden%40sha256"))

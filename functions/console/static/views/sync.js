@@ -61,7 +61,7 @@ function Declared({ body, url, error, at, refresh }) {
     <${CopyMenu} entries=${[
       { name: "curl", text: () => curl(url) },
       { name: "syncctl", text: () => `syncctl get syncs ${quote(name)} -o yaml` },
-      { name: "kubectl", text: () => `kubectl get sync ${quote(name)} -n ${sync.metadata.namespace ?? "sync-tasks"} -o yaml` },
+      { name: "kubectl", text: () => `kubectl get sync ${quote(name)} -n ${quote(sync.metadata.namespace ?? "sync-tasks")} -o yaml` },
       ...(sync.spec ? [{ name: "YAML", text: () => yamlOf(name) }] : []),
     ]} />
     ${question?.kind === "run" && html`<${RunQuestion} name=${name} streams=${question.streams} full=${question.full} suspended=${sync.spec.suspend} close=${close} />`}

@@ -27,20 +27,23 @@ function here(command, text) {
   return `${command} <<'${end}'\n${text.replace(/\n$/, "")}\n${end}`;
 }
 
+/** Join commands that ask: all are read before the first one runs, or it would take the next one for its answer. */
+const inTurn = (commands) => commands.join(" && \\\n");
+
 /** Return the commands that make the Secrets of these references; each asks for the values. */
 export function secretCommands(refs, namespace = NAMESPACE) {
   const secrets = new Map();
   for (const { name, key } of refs) secrets.set(name, (secrets.get(name) ?? new Set()).add(key));
   const each = [...secrets].map(([name, keys]) => [name, [...keys]]);
   return {
-    syncctl: each.flatMap(([name, keys]) => keys.map((key) => `syncctl secret set ${argument(name, key)}`)).join("\n"),
-    kubectl: each.map(([name, keys]) => kubectl(name, keys, namespace)).join("\n"),
+    syncctl: inTurn(each.flatMap(([name, keys]) => keys.map((key) => `syncctl secret set ${argument(name, key)}`))),
+    kubectl: inTurn(each.flatMap(([name, keys]) => kubectl(name, keys, namespace))),
   };
 }
 
 /* Bash asks for each value, and hands it on without an argument that other accounts could read. */
 function kubectl(name, keys, namespace) {
-  const asked = keys.map((key, number) => `read -rsp ${quote(`${key}: `)} VALUE_${number}; echo`);
+  const asked = keys.map((key, number) => `read -rsp ${quote(`${key}: `)} VALUE_${number} && echo`);
   const files = keys.map((key, number) => `--from-file=${quote(key)}=<(printf %s "$VALUE_${number}")`);
-  return [...asked, `kubectl create secret generic ${quote(name)} -n ${quote(namespace)} ${files.join(" ")}`].join("\n");
+  return [...asked, `kubectl create secret generic ${quote(name)} -n ${quote(namespace)} ${files.join(" ")}`];
 }

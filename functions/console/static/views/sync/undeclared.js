@@ -7,6 +7,7 @@ import { isActive } from "../../lib/states.js";
 import { useTitle } from "../../lib/title.js";
 import { CopyMenu, curl, quote } from "../../components/copy.js";
 import { Status } from "../../components/status.js";
+import { image } from "../task/words.js";
 import { idOf } from "./document.js";
 import { Runs, useRuns } from "./runs.js";
 import { States } from "./states.js";
@@ -31,7 +32,7 @@ export function Undeclared({ id, looked }) {
     ${found.loading || newest ? html`<p>Not declared: a program or person starts its reads with a configuration of their own, which is kept nowhere
         here. So it cannot be run from this page.</p>
       <p>To declare it, make a document with its image, its configuration and <code>syncId: ${JSON.stringify(id)}</code>: it goes on from
-        these states. <a href=${link("new", { image: newest ? `${newest.package}:${newest.version}` : "" })}>Begin with its connector</a>, or
+        these states. <a href=${link("new", { image: newest ? image(newest) : "" })}>Begin with its connector</a>, or
         save what you read from a terminal by <code>syncctl read --save-as FILE</code>.</p>`
       : html`<p>Nothing is known of this sync: it is not declared and has no runs. <a href=${link("syncs")}>All syncs</a></p>`}
     <${Runs} id=${id} found=${found} />
