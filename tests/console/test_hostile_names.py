@@ -1,5 +1,6 @@
 """Names and documents that could make the console do something else than it shows."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.console.test_attacks import LARGE, run
+from tests.console.test_new_manifest import PLAIN, paste
+from tests.support import canaries
 from tests.support.browser import Watched
 from tests.support.edition_process import EditionProcess
 from tests.support.garden import GARDEN, Garden
@@ -185,6 +188,19 @@ FAKE = r"""#!/usr/bin/env bash
 if [ -n "$ASKS" ]; then read -r value; echo "kept ${@: -1}=$value"; exit; fi
 for one in "$@"; do case $one in --from-file=*) one=${one#--from-file=}; echo "kept ${one%%=*}=$(cat "${one#*=}")";; esac; done
 """
+
+
+@pytest.mark.fault(761)
+def test_a_link_with_an_image_gets_nothing_of_a_manifest_s_draft(watched: Watched) -> None:
+    """Somebody else's image would run the manifest that is being written, and be given its configuration."""
+    page = paste(watched, json.dumps(PLAIN))
+    page.get_by_label("Url", exact=True).fill(canaries.CONFIG)
+    page.get_by_role("link", name="Tasks", exact=True).click()
+    expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
+    page.evaluate("location.hash = '#/new?image=evil.example/source:1&step=check'")
+    expect(page.get_by_label("An image", exact=True)).to_be_checked()
+    expect(page.get_by_label("Image", exact=True)).to_have_value("evil.example/source:1")
+    canaries.refuse("the tab", page.evaluate("sessionStorage.getItem('sync-functions.new')"))
 
 
 def test_an_image_by_its_digest_stays_one(watched: Watched, edition: EditionProcess) -> None:

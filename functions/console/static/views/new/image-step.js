@@ -50,7 +50,7 @@ const unread = { check: null, skipped: false, discover: null };
 const unfilled = { ...unread, config: null, secrets: [], lost: [], refs: [], choices: [], wishes: null, confirmed: [] };
 
 /* An image's version, form and check say nothing of a manifest, and the other way round. */
-const otherKind = (kind) => ({ kind, image: "", spec: null, specOf: "", ...unfilled });
+export const otherKind = (kind) => ({ kind, image: "", spec: null, specOf: "", ...unfilled });
 
 /* Another version usually takes the same configuration and offers the same streams; another connector does not. */
 function otherConnector(draft, image) {

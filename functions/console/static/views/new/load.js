@@ -3,6 +3,7 @@
 import { useEffect, useState } from "../../lib/html.js";
 import { fetchSync } from "../sync/document.js";
 import { scheduleOf } from "./document.js";
+import { otherKind } from "./image-step.js";
 import { empty, references } from "./pointers.js";
 
 /** Return `{done, error}`; the draft is then what the link asks for. */
@@ -12,7 +13,7 @@ export function useLoaded(query, draft, change, reset) {
   const there = (draft.base?.metadata.name ?? "") === wanted;
   useEffect(() => {
     setState({});
-    if (there && !wanted && query.image && query.image !== draft.image) change({ image: query.image });
+    if (there && !wanted && query.image && query.image !== draft.image) change(otherImage(query.image));
     if (there || !wanted) return void (there || reset({ image: query.image ?? "" }));
     let over = false;
     fetchSync(wanted).then(
@@ -23,6 +24,9 @@ export function useLoaded(query, draft, change, reset) {
   }, [wanted]);
   return { done: there, ...state };
 }
+
+/** What was typed for a manifest is not another image's to see: a link is anybody's. */
+const otherImage = (image) => (draft) => ({ ...(draft.kind === "manifest" ? otherKind("image") : {}), image });
 
 /** Return the members of a draft that edits this document. */
 function fromDocument(sync) {
