@@ -10,20 +10,29 @@ export function safeUrl(text) {
   }
 }
 
+/** More of a description is cut off: a form shows it in a few lines. */
+const LONGEST = 20_000;
+/* No part of these may run on past the next sign of the same kind: a text of many beginnings would take hours. */
+const LINK = /<a\s([^<>]{1,2000})>([^<]{0,2000}(?:<(?!\/?a\b)[^<]{0,2000}){0,20})<\/a>|\[([^[\]]{1,1000})\]\(([^)\s[]{1,2000})\)/gis;
+const TAG = /<\/?(?:a|b|i|u|p|br|em|ul|ol|li|code|pre|strong|span|div)\b[^<>]{0,2000}>/gi;
+
 /**
  * Split a spec's description into texts and links: `[{text, url}]`. Specs write links as HTML or Markdown, and other
  * tags for style; tags are dropped, and no part is ever read as HTML.
  */
-export function richText(text) {
-  const found = /<a\s[^>]*?href\s*=\s*["']?([^"'\s>]+)[^>]*>(.*?)<\/a>|\[([^\]]+)\]\(([^)\s]+)\)/gis;
+export function richText(given) {
+  const whole = String(given ?? "");
+  const text = whole.length > LONGEST ? `${whole.slice(0, LONGEST)} ...` : whole;
   const parts = [];
   let at = 0;
-  for (const match of String(text ?? "").matchAll(found)) {
+  for (const match of text.matchAll(LINK)) {
+    const [found, attributes = "", html, words, target] = match;
+    const address = target ?? /(?:^|\s)href\s*=\s*["']?([^"'\s>]+)/i.exec(attributes)?.[1] ?? "";
     parts.push({ text: plain(text.slice(at, match.index)) });
-    parts.push({ text: plain(match[2] ?? match[3]), url: safeUrl(match[1] ?? match[4]) });
-    at = match.index + match[0].length;
+    parts.push({ text: plain(html ?? words), url: safeUrl(address) });
+    at = match.index + found.length;
   }
-  parts.push({ text: plain(String(text ?? "").slice(at)) });
+  parts.push({ text: plain(text.slice(at)) });
   return parts.filter((part) => part.text);
 }
 
@@ -31,7 +40,7 @@ const ENTITIES = { lt: "<", gt: ">", amp: "&", quot: '"', apos: "'", nbsp: " ", 
 
 function plain(text) {
   return text
-    .replace(/<\/?(a|b|i|u|p|br|em|ul|ol|li|code|pre|strong|span|div)\b[^>]*>/gi, " ")
+    .replace(TAG, " ")
     .replace(/&(lt|gt|amp|quot|apos|nbsp|#39);/g, (_, name) => ENTITIES[name])
     .replace(/[ \t]+/g, " ");
 }

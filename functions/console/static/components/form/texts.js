@@ -1,9 +1,11 @@
 /* What a text has to be: length, pattern, format. */
 
 const LONGEST = 2000;
-/** Patterns that may take exponential time: a repeated group that holds a repetition or alternatives. */
-const SLOW = /\((?:[^()\\]|\\.|\([^()]*\))*(?:[+*|]|\{\d)(?:[^()\\]|\\.|\([^()]*\))*\)(?:[+*]|\{\d)/;
-const SHORT_ENOUGH = 24;
+/** Steps that matching may take at most, as far as they can be foretold. */
+const MOST_STEPS = 1e7;
+const LONGEST_PATTERN = 1000;
+/** A part of a pattern: an escape, a class, what opens or closes a group, a repetition; else a letter. */
+const PART = /\\.|\[(?:[^\]\\]|\\.)*\]|\(\??[:=!<]?|\)|[*+]\??|\{\d+(?:,\d*)?\}\??|[^]/g;
 
 const FORMATS = {
   date: ["a date such as 2026-01-31", (text) => /^\d{4}-\d\d-\d\d$/.test(text) && isDate(text)],
@@ -31,12 +33,35 @@ export const formatHint = (schema) => formatOf(schema)?.[0] ?? "";
 
 /** Whether a text matches a pattern; true if a browser cannot tell: Python's dialect, or a pattern that takes too long. */
 export function matches(pattern, text) {
-  if (text.length > LONGEST || (text.length > SHORT_ENOUGH && SLOW.test(pattern))) return true;
+  if (text.length > LONGEST || pattern.length > LONGEST_PATTERN || steps(pattern, text.length) > MOST_STEPS) return true;
   try {
     return compiled(pattern).test(text);
   } catch {
     return true;
   }
+}
+
+/**
+ * Return how many steps a text of this length may take: each repetition can give up letters one by one to the next, and
+ * each group that is repeated, with a repetition or a choice within, can be left after every letter.
+ */
+function steps(pattern, length) {
+  const open = [{ isChoice: false, deep: 0 }];
+  let repeated = 0, closed = null, deepest = 0;
+  for (const [part] of pattern.matchAll(PART)) {
+    const isRepetition = /^[*+]|^\{\d+,|^\{\d{2}/.test(part);
+    if (part.startsWith("(")) open.push({ isChoice: false, deep: 0 });
+    else if (part === "|") open.at(-1).isChoice = true;
+    else if (isRepetition) {
+      repeated += 1;
+      open.at(-1).isChoice = true;
+      if (closed?.isChoice) open.at(-1).deep = Math.max(open.at(-1).deep, closed.deep + 1);
+    }
+    closed = part === ")" && open.length > 1 ? open.pop() : null;
+    if (closed) Object.assign(open.at(-1), { isChoice: open.at(-1).isChoice || closed.isChoice, deep: Math.max(open.at(-1).deep, closed.deep) });
+    deepest = Math.max(deepest, open.at(-1).deep);
+  }
+  return (deepest + 1) ** length * length ** repeated;
 }
 
 function compiled(pattern) {
