@@ -203,6 +203,20 @@ def test_a_link_with_an_image_gets_nothing_of_a_manifest_s_draft(watched: Watche
     canaries.refuse("the tab", page.evaluate("sessionStorage.getItem('sync-functions.new')"))
 
 
+def test_a_question_shows_what_a_name_hides(watched: Watched, garden: Garden) -> None:
+    """U+202E would turn the words of the question around that follow it."""
+    name = "x\u202e?lla peek"
+    garden.offer({name: {"n": {"type": "integer"}}})
+    garden.declare("turned")
+    garden.run("turned")
+    page = watched.open("#/syncs/turned")
+    page.get_by_role("checkbox", name=f"Select {name}").check()
+    page.get_by_role("button", name="Refresh selected").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_have_text("Refresh x\\u202e?lla peek of turned?")
+    assert "\u202e" not in dialog.inner_text()
+
+
 def test_an_image_by_its_digest_stays_one(watched: Watched, edition: EditionProcess) -> None:
     """What is not declared leads to New with its image: `NAME@sha256:...`, as it is written in a document."""
     digest = "sha256:" + "0" * 64

@@ -6,6 +6,27 @@ from playwright.sync_api import expect
 
 from tests.console.test_attacks import run
 from tests.support.browser import Watched
+from tests.support.fake_bulker import wait_for
+from tests.support.garden import Garden
+
+
+def test_who_has_gone_elsewhere_is_left_there(watched: Watched, garden: Garden) -> None:
+    """What was asked for is done, and announced; the view that is looked at now stays."""
+    watched.expected.append("404")
+    garden.declare("leaving")
+    watched.open("#/tasks")
+    page = watched.page
+    expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
+    page.evaluate("location.hash = '#/syncs/leaving'")
+    page.get_by_role("button", name="Delete", exact=True).click()
+    held = held_by(page, r"/syncs/leaving\?", "DELETE")
+    page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+    wait_for(lambda: page.evaluate("1") and held, 60, "the request")
+    page.go_back()
+    expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
+    held.pop().continue_()
+    expect(page.locator("[aria-live]").first).to_contain_text("leaving has been deleted.")
+    assert page.evaluate("location.hash") == "#/tasks"
 
 
 @pytest.mark.fault(824)

@@ -1,11 +1,13 @@
 /* A question before something is changed: what is at stake, and a button that says what it does. */
 
 import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { visible } from "../lib/safe.js";
 import { announce } from "./announcer.js";
 
 /**
  * A modal question. `act` is what it does (a promise); an error is shown and the question stays. `verb` is the button's
- * text, `danger` colours it, `close` is called at the end. The children say what is at stake.
+ * text, `danger` colours it. The children say what is at stake. `close(answer, shown)` is called at the end; not `shown`:
+ * somebody has gone elsewhere since, and is left there.
  */
 export function Question({ title, verb, act, done, close, danger = false, children }) {
   const place = useRef(null);
@@ -20,7 +22,7 @@ export function Question({ title, verb, act, done, close, danger = false, childr
     setState({ busy: true });
     try {
       const answer = await act();
-      close(answer); // first, as nothing outside of an open dialog is read to people
+      close(answer, Boolean(place.current)); // first, as nothing outside of an open dialog is read to people
       announce(done ?? `${title}: done.`);
     } catch (error) {
       setState({ error });
@@ -28,7 +30,7 @@ export function Question({ title, verb, act, done, close, danger = false, childr
   };
   return html`<dialog ref=${place} aria-labelledby="question" onClose=${() => close()} onCancel=${(event) => state.busy && event.preventDefault()}>
     <article><form onSubmit=${go}>
-      <h2 id="question">${title}</h2>
+      <h2 id="question">${visible(title)}</h2>
       ${children}
       ${state.error && html`<p class="bar bad" role="alert">${state.error.message}</p>`}
       <footer>

@@ -44,3 +44,9 @@ function plain(text) {
     .replace(/&(lt|gt|amp|quot|apos|nbsp|#39);/g, (_, name) => ENTITIES[name])
     .replace(/[ \t]+/g, " ");
 }
+
+/** Letters that cannot be seen, or that show others in another order: as common/logs.py has them. */
+const HIDDEN = /[\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Cs}/gu;
+
+/** Return a text with what is hidden in it shown, as \u202e. */
+export const visible = (text) => String(text).replace(HIDDEN, (one) => `\\u${one.codePointAt(0).toString(16).padStart(4, "0")}`);

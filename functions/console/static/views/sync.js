@@ -38,9 +38,9 @@ function Declared({ body, url, error, at, refresh }) {
   const active = runs.runs.find((task) => isActive(task.state))?.taskId;
   const over = runs.runs.some((task) => task.taskId === started && !isActive(task.state));
   useTitle(name, state);
-  const close = (answer) => {
+  const close = (answer, shown) => {
     if (question.kind === "run" && answer) setStarted(answer);
-    if (question.kind === "delete" && answer) return go(link("syncs"));
+    if (question.kind === "delete" && answer) return shown && go(link("syncs"));
     setQuestion(null);
     if (answer === undefined) return;
     refresh();

@@ -1,21 +1,16 @@
 /* What a connector logs, as text that can be read: it may hold anything. */
 
+import { visible } from "../../lib/safe.js";
+
 /** ESC sequences of terminals: CSI (colours, moves), OSC (titles, links), and the short ones; also their 8-bit forms. */
 const ANSI = /(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[PX^_][^\x1b\x9c]*(?:\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?/g;
 const CONTROL = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g;
-/** Letters that cannot be seen, or that show others in another order: as common/logs.py has them. */
-const HIDDEN = /[\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e007f}]|\p{Cs}/gu;
 const FEW_LINES = 6;
 const FEW_LETTERS = 1500;
 
 /** Return a message without what steers a terminal; what is hidden in it is shown, as \u202e. */
 export function clean(message) {
-  return message
-    .replace(ANSI, "")
-    .replace(/\r\n?/g, "\n")
-    .replace(CONTROL, "")
-    .replace(HIDDEN, (one) => `\\u${one.codePointAt(0).toString(16).padStart(4, "0")}`)
-    .replace(/\n+$/, "");
+  return visible(message.replace(ANSI, "").replace(/\r\n?/g, "\n").replace(CONTROL, "")).replace(/\n+$/, "");
 }
 
 /** Return `{head, lines, letters}`: what is shown of a long text; `lines` and `letters` are how many more there are. */

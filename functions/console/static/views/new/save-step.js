@@ -57,7 +57,7 @@ export function SaveStep({ draft, change, document, read, selected, tables, bloc
   ${draft.saved && html`<${Saved} name=${draft.saved} hasSchedule=${Boolean(cron(draft.schedule))} reset=${reset} />`}
   ${state.asking === "save" && html`<${SaveQuestion} document=${document} result=${state.result} when=${scheduleWords(draft.schedule)} close=${saved} refused=${refused} />`}
   ${state.asking === "run" && html`<${RunQuestion} draft=${draft} read=${read} selected=${selected}
-    close=${(answer) => (answer ? go(link("tasks", answer.taskId)) : setState({}))} />`}`;
+    close=${(answer, shown) => (answer && shown ? go(link("tasks", answer.taskId)) : setState({}))} />`}`;
 }
 
 function NameFields({ draft, change }) {

@@ -4,6 +4,7 @@ import { html, useState } from "../../lib/html.js";
 import { change } from "../../lib/api.js";
 import { randomId } from "../../lib/id.js";
 import { link } from "../../lib/router.js";
+import { visible } from "../../lib/safe.js";
 import { applicable, fetchSync } from "./document.js";
 import { Question } from "../../components/dialog.js";
 
@@ -62,4 +63,4 @@ export function DeleteQuestion({ name, version, followers, active, close }) {
   </${Question}>`;
 }
 
-const list = (names) => (names.length < 6 ? names.join(", ") : `${names.length} streams`);
+const list = (names) => (names.length < 6 ? visible(names.join(", ")) : `${names.length} streams`);

@@ -23,9 +23,9 @@ export function Actions({ task, refresh }) {
     if (late) announce(late);
     refresh();
   };
-  const started = (answer) => {
+  const started = (answer, shown) => {
     setAsked("");
-    if (answer) go(link("tasks", answer.taskId));
+    if (answer && shown) go(link("tasks", answer.taskId));
   };
   return html`<div class="row">
     ${active && html`<button class="danger" onClick=${() => setAsked("cancel")}>Cancel</button>`}
