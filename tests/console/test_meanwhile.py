@@ -6,8 +6,59 @@ from playwright.sync_api import expect
 
 from tests.console.test_attacks import run
 from tests.support.browser import Watched
+from tests.support.edition_process import EditionProcess
 from tests.support.fake_bulker import wait_for
 from tests.support.garden import Garden
+
+
+def states(edition: EditionProcess, name: str) -> dict[str, object]:
+    """The saved states of a sync."""
+    found: dict[str, object] = edition.ask(f"/syncs/{name}/state")[1]["states"]
+    return found
+
+
+@pytest.mark.fault(825)
+def test_a_state_that_was_saved_meanwhile_is_not_overwritten(
+    watched: Watched, garden: Garden, edition: EditionProcess
+) -> None:
+    """A run may have saved a newer one since: that is shown as what the change would replace, and asked for again."""
+    garden.declare("newest")
+    edition.ask("/syncs/newest/state/roses", {"n": 1}, "PUT")
+    page = watched.open("#/syncs/newest")
+    part = page.get_by_role("region", name="States").get_by_role("group").filter(has_text="roses")
+    part.get_by_text("roses", exact=True).click()
+    part.get_by_role("button", name="Edit state").click()
+    part.get_by_role("textbox").fill('{"n": 7}')
+    edition.ask("/syncs/newest/state/roses", {"n": 5}, "PUT")
+    part.get_by_role("button", name="Review the change").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("deletion")).to_contain_text('"n": 1')
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("has changed since")
+    assert states(edition, "newest") == {"roses": {"n": 5}}
+    expect(dialog.get_by_role("deletion")).to_contain_text('"n": 5')
+    dialog.get_by_role("button", name="Save", exact=True).click()
+    expect(dialog).to_have_count(0)
+    assert states(edition, "newest") == {"roses": {"n": 7}}
+
+
+@pytest.mark.fault(825)
+def test_an_undo_takes_back_the_change_that_is_shown(watched: Watched, garden: Garden, edition: EditionProcess) -> None:
+    """Another change by hand since is named first."""
+    garden.declare("undone")
+    edition.ask("/syncs/undone/state/roses", {"n": 1}, "PUT")
+    page = watched.open("#/syncs/undone")
+    page.get_by_role("button", name="Undo the last change").click()
+    edition.ask("/syncs/undone/state/tulips", {"n": 2}, "PUT")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("set of roses")
+    dialog.get_by_role("button", name="Undo", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text("has changed since")
+    assert states(edition, "undone") == {"roses": {"n": 1}, "tulips": {"n": 2}}
+    expect(dialog).to_contain_text("set of tulips")
+    dialog.get_by_role("button", name="Undo", exact=True).click()
+    expect(dialog).to_have_count(0)
+    assert states(edition, "undone") == {"roses": {"n": 1}}
 
 
 def test_who_has_gone_elsewhere_is_left_there(watched: Watched, garden: Garden) -> None:

@@ -1,15 +1,14 @@
 /* The saved states of a sync: seen, edited, forgotten, taken back, given to another sync. */
 
 import { html, useEffect, useState } from "../../lib/html.js";
-import { address, request } from "../../lib/api.js";
+import { address } from "../../lib/api.js";
 import { IDLE_MS, usePoll } from "../../lib/poll.js";
 import { link } from "../../lib/router.js";
 import { argument, CopyMenu, curl } from "../../components/copy.js";
 import { Failure, Loading } from "../../components/notice.js";
 import { Time } from "../../components/time.js";
-import { parse, write } from "../../components/form/json.js";
 import { wrongState } from "./json.js";
-import { CopyQuestion, ResetQuestion, SaveQuestion, UndoQuestion } from "./state-questions.js";
+import { CopyQuestion, fetchState, ResetQuestion, SaveQuestion, UndoQuestion } from "./state-questions.js";
 
 /** A state that is longer than this is shown in part, and is edited from a terminal. */
 const LONG = 200_000;
@@ -63,8 +62,7 @@ function One({ id, name, stream, savedAt, ask }) {
   const [error, setError] = useState(null);
   const load = async () => {
     try {
-      const { body } = await request(address("syncs", name, "state", stream), { text: true });
-      setText(write(parse(body).state));
+      setText(await fetchState(name, stream));
       setError(null);
     } catch (failed) {
       setError(failed);
