@@ -1,8 +1,9 @@
 """What changes, or never comes, while somebody looks at the console or waits for it."""
 
+import re
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.console.test_attacks import run
 from tests.support.browser import Watched
@@ -15,6 +16,20 @@ def states(edition: EditionProcess, name: str) -> dict[str, object]:
     """The saved states of a sync."""
     found: dict[str, object] = edition.ask(f"/syncs/{name}/state")[1]["states"]
     return found
+
+
+def held_by(page: Page, pattern: str, method: str) -> list[Route]:
+    """Requests that wait until a test lets them go."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == method:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(re.compile(pattern), hold)
+    return held
 
 
 @pytest.mark.fault(825)
@@ -59,6 +74,25 @@ def test_an_undo_takes_back_the_change_that_is_shown(watched: Watched, garden: G
     dialog.get_by_role("button", name="Undo", exact=True).click()
     expect(dialog).to_have_count(0)
     assert states(edition, "undone") == {"roses": {"n": 1}}
+
+
+@pytest.mark.fault(829)
+def test_an_answer_that_never_comes_is_not_waited_for_always(watched: Watched, garden: Garden) -> None:
+    """A connection may be dead without a sign of it: the page says so, and asks again."""
+    watched.expected.append("ERR_")
+    garden.declare("silent")
+    page = watched.page
+    page.clock.install()
+    watched.open("#/tasks")
+    expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
+    held = held_by(page, r"/syncs$", "GET")
+    page.get_by_role("link", name="Syncs", exact=True).click()
+    wait_for(lambda: page.evaluate("1") and held, 60, "the request")
+    page.clock.run_for(6 * 60_000)
+    expect(page.get_by_text("The functions cannot be reached").first).to_be_visible()
+    while len(held) < 2:
+        page.clock.run_for(10_000)
+    page.unroute(re.compile(r"/syncs$"))
 
 
 def test_who_has_gone_elsewhere_is_left_there(watched: Watched, garden: Garden) -> None:

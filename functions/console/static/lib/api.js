@@ -48,9 +48,19 @@ export async function request(url, { method = "GET", body, type, tag, signal, cr
   if (tag) headers["If-None-Match"] = tag;
   if (body !== undefined) headers["Content-Type"] = type ?? "application/json";
   const content = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
-  const answer = await send(url, { method, headers, body: content, signal, cache: "no-store" });
-  if (answer.status === 304) return { unchanged: true, tag };
-  return { body: await read(answer, used, text), tag: answer.headers.get("ETag") ?? "" };
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(new Error("no answer")), LONGEST_MS);
+  const stop = () => deadline.abort(signal.reason);
+  signal?.addEventListener("abort", stop);
+  if (signal?.aborted) stop();
+  try {
+    const answer = await send(url, { method, headers, body: content, signal: deadline.signal, cache: "no-store" });
+    if (answer.status === 304) return { unchanged: true, tag };
+    return { body: await read(answer, used, text), tag: answer.headers.get("ETag") ?? "" };
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", stop);
+  }
 }
 
 /** Return the body of a GET. */
