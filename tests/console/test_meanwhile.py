@@ -76,6 +76,38 @@ def test_an_undo_takes_back_the_change_that_is_shown(watched: Watched, garden: G
     assert states(edition, "undone") == {"roses": {"n": 1}}
 
 
+@pytest.mark.fault(681)
+@pytest.mark.parametrize("choice", ["Load theirs", "Keep my text, based on theirs"])
+def test_no_text_is_reviewed_while_another_one_is_loaded(
+    watched: Watched, garden: Garden, edition: EditionProcess, choice: str
+) -> None:
+    """It would be the text before, and be refused again; if theirs cannot be loaded the choice is still there."""
+    watched.expected += ["409", "ERR_"]
+    garden.declare("slowly")
+    page = watched.open("#/syncs/slowly")
+    page.get_by_role("button", name="Edit document").click()
+    editor = page.get_by_role("textbox", name="Document as YAML")
+    editor.fill(editor.input_value().replace("prefix: slowly_", "prefix: mine_"))
+    garden.declare("slowly", schedule="@daily")
+    review = page.get_by_role("button", name="Review and save")
+    review.click()
+    take = page.get_by_role("button", name=choice)
+    take.wait_for()
+    held = held_by(page, r"/syncs/slowly$", "GET")
+    take.click()
+    wait_for(lambda: page.evaluate("1") and held, 60, "the document")
+    expect(review).to_be_disabled()
+    expect(page.get_by_role("button", name="Check", exact=True)).to_be_disabled()
+    held.pop().abort()
+    expect(take).to_be_visible()
+    page.unroute(re.compile(r"/syncs/slowly$"))
+    take.click()
+    expect(
+        page.get_by_role("status").filter(has_text="theirs now" if "Keep" in choice else "their document")
+    ).to_be_visible()
+    expect(review).to_be_enabled()
+
+
 @pytest.mark.fault(829)
 def test_an_answer_that_never_comes_is_not_waited_for_always(watched: Watched, garden: Garden) -> None:
     """A connection may be dead without a sign of it: the page says so, and asks again."""
