@@ -146,6 +146,18 @@ def test_who_has_gone_elsewhere_is_left_there(watched: Watched, garden: Garden) 
     assert page.evaluate("location.hash") == "#/tasks"
 
 
+def test_what_cannot_be_copied_is_shown(watched: Watched) -> None:
+    """Over plain HTTP a page has no clipboard: the text is there to be selected."""
+    watched.context.add_init_script("Object.defineProperty(navigator, 'clipboard', {get: () => undefined})")
+    page = watched.open("#/tasks")
+    page.get_by_role("button", name="curl", exact=True).click()
+    shown = page.get_by_role("region", name="Text to copy")
+    expect(shown).to_contain_text("curl -H")
+    expect(page.get_by_role("main")).to_contain_text("does not allow copying")
+    page.get_by_role("button", name="syncctl", exact=True).click()
+    expect(shown).to_have_text("syncctl tasks")
+
+
 @pytest.mark.fault(824)
 @pytest.mark.parametrize(
     ("module", "body", "given"),

@@ -6,18 +6,27 @@ import { announce } from "./announcer.js";
 /** `entries`: `[{name: "curl", text: () => string | Promise<string>}]`. A menu of buttons; each copies its text. */
 export function CopyMenu({ entries, label = "Copy as" }) {
   const [done, setDone] = useState("");
+  const [problem, setProblem] = useState(null); // {why, text}: without TLS a page has no clipboard
   const copy = async ({ name, text }) => {
+    let made = "";
     try {
-      await navigator.clipboard.writeText(await text());
+      made = await text();
+      await navigator.clipboard.writeText(made);
       setDone(name);
+      setProblem(null);
       announce(`Copied as ${name}.`);
-    } catch {
-      announce("The browser does not allow copying here.");
+    } catch (error) {
+      const why = made ? "The browser does not allow copying here. Select the text:" : `It cannot be copied. ${error.message}`;
+      setDone("");
+      setProblem({ why, text: made });
+      announce(why);
     }
   };
   return html`<span class="copy" role="group" aria-label=${label}>
     <span class="quiet">${label}</span>
     ${entries.map((entry) => html`<button type="button" class="plain" onClick=${() => copy(entry)}>${entry.name}${done === entry.name ? " ✓" : ""}</button>`)}
+    ${problem && html`<span class="uncopied"><span class="quiet">${problem.why}</span>
+      ${problem.text && html`<code tabindex="0" role="region" aria-label="Text to copy">${problem.text}</code>`}</span>`}
   </span>`;
 }
 
