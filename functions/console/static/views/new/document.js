@@ -20,7 +20,8 @@ export function imageProblem(text) {
   const { package: name, version } = splitImage(text);
   if (!name) return "Type the connector's image, such as airbyte/source-faker:7.2.1.";
   if (/\s/.test(text.trim())) return "An image's name has no blanks.";
-  if (!version) return `Add a version, such as ${name.slice(0, 80)}:1.2.3.`;
+  const whole = name.includes("/") ? name : `airbyte/source-${name.replace(/^source-/, "")}`;
+  if (!version) return `Add ${name === whole ? "a version" : "whose it is, and a version"}, such as ${whole.slice(0, 80)}:1.2.3.`;
   return "";
 }
 

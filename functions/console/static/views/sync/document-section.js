@@ -1,6 +1,7 @@
 /* The document of a sync: edit it, save it as a file. */
 
 import { html, useState } from "../../lib/html.js";
+import { link } from "../../lib/router.js";
 import { toYaml } from "../../components/yaml.js";
 import { Failure } from "../../components/notice.js";
 import { applicable, fetchSync, masked } from "./document.js";
@@ -25,7 +26,8 @@ export function Document({ sync, refresh }) {
   const show = async () => setShown(await yamlOf(name));
   return html`<section aria-labelledby="document"><h2 id="document">Document</h2>
     ${editing ? html`<${Editor} sync=${editing} close=${close} />` : html`
-      <p class="row"><button class="outline" onClick=${() => attempt(edit)}>Edit document</button>
+      <p class="row"><a role="button" class="outline" href=${link("new", { sync: name })}>Edit step by step</a>
+        <button class="outline" onClick=${() => attempt(edit)}>Edit document</button>
         <button class="outline secondary" onClick=${() => attempt(() => download(name))}>Save as a file</button></p>
       <${Failure} error=${error} /><details onToggle=${(event) => event.target.open && attempt(show)}><summary>Show as YAML</summary><pre tabindex="0" role="region" aria-label="Document"><code>${shown}</code></pre></details>`}
   </section>`;

@@ -58,11 +58,13 @@ function Waiting({ waiting, reason, now }) {
 
 function Failed({ task }) {
   const { failure, attempts } = task;
+  const discovery = `${task.taskId}-discover`; // what a declared sync's read begins with, if its streams are not known
   const tone = { CANCELLED: "quiet", PARTIAL: "warn" }[task.state] ?? "bad";
   const tried = attempts.length ? ` It was started ${plural(attempts.length + 1, "time")}.` : "";
   return html`<section class=${`bar ${tone} task-failure`} aria-label="Failure">
     <h2>${{ CANCELLED: "Why it ended", PARTIAL: "Why it is not complete" }[task.state] ?? "Why it failed"}: <code>${failure.kind}</code></h2>
     <p><${Long} text=${failure.message} /></p>
+    ${String(failure.message).includes(discovery) && html`<p><a href=${link("tasks", discovery)}>Show the discovery, with its log</a></p>`}
     <dl>
       <dt>Whose it is</dt><dd>${failure.origin}: ${origin(failure.origin)}</dd>
       <dt>What to do</dt><dd><strong>${failure.advice}</strong></dd>
