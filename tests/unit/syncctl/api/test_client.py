@@ -11,8 +11,6 @@ from common.images import Image
 from syncctl.api import client
 from syncctl.api.client import Deployment
 from syncctl.api.errors import RequestRefused, Unreachable
-from syncctl.api.states import SyncStates
-from syncctl.api.syncs import DeclaredSyncs
 from tests.support.fake_deployment import BROKEN, TOKEN, FakeDeployment, fake_deployment, task
 
 Fault = tuple[int, dict[str, str], bytes]
@@ -40,26 +38,6 @@ def test_a_look_at_a_task_is_repeated(server: FakeDeployment, deployment: Deploy
     """Looking changes nothing, so every passing fault is sat out."""
     server.faults = [fault, fault]
     assert deployment.task("t1").state == "SUCCESS"
-
-
-@pytest.mark.fault(835)
-@pytest.mark.parametrize("name", ["", ".", ".."])
-def test_a_name_that_a_path_loses_is_sent_nowhere(server: FakeDeployment, deployment: Deployment, name: str) -> None:
-    """To forget the state of a stream `..` would delete the sync: what is below it in the path goes, too."""
-    syncs, states = DeclaredSyncs(deployment), SyncStates(deployment, "nightly")
-    for ask in (
-        lambda: deployment.task(name),
-        lambda: deployment.logs(name, {}),
-        lambda: syncs.delete(name),
-        lambda: syncs.run(name, "t2"),
-        lambda: states.get_one(name),
-        lambda: states.set_one(name, Raw(b"{}")),
-        lambda: states.reset(name),
-        lambda: SyncStates(deployment, name).reset(),
-    ):
-        with pytest.raises(RequestRefused, match=r"expected a name"):
-            ask()
-    assert server.requests == []
 
 
 @pytest.mark.fault(585)
