@@ -100,7 +100,7 @@ def outline(page: Page, view: Shown) -> list[str]:
 
 
 _FOCUSED = """async () => {
-  const one = document.activeElement, until = performance.now() + 10_000;
+  const one = document.activeElement, until = performance.now() + 30_000;
   if (!one || one === document.body) return null;
   const inSight = ({width, height, top, bottom}) => width > 0 && height > 0 && bottom > 0 && top < innerHeight;
   // It is scrolled to a moment later, and what comes above it meanwhile moves it.
@@ -109,7 +109,9 @@ _FOCUSED = """async () => {
   const marked = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== 'none';
   const name = `${one.tagName} ${one.id} ${(one.getAttribute('aria-label') || one.textContent || one.name || '').trim().slice(0, 50)}`;
   one.dataset.reached = '1';
-  return {name, marked, shown: inSight(one.getBoundingClientRect())};
+  const {top, bottom} = one.getBoundingClientRect();
+  const where = one.isConnected ? `${top} to ${bottom} of ${innerHeight}` : 'it is not in the document any more';
+  return {name, marked, where, shown: inSight(one.getBoundingClientRect())};
 }"""
 _MISSED = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [onclick]')]
   .filter((one) => !one.disabled && one.tabIndex >= 0 && one.type !== 'radio' && one.checkVisibility({visibilityProperty: true}) && !one.dataset.reached)
@@ -127,7 +129,7 @@ def unreached(page: Page) -> list[str]:
         if at is None:
             return found + [f"Tab does not reach {one}" for one in page.evaluate(_MISSED)]
         found += [] if at["marked"] else [f"no mark of the focus: {at['name']}"]
-        found += [] if at["shown"] else [f"the focus is out of sight: {at['name']}"]
+        found += [] if at["shown"] else [f"the focus is out of sight: {at['name']} ({at['where']})"]
     return found  # a long list
 
 
