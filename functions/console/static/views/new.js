@@ -1,6 +1,6 @@
 /* From an empty page to a saved, scheduled sync: five steps, each of which can be taken back. */
 
-import { html, useEffect, useRef, useState } from "../lib/html.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../lib/html.js";
 import { Failure, Loading } from "../components/notice.js";
 import { go, link, setQuery } from "../lib/router.js";
 import { useTitle } from "../lib/title.js";
@@ -29,7 +29,8 @@ export function View({ query }) {
   const ready = loaded.done && settled.current;
   const step = shown(query, draft, flow.unlocked);
   useTitle(draft.base ? `Edit ${draft.name}` : "New");
-  useEffect(() => {
+  useLayoutEffect(() => {
+    // At once: a step that is opened before this has run would be closed again.
     const image = draft.image.trim();
     if (ready && (image !== (query.image ?? "") || step !== query.step)) setQuery({ image, step });
   }, [ready, draft.image, step, query.image, query.step]);
