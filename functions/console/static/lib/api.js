@@ -6,6 +6,8 @@ import { noteDate } from "./clock.js";
 
 /** How long a GET may take until it counts as a cold start, in ms. */
 const COLD_MS = 1500;
+/** How long an answer is waited for: longer than any gateway lets a function take. A dead connection gives no sign of it. */
+const LONGEST_MS = 330_000;
 /** Names that an address cannot hold, however they are written: browsers and gateways take them for steps up. */
 const DOTS = [".", ".."];
 /** What stands for such an address; nothing is sent to it. */
