@@ -134,7 +134,7 @@ def _exec_spec(names: list[str]) -> dict[str, Any]:
 
 
 def _bare_spec() -> dict[str, Any]:
-    """The pod of a function that does nothing: the same image, resources and probes, without anything of ours."""
+    """The pod of a function that does nothing: the same image, resources and probes, without the project's code."""
     read = kube.get("ksvc", "read", FUNCTIONS)
     assert read is not None
     spec = read["spec"]["template"]["spec"]

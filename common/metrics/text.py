@@ -31,7 +31,7 @@ def get_metrics(request: Request) -> Text:
 
 
 def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
-    """Return what makes the format that Accept names, and its content type; the plain one for what is no format."""
+    """Return what makes the format that Accept names, and its content type; else the plain one."""
     try:
         return choose_encoder(accept)
     except (TypeError, ValueError):  # the library fails on a version that is not numbers

@@ -102,7 +102,7 @@ def test_a_name_with_a_comma_runs_no_other_streams(watched: Watched, garden: Gar
 
 @pytest.mark.fault(827)
 def test_a_text_like_a_mark_stays_a_text(watched: Watched, garden: Garden, edition: EditionProcess) -> None:
-    """Whoever writes `********1` into a document would otherwise get the secret of that mark there."""
+    """Who writes `********1` into a document would otherwise get the secret of that mark there."""
     given = {"password": "orchid-77", "note": "********1", "more": "a *********2 b", "pin_token": "tulip-77"}
     garden.declare("marks", given)
     page = watched.open("#/syncs/marks")
