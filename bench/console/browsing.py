@@ -108,7 +108,7 @@ def scroll(browser: Browser, edition: EditionProcess, link: str, way: int, *, qu
     page.locator("main .virtual > * > * > *").first.wait_for()
     page.wait_for_load_state("networkidle")
     browser.start_tracing(page=page, categories=_TRACED)
-    most_ms = 5000 if quick else 90_000
+    most_ms = 5000 if quick else 180_000
     end = page.evaluate(_SCROLL, [way, 2, most_ms])
     events = json.loads(browser.stop_tracing())["traceEvents"]
     assert quick or end["left"] < 2, f"{link} was not scrolled to its end: {end}"
