@@ -5,7 +5,7 @@ import { beforeTime, isCursor, justBefore, timeOf } from "./cursor.js";
 
 export const PAGE = 1000;
 /** Lines that are kept at most; those that are farthest away are dropped, and asked for again. */
-export const KEPT = 100_000;
+export const KEPT = 20_000;
 
 /**
  * The lines between two places of a task's log that match a filter (`level`, `q`). `changed()` is called after each
