@@ -36,7 +36,7 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 def test_an_ipv6_address_without_a_port_is_whole(
     dialled: list[tuple[str, int]], url: str, expected: tuple[str, int]
 ) -> None:
-    """Its last part is no port, whatever it looks like."""
+    """Its last part belongs to the address, also where it could be a port."""
     with pytest.raises(DeliveryFailed, match="cannot be reached"):
         Sink(url, {}).send(event())
     with pytest.raises(DeliveryFailed, match="cannot be reached"):

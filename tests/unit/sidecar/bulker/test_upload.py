@@ -13,7 +13,7 @@ from sidecar.bulker.upload import Upload
 def test_an_ipv6_address_without_a_port_is_whole(
     monkeypatch: pytest.MonkeyPatch, scheme: str, port: int, host: str
 ) -> None:
-    """Its last part is no port, whatever it looks like."""
+    """Its last part belongs to the address, also where it could be a port."""
     dialled: list[tuple[str, int]] = []
 
     def refuses(address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:

@@ -18,7 +18,7 @@ NEEDED = {
 
 @pytest.mark.parametrize("host", ["2001:db8::3042", "2001:db8::beef"])
 def test_an_ipv6_address_without_a_port_is_whole(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    """Its last part is no port, whatever it looks like."""
+    """Its last part belongs to the address, also where it could be a port."""
     dialled: list[tuple[str, int]] = []
 
     def refuses(address: tuple[str, int], *_: Any, **__: Any) -> socket.socket:
