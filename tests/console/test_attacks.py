@@ -177,8 +177,8 @@ def test_copied_values_are_no_options(watched: Watched) -> None:
 @pytest.mark.fault(765)
 def test_a_run_whose_answer_was_lost_is_started_once(watched: Watched, garden: Garden, edition: EditionProcess) -> None:
     """Asked again, it has the same id: the functions answer with the run that was started."""
-    garden.declare("once")
-    page = watched.open("#/syncs/once")
+    garden.declare("lost-answer")
+    page = watched.open("#/syncs/lost-answer")
     watched.expected.append("ERR_")
     asked: list[str] = []
 
@@ -190,7 +190,7 @@ def test_a_run_whose_answer_was_lost_is_started_once(watched: Watched, garden: G
             route.fetch()
             route.abort()
 
-    page.route("**/syncs/once/run*", lose)
+    page.route("**/syncs/lost-answer/run*", lose)
     page.get_by_role("button", name="Run now").click()
     run_it = page.get_by_role("dialog").get_by_role("button", name="Run", exact=True)
     run_it.click()
@@ -199,6 +199,6 @@ def test_a_run_whose_answer_was_lost_is_started_once(watched: Watched, garden: G
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert len(asked) == 2
     assert asked[0] == asked[1]
-    tasks = edition.ask("/tasks", syncId="once")[1]["tasks"]
+    tasks = edition.ask("/tasks", syncId="lost-answer")[1]["tasks"]
     assert [f"taskId={task['taskId']}" in asked[0] for task in tasks] == [True]
     edition.finish(tasks[0]["taskId"])
